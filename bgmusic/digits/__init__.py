@@ -1,0 +1,1 @@
+"""The proving ground: binarized MNIST, its networks, pictures and scores."""

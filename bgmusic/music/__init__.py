@@ -1,0 +1,1 @@
+"""Piano-rolls, MIDI in and out, corpora."""

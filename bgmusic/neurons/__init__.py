@@ -1,0 +1,1 @@
+"""Binary neurons and the gradient estimators behind them; needs torch alone."""
