@@ -43,6 +43,7 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
 
     Raises:
         OSError: the folder can't be written, or there is no space.
+
     """
     path = Path(path)
     # Opened by hand: an unnamed delete-on-close file could not be renamed on every system.
@@ -79,6 +80,7 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
     Raises:
         UserError: it is no npz, lacks a name, or is larger than the limit once unpacked.
         OSError: the file can't be read.
+
     """
     import numpy as np
 

@@ -8,6 +8,10 @@ from typing import Any
 import typer
 
 import bgmusic
+from bgmusic.cli import train
+from bgmusic.cli.evaluate import evaluate
+from bgmusic.cli.generate import generate
+from bgmusic.cli.info import info
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -19,6 +23,12 @@ app = typer.Typer(
 )
 
 
+app.add_typer(train.app, name="train")
+app.command()(generate)
+app.command()(evaluate)
+app.command()(info)
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(bgmusic.__version__)
@@ -26,7 +36,11 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version and exit.")) -> None:
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
     pass
 
 

@@ -19,6 +19,7 @@ class Digits:
     Attributes:
         packed: uint8 ``(N, 98)``, each row ``numpy.packbits`` of the 784 pixels in row-major order.
         labels: uint8 ``(N,)``, 0 to 9.
+
     """
 
     packed: npt.NDArray[np.uint8]
@@ -34,6 +35,7 @@ def load_digits(part: str) -> Digits:
 
     Raises:
         ValueError: there is no such part.
+
     """
     if part not in ("train", "test"):
         raise ValueError(f"binarized MNIST has the parts train and test, not {part!r}")

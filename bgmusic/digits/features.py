@@ -110,4 +110,3 @@ def save_classifier(model: Classifier, path: str | None = None) -> None:
         for name, value in model.state_dict().items()
     }
     write_bytes(path or weights_path(), save(half, {"license": "MIT", "made by": "bgmusic digits-classifier"}))
-

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
+from bgmusic.gan.game import SampleNetwork
 from bgmusic.neurons import NEURONS
 
 PIXELS = SHAPE[0] * SHAPE[1]
@@ -38,7 +39,7 @@ def _norm(kind: Norm, channels: int, planes: bool) -> list[nn.Module]:
     return [nn.BatchNorm2d(channels) if planes else nn.BatchNorm1d(channels)]
 
 
-class Generator(nn.Module):
+class Generator(SampleNetwork):
     """From noise ``(batch, latent)`` to digits ``(batch, 28, 28)`` through a binary neuron."""
 
     def __init__(self, config: DigitsConfig) -> None:
@@ -104,7 +105,11 @@ def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten()]
     width = PIXELS
     for wider in config.d_widths:
-        layers += [nn.Linear(width, wider), *_norm(config.d_norm, wider, planes=False), nn.LeakyReLU(SLOPE_OF_LEAK)]
+        layers += [
+            nn.Linear(width, wider),
+            *_norm(config.d_norm, wider, planes=False),
+            nn.LeakyReLU(SLOPE_OF_LEAK),
+        ]
         width = wider
     return nn.Sequential(*layers, nn.Linear(width, 1))
 
@@ -117,7 +122,12 @@ def _cnn_discriminator(config: NetworkConfig) -> nn.Sequential:
         nn.Unflatten(1, (1, SHAPE[0])),
         *(nn.Conv2d(1, 32, 3), *_norm(config.d_norm, 32, planes=True), leak(), nn.MaxPool2d(2)),  # -> 13x13
         # "Same" pooling of an odd size keeps the last row and column: 11 -> 6.
-        *(nn.Conv2d(32, 64, 3), *_norm(config.d_norm, 64, planes=True), leak(), nn.MaxPool2d(2, ceil_mode=True)),
+        *(
+            nn.Conv2d(32, 64, 3),
+            *_norm(config.d_norm, 64, planes=True),
+            leak(),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ),
         *(nn.Flatten(), nn.Linear(64 * 6 * 6, 128), *_norm(config.d_norm, 128, planes=False), leak()),
         nn.Linear(128, 1),
     )

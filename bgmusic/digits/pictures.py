@@ -24,6 +24,7 @@ def grid(images: npt.NDArray[Any], columns: int, zoom: int = 2, gap: int = 2) ->
 
     Returns:
         uint8 ``(H, W)``, black on white off: 1 becomes 255.
+
     """
     rows = -(-len(images) // columns)
     height, width = images.shape[1] * zoom + gap, images.shape[2] * zoom + gap

@@ -15,6 +15,7 @@ from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.networks import Generator
 from bgmusic.errors import UserError
 from bgmusic.files import read_npz
+from bgmusic.gan.game import SampleNetwork
 from bgmusic.gan.runs import fill, read_generator
 from bgmusic.neurons import bernoulli_sample, hard_threshold
 
@@ -27,6 +28,7 @@ def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
 
     Raises:
         UserError: there is none, or its file is corrupt or does not fit its config.
+
     """
     path = run / "generator.safetensors"
     config, weights = read_generator(path, KIND, DigitsConfig)
@@ -36,17 +38,17 @@ def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
     return config, generator
 
 
-def _noises(generator: Generator, count: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
+def _noises(generator: SampleNetwork, count: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
     for start in range(0, count, _BATCH):
         yield torch.randn(min(_BATCH, count - start), generator.latent, generator=rng).to(device)
 
 
-def _device(generator: Generator) -> torch.device:
+def _device(generator: SampleNetwork) -> torch.device:
     return next(generator.parameters()).device
 
 
 @torch.no_grad()
-def sample(generator: Generator, count: int, seed: int, binarize: str = "ht") -> npt.NDArray[np.uint8]:
+def sample(generator: SampleNetwork, count: int, seed: int, binarize: str = "ht") -> npt.NDArray[np.uint8]:
     """Generate digits: uint8 ``(count, 28, 28)``, zeros and ones.
 
     A real-valued generator is binarized by ``"ht"`` (hard threshold) or ``"bs"`` (Bernoulli sampling);
@@ -54,6 +56,7 @@ def sample(generator: Generator, count: int, seed: int, binarize: str = "ht") ->
 
     Raises:
         UserError: ``binarize`` is neither.
+
     """
     if binarize not in ("ht", "bs"):
         raise UserError(f"binarize is ht or bs, not {binarize!r}")
@@ -87,9 +90,10 @@ def read_samples(path: Path) -> npt.NDArray[np.uint8]:
 
     Raises:
         UserError: it is no such file; nothing in it can run code.
+
     """
     samples = read_npz(path, ["samples"])["samples"]
-    if samples.ndim != 3 or samples.shape[1:] != (28, 28) or not 1 <= len(samples) or samples.dtype.kind not in "bu":
+    if samples.ndim != 3 or samples.shape[1:] != (28, 28) or not len(samples) >= 1 or samples.dtype.kind not in "bu":
         raise UserError(f"{path}: samples are {samples.dtype} {samples.shape}, not uint8 (N, 28, 28)")
     if samples.max() > 1:
         raise UserError(f"{path}: samples hold more than zeros and ones")

@@ -30,6 +30,7 @@ def make_game(
         device: ``cpu`` or ``cuda``.
         seconds: budget of wall time instead of ``config.training.steps``.
         holdout: keep the last so many training digits out, to search for recipes without the test digits.
+
     """
     torch.manual_seed(seed)
     generator, discriminator = Generator(config), Discriminator(config)
@@ -40,7 +41,6 @@ def make_game(
 
 def _draw(game: Game, path: Path) -> None:
     generator = game.sampler
-    assert isinstance(generator, Generator)
     save_grid(path, sample(generator, 128, _PICTURE_SEED))
 
 
@@ -58,6 +58,7 @@ def train_digits(
     Raises:
         UserError: the folder is taken, the device is missing, or training diverged.
         OSError: the folder can't be written.
+
     """
     device = choose_device(device)
     run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
@@ -70,6 +71,7 @@ def resume_digits(out: Path, device: str = "auto", quiet: bool = False) -> bool:
 
     Raises:
         UserError: it is no run of digits, or corrupt.
+
     """
     run = Run.open(out, KIND)
     config = run.config(DigitsConfig)

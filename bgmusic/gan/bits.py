@@ -20,10 +20,11 @@ def unpack(packed: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.fl
 
     Returns:
         ``(batch, *shape)`` on the device of ``packed``.
+
     """
     shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
     bits = (packed.unsqueeze(-1) >> shifts) & 1
-    return bits.flatten(1)[:, : math.prod(shape)].to(dtype).unflatten(1, shape)
+    return bits.flatten(1)[:, : math.prod(shape)].to(dtype).view(-1, *shape)
 
 
 class BitSource:
@@ -36,6 +37,7 @@ class BitSource:
 
     Raises:
         ValueError: there is no row, or a row has too few bits for the shape.
+
     """
 
     def __init__(self, packed: npt.NDArray[np.uint8], shape: tuple[int, ...], device: str | torch.device = "cpu"):

@@ -38,7 +38,7 @@ class ProgressBar(Callback):
     def start(self, game: Game) -> None:
         """Show the bar."""
         self._bar.start()
-        self._task = self._bar.add_task("training", total=1.0, completed=game.progress, losses="")
+        self._task = self._bar.add_task("training", total=1.0, losses="")
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
         """Show the losses."""
@@ -96,7 +96,7 @@ class TensorBoard(Callback):
         from torch.utils.tensorboard import SummaryWriter
 
         purge = game.steps_done + 1 if game.steps_done else None
-        self._writer = SummaryWriter(str(self._folder), purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self._folder), purge_step=purge)
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
         """Write the metrics."""

@@ -144,6 +144,7 @@ def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
 
     Raises:
         UserError: a key is unknown or a value is bad; the text names ``source`` and the keys.
+
     """
     try:
         return model.model_validate(values)
@@ -156,6 +157,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
 
     Raises:
         UserError: it is no YAML, or no mapping.
+
     """
     try:
         values = yaml.safe_load(text)
@@ -173,6 +175,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: the file is too large, no text, no YAML or no mapping.
+
     """
     if path.stat().st_size > _LARGEST_FILE:
         raise UserError(f"{path}: too large for a config")
@@ -192,6 +195,7 @@ def load_preset(family: str, name_or_file: str) -> dict[str, Any]:
 
     Raises:
         UserError: there is neither; the text lists the presets.
+
     """
     known = presets(family)
     if name_or_file in known:
@@ -207,6 +211,7 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
 
     Raises:
         UserError: it has no ``=``, or goes through something that is no mapping.
+
     """
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():

@@ -33,6 +33,13 @@ class Source(Protocol):
         ...
 
 
+class SampleNetwork(nn.Module):
+    """What a generator is: a module from noise to samples, ``forward(noise, generator=None)``."""
+
+    latent: int
+    """Numbers of noise that a sample is made of."""
+
+
 class Callback:
     """Told what happens while a game is played; does all the I/O. Every method may be left as it is."""
 
@@ -58,7 +65,7 @@ class _Round:
     fake: Tensor | None = None
 
 
-def _optimizer(config: OptimizerConfig, weights: list[Tensor]) -> torch.optim.Optimizer:
+def _optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
     if config.kind == "adam":
         return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
     return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
@@ -78,11 +85,12 @@ class Game:
         seed: seed of data, noise, interpolation and neurons (networks bring their own initial weights).
         device: where the networks and samples are.
         seconds: if given, the budget in seconds of wall time, instead of ``config.steps``.
+
     """
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: SampleNetwork,
         discriminator: nn.Module,
         source: Source,
         config: TrainingConfig,
@@ -118,7 +126,7 @@ class Game:
         set_slope(self.generator, schedules.slope(config.slope, 0))
 
     @property
-    def sampler(self) -> nn.Module:
+    def sampler(self) -> SampleNetwork:
         """The generator that samples: the averaged one if there is one."""
         return self.average or self.generator
 
@@ -134,6 +142,7 @@ class Game:
 
         Raises:
             Diverged: a loss is no longer a number.
+
         """
         for callback in callbacks:
             callback.start(self)
@@ -152,7 +161,10 @@ class Game:
         """One G update, after its D updates."""
         wall, cpu = time.perf_counter(), time.process_time()
         config, step, progress = self.config, self.steps_done, self.progress
-        for optimizer, settings in ((self.g_optimizer, config.g_optimizer), (self.d_optimizer, config.d_optimizer)):
+        for optimizer, settings in (
+            (self.g_optimizer, config.g_optimizer),
+            (self.d_optimizer, config.d_optimizer),
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = schedules.learning_rate(settings, progress)
         self.generator.train()
@@ -175,7 +187,7 @@ class Game:
         self.cpu_seconds += time.process_time() - cpu
 
     def _noise(self, size: int) -> Tensor:
-        return torch.randn(size, int(self.generator.latent), generator=self.rng).to(self.device)
+        return torch.randn(size, self.generator.latent, generator=self.rng).to(self.device)
 
     def _deal(self) -> list[_Round]:
         size = self.config.batch // self.config.accumulate
@@ -225,7 +237,8 @@ class Game:
         if kind == "r1r2" and self._together:
             scores, gradients = penalties.scores_and_gradients(self.discriminator, torch.cat([real, fake]))
             of_real, of_fake = gradients.chunk(2)
-            return *scores.chunk(2), penalties.zero_centred(of_real) + penalties.zero_centred(of_fake)
+            real_scores, fake_scores = scores.chunk(2)
+            return real_scores, fake_scores, penalties.zero_centred(of_real) + penalties.zero_centred(of_fake)
         if kind == "r1r2":
             real_scores, of_real = penalties.scores_and_gradients(self.discriminator, real)
             fake_scores, of_fake = penalties.scores_and_gradients(self.discriminator, fake)
@@ -235,7 +248,8 @@ class Game:
             _, gradients = penalties.scores_and_gradients(self.discriminator, points)
             none = penalties.one_centred(gradients)
         if self._together:
-            return *self._scores(torch.cat([real, fake])).chunk(2), none
+            real_scores, fake_scores = self._scores(torch.cat([real, fake])).chunk(2)
+            return real_scores, fake_scores, none
         return self._scores(real), self._scores(fake), none
 
     def _update_generator(self, rounds: list[_Round]) -> None:
@@ -304,6 +318,7 @@ class Game:
 
         Raises:
             KeyError, RuntimeError, TypeError, ValueError: it is not such a state.
+
         """
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])

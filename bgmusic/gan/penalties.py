@@ -23,6 +23,7 @@ def scores_and_gradients(discriminator: Discriminator, points: Tensor) -> tuple[
 
     Returns:
         The scores as the discriminator gives them, and gradients ``(batch, ...)``.
+
     """
     points = points.detach().requires_grad_()
     scores = discriminator(points)
@@ -62,6 +63,7 @@ def interpolate(real: Tensor, fake: Tensor, generator: torch.Generator | None = 
         generator: CPU source of the draws.
 
     Source: Gulrajani et al., arXiv 1704.00028, algorithm 1.
+
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real.device)
     return torch.lerp(fake, real, share)

@@ -60,6 +60,7 @@ class Run:
         Raises:
             UserError: there is something at that path already.
             OSError: it can't be written.
+
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists already; go on with --resume, or choose another --out")
@@ -82,6 +83,7 @@ class Run:
 
         Raises:
             UserError: it is no run folder, or one of another kind.
+
         """
         if not (path / "config.yaml").is_file():
             raise UserError(f"{path} is not a run: it has no config.yaml")
@@ -95,6 +97,7 @@ class Run:
 
         Raises:
             UserError: the file is missing or corrupt.
+
         """
         try:
             values = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
@@ -109,6 +112,7 @@ class Run:
 
         Raises:
             UserError: it is corrupt.
+
         """
         path = self.path / "config.yaml"
         return validate(model, read_yaml(path), str(path))
@@ -128,6 +132,7 @@ class Run:
 
         Raises:
             UserError: it is corrupt, or holds more than tensors and numbers.
+
         """
         path = self.path / "state.pt"
         if not path.exists():
@@ -176,6 +181,7 @@ def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyCo
 
     Raises:
         UserError: the file is missing, corrupt, or of another kind.
+
     """
     if not path.is_file():
         raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
@@ -199,6 +205,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Modu
 
     Raises:
         UserError: the weights are not this network's.
+
     """
     expected = network.state_dict()
     wrong = [

@@ -19,6 +19,7 @@ def choose_device(name: str) -> str:
 
     Raises:
         UserError: CUDA is asked for and there is none, or the name is unknown.
+
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -34,6 +35,7 @@ def resume(run: Run, game: Game) -> bool:
 
     Raises:
         UserError: the checkpoint is corrupt or of another config.
+
     """
     state = run.load_state()
     if state is None:
@@ -65,6 +67,7 @@ def train(
 
     Raises:
         Diverged: the losses are no longer numbers; the last checkpoint stays.
+
     """
     bar = ProgressBar()
     callbacks: list[Callback] = [

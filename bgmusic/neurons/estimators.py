@@ -40,6 +40,7 @@ def find(name: str) -> Estimator:
 
     Raises:
         ValueError: there is none; the message lists those there are.
+
     """
     try:
         return ESTIMATORS[name]

@@ -29,6 +29,7 @@ def dbn(logits: Tensor, slope: float | Tensor = 1.0, estimator: str = "sigmoid-a
         ValueError: the estimator is unknown.
 
     Source: BinaryGAN, arXiv 1810.04714, equation 1.
+
     """
     return find(estimator)(logits, None, _as_slope(slope, logits))
 
@@ -54,6 +55,7 @@ def sbn(
         ValueError: the estimator is unknown.
 
     Source: BinaryGAN, arXiv 1810.04714, equation 2.
+
     """
     # A generator restores the same draws on another run; float32, because 8 bits would skew the odds.
     draws = torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
@@ -72,7 +74,5 @@ def hard_threshold(preactivated: Tensor) -> Tensor:
 
 def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """BS: 1 with a probability of the real-valued model's preactivated output (BinaryGAN, section 4.4)."""
-    draws = torch.rand(
-        preactivated.shape, dtype=torch.float32, device=preactivated.device, generator=generator
-    )
+    draws = torch.rand(preactivated.shape, dtype=torch.float32, device=preactivated.device, generator=generator)
     return (draws < preactivated.float()).to(preactivated.dtype)

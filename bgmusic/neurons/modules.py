@@ -23,6 +23,7 @@ class BinaryNeuron(nn.Module):
 
     Raises:
         ValueError: the estimator is unknown, or the slope is not a positive number.
+
     """
 
     slope: Tensor
@@ -39,6 +40,7 @@ class BinaryNeuron(nn.Module):
 
         Raises:
             ValueError: the slope is not a positive, finite number.
+
         """
         if not (math.isfinite(slope) and slope > 0):
             raise ValueError(f"a slope is a positive number, not {slope}")
