@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +10,8 @@ from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 
 
 def _fill(buffer: Tensor, value: float, name: str) -> None:
-    if not (math.isfinite(value) and value > 0):
+    limits = torch.finfo(buffer.dtype)
+    if not limits.tiny <= value <= limits.max:
         raise ValueError(f"a {name} is a positive number, not {value}")
     with torch.no_grad():
         buffer.fill_(value)
