@@ -1,6 +1,6 @@
 """What a binary neuron costs: CPU time of forward + backward over a plain nn.Sigmoid's, interleaved, one thread.
 
-    OMP_NUM_THREADS=1 python bench/bench_neurons.py
+OMP_NUM_THREADS=1 python bench/bench_neurons.py
 """
 
 import time

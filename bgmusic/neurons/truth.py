@@ -157,8 +157,7 @@ def cost(estimator: BinaryNeuron | ScoreFunction, rows: int = 64, width: int = 7
 
     times = {estimate: float("inf"), sigmoid: float("inf")}
     for _ in range(repeats):
-        for run in times:
-            times[run] = min(times[run], _cpu_seconds(run, logits))
+        times = {run: min(least, _cpu_seconds(run, logits)) for run, least in times.items()}
     return times[estimate] / times[sigmoid]
 
 

@@ -39,7 +39,8 @@ class AdjustedReinforce(Reinforce):
     averages (decay 0.95) of earlier batches: the published code also counts the present one, which biases it by
     about (1 - decay) / batch; so ours starts, at its first batch, as plain REINFORCE. Updated in training mode only.
     Bias: none. Variance: below REINFORCE's once the averages have settled, if the loss changes slowly.
-    Source: Bengio, Léonard and Courville, arXiv 1308.3432, the minimum-variance baseline; BinaryGAN, arXiv 1810.04714, section 2.2.
+    Source: Bengio, Léonard and Courville, arXiv 1308.3432 (the minimum-variance baseline); BinaryGAN, arXiv
+    1810.04714, section 2.2.
 
     Args:
         shape: of one row's bits, each with its own baseline; ``()`` shares one baseline among all.
