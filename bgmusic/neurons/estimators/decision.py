@@ -76,5 +76,9 @@ class _Substitute(torch.autograd.Function):
 
 def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
     """The ``decision``, with ``derivative`` for its derivative by the logits; all of one shape."""
+    if torch.compiler.is_compiling():
+        # Plain operations fuse, and tracing a Function warns. Zero in value, also where a logit is infinite.
+        carrier: Tensor = (logits - logits.detach()).nan_to_num(0.0)
+        return decision + derivative * carrier
     output: Tensor = _Substitute.apply(logits, decision, derivative)
     return output

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only, scaled
+from bgmusic.neurons.estimators.decision import decide, first_only, scaled, substitute
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -22,7 +22,7 @@ class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         logits, slope = ctx.saved_tensors
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if torch.is_grad_enabled():
             probability = torch.sigmoid(slope * logits)
             return first_only(_sigmoid_backward.default(gradients[0], probability) * slope), None, None
         # Nothing is recorded: work in one piece of memory. A missing factor of 1 changes no bit.
@@ -42,5 +42,11 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
     Its slope may grow during training (slope annealing).
     Source: BinaryGAN, arXiv 1810.04714, section 2.2; Chung, Ahn and Bengio, arXiv 1609.01704, section 2.2.
     """
+    if torch.compiler.is_compiling():
+        with torch.no_grad():
+            decision = decide(logits, threshold, slope)
+            probability = torch.sigmoid(slope * logits)
+            derivative = probability * (1 - probability) * slope
+        return substitute(logits, decision, derivative)
     output: Tensor = _SigmoidAdjusted.apply(logits, threshold, slope)
     return output

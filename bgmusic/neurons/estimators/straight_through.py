@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only
+from bgmusic.neurons.estimators.decision import decide, first_only, substitute
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -33,5 +33,10 @@ def straight_through(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
     The slope acts on the decision alone.
     Source: Bengio, Léonard and Courville, arXiv 1308.3432, section 4; BinaryGAN, arXiv 1810.04714, section 2.2.
     """
+    if torch.compiler.is_compiling():
+        with torch.no_grad():
+            decision = decide(logits, threshold, slope)
+            derivative = torch.ones_like(logits)
+        return substitute(logits, decision, derivative)
     output: Tensor = _StraightThrough.apply(logits, threshold, slope)
     return output
