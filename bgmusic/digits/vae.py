@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +30,13 @@ class VaeConfig(Config):
     """Digits in a step."""
     rate: Positive = 1e-3
     """Adam's learning rate (the papers: 1e-4, with a hundred times our steps)."""
+
+    @field_validator("estimator")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ESTIMATORS and name not in SCORE_FUNCTIONS:
+            raise ValueError(f"unknown estimator {name!r}; known: {', '.join(methods())}")
+        return name
 
 
 def methods() -> list[str]:

@@ -32,9 +32,9 @@ class Exact(ScoreFunction):
             raise ValueError(f"enumeration takes {MOST_BITS} bits in a row at most, not {bits_in_row}")
         argument = self.slope * (logits.float() if logits.dtype != torch.float64 else logits)
         fires, silent = torch.nn.functional.logsigmoid(argument), torch.nn.functional.logsigmoid(-argument)
-        total = torch.zeros_like(argument.flatten(1)[:, 0])
+        total = argument.new_zeros(len(logits))
         for pattern in itertools.product((0.0, 1.0), repeat=bits_in_row):
             row = torch.tensor(pattern, dtype=logits.dtype, device=logits.device).view(logits.shape[1:])
-            weight = torch.where(row > 0, fires, silent).flatten(1).sum(1).exp()
+            weight = torch.where(row > 0, fires, silent).reshape(len(logits), -1).sum(1).exp()
             total = total + weight * evaluate(loss, row.expand_as(logits).contiguous())
         return total
