@@ -3,6 +3,8 @@
 OMP_NUM_THREADS=1 python bench/bench_neurons.py
 """
 
+import subprocess
+import sys
 import time
 
 import torch
@@ -44,6 +46,12 @@ def ratios(shape: tuple[int, int], slope: float, rounds: int = 15) -> dict[str, 
     return {name: value / best["sigmoid"] for name, value in best.items()}
 
 
+def import_milliseconds() -> float:
+    program = "import time, torch; a = time.process_time(); import bgmusic.neurons; print(time.process_time() - a)"
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True) for _ in range(5)]
+    return 1000 * min(float(run.stdout) for run in runs)
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -51,3 +59,4 @@ if __name__ == "__main__":
         for slope in (1.0, 1.1):
             for name, ratio in ratios(shape, slope).items():
                 print(f"    {name:24s} {ratio:.2f}")
+    print(f"import: {import_milliseconds():.0f} ms of CPU beyond torch")
