@@ -40,7 +40,7 @@ def _leads_out(name: str) -> bool:
     return name.startswith(("/", "\\")) or ".." in parts or (len(name) > 1 and name[1] == ":")
 
 
-def _entry(label: str, name: str, size: int, key: int) -> Entry | None:
+def _entry(label: str, name: str, size: int, key: int, stamp: int) -> Entry | None:
     """The entry of one archived file; None for a file that is no music."""
     shown = f"{label}/{printable(name)}"
     kind = kind_of(name)
@@ -50,14 +50,14 @@ def _entry(label: str, name: str, size: int, key: int) -> Entry | None:
         return Entry(shown, "unusable", reason="its name leads out of the archive")
     if kind == "archive":
         return Entry(shown, "unusable", reason="an archive inside an archive is not opened")
-    return too_large(shown, kind, size) or Entry(shown, kind, size, key)
+    return too_large(shown, kind, size) or Entry(shown, kind, size, key, stamp=stamp)
 
 
 class ZipSource:
     """The music in a zip archive; encrypted or damaged members are left out with a reason."""
 
     def __init__(self, path: Path, label: str) -> None:
-        self._label = label
+        self._label, self._stamp = label, path.stat().st_mtime_ns
         self._budget = MAX_RATIO * path.stat().st_size
         try:
             self._zip = zipfile.ZipFile(path)
@@ -69,7 +69,7 @@ class ZipSource:
         """See ``Source.entries``."""
         spent = 0
         for number, member in enumerate(self._members):
-            entry = _entry(self._label, member.filename, member.file_size, number)
+            entry = _entry(self._label, member.filename, member.file_size, number, self._stamp)
             if entry is None or member.is_dir():
                 continue
             spent += entry.size
@@ -100,7 +100,7 @@ class TarSource:
     """The music in a tar archive, plain or compressed by gzip, bzip2 or xz; links and devices are left out."""
 
     def __init__(self, path: Path, label: str) -> None:
-        self._label = label
+        self._label, self._stamp = label, path.stat().st_mtime_ns
         self._file = _Bounded(path)
         try:
             with tarfile.open(fileobj=self._file, mode="r:"):  # type: ignore[call-overload] # it reads, seeks, tells
@@ -121,7 +121,7 @@ class TarSource:
                     if found > MAX_ENTRIES:
                         yield _bomb(self._label)
                         return
-                    entry = _entry(self._label, member.name, member.size, member.offset_data)
+                    entry = _entry(self._label, member.name, member.size, member.offset_data, self._stamp)
                     if entry is not None and not member.isdir():
                         plain = member.isreg() and not member.issparse()
                         yield entry if plain else Entry(entry.name, "unusable", reason="a link or a device, no file")

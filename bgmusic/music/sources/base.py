@@ -26,7 +26,8 @@ class Entry:
 
     ``kind`` says how its bytes are decoded: "midi", "lpd" (pypianoroll's npz), "cells" (one roll of a MuseGAN
     npz), "music21", "muspy"; "unusable" has no bytes but a ``reason``. ``key`` is the source's own address of
-    it; ``size`` is the number of bytes to read.
+    it; ``size`` is the number of bytes to read, or of a score as many as would make equal work; ``stamp`` changes
+    when the entry does.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Entry:
     size: int = 0
     key: int | str = 0
     reason: str = ""
+    stamp: int = 0
 
 
 class Source(Protocol):
@@ -78,3 +80,21 @@ def too_large(name: str, kind: str, size: int) -> Entry | None:
         return None
     reason = f"{size:,} bytes, more than the {MAX_ENTRY_BYTES:,} that are read of one file"
     return Entry(name, "unusable", reason=reason)
+
+
+class BrokenSource:
+    """A file among others that should hold music and can't be opened; ``reason`` says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self._entry = Entry(name, "unusable", reason=reason)
+
+    def entries(self) -> Iterator[Entry]:
+        """See ``Source.entries``."""
+        yield self._entry
+
+    def read(self, entry: Entry) -> bytes:
+        """See ``Source.read``."""
+        raise Unreadable(entry.reason)
+
+    def close(self) -> None:
+        """See ``Source.close``."""

@@ -39,11 +39,12 @@ class FileSource:
             shown = printable(name)
             kind = kind_of(path.name) or "midi"  # a file named outright is read whatever its suffix
             try:
-                size = path.stat().st_size
+                found = path.stat()
             except OSError as error:
                 yield Entry(shown, "unusable", reason=error.strerror or "unreadable")
                 continue
-            yield too_large(shown, kind, size) or Entry(shown, kind, size, str(path))
+            size, stamp = found.st_size, found.st_mtime_ns
+            yield too_large(shown, kind, size) or Entry(shown, kind, size, str(path), stamp=stamp)
 
     def read(self, entry: Entry) -> bytes:
         """See ``Source.read``."""

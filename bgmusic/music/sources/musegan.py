@@ -55,17 +55,28 @@ class MuseganSource:
             raise UserError(f"{label} has the shape {self._shape}; MuseGAN's is (rolls, bars, steps, 84, tracks)")
         if prod(self._shape[1:]) > MAX_ROLL_CELLS or self._shape[0] > MAX_ENTRIES:
             raise UserError(f"{label} claims the shape {self._shape}, more than is read of one file")
+        self._stamp = path.stat().st_mtime_ns
         self._rolls: Iterator[tuple[int, Cells]] | None = None
+        self._broken = ""
         self._here: tuple[int, Cells] | None = None
 
     def entries(self) -> Iterator[Entry]:
         """See ``Source.entries``."""
         for number in range(self._shape[0]):
-            yield Entry(f"{self._label}/{number}", "cells", prod(self._shape[1:]) // 64, number)
+            size = prod(self._shape[1:]) // 64
+            yield Entry(f"{self._label}/{number}", "cells", size, number, stamp=self._stamp)
 
     def read(self, entry: Entry) -> bytes:
         """The shape of one roll (4 numbers) and its cells' coordinates (4 each), as little-endian int32."""
-        number = int(entry.key)
+        if self._broken:
+            raise Unreadable(self._broken)
+        try:
+            return self._read(int(entry.key))
+        except Unreadable as error:
+            self._broken = str(error)  # and so are all rolls that follow
+            raise
+
+    def _read(self, number: int) -> bytes:
         if self._rolls is None or (self._here is not None and self._here[0] > number):
             self._rolls, self._here = self._read_rolls(), None
         while self._here is None or self._here[0] < number:

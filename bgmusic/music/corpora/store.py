@@ -1,0 +1,97 @@
+"""The arrays of a packed corpus on disk: plain ``.npy`` files, mapped into memory, or the same within xz.
+
+A corpus that nobody vouches for may hold anything: types, shapes and sizes are checked before use, and
+nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.files import atomic_write
+
+# Extreme, with a dictionary of 8 MiB: a bar that comes again in the next piece costs nothing.
+_XZ_PRESET = 6 | lzma.PRESET_EXTREME
+_XZ_MEMORY = 128 << 20
+_HEADER_BYTES = 4096  # at most; ours are 128
+
+
+class RowWriter:
+    """Appends rows to an ``.npy`` file whose number of rows was announced."""
+
+    def __init__(self, file: IO[bytes], dtype: np.dtype[Any]) -> None:
+        self._file, self._dtype = file, dtype
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write rows of the announced type and shape."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+
+
+@contextmanager
+def write_rows(path: Path, dtype: str, count: int, row: tuple[int, ...], compress: bool) -> Iterator[RowWriter]:
+    """Write ``count`` rows of shape ``row`` to ``path``, whole or not at all; the memory of all is never needed."""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count, *row)}
+    with atomic_write(path) as file:
+        packed = lzma.open(file, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32) if compress else file
+        np.lib.format.write_array_header_1_0(packed, header)
+        yield RowWriter(packed, np.dtype(dtype))
+        if compress:
+            packed.close()
+
+
+def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArray[Any]:
+    """The ``count`` rows of shape ``row`` at ``path``: mapped into memory, or unpacked when the file is xz.
+
+    Changes to the array stay in memory.
+
+    Raises:
+        UserError: missing, damaged, or not of this type and shape.
+    """
+    shape, size = (count, *row), prod((count, *row)) * np.dtype(dtype).itemsize
+    try:
+        if path.suffix == ".xz":
+            content = _unpack(path, size + _HEADER_BYTES)
+            file: IO[bytes] = io.BytesIO(content)
+            _check_header(file, dtype, shape, len(content) - size)
+            return np.frombuffer(bytearray(content[file.tell() :]), dtype).reshape(shape)
+        with path.open("rb") as file:
+            _check_header(file, dtype, shape, path.stat().st_size - size)
+            start = file.tell()
+        if not size:
+            return np.zeros(shape, dtype)
+        # Copy on write: torch takes only arrays that it could write to.
+        return np.memmap(path, dtype, "c", start, shape)
+    except (ValueError, EOFError, lzma.LZMAError, MemoryError, OverflowError) as error:
+        raise UserError(f"{path} is damaged: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def _unpack(path: Path, limit: int) -> bytes:
+    """The content of an xz file, which may be ``limit`` bytes at most."""
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    content = decompressor.decompress(path.read_bytes(), max_length=limit)
+    if not decompressor.eof:
+        raise ValueError("it is cut off, or holds more than meta.json says")
+    return content
+
+
+def _check_header(file: IO[bytes], dtype: str, shape: tuple[int, ...], header_size: int) -> None:
+    """Raise ``ValueError`` unless an ``.npy`` header of ``header_size`` bytes announces this type and shape."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("its .npy header has another version than 1.0")
+    found, fortran, kind = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER_BYTES)
+    if (found, fortran, kind) != (shape, False, np.dtype(dtype)):
+        raise ValueError(f"it holds {kind}{list(found)}, meta.json says {np.dtype(dtype)}{list(shape)}")
+    if file.tell() != header_size:
+        raise ValueError("its length does not fit its shape")
