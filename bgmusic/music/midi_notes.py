@@ -1,0 +1,126 @@
+"""From MIDI events to notes: which note-off ends which note, and which program plays it.
+
+Within one track, channel and pitch the first note-off ends the first of the notes that sound, so that overlapping
+notes keep their order. Where notes are left that nothing ends, each ends instead at the next event of its pitch: a
+second note-on strikes the key anew. A note with nothing after it lasts to the last note event of the piece, and at
+least a beat. Note-offs for which no note sounds are ignored, and a note of no length gets one tick.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.midi_events import Events
+from bgmusic.music.song import NOTE, Table, sort_notes
+
+_DRUM_CHANNEL = 9  # channel 10 as musicians count
+_Voices = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
+
+
+def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> tuple[Table, _Voices]:
+    """The notes (dtype ``NOTE``) and their voices (track * 16 + channel), in the order of the parts.
+
+    What was mended is counted in ``damage``.
+    """
+    command = events.status & 0xF0
+    chosen = np.flatnonzero((command | 0x10) == 0x90)
+    voice = (events.track * 16 + (events.status & 0x0F))[chosen]
+    pitch, velocity, tick = events.data1[chosen], events.data2[chosen], events.tick[chosen]
+    is_on = (command[chosen] == 0x90) & (velocity > 0)
+
+    present = np.bincount(voice, minlength=1) > 0
+    part = (np.cumsum(present) - 1)[voice]
+    key = part * 128 + pitch
+    if len(key) and key.max() < 1 << 16:
+        key = key.astype(np.uint16)  # sorted by radix
+    order = np.argsort(key, kind="stable")
+    begin, stop = _pair(key[order], is_on[order], tick[order], ticks_per_beat, damage)
+
+    source = order[begin]
+    notes = np.empty(len(begin), dtype=NOTE)
+    notes["onset"], notes["part"] = tick[source], part[source]
+    notes["pitch"], notes["velocity"] = pitch[source], velocity[source]
+    notes["is_drum"] = (voice[source] & 0x0F) == _DRUM_CHANNEL
+    empty = int((stop == notes["onset"]).sum())
+    if empty:
+        damage["notes of no length, given one tick"] = empty
+    notes["duration"] = np.maximum(stop - notes["onset"], 1)
+    voices = np.flatnonzero(present)
+    # Parts that only end notes are none.
+    sounding = np.zeros(len(voices), dtype=np.bool_)
+    sounding[notes["part"]] = True
+    notes["part"] = (np.cumsum(sounding) - 1)[notes["part"]]
+    voices = voices[sounding]
+    notes["program"] = _programs(events, command, notes, voices)
+    return sort_notes(notes), voices
+
+
+def _pair(
+    key: NDArray[np.integer],
+    is_on: NDArray[np.bool_],
+    tick: NDArray[np.int64],
+    ticks_per_beat: float,
+    damage: dict[str, int],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Events sorted by key, then time: the indices of the note-ons, and the tick at which each note ends."""
+    if not len(key):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    first = np.empty(len(key), dtype=np.bool_)
+    first[0] = True
+    np.not_equal(key[1:], key[:-1], out=first[1:])
+    group = np.cumsum(first) - 1
+    start = np.flatnonzero(first)
+
+    # How many notes of the key sound after each event, if note-offs below zero are ignored.
+    total = np.cumsum(np.where(is_on, 1, -1))
+    level = total - np.append(0, total[start[1:] - 1])[group]
+    spread = group * (len(key) + 1)
+    floor = np.minimum.accumulate(np.minimum(level, 0) - spread) + spread
+    sounding = level - floor
+    ignored = ~is_on & (np.diff(floor, prepend=0) < 0)
+    ignored[start] = ~is_on[start]
+    if ignored.any():
+        damage["note-offs for which no note sounds"] = int(ignored.sum())
+
+    begin = np.flatnonzero(is_on)
+    end = np.flatnonzero(~is_on & ~ignored)
+    if len(begin) == len(end):
+        return begin, tick[end]
+
+    # Somewhere notes are left: from the last silence of their key on, each ends at the key's next event.
+    last_silence = np.maximum.reduceat(np.where(sounding == 0, np.arange(len(key)), -1), start)
+    left = np.arange(len(key)) > last_silence[group]
+    stop = np.empty(len(key), dtype=np.int64)
+    stop[begin[~left[begin]]] = tick[end[~left[end]]]
+    open_on = begin[left[begin]]
+    following = np.minimum(open_on + 1, len(key) - 1)
+    ends_there = (open_on + 1 < len(key)) & ~first[following]
+    last = int(tick.max())
+    final = np.maximum(last, tick[open_on] + max(1, round(ticks_per_beat)))
+    stop[open_on] = np.where(ends_there, tick[following], final)
+    damage["notes that nothing ends"] = len(begin) - len(end)
+    return begin, stop[begin]
+
+
+def _programs(
+    events: Events, command: NDArray[np.uint8], notes: Table, voices: _Voices
+) -> NDArray[np.uint8]:
+    """The program of each note: as its own track last set it for the channel, else as any track did, else 0."""
+    programs = np.zeros(len(notes), dtype=np.uint8)
+    change = np.flatnonzero(command == 0xC0)
+    if not len(change):
+        return programs
+    voice = events.track[change] * 16 + (events.status[change] & 0x0F)
+    tick, program = events.tick[change], events.data1[change]
+    for part, own in enumerate(voices.tolist()):
+        chosen = np.flatnonzero(voice == own)
+        if not len(chosen):
+            chosen = np.flatnonzero((voice & 0x0F) == (own & 0x0F))
+            chosen = chosen[np.argsort(tick[chosen], kind="stable")]
+        if not len(chosen):
+            continue
+        mine = np.flatnonzero(notes["part"] == part)
+        row = np.searchsorted(tick[chosen], notes["onset"][mine], side="right") - 1
+        programs[mine] = np.where(row >= 0, program[chosen[row]], 0)
+    return programs
