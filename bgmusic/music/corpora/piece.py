@@ -95,6 +95,9 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         record["repairs"] = list(song.repairs)[:8]
     if strength < settings.min_grid_strength:
         return record | {"skipped": f"its onsets lie on no grid (strength {strength:.2f})"}
+    sounding = len(np.unique(song.notes["part"]))
+    if track_set.by == "part" and kind != "cells" and sounding != len(track_set):
+        raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
     piece = quantise(song, track_set, settings.resolution, default_metre=settings.metre)
     losses = {name: count for name, count in vars(piece.losses).items() if count}
     record["losses"] = losses | {
