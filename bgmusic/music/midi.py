@@ -1,4 +1,4 @@
-"""MIDI files in and out.
+"""MIDI files in.
 
 Any bytes end in a song or in a ``MidiError`` that says why not; time and memory are bounded by the file's size.
 A sound file is read with array operations (``midi_events.fast_events``), a damaged one byte by byte, to the same
@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.files import write_bytes
 from bgmusic.music import midi_events
 from bgmusic.music.midi_events import Events, careful_events, fast_events
 from bgmusic.music.midi_file import MidiError, MidiFile, load, open_midi
 from bgmusic.music.midi_notes import notes_of
-from bgmusic.music.roll import Roll
+from bgmusic.music.midi_write import RESOLUTION, write_midi
 from bgmusic.music.song import (
     DEFAULT_BPM,
     KEY_SIGNATURE,
@@ -32,7 +31,6 @@ from bgmusic.music.song import (
 
 __all__ = ["MidiError", "read_midi", "write_midi"]
 
-RESOLUTION = 480  # ticks a beat of what is written; a multiple of every common resolution
 _SHORTEST_DENOMINATOR = 64
 _MAX_FIFTHS = 7
 
@@ -160,12 +158,3 @@ def _rescaled(
     for rows in (tempos, times, keys):
         rows["tick"] = np.rint(rows["tick"] * scale)
     return notes, tempos, times, keys, round(end * scale)
-
-
-def write_midi(music: Song | Roll, path: str | Path, bpm: float = DEFAULT_BPM) -> None:
-    """Write a song or a roll to ``path``, whole or not at all; ``bpm`` is the tempo of a roll.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    write_bytes(path, b"")
