@@ -251,22 +251,3 @@ def _bars(
     steps = to_steps(ticks, beat, resolution)
     kept = np.diff(steps) > 0  # a bar shorter than half a step is none
     return np.concatenate([steps[:-1][kept], steps[-1:]]), metres[kept], full[kept]
-
-
-@dataclass(frozen=True)
-class GridFit:
-    """How well a song's onsets lie on a grid: tells a piece with a beat from one whose beat is unusable.
-
-    ``share`` of its onsets (0 to 1) lies within ``tolerance`` steps of a step; ``chance`` is the share that
-    onsets on no grid would have.
-    """
-
-    share: float
-    chance: float
-
-
-def grid_fit(song: Song, resolution: int = 12, tolerance: float = 0.25) -> GridFit:
-    """Measure the share of onsets within ``tolerance`` steps of the grid of ``resolution`` steps a beat."""
-    phase = (song.notes["onset"] % song.ticks_per_beat) * (resolution / song.ticks_per_beat) % 1.0
-    near = np.minimum(phase, 1.0 - phase) <= tolerance
-    return GridFit(share=float(near.mean()) if len(near) else 1.0, chance=min(1.0, 2 * tolerance))

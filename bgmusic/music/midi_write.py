@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,9 @@ _MAX_DIVISION = 0x7FFF
 def write_midi(music: Song | Roll, path: str | Path, bpm: float = DEFAULT_BPM) -> None:
     """Write a song or a roll to ``path``, whole or not at all; ``bpm`` is the tempo of a roll.
 
-    Ticks a beat are the song's own, or the smallest multiple of them from 480 on, so nothing moves. Notes of one
-    pitch in one part that overlap can't be told apart in MIDI: their ends come back in the order of their onsets.
+    Ticks a beat are the song's own, or the smallest multiple of them from 480 on, so nothing moves. Notes
+    of one pitch in one part that overlap can't be told apart in MIDI: their ends come back in the order of
+    their onsets.
 
     Raises:
         UserError: the piece is too long for MIDI, or its tempo makes no sense.
@@ -43,7 +45,7 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
     end = int((song.notes["onset"] + song.notes["duration"]).max(initial=song.end))
     if end * scale > _LAST_TICK or song.ticks_per_beat * scale > _MAX_DIVISION:
         raise UserError(f"{end} ticks at {song.ticks_per_beat} a beat are too many for a MIDI file")
-    score = symusic.Score(song.ticks_per_beat * scale)
+    score: Any = symusic.Score(song.ticks_per_beat * scale)
     for tick, tempo in song.tempos.tolist():
         if not 4 <= tempo <= 6e7:
             raise UserError(f"a tempo of {tempo:g} beats a minute can't be written: MIDI has 4 and more")
@@ -56,8 +58,10 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
     voice = (song.notes["part"].astype(np.int64) * 2 + song.notes["is_drum"]) * 128 + song.notes["program"]
     for one in np.unique(voice).tolist():
         part, program = one // 256, one % 128
-        track = symusic.Track(
-            name=song.parts[part] if part < len(song.parts) else "", program=program, is_drum=bool(one // 128 % 2)
+        track: Any = symusic.Track(
+            name=song.parts[part] if part < len(song.parts) else "",
+            program=program,
+            is_drum=bool(one // 128 % 2),
         )
         track.notes = _notes(song.notes[voice == one], scale)
         score.tracks.append(track)
@@ -88,4 +92,6 @@ def _metres(song: Song) -> Table:
     if denominator is None:
         return song.time_signatures
     first = (0, song.pickup * denominator // (4 * beat), denominator)
-    return table(TIME_SIGNATURE, [first, (song.pickup, *metre), *(row for row in rows if row[0] > song.pickup)])
+    return table(
+        TIME_SIGNATURE, [first, (song.pickup, *metre), *(row for row in rows if row[0] > song.pickup)]
+    )
