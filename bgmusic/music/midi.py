@@ -1,28 +1,27 @@
-"""MIDI files in and out.
+"""MIDI files in.
 
-Any bytes end in a song or in a ``MidiError`` that says why not; time and memory are bounded by the file's size.
-A sound file is read with array operations (``midi_events.fast_events``), a damaged one byte by byte, to the same
-notes.
+Any bytes end in a song or in a ``MidiError`` that says why not; time and memory are bounded by the file's
+size. A sound file is read with array operations (``midi_events.fast_events``), a damaged one byte by byte,
+to the same notes.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.files import write_bytes
 from bgmusic.music import midi_events
 from bgmusic.music.midi_events import Events, careful_events, fast_events
 from bgmusic.music.midi_file import MidiError, MidiFile, load, open_midi
 from bgmusic.music.midi_notes import notes_of
-from bgmusic.music.roll import Roll
+from bgmusic.music.midi_write import RESOLUTION, write_midi
 from bgmusic.music.song import (
     DEFAULT_BPM,
     KEY_SIGNATURE,
-
     TEMPO,
     TIME_SIGNATURE,
     Song,
@@ -32,7 +31,6 @@ from bgmusic.music.song import (
 
 __all__ = ["MidiError", "read_midi", "write_midi"]
 
-RESOLUTION = 480  # ticks a beat of what is written; a multiple of every common resolution
 _SHORTEST_DENOMINATOR = 64
 _MAX_FIFTHS = 7
 
@@ -40,9 +38,9 @@ _MAX_FIFTHS = 7
 def read_midi(source: bytes | str | Path) -> Song:
     """Read a MIDI file from bytes or a path (plain, gzip'd, or in a RIFF wrapper).
 
-    Time is in the file's ticks; with SMPTE time, beats are those of the file's first tempo (or of 120 a minute),
-    at 480 ticks each. Of format 2 the patterns follow one another. Channel 10 is drums. ``repairs`` says what was
-    mended.
+    Time is in the file's ticks; with SMPTE time, beats are those of the file's first tempo (or of 120 a
+    minute), at 480 ticks each. Of format 2 the patterns follow one another. Channel 10 is drums.
+    ``repairs`` says what was mended.
 
     Raises:
         MidiError: it is not music, and why.
@@ -63,13 +61,14 @@ def _song(file: MidiFile, events: Events) -> Song:
         events = _in_sequence(events, ticks_per_beat or RESOLUTION)
         repairs.append(f"format 2: {len(file.tracks)} patterns, one after the other")
     tempos, times, keys, names = _maps(events, damage)
-    beat = float(ticks_per_beat or file.ticks_per_second * 60 / (tempos[0]["bpm"] if len(tempos) else DEFAULT_BPM))
+    bpm = float(tempos["bpm"][0]) if len(tempos) else DEFAULT_BPM
+    beat = float(ticks_per_beat or file.ticks_per_second * 60 / bpm)
     notes, voices = notes_of(events, beat, damage)
     end = max(events.ends, default=0)
     if not len(notes):
         raise MidiError("; ".join(["no notes", *repairs]))
     if ticks_per_beat is None:
-        repairs.append(f"SMPTE time: beats are those of {tempos[0]['bpm'] if len(tempos) else DEFAULT_BPM:g} a minute")
+        repairs.append(f"SMPTE time: beats are those of {bpm:g} a minute")
         notes, tempos, times, keys, end = _rescaled(notes, tempos, times, keys, end, RESOLUTION / beat)
         ticks_per_beat = RESOLUTION
     repairs += [f"{what}: {count}" for what, count in damage.items()]
@@ -122,11 +121,14 @@ def _map(dtype: np.dtype[Any], rows: dict[int, Any]) -> Table:
 
 
 def _text(content: bytes) -> str:
-    """A name in UTF-8, or else in Latin-1, in which any bytes are text; without control characters."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
+    """A name in UTF-8, else in Shift-JIS or Latin-1 (where any bytes are text); no control characters."""
+    # Bytes from 0x80 to 0x9f are control characters in Latin-1, and the commonest of Shift-JIS.
+    guesses = ["utf-8", "cp932"] if any(0x80 <= byte < 0xA0 for byte in content) else ["utf-8"]
+    text = content.decode("latin-1")
+    for guess in guesses:
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(guess)
+            break
     return "".join(character for character in text if character.isprintable()).strip()
 
 
@@ -160,12 +162,3 @@ def _rescaled(
     for rows in (tempos, times, keys):
         rows["tick"] = np.rint(rows["tick"] * scale)
     return notes, tempos, times, keys, round(end * scale)
-
-
-def write_midi(music: Song | Roll, path: str | Path, bpm: float = DEFAULT_BPM) -> None:
-    """Write a song or a roll to ``path``, whole or not at all; ``bpm`` is the tempo of a roll.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    write_bytes(path, b"")

@@ -1,16 +1,18 @@
 """The inside of a MIDI track: from bytes to events, in two ways that agree.
 
-``fast_events`` reads all tracks at once with array operations, and only if every byte of them is as it should be:
-it proves the grammar while it reads, and gives None at the first doubt. ``careful_events`` then reads byte by byte,
-and mends what it can. Neither looks further than the bytes it is given, so time and memory are bounded by the file.
+``fast_events`` reads all tracks at once with array operations, and only if every byte of them is as it
+should be: it proves the grammar while it reads, and gives None at the first doubt. ``careful_events`` then
+reads byte by byte, and mends what it can. Neither looks further than the bytes it is given, so time and
+memory are bounded by the file.
 
-How ``fast_events`` works. An event is a delta time (continuation bytes over 127, then one byte below 128), a status
-byte over 127 unless it repeats, and one or two data bytes below 128. So runs of high bytes are either continuations
-or one status byte, and each is told by the run before it: of the low bytes between two runs, the first ones complete
-the event before, then come whole events with running status (2 or 3 bytes each), and what is left over says whether
-the next high run begins a delta time (nothing left over) or follows one (one byte left over). Meta events and
-system-exclusive ones have a length of their own; they are cut out first and replaced by a stand-in status with two
-data bytes. A byte that was wrongly taken for one turns out not to be a status byte, which is a doubt like any other.
+How ``fast_events`` works. An event is a delta time (continuation bytes over 127, then one byte below 128),
+a status byte over 127 unless it repeats, and one or two data bytes below 128. So runs of high bytes are
+either continuations or one status byte, and each is told by the run before it: of the low bytes between two
+runs, the first ones complete the event before, then come whole events with running status (2 or 3 bytes
+each), and what is left over says whether the next high run begins a delta time (nothing left over) or
+follows one (one byte left over). Meta events and system-exclusive ones have a length of their own; they are
+cut out first and replaced by a stand-in status with two data bytes. A byte that was wrongly taken for one
+turns out not to be a status byte, which is a doubt like any other.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +31,17 @@ MAX_TEXT = 256
 
 TRACK_NAME, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x2F, 0x51, 0x58, 0x59
 _KEPT = frozenset((TRACK_NAME, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE))
-_KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+_KNOWN = frozenset(
+    (*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F)
+)
 _STAND_IN = b"\xff\0\0"
 _MAX_DELTA = 1 << 28
 
 Span = tuple[int, int]
 _Metas = list[tuple[int, int, int, bytes]]
 _Cut = tuple[bytes, list[int], _Metas, list[int]]
-_Ints, _Bools = NDArray[np.int64], NDArray[np.bool_]
+_Ints: TypeAlias = NDArray[np.int64]
+_Bools: TypeAlias = NDArray[np.bool_]
 _Runs = tuple[_Ints, _Bools, _Ints, _Bools, _Ints, _Ints]
 
 
@@ -43,9 +49,9 @@ _Runs = tuple[_Ints, _Bools, _Ints, _Bools, _Ints, _Ints]
 class Events:
     """The channel events of all tracks, in the order of the file, and the meta events that matter.
 
-    Arrays of equal length: ``track`` (index), ``tick`` (from the track's start), ``status`` and two data bytes
-    (0 where there is none). ``metas`` are (track, tick, type, content). ``ends`` is each track's last tick.
-    ``damage`` counts what was mended, by what it was.
+    Arrays of equal length: ``track`` (index), ``tick`` (from the track's start), ``status`` and two data
+    bytes (0 where there is none). ``metas`` are (track, tick, type, content). ``ends`` is each track's last
+    tick. ``damage`` counts what was mended, by what it was.
     """
 
     track: NDArray[np.int64]
@@ -108,10 +114,10 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
 
 
 def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
-    """All tracks in one stream, with stand-ins: one at each track's start, one for each meta or exclusive event.
+    """All tracks in one stream, with stand-ins: one at each track's start, one for each meta or exclusive one.
 
-    Returns the stream, the places of the stand-ins, the meta events that matter as (number of its stand-in, track,
-    type, content), and the number of each track's first stand-in.
+    Returns the stream, the places of the stand-ins, the meta events that matter as (number of its stand-in,
+    track, type, content), and each track's first stand-in.
     """
     pieces: list[bytes] = []
     places: list[int] = []
@@ -196,13 +202,13 @@ def _changes(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether the kind changes from each run to the next, and which runs stand under a one-data-byte status.
 
-    It changes by one rule (``after_long``) or another (``after_short``) as the status in force has two data bytes or
-    one (program change, channel pressure); whether a byte in that range is a status depends on all before it. Such
-    bytes are few: they are gone through one by one.
+    It changes by one rule (``after_long``) or another (``after_short``) as the status in force has two data
+    bytes or one (program change, channel pressure); whether a byte in that range is a status depends on all
+    before it. Such bytes are few: they are gone through one by one.
     """
     changes = after_long.copy()
     short = np.zeros(len(changes), dtype=np.bool_)
-    before = np.cumsum(after_long) - after_long
+    before: _Ints = np.cumsum(after_long) - after_long
     extra, done = 0, 0
     for run in np.flatnonzero(one_byte).tolist():
         if run < done or (int(before[run]) + extra) & 1:
@@ -254,7 +260,7 @@ class _Reader:
 
     def __init__(self, data: bytes, at: int, stop: int, damage: dict[str, int]) -> None:
         self.data, self.at, self.stop, self.damage = data, at, stop, damage
-        self.tick = 0
+        self.tick, self.running, self.interrupted = 0, 0, False
 
     def note(self, what: str) -> None:
         self.damage[what] = self.damage.get(what, 0) + 1
@@ -273,26 +279,16 @@ class _Reader:
         self.note("impossible delta times or lengths")
         return 0
 
-    def channel_events(
-        self, index: int, metas: _Metas
-    ) -> Iterator[tuple[int, int, int, int]]:
+    def channel_events(self, index: int, metas: _Metas) -> Iterator[tuple[int, int, int, int]]:
         """Yield (tick, status, data, data) of channel events; meta events that matter go to ``metas``."""
-        running = 0
         while self.at < self.stop:
             self.tick += self.number()
             if self.at >= self.stop:
                 break
-            status = self.data[self.at]
+            status = self._status()
             if status < 0x80:
-                if not running:
-                    self.note("data without a status")
-                    self.at += 1
-                    continue
-                status = running
-            else:
-                self.at += 1
+                continue
             if status < 0xF0:
-                running = status
                 wanted = 1 if status & 0xE0 == 0xC0 else 2
                 if self.at + wanted > self.stop:
                     break
@@ -312,6 +308,23 @@ class _Reader:
                 self.note("system messages that belong in no file")
                 self.at += {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(status, 0)
         self.note("tracks without an end")
+
+    def _status(self) -> int:
+        """The status of the event at hand, which may be that of the one before; 0 if there is none."""
+        status = self.data[self.at]
+        if status >= 0x80:
+            self.at += 1
+            self.interrupted = status >= 0xF0
+            if status < 0xF0:
+                self.running = status
+            return status
+        if not self.running:
+            self.note("data without a status")
+            self.at += 1
+        elif self.interrupted:
+            self.note("statuses repeated across other events")
+            self.interrupted = False
+        return self.running
 
     def _skip_or_keep(self, status: int, index: int, metas: _Metas) -> bool:
         """Read a meta or exclusive event; True at the end of the track."""

@@ -1,12 +1,15 @@
 """From MIDI events to notes: which note-off ends which note, and which program plays it.
 
-Within one track, channel and pitch the first note-off ends the first of the notes that sound, so that overlapping
-notes keep their order. Where notes are left that nothing ends, each ends instead at the next event of its pitch: a
-second note-on strikes the key anew. A note with nothing after it lasts to the last note event of the piece, and at
-least a beat. Note-offs for which no note sounds are ignored, and a note of no length gets one tick.
+Within one track, channel and pitch the first note-off ends the first of the notes that sound, so that
+overlapping notes keep their order. Where notes are left that nothing ends, each ends instead at the next
+event of its pitch: a second note-on strikes the key anew. A note with nothing after it lasts to the last
+note event of the piece, and at least a beat. Note-offs for which no note sounds are ignored, and a note of
+no length gets one tick.
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,7 @@ from bgmusic.music.midi_events import Events
 from bgmusic.music.song import NOTE, Table, sort_notes
 
 _DRUM_CHANNEL = 9  # channel 10 as musicians count
-_Voices = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
+_Voices: TypeAlias = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
 
 
 def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> tuple[Table, _Voices]:
@@ -104,9 +107,9 @@ def _pair(
 
 
 def _programs(
-    events: Events, command: NDArray[np.uint8], notes: Table, voices: _Voices
+    events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices
 ) -> NDArray[np.uint8]:
-    """The program of each note: as its own track last set it for the channel, else as any track did, else 0."""
+    """The program of each note: as its track last set it for the channel, else as any did, else 0."""
     programs = np.zeros(len(notes), dtype=np.uint8)
     change = np.flatnonzero(command == 0xC0)
     if not len(change):

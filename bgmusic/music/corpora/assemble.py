@@ -145,7 +145,8 @@ def _rules(settings: Settings) -> dict[str, str]:
     return {
         "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
-        "grid": f"files whose onsets gather about a grid with a strength below {settings.min_grid_strength} are left out",
+        "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of the "
+        "grid, or of a coarser one within it",
         "duplicates": duplicates.RULE,
         "splits": split.RULE,
     }

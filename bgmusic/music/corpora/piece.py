@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.music.beat import grid_fit
 from bgmusic.music.corpora.duplicates import Hashes, fingerprints
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.tiles import Tiles, pack_tiles
-from bgmusic.music.grid import StepNotes, grid_strength, quantise
+from bgmusic.music.grid import StepNotes, quantise
 from bgmusic.music.midi import read_midi
 from bgmusic.music.roll import encoding_loss
 from bgmusic.music.song import Song
@@ -89,12 +90,12 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         track_set = TrackSet(track_set.name, track_set.tracks, track_set.low, track_set.pitches, "part")
     if not len(song.notes):
         raise Unreadable("it has no notes")
-    strength = grid_strength(song)
-    record["grid_strength"] = round(strength, 3)
+    fit = grid_fit(song, settings.resolution)
+    record["grid_fit"] = round(fit, 3)
     if song.repairs:
         record["repairs"] = list(song.repairs)[:8]
-    if strength < settings.min_grid_strength:
-        return record | {"skipped": f"its onsets lie on no grid (strength {strength:.2f})"}
+    if fit < settings.min_grid_fit:
+        return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near a step"}
     sounding = len(np.unique(song.notes["part"]))
     if track_set.by == "part" and kind != "cells" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")

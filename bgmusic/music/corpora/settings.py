@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.music.beat import USABLE_BEAT
 from bgmusic.music.corpora.split import DEFAULT_SHARES, check_shares
-from bgmusic.music.grid import MAX_RESOLUTION, OFF_GRID, steps_per_bar
+from bgmusic.music.grid import MAX_RESOLUTION, steps_per_bar
 from bgmusic.music.roll import ENCODINGS, Encoding
 from bgmusic.music.tracks import TrackSet
 
@@ -24,8 +25,8 @@ class Settings:
 
     ``resolution`` is in steps a beat; ``bars`` is a phrase's length, ``hop`` the bars from one phrase to the
     next; ``metre`` (numerator, denominator) is that of every bar; a phrase needs ``min_tracks`` tracks (None:
-    half of them, rounded up) that play at least one note; pieces whose onsets gather less about a grid than
-    ``min_grid_strength`` are left out; ``shares`` are those of train, validation and test.
+    half of them, rounded up) that play at least one note; pieces with a smaller share of onsets near a step
+    than ``min_grid_fit`` (``beat.grid_fit``) are left out; ``shares`` are those of train, validation and test.
 
     Raises:
         UserError: a value makes no sense.
@@ -38,7 +39,7 @@ class Settings:
     encoding: Encoding = "onset"
     metre: tuple[int, int] = (4, 4)
     min_tracks: int | None = None
-    min_grid_strength: float = OFF_GRID
+    min_grid_fit: float = USABLE_BEAT
     shares: tuple[float, float, float] = DEFAULT_SHARES
 
     def __post_init__(self) -> None:
@@ -54,8 +55,8 @@ class Settings:
             raise UserError(f"encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
         if not 1 <= self.needed_tracks <= len(self.track_set):
             raise UserError(f"of {len(self.track_set)} tracks, {self.min_tracks} can't be demanded to play")
-        if not 0 <= self.min_grid_strength <= 1:
-            raise UserError(f"a grid strength is 0 to 1, not {self.min_grid_strength}")
+        if not 0 <= self.min_grid_fit <= 1:
+            raise UserError(f"a grid fit is 0 to 1, not {self.min_grid_fit}")
         check_shares(self.shares)
         cells = self.bars * self.steps * self.track_set.pitches * len(self.track_set)
         if cells > MAX_PHRASE_CELLS:
@@ -110,7 +111,7 @@ class Settings:
                 encoding=values["encoding"],
                 metre=(metre[0], metre[1]),
                 min_tracks=values["min_tracks"],
-                min_grid_strength=float(values["min_grid_strength"]),
+                min_grid_fit=float(values["min_grid_fit"]),
                 shares=check_shares(tuple(float(share) for share in shares)),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
