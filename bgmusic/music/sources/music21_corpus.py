@@ -32,7 +32,7 @@ class Music21Source:
         except ImportError:
             raise UserError("music21 is not installed: pip install 'bgmusic[music21]'") from None
         self._name = name
-        self._paths = sorted(Path(path) for path in corpus.getComposer(name)) if name else []
+        self._paths = _one_of_each([Path(path) for path in corpus.getComposer(name)]) if name else []
         if not self._paths:
             raise UserError(f"music21 has no corpus {name!r}: try music21:bach")
 
@@ -47,6 +47,14 @@ class Music21Source:
 
     def close(self) -> None:
         """See ``Source.close``."""
+
+
+def _one_of_each(paths: list[Path]) -> list[Path]:
+    """Some works are there in several encodings, told by their suffix alone: MusicXML comes first."""
+    chosen: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: (path.suffix != ".mxl", path.suffix != ".xml", path)):
+        chosen.setdefault(path.with_suffix(""), path)
+    return sorted(chosen.values())
 
 
 def decode_music21(content: bytes) -> tuple[Song, bytes]:
@@ -75,7 +83,8 @@ def song_of_score(score: Score) -> Song:
     """A music21 score as a song: a part to each of its parts, ties joined.
 
     An incomplete first measure is the pickup. Inner measures that are short (a phrase's end and the next
-    phrase's upbeat) are not bars of their own: bars run on from the first downbeat.
+    phrase's upbeat) are not bars of their own: bars run on from the first downbeat. An incomplete last bar, which
+    makes up for the pickup, has a time signature of its own.
     """
     from music21.tempo import MetronomeMark
 
@@ -93,6 +102,9 @@ def song_of_score(score: Score) -> Song:
     keys = {_ticks(k.offset): (k.sharps, getattr(k, "mode", None) == "minor") for k in flat.getElementsByClass("KeySignature")}
     marks = [mark.number for mark in flat.getElementsByClass(MetronomeMark) if mark.number]
     notes = sort_notes(table(NOTE, rows))
+    end, pickup = int(np.max(notes["onset"] + notes["duration"], initial=0)), _pickup(first)
+    last = max(((tick, *value) for tick, value in signatures.items()), default=(0, 4, 4))
+    signatures |= _last_bar(max(last[0], pickup), last[1], last[2], end)
     return Song(
         ticks_per_beat=TICKS_PER_BEAT,
         notes=notes,
@@ -100,9 +112,16 @@ def song_of_score(score: Score) -> Song:
         time_signatures=table(TIME_SIGNATURE, [(tick, *value) for tick, value in sorted(signatures.items())]),
         key_signatures=table(KEY_SIGNATURE, [(tick, *value) for tick, value in sorted(keys.items())]),
         parts=tuple(names),
-        pickup=_pickup(first),
-        end=int(np.max(notes["onset"] + notes["duration"], initial=0)),
+        pickup=pickup,
+        end=end,
     )
+
+
+def _last_bar(start: int, numerator: int, denominator: int, end: int) -> dict[int, tuple[int, int]]:
+    """The time signature of an incomplete last bar, by its tick; bars count from ``start``."""
+    unit = 4 * TICKS_PER_BEAT // denominator
+    rest = (end - start) % (numerator * unit)
+    return {end - rest: (rest // unit, denominator)} if end > start and rest >= unit else {}
 
 
 def _pickup(part: Any) -> int:
