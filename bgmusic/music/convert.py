@@ -56,8 +56,7 @@ def from_musegan(phrases: NDArray[Any], track_set: TrackSet, resolution: int) ->
     if phrases.ndim != _MUSEGAN_AXES:
         raise UserError(f"MuseGAN's layout is (batch, bar, step, pitch, track), not {phrases.shape}")
     return [
-        Roll(track_set, resolution, np.ascontiguousarray((phrase != 0).transpose(3, 0, 1, 2)))
-        for phrase in phrases
+        Roll(track_set, resolution, np.ascontiguousarray((phrase != 0).transpose(3, 0, 1, 2))) for phrase in phrases
     ]
 
 

@@ -81,11 +81,7 @@ def from_muspy(music: muspy.Music) -> Song:
         tempos=map_of(TEMPO, [(t.time, t.qpm) for t in music.tempos if t.qpm > 0]),
         time_signatures=map_of(
             TIME_SIGNATURE,
-            [
-                (t.time, t.numerator, t.denominator)
-                for t in music.time_signatures
-                if t.numerator > 0 < t.denominator
-            ],
+            [(t.time, t.numerator, t.denominator) for t in music.time_signatures if t.numerator > 0 < t.denominator],
         ),
         key_signatures=map_of(KEY_SIGNATURE, keys),
         parts=tuple(track.name or "" for track in music.tracks),
@@ -99,8 +95,6 @@ def _voices(song: Song) -> list[tuple[str, int, bool, Table]]:
     voices = []
     keys = song.notes[["part", "program", "is_drum"]]
     for part, program, is_drum in sorted(set(keys.tolist())):
-        notes = song.notes[
-            (keys["part"] == part) & (keys["program"] == program) & (keys["is_drum"] == is_drum)
-        ]
+        notes = song.notes[(keys["part"] == part) & (keys["program"] == program) & (keys["is_drum"] == is_drum)]
         voices.append((song.parts[part] if part < len(song.parts) else "", program, is_drum, notes))
     return voices

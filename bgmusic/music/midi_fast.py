@@ -33,9 +33,7 @@ from bgmusic.music.midi_events import (
     Span,
 )
 
-_KNOWN = frozenset(
-    (*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F)
-)
+_KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
 _STAND_IN = b"\xff\0\0"
 
 _Ints: TypeAlias = NDArray[np.int64]
