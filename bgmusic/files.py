@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from bgmusic.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -37,6 +43,7 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
 
     Raises:
         OSError: the folder can't be written, or there is no space.
+
     """
     path = Path(path)
     # Opened by hand: an unnamed delete-on-close file could not be renamed on every system.
@@ -65,3 +72,30 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """Write ``content`` to ``path`` as UTF-8, whole or not at all."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict[str, npt.NDArray[Any]]:
+    """Read arrays from an untrusted npz: no pickles, and no more than ``limit`` bytes in memory.
+
+    Raises:
+        UserError: it is no npz, lacks a name, or is larger than the limit once unpacked.
+        OSError: the file can't be read.
+
+    """
+    import numpy as np
+
+    path = Path(path)
+    content = path.open("rb")
+    with content:
+        try:
+            # An archive says how large its members are before one byte is unpacked; reading never yields more.
+            with zipfile.ZipFile(content) as archive:
+                wanted = {f"{name}.npy" for name in names}
+                size = sum(member.file_size for member in archive.infolist() if member.filename in wanted)
+            if size <= limit:
+                content.seek(0)
+                with np.load(content, allow_pickle=False) as arrays:
+                    return {name: arrays[name] for name in names}
+        except Exception:  # whatever a broken archive makes of its readers
+            raise UserError(f"{path}: not an npz file with {' and '.join(names)} in it") from None
+    raise UserError(f"{path}: {size / 1e6:.0f} MB of arrays, more than the {limit / 1e6:.0f} MB that are read")

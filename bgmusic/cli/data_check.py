@@ -11,9 +11,7 @@ from bgmusic.errors import UserError
 
 
 def check(
-    files: Annotated[
-        list[Path], typer.Argument(help="MIDI files: plain, gzip'd, or in RIFF.", metavar="FILE...")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="MIDI files: plain, gzip'd, or in RIFF.", metavar="FILE...")],
     tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, satb, or a YAML file.")] = "lpd-5",
     resolution: Annotated[int, typer.Option(min=1, max=480, help="Steps a beat.")] = 12,
     bars: Annotated[int, typer.Option(min=1, help="Bars of a phrase.")] = 4,
@@ -39,6 +37,4 @@ def check(
             usable += 1
             typer.echo("\n  ".join([f"{file}:", *lines]))
     if not usable:
-        raise UserError(
-            f"none of {len(files)} files is usable" if len(files) > 1 else "the file is not usable"
-        )
+        raise UserError(f"none of {len(files)} files is usable" if len(files) > 1 else "the file is not usable")

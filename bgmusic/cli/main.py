@@ -8,7 +8,10 @@ from typing import Any
 import typer
 
 import bgmusic
-from bgmusic.cli import data
+from bgmusic.cli import data, train
+from bgmusic.cli.evaluate import evaluate
+from bgmusic.cli.generate import generate
+from bgmusic.cli.info import info
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -19,7 +22,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
 app.add_typer(data.app)
+app.add_typer(train.app, name="train")
+app.command()(generate)
+app.command()(evaluate)
+app.command()(info)
 
 
 def _version(value: bool) -> None:

@@ -1,7 +1,7 @@
 """Whether a piece has a beat that a grid can follow.
 
-Some files carry a tempo that has nothing to do with their notes: played in freely, or converted from a format without
-beats. Their onsets fall anywhere between the beats, and no grid of theirs is music.
+Some files carry a tempo that has nothing to do with their notes: played in freely, or converted from a
+format without beats. Their onsets fall anywhere between the beats, and no grid of theirs is music.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import numpy as np
 
 from bgmusic.music.song import Song
 
-# Measured on Freedoom's 66 songs at 12 steps a beat: ten without a usable beat have 0.51 to 0.57, one in eighths of
-# a beat (which 12 steps can't hold) 0.66, the others 0.90 and more.
+# Measured on Freedoom's 66 songs at 12 steps a beat: ten without a usable beat have 0.51 to 0.57, one in
+# eighths of a beat (which 12 steps can't hold) 0.66, the others 0.90 and more.
 USABLE_BEAT = 0.75
 _TOLERANCE = 0.25  # steps
 _FEWEST = 3  # steps a beat of the coarsest grid that tells anything
@@ -20,9 +20,9 @@ _FEWEST = 3  # steps a beat of the coarsest grid that tells anything
 def grid_fit(song: Song, resolution: int) -> float:
     """The share (0 to 1) of a song's onsets that lie within a quarter step of a grid.
 
-    Of the grid of ``resolution`` steps a beat and the coarser ones within it (4 and 3 in 12, ...) the one that fits
-    best counts: a track that is late by a little is still in time on a coarse grid. Onsets that fall anywhere give
-    0.5; below ``USABLE_BEAT`` the piece's beat is unusable.
+    Of the grid of ``resolution`` steps a beat and the coarser ones within it (4 and 3 in 12, ...) the one
+    that fits best counts: a track that is late by a little is still in time on a coarse grid. Onsets that
+    fall anywhere give 0.5; below ``USABLE_BEAT`` the piece's beat is unusable.
     """
     if not len(song.notes):
         return 1.0

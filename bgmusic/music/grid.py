@@ -88,9 +88,7 @@ class StepNotes:
         """
         return steps_per_bar(metre, self.resolution)
 
-    def phrase_starts(
-        self, bars: int, metre: tuple[int, int] = COMMON_TIME, hop: int = 1
-    ) -> NDArray[np.int64]:
+    def phrase_starts(self, bars: int, metre: tuple[int, int] = COMMON_TIME, hop: int = 1) -> NDArray[np.int64]:
         """The first bars of all phrases of ``bars`` full bars in ``metre``, every ``hop`` bars in each run.
 
         Shape (phrases,), int64, ascending.

@@ -1,7 +1,7 @@
 """MIDI files in.
 
 Any bytes end in a song or in a ``MidiError`` that says why not; time and memory are bounded by the file's
-size. A sound file is read with array operations (``midi_events.fast_events``), a damaged one byte by byte,
+size. A sound file is read with array operations (``midi_fast.fast_events``), a damaged one byte by byte,
 to the same notes.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music import midi_events
-from bgmusic.music.midi_events import Events, careful_events, fast_events
+from bgmusic.music.midi_events import Events, careful_events
+from bgmusic.music.midi_fast import fast_events
 from bgmusic.music.midi_file import MidiError, MidiFile, load, open_midi
 from bgmusic.music.midi_notes import notes_of
 from bgmusic.music.midi_write import RESOLUTION, write_midi

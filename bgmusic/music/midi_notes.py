@@ -106,9 +106,7 @@ def _pair(
     return begin, stop[begin]
 
 
-def _programs(
-    events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices
-) -> NDArray[np.uint8]:
+def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices) -> NDArray[np.uint8]:
     """The program of each note: as its track last set it for the channel, else as any did, else 0."""
     programs = np.zeros(len(notes), dtype=np.uint8)
     change = np.flatnonzero(command == 0xC0)

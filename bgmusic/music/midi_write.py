@@ -11,7 +11,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.grid import COMMON_TIME
 from bgmusic.music.roll import Roll
-from bgmusic.music.song import DEFAULT_BPM, TIME_SIGNATURE, Song, Table, table
+from bgmusic.music.song import DEFAULT_BPM, TIME_SIGNATURE, Song, Table, metre_of, table
 
 RESOLUTION = 480  # ticks a beat of what is written, at least: a multiple of every common resolution
 _LAST_TICK = (1 << 31) - 1
@@ -87,11 +87,8 @@ def _metres(song: Song) -> Table:
     rows = song.time_signatures.tolist()
     held = [row for row in rows if row[0] <= song.pickup]
     metre = held[-1][1:] if held else COMMON_TIME
-    beat = song.ticks_per_beat
-    denominator = next((d for d in (4, 8, 16, 32, 64) if song.pickup * d % (4 * beat) == 0), None)
-    if denominator is None:
+    first = metre_of(song.pickup, song.ticks_per_beat)
+    if first is None:
         return song.time_signatures
-    first = (0, song.pickup * denominator // (4 * beat), denominator)
-    return table(
-        TIME_SIGNATURE, [first, (song.pickup, *metre), *(row for row in rows if row[0] > song.pickup)]
-    )
+    later = [row for row in rows if row[0] > song.pickup]
+    return table(TIME_SIGNATURE, [(0, *first), (song.pickup, *metre), *later])

@@ -21,8 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.grid import STEP_NOTE, StepNotes, without_overlaps
-from bgmusic.music.song import DEFAULT_BPM, NOTE, TIME_SIGNATURE, Song, Table, sort_notes, table
+from bgmusic.music.grid import STEP_NOTE, StepNotes
+from bgmusic.music.song import (
+    DEFAULT_BPM,
+    DEFAULT_VELOCITY,
+    NOTE,
+    TEMPO,
+    TIME_SIGNATURE,
+    Song,
+    Table,
+    metre_of,
+    sort_notes,
+    table,
+)
 from bgmusic.music.tracks import TrackSet
 
 Encoding = Literal["pause", "onset"]
@@ -30,7 +41,6 @@ ENCODINGS: tuple[Encoding, ...] = ("pause", "onset")
 Cells = NDArray[np.bool_]
 
 MAX_CELLS = 1 << 27  # 128 MiB of booleans: no piece that is a piece needs more
-DEFAULT_VELOCITY = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +199,12 @@ class Roll:
             return Roll(track_set, resolution, channels)
         return Roll(track_set, resolution, channels[: len(track_set)], channels[len(track_set) :])
 
+    def encoded(self, encoding: Encoding) -> Roll:
+        """The roll's notes in the other encoding (or the roll itself)."""
+        if encoding == self.encoding:
+            return self
+        return Roll.from_notes(self.notes(), self.track_set, self.resolution, self.bars, self.steps, encoding)
+
     def to_song(self, bpm: float = DEFAULT_BPM) -> Song:
         """The roll as a song with one part a track and a tick a step."""
         return song_of_steps(self.notes(), self.track_set, self.resolution, self.bars, self.steps, bpm)
@@ -204,14 +220,12 @@ def song_of_steps(
     out["part"] = notes["track"]
     out["program"] = np.array([t.program for t in track_set.tracks], dtype=np.uint8)[notes["track"]]
     out["is_drum"] = np.array([t.is_drum for t in track_set.tracks], dtype=np.bool_)[notes["track"]]
-    # The shortest denominator in which a bar is whole: 4/4, 7/8, ...
-    denominator = next((d for d in (4, 8, 16, 32, 64) if (steps * d) % (4 * resolution) == 0), None)
-    metre = [] if denominator is None else [(0, steps * denominator // (4 * resolution), denominator)]
+    metre = metre_of(steps, resolution)
     return Song(
         ticks_per_beat=resolution,
         notes=sort_notes(out),
-        tempos=np.array([(0, bpm)], dtype=[("tick", np.int64), ("bpm", np.float64)]),
-        time_signatures=table(TIME_SIGNATURE, metre),
+        tempos=table(TEMPO, [(0, bpm)]),
+        time_signatures=table(TIME_SIGNATURE, [(0, *metre)] if metre else []),
         parts=tuple(track.name for track in track_set.tracks),
         end=bars * steps,
     )
@@ -266,32 +280,3 @@ def encoding_loss(notes: Table, track_set: TrackSet, encoding: Encoding) -> Enco
     repeats = _repeats(notes, track_set)
     short = notes["duration"] == 1
     return EncodingLoss(len(notes), int((repeats & short).sum()), int((repeats & ~short).sum()))
-
-
-def notes_from_rows(rows: object) -> Table:
-    """A note list, rows of (track, onset, duration, pitch[, velocity]) in steps, as a table of ``STEP_NOTE``.
-
-    Overlaps of one pitch in one track are resolved as in ``bgmusic.music.grid``.
-
-    Raises:
-        UserError: the rows have another form, or a value is out of its range.
-    """
-    try:
-        values = np.array(rows, dtype=np.int64)
-    except (ValueError, TypeError, OverflowError):
-        raise UserError("a note list has rows of 4 or 5 whole numbers") from None
-    if values.size == 0:
-        return np.empty(0, dtype=STEP_NOTE)
-    if values.ndim != 2 or values.shape[1] not in (4, 5):
-        raise UserError(f"a note list has rows of 4 or 5 numbers, not shape {values.shape}")
-    if values.shape[1] == 4:
-        values = np.column_stack([values, np.full(len(values), DEFAULT_VELOCITY)])
-    track, onset, duration, pitch, velocity = values.T
-    if track.min() < 0 or track.max() > 255 or pitch.min() < 0 or pitch.max() > 127:
-        raise UserError("a note's track is 0 to 255 and its pitch 0 to 127")
-    if duration.min() < 1 or onset.min() < 0 or velocity.min() < 0 or velocity.max() > 127:
-        raise UserError("a note's onset is 0 or more, its duration 1 or more and its velocity 0 to 127")
-    notes = np.empty(len(values), dtype=STEP_NOTE)
-    for name, column in zip(("track", "onset", "duration", "pitch", "velocity"), values.T, strict=True):
-        notes[name] = column
-    return without_overlaps(notes)[0]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT_BPM = 120.0
+DEFAULT_VELOCITY = 100
 
 # `onset` and `duration` are in ticks; `part` is an index into the song's parts.
 NOTE = np.dtype(
@@ -70,3 +71,26 @@ class Song:
 def sort_notes(notes: Table) -> Table:
     """``notes`` sorted by onset, part and pitch; notes that are equal in these keep their order."""
     return notes[np.lexsort((notes["pitch"], notes["part"], notes["onset"]))]
+
+
+def metre_of(length: int, ticks_per_beat: int) -> tuple[int, int] | None:
+    """The metre (numerator, denominator) of a bar of ``length`` ticks, in quarters or the next shorter beats.
+
+    None where it is no whole number of sixty-fourths, or too long for a time signature.
+    """
+    for denominator in (4, 8, 16, 32, 64):
+        numerator, rest = divmod(length * denominator, 4 * ticks_per_beat)
+        if not rest and 0 < numerator < 256:
+            return numerator, denominator
+    return None
+
+
+def velocity_of(velocity: int | None) -> int:
+    """A library's velocity as MIDI's, 1 to 127; 100 where there is none."""
+    return DEFAULT_VELOCITY if velocity is None else min(max(int(velocity), 1), 127)
+
+
+def map_of(dtype: np.dtype[Any], rows: Sequence[tuple[Any, ...]]) -> Table:
+    """A map with one row a tick, the last given."""
+    last = {row[0]: row for row in rows}
+    return table(dtype, [last[tick] for tick in sorted(last)])

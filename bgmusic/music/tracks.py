@@ -130,9 +130,7 @@ class TrackSet:
             UserError: neither holds.
         """
         keys = [name.strip().lower() for name in names]
-        known = {
-            key: i for i, t in enumerate(self.tracks) for key in {t.name.lower(), *map(str.lower, t.parts)}
-        }
+        known = {key: i for i, t in enumerate(self.tracks) for key in {t.name.lower(), *map(str.lower, t.parts)}}
         found = [known.get(key) for key in keys]
         if sorted(i for i in found if i is not None) == list(range(len(self.tracks))):
             return found

@@ -1,0 +1,30 @@
+"""``bgmusic info``: what is installed, embedded and available."""
+
+from __future__ import annotations
+
+
+def info() -> None:
+    """Show versions, devices, presets and embedded data."""
+    import os
+    import platform
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    import bgmusic
+    from bgmusic.files import configs_dir, data_dir
+    from bgmusic.gan.config import presets
+    from bgmusic.neurons import ESTIMATORS
+
+    table = Table(show_header=False, box=None)
+    table.add_row("bgmusic", bgmusic.__version__)
+    table.add_row("python", platform.python_version())
+    table.add_row("torch", torch.__version__)
+    table.add_row("CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
+    table.add_row("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    table.add_row("estimators", ", ".join(sorted(ESTIMATORS)))
+    for family in sorted(path.name for path in configs_dir().iterdir() if path.is_dir()):
+        table.add_row(f"presets: {family}", ", ".join(presets(family)))
+    table.add_row("data", f"{data_dir()}: {', '.join(sorted(p.name for p in data_dir().iterdir() if p.is_dir()))}")
+    Console().print(table)

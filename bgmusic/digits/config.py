@@ -1,0 +1,51 @@
+"""Configs of digit trainings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from bgmusic.gan.config import Config, TrainingConfig
+from bgmusic.neurons.estimators import find
+
+Width = Annotated[int, Field(ge=1, le=16_384)]
+Norm = Literal["batch", "scale", "none"]
+
+
+class NetworkConfig(Config):
+    """The two networks."""
+
+    kind: Literal["mlp", "cnn"] = "mlp"
+    """Fully connected or convolutional (BinaryGAN, tables 1 and 2)."""
+    latent: Width = 128
+    """Numbers of noise that a sample is made of, each N(0, 1)."""
+    g_widths: Annotated[tuple[Width, ...], Field(max_length=16)] = (1024,)
+    """The MLP generator's hidden layers."""
+    d_widths: Annotated[tuple[Width, ...], Field(max_length=16)] = (512, 256)
+    """The MLP discriminator's hidden layers."""
+    g_norm: Norm = "batch"
+    """After G's hidden layers: batch norm, or its learned scale and offset alone (as BinaryGAN's code runs)."""
+    output_norm: Norm = "batch"
+    """After G's last layer, before the neuron."""
+    d_norm: Norm = "none"
+    """After D's hidden layers."""
+
+
+class DigitsConfig(Config):
+    """A digit training: networks, neuron and the game's rules."""
+
+    network: NetworkConfig = NetworkConfig()
+    """The two networks."""
+    neuron: Literal["dbn", "sbn", "real"] = "dbn"
+    """Output neuron of G; `real` stays real-valued and is binarized after training."""
+    estimator: str = "sigmoid-adjusted"
+    """Gradient estimator behind the neuron."""
+    training: TrainingConfig = TrainingConfig()
+    """The game's rules."""
+
+    @field_validator("estimator")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        find(name)
+        return name

@@ -1,0 +1,133 @@
+"""BinaryGAN's networks (arXiv 1810.04714, tables 1 and 2), and their shapes made free."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
+from bgmusic.digits.data import SHAPE
+from bgmusic.gan.game import SampleNetwork
+from bgmusic.neurons import NEURONS
+
+PIXELS = SHAPE[0] * SHAPE[1]
+SLOPE_OF_LEAK = 0.2  # LeakyReLU's, in every discriminator
+
+
+class Scale(nn.Module):
+    """A learned scale and offset per channel: batch norm that never normalises, as BinaryGAN's code runs.
+
+    Takes and returns ``(batch, channels, ...)``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift each channel."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
+def _norm(kind: Norm, channels: int, planes: bool) -> list[nn.Module]:
+    if kind == "none":
+        return []
+    if kind == "scale":
+        return [Scale(channels)]
+    return [nn.BatchNorm2d(channels) if planes else nn.BatchNorm1d(channels)]
+
+
+class Generator(SampleNetwork):
+    """From noise ``(batch, latent)`` to digits ``(batch, 28, 28)`` through a binary neuron."""
+
+    def __init__(self, config: DigitsConfig) -> None:
+        super().__init__()
+        self.latent = config.network.latent
+        self.body = _mlp_generator(config.network) if config.network.kind == "mlp" else _cnn_generator(config.network)
+        self.neuron = NEURONS[config.neuron](config.estimator)
+
+    def logits(self, noise: Tensor) -> Tensor:
+        """What the neuron thresholds: real numbers ``(batch, 28, 28)``."""
+        pixels: Tensor = self.body(noise)
+        return pixels.view(-1, *SHAPE)
+
+    def preactivated(self, noise: Tensor) -> Tensor:
+        """Preactivated outputs ``(batch, 28, 28)`` in [0, 1]."""
+        return self.neuron.preactivate(self.logits(noise))
+
+    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Digits ``(batch, 28, 28)``; ``generator`` feeds a stochastic neuron."""
+        digits: Tensor = self.neuron(self.logits(noise), generator)
+        return digits
+
+
+def _mlp_generator(config: NetworkConfig) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    width = config.latent
+    for wider in config.g_widths:
+        layers += [nn.Linear(width, wider), *_norm(config.g_norm, wider, planes=False), nn.ReLU()]
+        width = wider
+    return nn.Sequential(*layers, nn.Linear(width, PIXELS), *_norm(config.output_norm, PIXELS, planes=False))
+
+
+def _cnn_generator(config: NetworkConfig) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Unflatten(1, (config.latent, 1, 1))]
+    width = config.latent
+    for channels, kernel, stride in ((128, 2, 1), (64, 4, 2), (32, 3, 2)):  # -> 2x2, 6x6, 13x13
+        layers += [
+            nn.ConvTranspose2d(width, channels, kernel, stride),
+            *_norm(config.g_norm, channels, planes=True),
+            nn.ReLU(),
+        ]
+        width = channels
+    return nn.Sequential(
+        *layers, nn.ConvTranspose2d(width, 1, 4, 2), *_norm(config.output_norm, 1, planes=True)
+    )  # -> 28x28
+
+
+class Discriminator(nn.Module):
+    """From digits ``(batch, 28, 28)`` to one score each, ``(batch, 1)``."""
+
+    def __init__(self, config: DigitsConfig) -> None:
+        super().__init__()
+        network = config.network
+        self.body = _mlp_discriminator(network) if network.kind == "mlp" else _cnn_discriminator(network)
+
+    def forward(self, digits: Tensor) -> Tensor:
+        """Scores: real numbers ``(batch, 1)``."""
+        scores: Tensor = self.body(digits)
+        return scores
+
+
+def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = PIXELS
+    for wider in config.d_widths:
+        layers += [
+            nn.Linear(width, wider),
+            *_norm(config.d_norm, wider, planes=False),
+            nn.LeakyReLU(SLOPE_OF_LEAK),
+        ]
+        width = wider
+    return nn.Sequential(*layers, nn.Linear(width, 1))
+
+
+def _cnn_discriminator(config: NetworkConfig) -> nn.Sequential:
+    def leak() -> nn.Module:
+        return nn.LeakyReLU(SLOPE_OF_LEAK)
+
+    return nn.Sequential(
+        nn.Unflatten(1, (1, SHAPE[0])),
+        *(nn.Conv2d(1, 32, 3), *_norm(config.d_norm, 32, planes=True), leak(), nn.MaxPool2d(2)),  # -> 13x13
+        # "Same" pooling of an odd size keeps the last row and column: 11 -> 6.
+        *(
+            nn.Conv2d(32, 64, 3),
+            *_norm(config.d_norm, 64, planes=True),
+            leak(),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ),
+        *(nn.Flatten(), nn.Linear(64 * 6 * 6, 128), *_norm(config.d_norm, 128, planes=False), leak()),
+        nn.Linear(128, 1),
+    )

@@ -1,0 +1,84 @@
+"""Training on binarized MNIST: from config to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from bgmusic.digits.config import DigitsConfig
+from bgmusic.digits.data import SHAPE, load_digits
+from bgmusic.digits.networks import Discriminator, Generator
+from bgmusic.digits.pictures import save_grid
+from bgmusic.digits.sampling import KIND, sample
+from bgmusic.gan.bits import BitSource
+from bgmusic.gan.game import Game
+from bgmusic.gan.runs import Run, environment
+from bgmusic.gan.training import choose_device, resume, train
+
+_PICTURE_SEED = 0
+
+
+def make_game(
+    config: DigitsConfig, seed: int, device: str = "cpu", seconds: float | None = None, holdout: int = 0
+) -> Game:
+    """A new game on the training digits.
+
+    Args:
+        config: networks, neuron and rules.
+        seed: of the networks' initial weights and of all draws.
+        device: ``cpu`` or ``cuda``.
+        seconds: budget of wall time instead of ``config.training.steps``.
+        holdout: keep the last so many training digits out, to search for recipes without the test digits.
+
+    """
+    torch.manual_seed(seed)
+    generator, discriminator = Generator(config), Discriminator(config)
+    packed = load_digits("train").packed
+    source = BitSource(packed[: len(packed) - holdout], SHAPE, device)
+    return Game(generator, discriminator, source, config.training, seed, device, seconds)
+
+
+def _draw(game: Game, path: Path) -> None:
+    generator = game.sampler
+    save_grid(path, sample(generator, 128, _PICTURE_SEED))
+
+
+def train_digits(
+    out: Path,
+    config: DigitsConfig,
+    seed: int = 0,
+    device: str = "auto",
+    minutes: float | None = None,
+    command: str = "",
+    quiet: bool = False,
+) -> bool:
+    """Train into a new run folder; True when finished, False when interrupted.
+
+    Raises:
+        UserError: the folder is taken, the device is missing, or training diverged.
+        OSError: the folder can't be written.
+
+    """
+    device = choose_device(device)
+    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
+    game = make_game(config, seed, device, minutes * 60 if minutes else None)
+    return train(run, game, config, _draw, quiet=quiet)
+
+
+def resume_digits(out: Path, device: str = "auto", quiet: bool = False) -> bool:
+    """Go on with a run from its last checkpoint, with its own config and seed; True when finished.
+
+    Raises:
+        UserError: it is no run of digits, or corrupt.
+
+    """
+    run = Run.open(out, KIND)
+    config = run.config(DigitsConfig)
+    made = run.environment()
+    minutes = made.get("minutes")
+    seconds = float(minutes) * 60 if isinstance(minutes, (int, float)) else None
+    seed = made.get("seed")
+    game = make_game(config, seed if isinstance(seed, int) else 0, choose_device(device), seconds)
+    resume(run, game)
+    return train(run, game, config, _draw, quiet=quiet)

@@ -1,0 +1,176 @@
+"""What watches a game: progress, metrics, sample pictures and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bgmusic.gan.config import Config
+from bgmusic.gan.game import Callback, Game
+from bgmusic.gan.runs import Run
+
+
+class ProgressBar(Callback):
+    """A live bar on a terminal; on anything else, a plain line with each metrics event."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+
+    def start(self, game: Game) -> None:
+        """Show the bar."""
+        self._bar.start()
+        self._task = self._bar.add_task("training", total=1.0, losses="")
+
+    def metrics(self, game: Game, values: dict[str, float]) -> None:
+        """Show the losses."""
+        text = f"step {game.steps_done}  D {values['d_loss']:.3f}  G {values['g_loss']:.3f}"
+        if self._task is not None:
+            self._bar.update(self._task, losses=text)
+        if not self._live:
+            self._console.print(f"{game.progress:4.0%}  {text}", highlight=False)
+
+    def step(self, game: Game) -> None:
+        """Move the bar."""
+        if self._task is not None and self._live:
+            self._bar.update(self._task, completed=game.progress)
+
+    def end(self, game: Game, interrupted: bool) -> None:
+        """Take the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back, also after an error."""
+        self._bar.stop()
+
+
+class MetricsLog(Callback):
+    """Appends to ``metrics.jsonl`` (the same bits for the same seed) and ``timings.jsonl``."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def start(self, game: Game) -> None:
+        """Forget what an interrupted run logged after its last checkpoint."""
+        for name in ("metrics.jsonl", "timings.jsonl"):
+            self._run.truncate(name, game.steps_done)
+
+    def metrics(self, game: Game, values: dict[str, float]) -> None:
+        """Write one line to each file."""
+        self._append("metrics.jsonl", {"step": game.steps_done, "d_updates": game.d_updates_done, **values})
+        times = {"wall_seconds": round(game.wall_seconds, 3), "cpu_seconds": round(game.cpu_seconds, 3)}
+        self._append("timings.jsonl", {"step": game.steps_done, **times})
+
+    def _append(self, name: str, values: dict[str, Any]) -> None:
+        with (self._run.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+class TensorBoard(Callback):
+    """Writes the metrics where TensorBoard finds them: ``tensorboard --logdir RUN/tensorboard``."""
+
+    def __init__(self, run: Run) -> None:
+        self._folder = run.path / "tensorboard"
+        self._writer: Any = None
+
+    def start(self, game: Game) -> None:
+        """Open the event file; a resumed run's later events replace the earlier ones."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = game.steps_done + 1 if game.steps_done else None
+        self._writer = SummaryWriter(str(self._folder), purge_step=purge)
+
+    def metrics(self, game: Game, values: dict[str, float]) -> None:
+        """Write the metrics."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, game.steps_done)
+
+    def end(self, game: Game, interrupted: bool) -> None:
+        """Close the event file."""
+        self._writer.close()
+
+
+class Samples(Callback):
+    """Lets a function picture the sampling generator: ``samples/step-000123.png``, always from the same noise."""
+
+    def __init__(self, run: Run, draw: Callable[[Game, Path], None]) -> None:
+        self._run, self._draw = run, draw
+
+    def step(self, game: Game) -> None:
+        """Draw every ``sample_every`` steps."""
+        if game.steps_done % game.config.sample_every == 0:
+            self._write(game)
+
+    def end(self, game: Game, interrupted: bool) -> None:
+        """Draw what the training ended with."""
+        self._write(game)
+
+    def _write(self, game: Game) -> None:
+        path = self._run.path / "samples" / f"step-{game.steps_done:07d}.png"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            self._draw(game, path)
+
+
+class Checkpoints(Callback):
+    """Saves the resume state and the sampling generator, every ``checkpoint_every`` steps and at the end."""
+
+    def __init__(self, run: Run, config: Config) -> None:
+        self._run, self._config = run, config
+
+    def step(self, game: Game) -> None:
+        """Save when it is time to."""
+        if game.steps_done % game.config.checkpoint_every == 0:
+            self._save(game)
+
+    def end(self, game: Game, interrupted: bool) -> None:
+        """Save the end, whether planned or not."""
+        self._save(game)
+
+    def _save(self, game: Game) -> None:
+        self._run.save_generator(game.sampler, self._config)
+        self._run.save_state(game.state_dict())
+
+
+class Interruption:
+    """Turns Ctrl-C and SIGTERM into a wish to stop after the current update; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.wished = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.wished
+
+    def __enter__(self) -> Interruption:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            self._before[name] = signal.signal(name, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.wished:
+            raise KeyboardInterrupt
+        self.wished = True

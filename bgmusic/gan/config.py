@@ -1,0 +1,245 @@
+"""Configs: typed, documented, immutable; unknown keys are refused. YAML in, YAML out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bgmusic.errors import UserError
+from bgmusic.files import configs_dir
+
+_LARGEST_FILE = 1_000_000  # bytes; a preset has a few hundred
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Config(BaseModel):
+    """What every config shares: it can't be changed, and knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class OptimizerConfig(Config):
+    """One side's optimiser and how its learning rate falls."""
+
+    kind: Literal["adam", "rmsprop"] = "adam"
+    """Adam (arXiv 1412.6980) or RMSprop."""
+    rate: Positive = 1e-4
+    """Learning rate at the start."""
+    betas: tuple[Share, Share] = (0.5, 0.9)
+    """Adam's decay of the first and second moment."""
+    smoothing: Share = 0.9
+    """RMSprop's decay of the squared gradient."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the rate falls from `decay_from` to the end of training."""
+    decay_from: Share = 0.0
+    """Share of the training after which the rate begins to fall."""
+    final: Share = 0.0
+    """The rate at the end, as a share of `rate`."""
+
+
+class PenaltyConfig(Config):
+    """The gradient penalty on the discriminator."""
+
+    kind: Literal["none", "wgan-gp", "r1r2"] = "none"
+    """`wgan-gp`: one-centred at interpolates (arXiv 1704.00028); `r1r2`: zero-centred at data and samples."""
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    """WGAN-GP's lambda, or R1 + R2's gamma."""
+    final_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """If given, the weight moves there during training, evenly by factors."""
+    every: Count = 1
+    """Lazy penalty: computed every so many D updates, its weight multiplied by as much (arXiv 1912.04958)."""
+
+
+class WarmupConfig(Config):
+    """Extra D updates, as in WGAN's original code."""
+
+    updates: Count = 100
+    """D updates before a G update while warming up."""
+    first: Annotated[int, Field(ge=0)] = 25
+    """G updates at the start that count as warming up."""
+    every: Count = 500
+    """And every so many G updates after."""
+
+
+class AverageConfig(Config):
+    """The averaged generator: an exponential moving average of G's weights, which is what samples."""
+
+    horizon: Count = 1000
+    """Time constant in G updates: the decay is 1 - 1/horizon."""
+    ramp: Share = 1.0
+    """Early on, the horizon is at most this share of the updates made: a long average would sample the start."""
+
+
+class SlopeConfig(Config):
+    """Slope annealing of the binary neurons."""
+
+    growth: Annotated[float, Field(ge=1, le=10)] = 1.0
+    """Factor by which the slope grows (1.1 in the papers)."""
+    every: Count = 937
+    """G updates between two steps of growth (one epoch of MNIST in batches of 64)."""
+    limit: Positive = 100.0
+    """The slope never grows beyond this."""
+
+
+class TrainingConfig(Config):
+    """The adversarial game's rules."""
+
+    steps: Count = 18_740
+    """G updates in all."""
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
+    """Samples of each kind in an update."""
+    accumulate: Count = 1
+    """Micro-batches that an update is computed in; their gradients are averaged."""
+    objective: Literal["gan", "wgan", "hinge", "relativistic"] = "wgan"
+    """What both sides minimise, see bgmusic.gan.objectives."""
+    penalty: PenaltyConfig = PenaltyConfig()
+    """Gradient penalty on D."""
+    clip: Positive | None = None
+    """WGAN: D's weights are clipped to this size after each update (0.01 in the paper)."""
+    d_updates: Count = 1
+    """D updates before each G update."""
+    reuse_batch: bool = False
+    """All D updates before a G update, and that update, see one batch of data and noise (as BinaryGAN's code)."""
+    warmup: WarmupConfig | None = None
+    """Extra D updates at the start and now and then."""
+    g_optimizer: OptimizerConfig = OptimizerConfig()
+    """G's optimiser."""
+    d_optimizer: OptimizerConfig = OptimizerConfig()
+    """D's optimiser."""
+    average: AverageConfig | None = None
+    """The averaged generator; without it, G itself samples."""
+    slope: SlopeConfig = SlopeConfig()
+    """Slope annealing."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Type of matrix work; penalties and losses stay float32."""
+    log_every: Count = 100
+    """G updates between two lines of metrics, each a mean over them."""
+    sample_every: Count = 1000
+    """G updates between two sample pictures."""
+    checkpoint_every: Count = 1000
+    """G updates between two checkpoints."""
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        message = "unknown key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        parts.append(f"{where}: {message}" if where else message)
+    return "; ".join(parts[:5])
+
+
+def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
+    """Check values against a config's types.
+
+    Raises:
+        UserError: a key is unknown or a value is bad; the text names ``source`` and the keys.
+
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from None
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """Read a YAML mapping from text.
+
+    Raises:
+        UserError: it is no YAML, or no mapping.
+
+    """
+    try:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UserError(f"{source}: not valid YAML: {str(error)[:200]}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: expected keys and values")
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping from a file.
+
+    Raises:
+        UserError: the file is too large, no text, no YAML or no mapping.
+
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        raise UserError(f"{path}: too large for a config")
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file") from None
+
+
+def presets(family: str) -> dict[str, Path]:
+    """The presets of a family (``mnist``, ...), by name."""
+    return {path.stem: path for path in sorted((configs_dir() / family).glob("*.yaml"))}
+
+
+def load_preset(family: str, name_or_file: str) -> dict[str, Any]:
+    """The values of a preset by name, or of the user's own file.
+
+    Raises:
+        UserError: there is neither; the text lists the presets.
+
+    """
+    known = presets(family)
+    if name_or_file in known:
+        return read_yaml(known[name_or_file])
+    path = Path(name_or_file)
+    if path.is_file():
+        return read_yaml(path)
+    raise UserError(f"no preset or file {name_or_file!r}; presets: {', '.join(known)}")
+
+
+def set_value(values: dict[str, Any], assignment: str) -> None:
+    """Apply one ``key=value`` (``training.batch=128``) to nested values, in place; the value is YAML.
+
+    Raises:
+        UserError: it has no ``=``, or goes through something that is no mapping.
+
+    """
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {assignment!r}: expected KEY=VALUE")
+    *parents, last = key.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {assignment!r}: the value is not valid YAML") from None
+    for parent in parents:
+        below = values.setdefault(parent, {})
+        if below is None:  # an optional group that was off
+            below = values[parent] = {}
+        if not isinstance(below, dict):
+            raise UserError(f"--set {assignment!r}: {parent} is a single value")
+        values = below
+    values[last] = value
+
+
+def dump_yaml(config: Config) -> str:
+    """A config as YAML, all values resolved, in the order of their declaration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested mapping with another's values on top; neither is changed."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

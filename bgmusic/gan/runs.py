@@ -1,0 +1,230 @@
+"""A run: the folder that one training made, with its config, metrics, samples and checkpoints.
+
+``config.yaml`` resolved; ``environment.json`` versions and machine; ``metrics.jsonl`` the same bits for the
+same seed; ``timings.jsonl``; ``samples/``; ``tensorboard/``; ``generator.safetensors`` the sampling generator with
+its config; ``state.pt`` all that is needed to go on. Everything in it is untrusted when it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+import bgmusic
+from bgmusic.errors import UserError
+from bgmusic.files import write_bytes, write_text
+from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+_STATE_VERSION = 1
+
+
+def environment(seed: int, device: str, command: str) -> dict[str, Any]:
+    """What made a run: versions, machine, threads, seed and command, ready for JSON."""
+    return {
+        "bgmusic": bgmusic.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "seed": seed,
+        "command": command,
+    }
+
+
+class Run:
+    """An existing run folder. Make one with :meth:`create`, find one with :meth:`open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, kind: str, config: Config, environment: dict[str, Any]) -> Run:
+        """Make a new run folder; it appears whole, with its config and environment in it.
+
+        Raises:
+            UserError: there is something at that path already.
+            OSError: it can't be written.
+
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"{path} exists already; go on with --resume, or choose another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            write_text(new / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
+            write_text(new / "environment.json", json.dumps({"kind": kind, **environment}, indent=2) + "\n")
+            (new / "samples").mkdir()
+            new.chmod(0o777 & ~_umask())
+            new.rename(path)  # onto nothing, or onto an empty folder
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path, kind: str) -> Run:
+        """Find a run of a kind (``digits``, ``music``).
+
+        Raises:
+            UserError: it is no run folder, or one of another kind.
+
+        """
+        if not (path / "config.yaml").is_file():
+            raise UserError(f"{path} is not a run: it has no config.yaml")
+        run = cls(path)
+        if run.environment().get("kind") != kind:
+            raise UserError(f"{path} is not a run of {kind}")
+        return run
+
+    def environment(self) -> dict[str, Any]:
+        """What made the run.
+
+        Raises:
+            UserError: the file is missing or corrupt.
+
+        """
+        try:
+            values = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        except (ValueError, RecursionError, FileNotFoundError):
+            values = None
+        if not isinstance(values, dict):
+            raise UserError(f"{self.path / 'environment.json'}: missing or corrupt")
+        return values
+
+    def config(self, model: type[AnyConfig]) -> AnyConfig:
+        """The resolved config.
+
+        Raises:
+            UserError: it is corrupt.
+
+        """
+        path = self.path / "config.yaml"
+        return validate(model, read_yaml(path), str(path))
+
+    def save_generator(self, generator: nn.Module, config: Config) -> None:
+        """Write the sampling generator, whole or not at all."""
+        save_generator(self.path / "generator.safetensors", generator, config, str(self.environment()["kind"]))
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Write the resume state, whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save({"version": _STATE_VERSION, **state}, buffer)
+        write_bytes(self.path / "state.pt", buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The resume state; None if none was saved yet. Nothing in the file can run code.
+
+        Raises:
+            UserError: it is corrupt, or holds more than tensors and numbers.
+
+        """
+        path = self.path / "state.pt"
+        if not path.exists():
+            return None
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except OSError:
+            raise
+        except Exception:  # whatever a broken or hostile archive makes of the reader
+            raise UserError(f"{path}: corrupt, or not a state that bgmusic saved") from None
+        if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
+            raise UserError(f"{path}: not a state of this version of bgmusic")
+        return state
+
+    def truncate(self, name: str, step: int) -> None:
+        """Cut a ``.jsonl`` file back to the lines up to ``step``: what came after the checkpoint is redone."""
+        path = self.path / name
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                if int(json.loads(line)["step"]) > step:
+                    break
+            except (ValueError, KeyError, TypeError):
+                break  # a line that a crash cut off
+            kept.append(line + "\n")
+        write_text(path, "".join(kept))
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:
+    """Write a generator's weights as safetensors that carry their kind and config."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    metadata = {"bgmusic": bgmusic.__version__, "kind": kind, "config": config.model_dump_json()}
+    write_bytes(path, save(weights, metadata))
+
+
+def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:
+    """Read a generator's config and weights.
+
+    Raises:
+        UserError: the file is missing, corrupt, or of another kind.
+
+    """
+    if not path.is_file():
+        raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError:
+        raise UserError(f"{path}: corrupt, not safetensors") from None
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path}: not a generator of {kind}")
+    try:
+        values = json.loads(metadata["config"])
+    except (KeyError, ValueError, RecursionError):
+        raise UserError(f"{path}: carries no config") from None
+    return validate(model, values, str(path)), weights
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Module:
+    """Give a network built on the ``meta`` device its weights, so that a config alone allocates nothing.
+
+    Raises:
+        UserError: the weights are not this network's.
+
+    """
+    expected = network.state_dict()
+    wrong = [
+        name
+        for name in expected.keys() | weights.keys()
+        if name not in expected
+        or name not in weights
+        or expected[name].shape != weights[name].shape
+        or expected[name].dtype != weights[name].dtype
+    ]
+    if wrong:
+        raise UserError(f"{source}: weights don't fit the config ({', '.join(sorted(wrong)[:3])})")
+    network.load_state_dict(weights, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def next_run(folder: Path, prefix: str) -> Path:
+    """The first free ``prefix-001``, ``prefix-002``, ... in a folder."""
+    number = 1
+    while (folder / f"{prefix}-{number:03d}").exists():
+        number += 1
+    return folder / f"{prefix}-{number:03d}"

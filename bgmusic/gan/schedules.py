@@ -1,0 +1,45 @@
+"""What changes while training goes on, as functions of its progress."""
+
+from __future__ import annotations
+
+import math
+
+from bgmusic.gan.config import AverageConfig, OptimizerConfig, PenaltyConfig, SlopeConfig, WarmupConfig
+
+
+def learning_rate(config: OptimizerConfig, progress: float) -> float:
+    """The learning rate at ``progress`` in [0, 1]."""
+    if config.schedule == "constant" or progress <= config.decay_from:
+        return config.rate
+    gone = (progress - config.decay_from) / (1 - config.decay_from)
+    left = 1 - gone if config.schedule == "linear" else (1 + math.cos(math.pi * gone)) / 2
+    return config.rate * (config.final + (1 - config.final) * left)
+
+
+def slope(config: SlopeConfig, step: int) -> float:
+    """The neurons' slope after ``step`` G updates: ``growth^(step // every)``, up to the limit."""
+    rises = step // config.every
+    # Logarithms: growth^rises overflows in a long training, long after the limit is reached.
+    exponent = rises * math.log(config.growth)
+    return config.limit if exponent >= math.log(config.limit) else math.exp(exponent)
+
+
+def penalty_weight(config: PenaltyConfig, progress: float) -> float:
+    """The penalty's weight at ``progress`` in [0, 1]: from ``weight`` to ``final_weight``, evenly by factors."""
+    if config.final_weight is None:
+        return config.weight
+    if config.weight == 0 or config.final_weight == 0:  # factors can't reach zero: evenly by differences
+        return config.weight + (config.final_weight - config.weight) * progress
+    return config.weight * math.exp(progress * math.log(config.final_weight / config.weight))
+
+
+def average_decay(config: AverageConfig, step: int) -> float:
+    """The averaged generator's decay at G update ``step`` (from 1): ``1 - 1/horizon``, ramped up."""
+    return 1 - 1 / max(1.0, min(config.horizon, config.ramp * step))
+
+
+def discriminator_updates(updates: int, warmup: WarmupConfig | None, step: int) -> int:
+    """D updates before G update number ``step`` (from 0)."""
+    if warmup and (step < warmup.first or step % warmup.every == 0):
+        return warmup.updates
+    return updates

@@ -1,0 +1,203 @@
+"""Sound MIDI tracks, all at once with array operations, or not at all.
+
+``fast_events`` proves the grammar of every byte while it reads, and gives None at the first doubt
+(``midi_events.careful_events`` then reads byte by byte, and mends what it can).
+
+An event is a delta time (continuation bytes over 127, then one byte below 128),
+a status byte over 127 unless it repeats, and one or two data bytes below 128. So runs of high bytes are
+either continuations or one status byte, and each is told by the run before it: of the low bytes between two
+runs, the first ones complete the event before, then come whole events with running status (2 or 3 bytes
+each), and what is left over says whether the next high run begins a delta time (nothing left over) or
+follows one (one byte left over). Meta events and system-exclusive ones have a length of their own; they are
+cut out first and replaced by a stand-in status with two data bytes. A byte that was wrongly taken for one
+turns out not to be a status byte, which is a doubt like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.midi_events import (
+    END_OF_TRACK,
+    KEPT,
+    KEY_SIGNATURE,
+    MAX_METAS,
+    TEMPO,
+    TIME_SIGNATURE,
+    Events,
+    Metas,
+    Span,
+)
+
+_KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+_STAND_IN = b"\xff\0\0"
+
+_Ints: TypeAlias = NDArray[np.int64]
+_Bools: TypeAlias = NDArray[np.bool_]
+_Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
+_Runs: TypeAlias = tuple[_Ints, _Bools, _Ints, _Bools, _Ints, _Ints]
+
+
+def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
+    """The events of tracks that are all as they should be; None where any byte is in doubt."""
+    cut = _cut_metas(data, spans)
+    if cut is None:
+        return None
+    stream, places, metas, first_of_track = cut
+    raw = np.frombuffer(stream, dtype=np.uint8)
+    runs = _classify(raw, np.array(places))
+    if runs is None:
+        return None
+    run_last, is_status, status_run, short, low, low_run = runs
+
+    # Which low bytes end a delta time, and which are first data bytes: by the distance from the run before.
+    long = ~short
+    distance = low - run_last[low_run]
+    shifted = distance + np.where(is_status, 0, np.where(long, 2, 1))[low_run]
+    # Shifted so that, after a status or a delta time alike, phase 0 ends a delta time and phase 1 is data.
+    phase = np.where(long[low_run], shifted % 3, shifted & 1)
+    ends_delta = np.concatenate([[0], low[phase == 0]])  # the stream's first byte ends the first delta time
+    is_data1 = low[phase == 1]
+    status = raw[run_last[status_run[low_run[phase == 1]]]]
+    # No event may repeat a stand-in's status.
+    if len(ends_delta) != len(is_data1) or int((status >= 0xF0).sum()) != len(places):
+        return None
+
+    delta = raw[ends_delta].astype(np.int64)
+    continued = np.flatnonzero(raw[ends_delta - 1] & 0x80)
+    continued = continued[ends_delta[continued] > 0]
+    for back in (1, 2, 3):
+        byte = raw[ends_delta[continued] - back]
+        delta[continued] += (byte & 0x7F).astype(np.int64) << (7 * back)
+        continued = continued[raw[ends_delta[continued] - back - 1] >= 0x80]
+        # A continuation follows a data byte, and the first events are stand-ins: the index stays positive.
+    if len(continued):
+        return None
+    tick = np.cumsum(delta)
+    data2 = np.where((status & 0xE0) == 0xC0, 0, raw[np.minimum(is_data1 + 1, len(raw) - 1)])
+
+    starts = np.flatnonzero(status == 0xFF)
+    track_starts = starts[first_of_track]
+    lengths = np.diff(np.append(track_starts, len(tick)))
+    track = np.repeat(np.arange(len(spans)), lengths)
+    tick -= np.repeat(tick[track_starts], lengths)
+    ends = tick[track_starts + lengths - 1].tolist()
+    at = tick[starts].tolist()
+    found = [(index, at[order], kind, content) for order, index, kind, content in metas]
+    return Events(track, tick, status, raw[is_data1], data2, found, ends)
+
+
+def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
+    """All tracks in one stream, with stand-ins for track starts, meta and exclusive events.
+
+    Returns the stream, the places of the stand-ins, the meta events that matter as (number of its stand-in,
+    track, type, content), and each track's first stand-in.
+    """
+    pieces: list[bytes] = []
+    places: list[int] = []
+    length = 0
+    metas: Metas = []
+    first_of_track: list[int] = []
+    search = re.compile(rb"[\xf0\xf7\xff]").search
+    for index, (start, stop) in enumerate(spans):
+        first_of_track.append(len(places))
+        pieces.append(b"\0" + _STAND_IN)
+        places.append(length + 1)
+        length += 4
+        at = look = start
+        while found := search(data, look, stop):
+            here = found.start()
+            look = here + 1
+            size_at = here + 1 + (data[here] == 0xFF)
+            # Most probably a continuation: no such meta event, or content that begins with a status byte.
+            if size_at + 1 > stop or data[here + 2 : here + 3] >= b"\x80" or data[size_at] >= 0x80:
+                continue
+            kind = data[here + 1] if data[here] == 0xFF else 0
+            if kind and kind not in _KNOWN:
+                continue
+            pieces += (data[at:here], _STAND_IN)
+            length += here - at
+            at = look = size_at + 1 + data[size_at]
+            if at > stop:
+                return None
+            if kind in KEPT:
+                metas.append((len(places), index, kind, data[size_at + 1 : at]))
+            places.append(length)
+            length += 3
+            if kind == END_OF_TRACK:
+                break
+        else:
+            return None  # no end-of-track event: something may be missing
+        if at != stop or len(metas) > MAX_METAS:
+            return None
+    return b"".join(pieces), places, metas, first_of_track
+
+
+def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
+    """Tell runs of high bytes apart: the last byte of each, whether it is a status, and the status in force.
+
+    Also the positions of the low bytes, and the run before each. None where a byte is in doubt.
+    """
+    high = raw >= 0x80
+    low = np.flatnonzero(~high)
+    position = np.flatnonzero(high)
+    ends_run = np.empty(len(position), dtype=np.bool_)
+    ends_run[-1] = True
+    np.not_equal(position[1:], position[:-1] + 1, out=ends_run[:-1])
+    run_last = position[ends_run]
+    run_length = np.diff(np.flatnonzero(ends_run), prepend=-1)
+    following = np.append(run_last[1:] - run_length[1:] + 1, len(raw)) - run_last - 1  # low bytes after a run
+    remainder3 = following % 3
+    byte = raw[run_last]
+    order = np.arange(len(run_last))
+    changes, short = _changes(remainder3 != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
+    # The stream begins with a stand-in's status; each run is of the kind before it unless that changes.
+    is_status = np.empty(len(changes), dtype=np.bool_)
+    is_status[0] = True
+    is_status[1:] = (np.cumsum(changes[:-1]) & 1) == 0
+    status_run = np.maximum.accumulate(np.where(is_status, order, 0))
+    long_status, long_delta = is_status & ~short, ~is_status & ~short
+    wrong = (
+        (is_status & (run_length != 1))
+        | (~is_status & (run_length > 3))
+        | (long_status & (remainder3 == 1))
+        | (long_delta & (remainder3 == 2))
+    )
+    # The stand-ins, and only they, are system messages; the last of them ends the stream.
+    system = run_last[is_status & (byte >= 0xF0)]
+    if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
+        return None
+    low_run = np.repeat(order, following)
+    return run_last, is_status, status_run, short, low[1:], low_run
+
+
+def _changes(
+    after_long: NDArray[np.bool_], after_short: NDArray[np.bool_], one_byte: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the kind changes from each run to the next, and which runs stand under a one-data-byte status.
+
+    It changes by one rule (``after_long``) or another (``after_short``) as the status in force has two data
+    bytes or one (program change, channel pressure); whether a byte in that range is a status depends on all
+    before it. Such bytes are few: they are gone through one by one.
+    """
+    changes = after_long.copy()
+    short = np.zeros(len(changes), dtype=np.bool_)
+    before: _Ints = np.cumsum(after_long) - after_long
+    extra, done = 0, 0
+    for run in np.flatnonzero(one_byte).tolist():
+        if run < done or (int(before[run]) + extra) & 1:
+            continue
+        kind, done = 0, run
+        while done < len(changes):
+            by_short, by_long = bool(after_short[done]), bool(after_long[done])
+            changes[done], short[done] = by_short, True
+            extra += by_short - by_long
+            kind ^= by_short
+            done += 1
+            if not kind and not (done < len(changes) and one_byte[done]):
+                break
+    return changes, short

@@ -1,0 +1,78 @@
+"""Binary neurons as pure functions: a decision in the forward pass, an estimator in the backward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bgmusic.neurons.estimators import find
+
+
+def _as_slope(slope: float | Tensor, logits: Tensor) -> Tensor:
+    if isinstance(slope, Tensor):
+        return slope
+    return torch.tensor(slope, dtype=torch.float32, device=logits.device)
+
+
+def dbn(logits: Tensor, slope: float | Tensor = 1.0, estimator: str = "sigmoid-adjusted") -> Tensor:
+    """Deterministic binary neuron: ``u(sigmoid(slope x) - 0.5)``, so 1 where ``x > 0`` and 0 at a tie.
+
+    Args:
+        logits: real numbers of any shape and floating type.
+        slope: the sigmoid's slope, a positive number or 0-d tensor.
+        estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
+
+    Returns:
+        Zeros and ones of the logits' shape and type.
+
+    Raises:
+        ValueError: the estimator is unknown.
+
+    Source: BinaryGAN, arXiv 1810.04714, equation 1.
+
+    """
+    return find(estimator)(logits, None, _as_slope(slope, logits))
+
+
+def sbn(
+    logits: Tensor,
+    slope: float | Tensor = 1.0,
+    estimator: str = "sigmoid-adjusted",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Stochastic binary neuron: ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``; fires with probability sigmoid.
+
+    Args:
+        logits: real numbers of any shape and floating type.
+        slope: the sigmoid's slope, a positive number or 0-d tensor.
+        estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
+        generator: source of the draws, on the logits' device; the global one by default.
+
+    Returns:
+        Zeros and ones of the logits' shape and type.
+
+    Raises:
+        ValueError: the estimator is unknown.
+
+    Source: BinaryGAN, arXiv 1810.04714, equation 2.
+
+    """
+    # A generator restores the same draws on another run; float32, because 8 bits would skew the odds.
+    draws = torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
+    return find(estimator)(logits, draws, _as_slope(slope, logits))
+
+
+def preactivate(logits: Tensor, slope: float | Tensor = 1.0) -> Tensor:
+    """Preactivated outputs, ``sigmoid(slope x)`` in [0, 1]: the number that a binary neuron thresholds."""
+    return torch.sigmoid(slope * logits)
+
+
+def hard_threshold(preactivated: Tensor) -> Tensor:
+    """HT: 1 where a real-valued model's preactivated output exceeds 0.5, else 0 (BinaryGAN, section 4.4)."""
+    return (preactivated > 0.5).to(preactivated.dtype)
+
+
+def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """BS: 1 with a probability of the real-valued model's preactivated output (BinaryGAN, section 4.4)."""
+    draws = torch.rand(preactivated.shape, dtype=torch.float32, device=preactivated.device, generator=generator)
+    return (draws < preactivated.float()).to(preactivated.dtype)

@@ -1,0 +1,102 @@
+"""Binary neurons as layers: thin modules over the functions, which keep the slope with the model."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.neurons import functional
+from bgmusic.neurons.estimators import find
+
+
+class BinaryNeuron(nn.Module):
+    """What every binary neuron shares: an estimator by name, and a slope saved with the model.
+
+    It has no weights, takes logits of any shape and floating type, and stands anywhere in a model, hidden or
+    last. The slope is a buffer, so ``state_dict`` carries it; :meth:`set_slope` anneals it.
+
+    Args:
+        estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
+        slope: the sigmoid's slope at the start.
+
+    Raises:
+        ValueError: the estimator is unknown, or the slope is not a positive number.
+
+    """
+
+    slope: Tensor
+
+    def __init__(self, estimator: str = "sigmoid-adjusted", slope: float = 1.0) -> None:
+        super().__init__()
+        find(estimator)
+        self.estimator = estimator
+        self.register_buffer("slope", torch.ones((), dtype=torch.float32))
+        self.set_slope(slope)
+
+    def set_slope(self, slope: float) -> None:
+        """Set the sigmoid's slope, in place.
+
+        Raises:
+            ValueError: the slope is not a positive, finite number.
+
+        """
+        if not (math.isfinite(slope) and slope > 0):
+            raise ValueError(f"a slope is a positive number, not {slope}")
+        with torch.no_grad():
+            self.slope.fill_(slope)
+
+    def preactivate(self, logits: Tensor) -> Tensor:
+        """Preactivated outputs ``sigmoid(slope x)``, of the logits' shape."""
+        return functional.preactivate(logits, self.slope)
+
+    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Decide: zeros and ones of the logits' shape and type; ``generator`` feeds a stochastic neuron."""
+        raise TypeError("BinaryNeuron is the common base: use DBN or SBN")
+
+    def extra_repr(self) -> str:
+        """What ``print(module)`` shows."""
+        return f"estimator={self.estimator!r}, slope={float(self.slope):.4g}"
+
+
+class DBN(BinaryNeuron):
+    """Deterministic binary neuron, ``u(sigmoid(slope x) - 0.5)``: see :func:`bgmusic.neurons.dbn`."""
+
+    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Decide: zeros and ones of the logits' shape and type. ``generator`` is not needed and ignored."""
+        return functional.dbn(logits, self.slope, self.estimator)
+
+
+class SBN(BinaryNeuron):
+    """Stochastic binary neuron, ``u(sigmoid(slope x) - v)``: see :func:`bgmusic.neurons.sbn`.
+
+    It draws in evaluation mode too: being stochastic is what it is. ``preactivate`` gives the probabilities.
+    """
+
+    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Decide: zeros and ones of the logits' shape and type; draws come from ``generator`` if given."""
+        return functional.sbn(logits, self.slope, self.estimator, generator)
+
+
+class RealValued(BinaryNeuron):
+    """No decision: preactivated outputs pass as they are, the papers' real-valued baseline.
+
+    They are binarized after training, by :func:`bgmusic.neurons.hard_threshold` or
+    :func:`bgmusic.neurons.bernoulli_sample`. It has the neurons' interface, so that models are built alike.
+    """
+
+    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Preactivated outputs in [0, 1], of the logits' shape and type. ``generator`` is ignored."""
+        return self.preactivate(logits)
+
+
+NEURONS: dict[str, type[BinaryNeuron]] = {"dbn": DBN, "sbn": SBN, "real": RealValued}
+
+
+def set_slope(model: nn.Module, slope: float) -> int:
+    """Set the slope of every binary neuron in ``model``; returns how many there are."""
+    neurons = [module for module in model.modules() if isinstance(module, BinaryNeuron)]
+    for neuron in neurons:
+        neuron.set_slope(slope)
+    return len(neurons)
