@@ -85,6 +85,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         return steps_per_bar(metre, self.resolution)
 
@@ -95,6 +96,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         starts = [np.arange(start, stop - bars + 1, hop) for start, stop in self.runs(metre)]
         return np.concatenate([*starts, np.empty(0)]).astype(np.int64)
@@ -104,6 +106,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         steps = self.steps_per_bar(metre)
         fits = self.full & (self.metres == metre).all(axis=1) & (np.diff(self.bar_starts) == steps)
@@ -116,11 +119,27 @@ def steps_per_bar(metre: tuple[int, int], resolution: int) -> int:
 
     Raises:
         UserError: it is no whole number of steps.
+
     """
     numerator, denominator = metre
     if numerator < 1 or denominator < 1 or (numerator * 4 * resolution) % denominator:
         raise UserError(f"a bar of {numerator}/{denominator} is no whole number of 1/{resolution} beats")
     return numerator * 4 * resolution // denominator
+
+
+def parse_metre(text: str) -> tuple[int, int]:
+    """Numerator and denominator of ``"4/4"``.
+
+    Raises:
+        UserError: it is something else.
+
+    """
+    numerator, slash, denominator = text.partition("/")
+    if not (slash and numerator.isdecimal() and denominator.isdecimal() and len(text) < 8 and int(numerator)):
+        raise UserError(f"metre {text!r}: write numerator and denominator, such as 4/4")
+    if int(denominator) not in (1, 2, 4, 8, 16, 32, 64):
+        raise UserError(f"metre {text!r}: a denominator is 1, 2, 4, 8, 16, 32 or 64")
+    return int(numerator), int(denominator)
 
 
 def quantise(
@@ -140,6 +159,7 @@ def quantise(
     Raises:
         UserError: the song's parts don't fit a track set that goes by parts, or the resolution makes no
         sense.
+
     """
     if not 1 <= resolution <= MAX_RESOLUTION:
         raise UserError(f"resolution {resolution} is not within 1 to {MAX_RESOLUTION} steps a beat")

@@ -41,6 +41,7 @@ def load(source: bytes | str | Path) -> bytes:
 
     Raises:
         OSError: it can't be read.
+
     """
     if isinstance(source, bytes):
         return source
@@ -53,6 +54,7 @@ def open_midi(data: bytes) -> MidiFile:
 
     Raises:
         MidiError: there is nothing to read, and why.
+
     """
     repairs: list[str] = []
     if data[:2] == _GZIP:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_text
@@ -39,6 +41,7 @@ def assemble(parts: list[Path], out: Path, settings: Settings, about: dict[str, 
 
     Raises:
         UserError: not a single phrase is in them.
+
     """
     pieces, skipped, sizes = _decide(parts, settings)
     if not sizes["phrases"]:
@@ -64,9 +67,7 @@ def assemble(parts: list[Path], out: Path, settings: Settings, about: dict[str, 
     return meta
 
 
-def _decide(
-    parts: list[Path], settings: Settings
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
+def _decide(parts: list[Path], settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
     """The records of pieces (with group and split) and of what was skipped, and the lengths of all arrays."""
     pieces: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
@@ -124,14 +125,15 @@ def _write_arrays(
     rest = np.zeros((0, *row), np.uint8)
     for shard, count in zip(shards, counts, strict=True):
         with write_rows(out / str(shard["file"]), "u1", count, row, compress) as file:
-            while count:
+            missing = count
+            while missing:
                 rest = rest if len(rest) else next(stream)
-                file.append(rest[:count])
-                count, rest = count - min(count, len(rest)), rest[count:]
+                file.append(rest[:missing])
+                missing, rest = missing - min(missing, len(rest)), rest[missing:]
     return shards
 
 
-def _planes(parts: list[Path], row: tuple[int, int]) -> Any:
+def _planes(parts: list[Path], row: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     """All tiles, part by part, the silent one first."""
     yield np.zeros((1, *row), np.uint8)
     for path in parts:

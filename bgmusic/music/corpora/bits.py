@@ -11,18 +11,27 @@ MAX_SHIFT = 7  # semitones: one byte of eight rows has to be enough to look into
 def shift_rows(packed: Tensor, shifts: Tensor) -> Tensor:
     """Move each row of packed bits up by its number of places (down where negative), eight bits at a time.
 
-    ``packed`` (rows, bytes) uint8 in the order of ``numpy.packbits``; ``shifts`` (rows,) integers from -7 to 7.
-    Cells are stored pitch by pitch, so moving bits by one place transposes a roll by a semitone, as long as
-    no note leaves the pitch grid: a bit that does appears in the next step.
+    ``packed`` (rows, bytes) uint8 in the order of ``numpy.packbits``, which is changed and returned; ``shifts``
+    (rows,) integers from -7 to 7. Cells are stored pitch by pitch, so moving bits by one place transposes a
+    roll by a semitone, as long as no note leaves the pitch grid: a bit that does appears in the next step.
     """
-    behind = torch.nn.functional.pad(packed[:, :-1], (1, 0))
-    ahead = torch.nn.functional.pad(packed[:, 1:], (0, 1))
-    up = shifts.clamp(min=0).to(torch.uint8).unsqueeze(1)
-    down = (-shifts).clamp(min=0).to(torch.uint8).unsqueeze(1)
-    # An 8-bit shift is none of C's: half of it is always done apart.
-    raised = (packed >> up) | ((behind << 1) << (7 - up))
-    lowered = (packed << down) | ((ahead >> 1) >> (7 - down))
-    return torch.where(shifts.unsqueeze(1) >= 0, raised, lowered)
+    # Row by row a shift would be another number: one shift at a time runs in wide registers.
+    for shift in shifts.unique().tolist():
+        if shift:
+            rows = (shifts == shift).nonzero().squeeze(1)
+            packed.index_copy_(0, rows, _shifted(packed.index_select(0, rows), shift))
+    return packed
+
+
+def _shifted(packed: Tensor, shift: int) -> Tensor:
+    """All rows moved by the same number of places, which is not 0."""
+    if shift > 0:
+        moved = packed >> shift
+        moved[:, 1:] |= packed[:, :-1] << (8 - shift)
+    else:
+        moved = packed << -shift
+        moved[:, :-1] |= packed[:, 1:] >> (8 + shift)
+    return moved
 
 
 def unpack_rows(packed: Tensor, count: int) -> Tensor:

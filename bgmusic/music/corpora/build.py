@@ -65,6 +65,7 @@ def build_corpus(
     Raises:
         UserError: a source can't be found, none holds a single phrase, or ``out`` holds a corpus already.
         OSError: ``out`` can't be written.
+
     """
     if (out / META).exists() and not overwrite:
         raise UserError(f"{out} holds a corpus already: give another folder, or --overwrite")
@@ -170,4 +171,6 @@ def _run(tasks: Iterator[list[tuple[Entry, bytes | str]]], settings: Settings, w
         try:
             yield from parallel(delayed(make_part)(task, settings) for task in tasks)
         except TerminatedWorkerError:
-            raise UserError("a worker process died (was it out of memory?): the same command goes on from there") from None
+            raise UserError(
+                "a worker process died (was it out of memory?): the same command goes on from there"
+            ) from None

@@ -21,6 +21,7 @@ def run_on_cluster(
 
     Raises:
         UserError: Dask is not installed, or nothing answers at that address.
+
     """
     from joblib import Parallel, delayed, parallel_config
 

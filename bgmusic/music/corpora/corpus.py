@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.files import data_dir
 from bgmusic.music.corpora.assemble import FORMAT, META, VERSION
+from bgmusic.music.corpora.report import describe_corpus
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.split import SPLITS, Split
 from bgmusic.music.corpora.store import read_rows
@@ -52,6 +52,7 @@ class Corpus:
 
     Raises:
         UserError: it is no corpus, or damaged; which file, and how.
+
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -131,6 +132,7 @@ class Corpus:
 
         Raises:
             UserError: there is no such split.
+
         """
         if split is None:
             return np.arange(len(self))
@@ -144,6 +146,7 @@ class Corpus:
 
         Raises:
             UserError: there is no such phrase.
+
         """
         self._need(index)
         passage, bar = self.phrases[index].tolist()
@@ -156,6 +159,7 @@ class Corpus:
 
         Raises:
             UserError: there is no such phrase.
+
         """
         self._need(index)
         passage, bar = self.phrases[index].tolist()
@@ -184,10 +188,23 @@ class Corpus:
 
         Raises:
             UserError: the split has no phrase, or an option makes no sense.
+
         """
         from bgmusic.music.corpora.loader import Loader
 
         return Loader(self, split, **options)
+
+    def describe(self) -> list[str]:
+        """Lines that say what the corpus holds.
+
+        Raises:
+            UserError: meta.json is damaged where the corpus itself does not need it.
+
+        """
+        try:
+            return [f"corpus: {self.path}", *describe_corpus(self.meta)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._damaged(f"{META}: {type(error).__name__}: {error}")
 
     def _need(self, index: int) -> None:
         if not 0 <= index < len(self):
@@ -199,6 +216,7 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
 
     Raises:
         UserError: there is none, or it is damaged.
+
     """
     embedded = embedded_corpora()
     path = embedded.get(str(name_or_folder), Path(name_or_folder))
@@ -209,7 +227,12 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
 
 def embedded_corpora() -> dict[str, Path]:
     """Name and folder of the corpora that come with bgmusic."""
-    return {path.parent.name: path.parent for path in sorted(data_dir().glob(f"*/{META}"))}
+    return {path.name: path for path in find_corpora(data_dir())}
+
+
+def find_corpora(folder: Path) -> list[Path]:
+    """The folder itself, where it is a corpus, and the corpora right below it."""
+    return sorted(path.parent for path in [*folder.glob(META), *folder.glob(f"*/{META}")])
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

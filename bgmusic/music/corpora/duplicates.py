@@ -73,7 +73,8 @@ def _rich(inner: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.boo
     kinds = np.zeros((bars + 1, 256), np.int32)
     np.add.at(kinds, (np.repeat(np.arange(bars), np.diff(bounds)) + 1, inner[bounds[0] : bounds[-1]] + 128), 1)
     kinds = np.cumsum(kinds, axis=0, dtype=np.int32)
-    return enough & (((kinds[ends] - kinds[:-1]) > 0).sum(axis=1) >= MIN_INTERVALS)
+    rich: NDArray[np.bool_] = enough & (((kinds[ends] - kinds[:-1]) > 0).sum(axis=1) >= MIN_INTERVALS)
+    return rich
 
 
 def _mix(values: NDArray[np.int64] | Hashes) -> Hashes:

@@ -16,6 +16,7 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.bits import MAX_SHIFT, shift_rows, unpack_rows
 from bgmusic.music.corpora.split import Split
+from bgmusic.music.corpora.tiles import plane_count
 from bgmusic.music.roll import ENCODINGS, Encoding
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Loader:
 
     Raises:
         UserError: the split has no phrase, or an argument makes no sense.
+
     """
 
     def __init__(
@@ -72,8 +74,8 @@ class Loader:
         self._lowest = torch.tensor([track.low - corpus.track_set.low for track in tracks])
         self._highest = torch.tensor([track.high - corpus.track_set.low for track in tracks])
         self._ranges = torch.from_numpy(corpus.ranges.astype(np.int16))
-        self._shards = [torch.from_numpy(shard) for shard in corpus.shards]
-        self._edges = torch.tensor(np.cumsum([0, *map(len, corpus.shards)]))
+        self._shards = [torch.from_numpy(shard).flatten(0, 1) for shard in corpus.shards]
+        self._edges = torch.tensor(np.cumsum([0, *map(len, self._shards)]))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -125,29 +127,29 @@ class Loader:
 
     def _unpack(self, tiles: Tensor, shifts: Tensor | None) -> Tensor:
         """Gather, transpose and unpack tiles (size, tracks, bars)."""
-        size, tracks, bars = tiles.shape
-        steps, pitches = self.corpus.settings.steps, self.corpus.track_set.pitches
-        packed = self._gather(tiles.flatten())  # (rows, planes, bytes)
-        planes = packed.shape[1]
-        packed = packed.to(self.device, non_blocking=True).flatten(0, 1)
+        settings, track_set = self.corpus.settings, self.corpus.track_set
+        planes = plane_count(self.corpus.encoding)
+        # Rows in the order of the channels, all cells before all onsets: unpacked, nothing has to be moved.
+        rows = torch.cat([tiles * planes + plane for plane in range(planes)], dim=1)
+        packed = self._gather(rows.flatten()).to(self.device, non_blocking=True)
         if shifts is not None:
-            packed = shift_rows(packed, shifts.flatten().repeat_interleave(planes).to(self.device))
-        cells = unpack_rows(packed, steps * pitches).view(size, tracks, bars, planes, steps, pitches)
-        if planes == 1:
-            return cells[:, :, :, 0].to(self.dtype)
-        if self.encoding == "pause":
-            return pauses(cells[:, :, :, 0], cells[:, :, :, 1], self._drums.to(self.device)).to(self.dtype)
-        return torch.cat([cells[:, :, :, 0], cells[:, :, :, 1]], dim=1).to(self.dtype)
+            packed = shift_rows(packed, shifts.repeat(1, planes, 1).flatten().to(self.device))
+        channels = unpack_rows(packed, settings.steps * track_set.pitches)
+        channels = channels.view(*rows.shape, settings.steps, track_set.pitches)
+        if self.encoding != self.corpus.encoding:
+            cells, onsets = channels.chunk(2, dim=1)
+            channels = pauses(cells, onsets, self._drums.to(self.device))
+        return channels.to(self.dtype)
 
-    def _gather(self, tiles: Tensor) -> Tensor:
-        """The packed tiles of these numbers (n, planes, bytes), from the shards that hold them."""
+    def _gather(self, rows: Tensor) -> Tensor:
+        """The packed planes of these numbers (n, bytes), from the shards that hold them."""
         if len(self._shards) == 1:
-            return self._shards[0].index_select(0, tiles)
-        packed = torch.empty((len(tiles), *self._shards[0].shape[1:]), dtype=torch.uint8)
-        shard = torch.bucketize(tiles, self._edges, right=True) - 1
+            return self._shards[0].index_select(0, rows)
+        packed = torch.empty((len(rows), self._shards[0].shape[1]), dtype=torch.uint8)
+        shard = torch.bucketize(rows, self._edges, right=True) - 1
         for number in shard.unique().tolist():
             here = shard == number
-            packed[here] = self._shards[number].index_select(0, tiles[here] - self._edges[number])
+            packed[here] = self._shards[number].index_select(0, rows[here] - self._edges[number])
         return packed
 
 
@@ -159,8 +161,8 @@ def pauses(cells: Tensor, onsets: Tensor, drums: Tensor) -> Tensor:
     """
     following = torch.zeros_like(onsets.flatten(2, 3))
     following[:, :, :-1] = onsets.flatten(2, 3)[:, :, 1:]
-    repeated = following.view_as(onsets) & ~onsets & ~drums.view(1, -1, 1, 1, 1)
-    return cells & ~repeated
+    following = following.view_as(onsets) & ~drums.view(1, -1, 1, 1, 1)
+    return cells & (onsets | ~following)
 
 
 def _starts(corpus: Corpus) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ class Part:
 
     ``passages`` (n, 4): piece, first bar, row, bars; tile numbers in ``bars`` count from 1, 0 is silence.
     ``prints`` and ``print_owners`` (n,): fingerprints and the pieces that have them. ``pieces`` are the records
-    of the pieces kept, ``skipped`` those of the entries left out, with their position among all (``order``).
+    of the pieces kept, ``skipped`` those of the entries left out.
     """
 
     planes: NDArray[np.uint8]
@@ -54,7 +54,8 @@ class Part:
         with np.load(path) as saved:
             pieces, skipped = json.loads(saved["records"].tobytes())
             none = np.zeros(0, np.uint8)
-            return Part(*(saved[name] if name in names else none for name in ARRAYS), pieces, skipped)
+            arrays: dict[str, Any] = {name: saved[name] if name in names else none for name in ARRAYS}
+            return Part(pieces=pieces, skipped=skipped, **arrays)
 
 
 def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> Part:
@@ -95,9 +96,9 @@ def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings
             [np.where(p.tiles.bars > 0, p.tiles.bars + np.uint32(tile[i]), 0) for p, i in numbered], (tracks,), "u4"
         ),
         passages=joined(
-            [np.insert(p.passages + [0, row[i], 0], 0, i, axis=1) for p, i in numbered], (4,), "u4"
+            [np.insert(p.passages + np.array([0, row[i], 0]), 0, i, axis=1) for p, i in numbered], (4,), "u4"
         ),
-        phrases=joined([p.phrases + [passage[i], 0] for p, i in numbered], (2,), "u4"),
+        phrases=joined([p.phrases + np.array([passage[i], 0]) for p, i in numbered], (2,), "u4"),
         prints=joined([p.prints for p in pieces], (), "u8"),
         print_owners=joined([np.full(len(p.prints), i) for p, i in numbered], (), "i8"),
         pieces=[piece.record for piece in pieces],

@@ -27,7 +27,10 @@ from bgmusic.music.sources.musegan import decode_cells
 from bgmusic.music.tracks import TrackSet
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
-TONICS = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# G# D# A#".split()
+TONICS = (
+    *("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
+    *("G#", "D#", "A#"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ class Settings:
 
     Raises:
         UserError: a value makes no sense.
+
     """
 
     track_set: TrackSet
@@ -84,7 +85,8 @@ class Settings:
     def hops(self, playing: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The first bars of a passage's phrases: every ``hop`` bars, where they may start."""
         allowed = np.flatnonzero(self.starts(playing))
-        return allowed[allowed % self.hop == 0]
+        chosen: NDArray[np.int64] = allowed[allowed % self.hop == 0]
+        return chosen
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
@@ -97,6 +99,7 @@ class Settings:
 
         Raises:
             UserError: a value is missing, of another type, or makes no sense.
+
         """
         try:
             metre, shares = values["metre"], values["shares"]

@@ -22,6 +22,7 @@ def check_shares(shares: tuple[float, ...]) -> tuple[float, float, float]:
 
     Raises:
         UserError: they don't.
+
     """
     if len(shares) != 3 or not all(0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise UserError(f"splits are three shares of train, validation and test that add up to 1, not {shares}")
@@ -34,3 +35,16 @@ def split_of(sha256: str, shares: tuple[float, float, float]) -> Split:
     if number < shares[0]:
         return "train"
     return "validation" if number < shares[0] + shares[1] else "test"
+
+
+def parse_shares(text: str) -> tuple[float, float, float]:
+    """The three shares in ``"0.8,0.1,0.1"``.
+
+    Raises:
+        UserError: it is something else.
+
+    """
+    try:
+        return check_shares(tuple(float(share) for share in text.split(",")))
+    except ValueError:
+        raise UserError(f"splits {text!r}: write three shares, such as 0.8,0.1,0.1") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import lzma
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -41,12 +41,15 @@ class RowWriter:
 def write_rows(path: Path, dtype: str, count: int, row: tuple[int, ...], compress: bool) -> Iterator[RowWriter]:
     """Write ``count`` rows of shape ``row`` to ``path``, whole or not at all; the memory of all is never needed."""
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count, *row)}
-    with atomic_write(path) as file:
-        packed = lzma.open(file, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32) if compress else file
-        np.lib.format.write_array_header_1_0(packed, header)
-        yield RowWriter(packed, np.dtype(dtype))
-        if compress:
-            packed.close()
+    with atomic_write(path) as file, _compressed(file, compress) as inner:
+        np.lib.format.write_array_header_1_0(inner, header)
+        yield RowWriter(inner, np.dtype(dtype))
+
+
+def _compressed(file: IO[bytes], compress: bool) -> AbstractContextManager[Any]:
+    if not compress:
+        return nullcontext(file)
+    return lzma.open(file, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32)
 
 
 def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArray[Any]:
@@ -56,6 +59,7 @@ def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArr
 
     Raises:
         UserError: missing, damaged, or not of this type and shape.
+
     """
     shape, size = (count, *row), prod((count, *row)) * np.dtype(dtype).itemsize
     try:

@@ -51,6 +51,7 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
 
     Raises:
         Unreadable: far more cells than any music has.
+
     """
     tracks, pitches = len(piece.track_set), piece.track_set.pitches
     place = np.full(int(piece.bar_starts[-1]) + 1, -1, np.int32)  # of a step among the bars packed

@@ -18,6 +18,7 @@ def open_sources(given: list[str]) -> tuple[list[Source], dict[str, int]]:
 
     Raises:
         UserError: there is no such file, corpus or dataset, or an archive named outright is damaged.
+
     """
     sources: list[Source] = []
     ignored: dict[str, int] = {}

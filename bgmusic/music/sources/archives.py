@@ -29,6 +29,7 @@ def open_archive(path: Path, label: str) -> ZipSource | TarSource:
 
     Raises:
         UserError: it is neither a zip nor a tar archive.
+
     """
     if zipfile.is_zipfile(path):
         return ZipSource(path, label)
@@ -103,7 +104,7 @@ class TarSource:
         self._label, self._stamp = label, path.stat().st_mtime_ns
         self._file = _Bounded(path)
         try:
-            with tarfile.open(fileobj=self._file, mode="r:"):  # type: ignore[call-overload] # it reads, seeks, tells
+            with tarfile.open(fileobj=self._file, mode="r:"):
                 pass
         except _BROKEN as error:
             self._file.close()
@@ -114,9 +115,9 @@ class TarSource:
         self._file.seek(0)
         found = 0
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as tar:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # it would keep them all
+                    tar.members = []  # type: ignore[attr-defined] # it would keep them all
                     found += 1
                     if found > MAX_ENTRIES:
                         yield _bomb(self._label)

@@ -50,6 +50,7 @@ class Source(Protocol):
 
         Raises:
             Unreadable: the entry can't be read.
+
         """
         ...
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bgmusic.music.song import NOTE, TEMPO, TIME_SIGNATURE, Song, Table, sort_notes, table
 from bgmusic.music.sources.base import MAX_ENTRY_BYTES, Unreadable
 from bgmusic.music.sources.npz import BROKEN, read_array
+from bgmusic.music.sources.runs import find_runs
 
 MAX_TRACKS = 1024
 MAX_STEPS = 10_000_000  # 38 hours at 24 steps a beat and 180 beats a minute
@@ -30,6 +31,7 @@ def decode_lpd(content: bytes) -> Song:
 
     Raises:
         Unreadable: not this layout, or damaged.
+
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -85,16 +87,16 @@ def _info(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool) -> Table:
     """The runs of track ``number``."""
     name = f"pianoroll_{number}_csc"
-    data, rows, starts, shape = (read_array(archive, f"{name}_{part}") for part in ("data", "indices", "indptr", "shape"))
+    data, rows, starts, shape = (
+        read_array(archive, f"{name}_{part}") for part in ("data", "indices", "indptr", "shape")
+    )
     times, pitches = _cells(data, rows, starts, shape, f"its track {number}")
     data = data.reshape(-1)
     lit = data != 0
     times, pitches, data = times[lit], pitches[lit], data[lit]
     order = np.lexsort((times, pitches))
     times, pitches, data = times[order], pitches[order], data[order]
-    joined = (np.diff(times) == 1) & (np.diff(pitches) == 0) & (data[1:] == data[:-1])
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(times)), bool), ~joined]))
-    last = np.concatenate([first[1:], [len(times)]])[: len(first)] - 1
+    first, last = find_runs(times, pitches, data)
     notes = np.zeros(len(first), NOTE)
     notes["onset"] = times[first]
     notes["duration"] = times[last] - times[first] + 1
@@ -127,7 +129,10 @@ def _bars(archive: zipfile.ZipFile, resolution: int) -> tuple[Table, int]:
     if "downbeat.npy" not in archive.namelist():
         return table(TIME_SIGNATURE), 0
     downbeat = read_array(archive, "downbeat").reshape(-1)
-    at = np.flatnonzero(downbeat) if downbeat.dtype.kind == "b" else np.sort(downbeat[downbeat >= 0].astype(np.int64))
+    if downbeat.dtype.kind == "b":
+        at = np.flatnonzero(downbeat)
+    else:
+        at = np.sort(np.clip(downbeat.astype(np.int64), 0, MAX_STEPS))
     bars = np.diff(at)
     if not len(bars) or bars.min() != bars.max() or bars[0] % resolution or not 1 <= bars[0] // resolution <= 32:
         return table(TIME_SIGNATURE), 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.song import NOTE, TIME_SIGNATURE, Song, sort_notes, table
 from bgmusic.music.sources.base import MAX_ENTRIES, Entry, Unreadable
 from bgmusic.music.sources.npz import BROKEN, read_array, read_header
+from bgmusic.music.sources.runs import find_runs
 
 LOWEST = {84: 24, 128: 0}  # the MIDI pitch of the first row, by the number of rows: C1 in MuseGAN's data
 BLOCK = 1 << 16  # cells read at once
@@ -41,6 +43,7 @@ class MuseganSource:
 
     Raises:
         UserError: the shape is none of MuseGAN's, or its coordinates do not fit it.
+
     """
 
     def __init__(self, path: Path, label: str) -> None:
@@ -99,7 +102,7 @@ class MuseganSource:
             if together.shape[1] > MAX_ROLL_CELLS + BLOCK:
                 raise Unreadable("one of its rolls has more cells than it can hold")
             starts = np.flatnonzero(np.diff(together[0], prepend=-1))
-            for start, stop in zip(starts[:-1], starts[1:], strict=True):
+            for start, stop in pairwise(starts.tolist()):
                 yield int(together[0, start]), together[1:, start:stop]
             rest = together[:, starts[-1] :] if len(starts) else together
         if rest.shape[1]:
@@ -149,6 +152,7 @@ def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...]
 
     Raises:
         Unreadable: another number of tracks, or bars that are not whole beats.
+
     """
     numbers = np.frombuffer(content, "<i4").reshape(-1, 4).astype(np.int64)
     (bars, steps, pitches, tracks), cells = numbers[0].tolist(), numbers[1:]
@@ -159,9 +163,7 @@ def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...]
     time = cells[:, 0] * steps + cells[:, 1]
     order = np.lexsort((time, cells[:, 2], cells[:, 3]))
     time, pitch, track = time[order], cells[order, 2], cells[order, 3]
-    joined = (np.diff(time) == 1) & (np.diff(pitch) == 0) & (np.diff(track) == 0)
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(time)), bool), ~joined]))
-    last = np.concatenate([first[1:], [len(time)]])[: len(first)] - 1
+    first, last = find_runs(time, pitch, track)
     notes = np.zeros(len(first), NOTE)
     notes["onset"], notes["duration"] = time[first], time[last] - time[first] + 1
     notes["pitch"], notes["velocity"] = pitch[first] + LOWEST[pitches], 64

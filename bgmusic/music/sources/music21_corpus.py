@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.music.sources.base import Entry, Unreadable
 from bgmusic.music.song import KEY_SIGNATURE, NOTE, TEMPO, TIME_SIGNATURE, Song, sort_notes, table
+from bgmusic.music.sources.base import Entry, Unreadable
 
 if TYPE_CHECKING:
     from music21.stream import Score
@@ -24,6 +24,7 @@ class Music21Source:
 
     Raises:
         UserError: music21 is not installed, or has no such corpus.
+
     """
 
     def __init__(self, name: str) -> None:
@@ -62,6 +63,7 @@ def decode_music21(content: bytes) -> tuple[Song, bytes]:
 
     Raises:
         Unreadable: music21 can't parse it, or it has no parts.
+
     """
     from music21.converter import Converter
     from music21.stream import Score
@@ -99,7 +101,10 @@ def song_of_score(score: Score) -> Song:
     first = score.parts[0]
     flat = first.flatten()
     signatures = {_ticks(s.offset): (s.numerator, s.denominator) for s in flat.getElementsByClass("TimeSignature")}
-    keys = {_ticks(k.offset): (k.sharps, getattr(k, "mode", None) == "minor") for k in flat.getElementsByClass("KeySignature")}
+    keys = {
+        _ticks(k.offset): (k.sharps, getattr(k, "mode", None) == "minor")
+        for k in flat.getElementsByClass("KeySignature")
+    }
     marks = [mark.number for mark in flat.getElementsByClass(MetronomeMark) if mark.number]
     notes = sort_notes(table(NOTE, rows))
     end, pickup = int(np.max(notes["onset"] + notes["duration"], initial=0)), _pickup(first)

@@ -19,6 +19,7 @@ class MuspySource:
 
     Raises:
         UserError: muspy has no such dataset, or it can't be had.
+
     """
 
     def __init__(self, name: str) -> None:
@@ -45,6 +46,7 @@ def decode_muspy(content: bytes) -> Song:
 
     Raises:
         Unreadable: muspy can't read it.
+
     """
     name, root, number = json.loads(content)
     dataset = _open(name, root, download=False)

@@ -21,6 +21,7 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
 
     Raises:
         Unreadable: no such header, or an array of anything but booleans and numbers.
+
     """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -37,6 +38,7 @@ def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
 
     Raises:
         Unreadable: missing, damaged, larger than ``MAX_ARRAY_BYTES``, or of another type than numbers.
+
     """
     try:
         member = archive.getinfo(f"{name}.npy")
