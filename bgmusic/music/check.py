@@ -25,6 +25,7 @@ def describe(song: Song, track_set: TrackSet, resolution: int, bars: int) -> lis
 
     Raises:
         UserError: none of its notes reaches the grid, or it doesn't fit the track set.
+
     """
     piece = quantise(song, track_set, resolution)
     lines = [_form(piece, bars), _tracks(piece)]

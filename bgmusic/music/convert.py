@@ -41,6 +41,7 @@ def to_musegan(rolls: Sequence[Roll]) -> Cells:
 
     Raises:
         UserError: there are none, or their shapes differ.
+
     """
     if not rolls or len({roll.cells.shape for roll in rolls}) > 1:
         raise UserError("MuseGAN's layout takes one roll or more of one shape")
@@ -52,6 +53,7 @@ def from_musegan(phrases: NDArray[Any], track_set: TrackSet, resolution: int) ->
 
     Raises:
         UserError: the array has another shape.
+
     """
     if phrases.ndim != _MUSEGAN_AXES:
         raise UserError(f"MuseGAN's layout is (batch, bar, step, pitch, track), not {phrases.shape}")
@@ -67,6 +69,7 @@ def notes_from_rows(rows: object) -> Table:
 
     Raises:
         UserError: the rows have another form, or a value is out of its range.
+
     """
     try:
         values = np.array(rows, dtype=np.int64)

@@ -51,6 +51,7 @@ def from_muspy(music: muspy.Music) -> Song:
 
     Raises:
         UserError: it has no notes, or a value no MIDI file can have.
+
     """
     rows = [
         (

@@ -29,6 +29,7 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
 
     Raises:
         UserError: it has no notes.
+
     """
     rows = [
         (

@@ -65,6 +65,7 @@ def from_pypianoroll(multitrack: pypianoroll.Multitrack) -> Song:
 
     Raises:
         UserError: it has no notes, or arrays of another shape than (time, 128).
+
     """
     rows = [_runs(np.asarray(track.pianoroll), track, part) for part, track in enumerate(multitrack.tracks)]
     notes = np.concatenate([*rows, np.empty(0, dtype=NOTE)])

@@ -85,6 +85,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         return steps_per_bar(metre, self.resolution)
 
@@ -95,6 +96,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         steps = self.steps_per_bar(metre)
         fits = self.full & (self.metres == metre).all(axis=1) & (np.diff(self.bar_starts) == steps)
@@ -108,6 +110,7 @@ def steps_per_bar(metre: tuple[int, int], resolution: int) -> int:
 
     Raises:
         UserError: it is no whole number of steps.
+
     """
     numerator, denominator = metre
     if numerator < 1 or denominator < 1 or (numerator * 4 * resolution) % denominator:
@@ -132,6 +135,7 @@ def quantise(
     Raises:
         UserError: the song's parts don't fit a track set that goes by parts, or the resolution makes no
         sense.
+
     """
     if not 1 <= resolution <= MAX_RESOLUTION:
         raise UserError(f"resolution {resolution} is not within 1 to {MAX_RESOLUTION} steps a beat")

@@ -46,6 +46,7 @@ def read_midi(source: bytes | str | Path) -> Song:
     Raises:
         MidiError: it is not music, and why.
         OSError: the file can't be read.
+
     """
     file = open_midi(load(source))
     events = fast_events(file.data, file.tracks)

@@ -41,6 +41,7 @@ def load(source: bytes | str | Path) -> bytes:
 
     Raises:
         OSError: it can't be read.
+
     """
     if isinstance(source, bytes):
         return source
@@ -53,6 +54,7 @@ def open_midi(data: bytes) -> MidiFile:
 
     Raises:
         MidiError: there is nothing to read, and why.
+
     """
     repairs: list[str] = []
     if data[:2] == _GZIP:
@@ -150,6 +152,8 @@ def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tup
             stop = _next_track(data, at + 4)
             repairs.append(f"{stop - at} bytes of junk after track {len(tracks)}")
         at = stop
+    if not tracks:
+        raise MidiError("no tracks")
     if at < len(data):
         repairs.append(f"{len(data) - at} bytes of junk at the end")
     return tracks

@@ -28,6 +28,7 @@ def write_midi(music: Song | Roll, path: str | Path, bpm: float = DEFAULT_BPM) -
     Raises:
         UserError: the piece is too long for MIDI, or its tempo makes no sense.
         OSError: the file can't be written.
+
     """
     write_bytes(path, midi_bytes(music, bpm))
 
@@ -37,6 +38,7 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
 
     Raises:
         UserError: the piece is too long for MIDI, or its tempo makes no sense.
+
     """
     import symusic
 

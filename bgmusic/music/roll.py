@@ -52,6 +52,7 @@ class Roll:
 
     Raises:
         UserError: the shapes don't fit the track set or each other.
+
     """
 
     track_set: TrackSet
@@ -106,6 +107,7 @@ class Roll:
 
         Raises:
             UserError: the roll would have more than 2^27 cells, or a note names a track that is not there.
+
         """
         length, tracks, pitches = bars * steps, len(track_set), track_set.pitches
         if min(bars, steps) < 1 or length * tracks * pitches > MAX_CELLS:
@@ -141,6 +143,7 @@ class Roll:
         Raises:
             UserError: there are no such bars, they differ in length, or they would have more than 2^27
             cells.
+
         """
         bars = piece.bars - first_bar if bars is None else bars
         named = f"bars {first_bar} to {first_bar + bars - 1}"
@@ -194,6 +197,7 @@ class Roll:
 
         Raises:
             UserError: the shape doesn't fit the track set and encoding.
+
         """
         if encoding == "pause":
             return Roll(track_set, resolution, channels)

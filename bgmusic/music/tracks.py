@@ -55,6 +55,7 @@ class TrackSet:
     Raises:
         UserError: a field makes no sense (a program above 127, two tracks that collect the same program,
         ...).
+
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -128,6 +129,7 @@ class TrackSet:
 
         Raises:
             UserError: neither holds.
+
         """
         keys = [name.strip().lower() for name in names]
         known = {key: i for i, t in enumerate(self.tracks) for key in {t.name.lower(), *map(str.lower, t.parts)}}
@@ -143,6 +145,7 @@ class TrackSet:
 
         Raises:
             UserError: a track has no pitch on that grid.
+
         """
         tracks = tuple(
             Track(
@@ -180,6 +183,7 @@ class TrackSet:
 
         Raises:
             UserError: an unknown key, a missing one, or a value that makes no sense; ``source`` is named.
+
         """
         try:
             return TypeAdapter(TrackSet).validate_python(_with_numbers(values))
@@ -196,6 +200,7 @@ class TrackSet:
 
         Raises:
             UserError: there is no such set or file, or it is not a track set.
+
         """
         given = {path.stem: path for path in sorted((configs_dir() / "tracks").glob("*.yaml"))}
         path = given.get(str(name_or_path), Path(name_or_path))
