@@ -16,6 +16,7 @@ turns out not to be a status byte, which is a doubt like any other.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -39,7 +40,23 @@ _STAND_IN = b"\xff\0\0"
 _Ints: TypeAlias = NDArray[np.int64]
 _Bools: TypeAlias = NDArray[np.bool_]
 _Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
-_Runs: TypeAlias = tuple[_Ints, _Bools, _Ints, _Bools, _Ints, _Ints]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of high bytes in a stream: arrays of one length.
+
+    ``last`` is the position of a run's last byte, ``length`` its bytes, ``following`` the low bytes after it.
+    ``is_status`` tells a status byte from continuations, ``status`` is the run of the status in force,
+    ``short`` says that this has one data byte.
+    """
+
+    last: _Ints
+    length: _Ints
+    following: _Ints
+    is_status: _Bools
+    status: _Ints
+    short: _Bools
 
 
 def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
@@ -52,33 +69,29 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     runs = _classify(raw, np.array(places))
     if runs is None:
         return None
-    run_last, is_status, status_run, short, low, low_run = runs
 
-    # Which low bytes end a delta time, and which are first data bytes: by the distance from the run before.
-    long = ~short
-    distance = low - run_last[low_run]
-    shifted = distance + np.where(is_status, 0, np.where(long, 2, 1))[low_run]
-    # Shifted so that, after a status or a delta time alike, phase 0 ends a delta time and phase 1 is data.
-    phase = np.where(long[low_run], shifted % 3, shifted & 1)
-    ends_delta = np.concatenate([[0], low[phase == 0]])  # the stream's first byte ends the first delta time
-    is_data1 = low[phase == 1]
-    status = raw[run_last[status_run[low_run[phase == 1]]]]
-    # No event may repeat a stand-in's status.
-    if len(ends_delta) != len(is_data1) or int((status >= 0xF0).sum()) != len(places):
-        return None
-
-    delta = raw[ends_delta].astype(np.int64)
-    continued = np.flatnonzero(raw[ends_delta - 1] & 0x80)
-    continued = continued[ends_delta[continued] > 0]
-    for back in (1, 2, 3):
-        byte = raw[ends_delta[continued] - back]
-        delta[continued] += (byte & 0x7F).astype(np.int64) << (7 * back)
-        continued = continued[raw[ends_delta[continued] - back - 1] >= 0x80]
-        # A continuation follows a data byte, and the first events are stand-ins: the index stays positive.
-    if len(continued):
-        return None
+    # The events between a run and the next, the first data byte of each, and the last byte of its delta time.
+    size = np.where(runs.short, 2, 3)
+    count = (runs.following + runs.is_status) // size
+    run = np.repeat(np.arange(len(count)), count)
+    before = np.cumsum(count) - count
+    within = np.arange(len(run)) - before[run]
+    data1 = (runs.last + np.where(runs.is_status, 1, 2))[run] + within * size[run]
+    after_status = runs.is_status[run] & (within == 0)
+    delta = raw[data1 - 1 - after_status].astype(np.int64)
+    delta[0] = 0  # the stream begins with a stand-in
+    continuation = np.flatnonzero(~runs.is_status)
+    for back in range(3):
+        byte = raw[runs.last[continuation] - back] & 0x7F
+        delta[before[continuation]] += byte.astype(np.int64) << (7 * back + 7)
+        continuation = continuation[runs.length[continuation] > back + 1]
     tick = np.cumsum(delta)
-    data2 = np.where((status & 0xE0) == 0xC0, 0, raw[np.minimum(is_data1 + 1, len(raw) - 1)])
+    status = raw[runs.last[runs.status[run]]]
+    # No event may repeat a stand-in's status.
+    if int((status >= 0xF0).sum()) != len(places):
+        return None
+    data2 = raw[np.minimum(data1 + 1, len(raw) - 1)]
+    data2[runs.short[run]] = 0
 
     starts = np.flatnonzero(status == 0xFF)
     track_starts = starts[first_of_track]
@@ -88,7 +101,7 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     ends = tick[track_starts + lengths - 1].tolist()
     at = tick[starts].tolist()
     found = [(index, at[order], kind, content) for order, index, kind, content in metas]
-    return Events(track, tick, status, raw[is_data1], data2, found, ends)
+    return Events(track, tick, status, raw[data1], data2, found, ends)
 
 
 def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
@@ -138,41 +151,28 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
 
 
 def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
-    """Tell runs of high bytes apart: the last byte of each, whether it is a status, and the status in force.
-
-    Also the positions of the low bytes, and the run before each. None where a byte is in doubt.
-    """
-    high = raw >= 0x80
-    low = np.flatnonzero(~high)
-    position = np.flatnonzero(high)
+    """Tell the runs of high bytes apart; None where a byte is in doubt."""
+    position = np.flatnonzero(raw >= 0x80)
     ends_run = np.empty(len(position), dtype=np.bool_)
     ends_run[-1] = True
     np.not_equal(position[1:], position[:-1] + 1, out=ends_run[:-1])
-    run_last = position[ends_run]
-    run_length = np.diff(np.flatnonzero(ends_run), prepend=-1)
-    following = np.append(run_last[1:] - run_length[1:] + 1, len(raw)) - run_last - 1  # low bytes after a run
-    remainder3 = following % 3
-    byte = raw[run_last]
-    order = np.arange(len(run_last))
-    changes, short = _changes(remainder3 != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
+    last = position[ends_run]
+    length = np.diff(np.flatnonzero(ends_run), prepend=-1)
+    following = np.append(last[1:] - length[1:] + 1, len(raw)) - last - 1
+    left_over = following % 3
+    byte = raw[last]
+    changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
     # The stream begins with a stand-in's status; each run is of the kind before it unless that changes.
     is_status = np.empty(len(changes), dtype=np.bool_)
     is_status[0] = True
     is_status[1:] = (np.cumsum(changes[:-1]) & 1) == 0
-    status_run = np.maximum.accumulate(np.where(is_status, order, 0))
-    long_status, long_delta = is_status & ~short, ~is_status & ~short
-    wrong = (
-        (is_status & (run_length != 1))
-        | (~is_status & (run_length > 3))
-        | (long_status & (remainder3 == 1))
-        | (long_delta & (remainder3 == 2))
-    )
+    wrong = np.where(is_status, length != 1, length > 3) | (~short & (left_over == np.where(is_status, 1, 2)))
     # The stand-ins, and only they, are system messages; the last of them ends the stream.
-    system = run_last[is_status & (byte >= 0xF0)]
+    system = last[is_status & (byte >= 0xF0)]
     if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
         return None
-    low_run = np.repeat(order, following)
-    return run_last, is_status, status_run, short, low[1:], low_run
+    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last)), 0))
+    return _Runs(last, length, following, is_status, status, short)
 
 
 def _changes(

@@ -152,6 +152,8 @@ def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tup
             stop = _next_track(data, at + 4)
             repairs.append(f"{stop - at} bytes of junk after track {len(tracks)}")
         at = stop
+    if not tracks:
+        raise MidiError("no tracks")
     if at < len(data):
         repairs.append(f"{len(data) - at} bytes of junk at the end")
     return tracks

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.midi_events import Events
-from bgmusic.music.song import NOTE, Table, sort_notes
+from bgmusic.music.song import NOTE, Table
 
 _DRUM_CHANNEL = 9  # channel 10 as musicians count
 _Voices: TypeAlias = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
@@ -56,7 +56,18 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     notes["part"] = (np.cumsum(sounding) - 1)[notes["part"]]
     voices = voices[sounding]
     notes["program"] = _programs(events, command, notes, voices)
-    return sort_notes(notes), voices
+    # By part and pitch they are sorted already, so onsets alone remain.
+    return notes[_stable_order(notes["onset"])], voices
+
+
+def _stable_order(ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order that sorts ``ticks`` and keeps equal ones as they are."""
+    bits = len(ticks).bit_length()
+    if int(ticks.max(initial=0)) >= 1 << (62 - bits):
+        return np.argsort(ticks, kind="stable")
+    # Values with their places in the low bits sort several times as fast as places do.
+    packed = np.sort(ticks << bits | np.arange(len(ticks)))
+    return packed & ((1 << bits) - 1)
 
 
 def _pair(
@@ -69,6 +80,8 @@ def _pair(
     """Events sorted by key, then time: the indices of the note-ons, and the tick at which each note ends."""
     if not len(key):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    if _alternate(key, is_on):
+        return np.arange(0, len(key), 2), tick[1::2]
     first = np.empty(len(key), dtype=np.bool_)
     first[0] = True
     np.not_equal(key[1:], key[:-1], out=first[1:])
@@ -104,6 +117,13 @@ def _pair(
     stop[open_on] = np.where(ends_there, tick[following], final)
     damage["notes that nothing ends"] = len(begin) - len(end)
     return begin, stop[begin]
+
+
+def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
+    """Whether each note-on is followed by its note-off: so it is in most files, and there is no more to do."""
+    return bool(
+        len(key) % 2 == 0 and is_on[::2].all() and not is_on[1::2].any() and np.array_equal(key[::2], key[1::2])
+    )
 
 
 def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices) -> NDArray[np.uint8]:

@@ -32,10 +32,12 @@ def fingerprints(piece: StepNotes, runs: list[tuple[int, int]]) -> Hashes:
     drums = np.array([track.is_drum for track in piece.track_set.tracks])
     notes = piece.notes[~drums[piece.notes["track"]]]
     # One voice of all: sorted by onset and pitch, each pitch once.
-    code = np.unique(notes["onset"] * 128 + notes["pitch"])
+    code = np.sort(notes["onset"] * 128 + notes["pitch"])
+    code = code[np.diff(code, prepend=-1) > 0]
     onset, pitch = code // 128, code % 128
-    bar = np.searchsorted(piece.bar_starts, onset, side="right") - 1
-    bounds = np.searchsorted(bar, np.arange(piece.bars + 1))
+    bounds = np.searchsorted(onset, piece.bar_starts)
+    bounds[-1] = len(code)
+    bar = np.repeat(np.arange(piece.bars), np.diff(bounds))
     if len(code) < MIN_ONSETS:
         return np.zeros(0, np.uint64)
     interval = np.diff(pitch, prepend=pitch[0])
@@ -70,10 +72,11 @@ def _rich(inner: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.boo
     bars = len(bounds) - 1
     ends = np.minimum(np.arange(bars) + PHRASE_BARS, bars)
     enough = bounds[ends] - bounds[:-1] >= MIN_ONSETS
-    kinds = np.zeros((bars + 1, 256), np.int32)
-    np.add.at(kinds, (np.repeat(np.arange(bars), np.diff(bounds)) + 1, inner[bounds[0] : bounds[-1]] + 128), 1)
-    kinds = np.cumsum(kinds, axis=0, dtype=np.int32)
-    rich: NDArray[np.bool_] = enough & (((kinds[ends] - kinds[:-1]) > 0).sum(axis=1) >= MIN_INTERVALS)
+    kinds = np.zeros((bars + PHRASE_BARS, 256), np.bool_)
+    kinds[np.repeat(np.arange(bars), np.diff(bounds)), inner + 128] = True
+    for length in (1, 2):  # bars, then pairs, then fours
+        kinds = kinds[: len(kinds) - length] | kinds[length:]
+    rich: NDArray[np.bool_] = enough & (kinds[:bars].sum(axis=1) >= MIN_INTERVALS)
     return rich
 
 

@@ -78,7 +78,10 @@ class Settings:
 
         Shape (bars - phrase bars + 1,).
         """
-        heard = np.lib.stride_tricks.sliding_window_view(playing, self.bars, axis=0).any(axis=-1)
+        count = len(playing) - self.bars + 1
+        heard = playing[:count].copy()
+        for bar in range(1, self.bars):
+            heard |= playing[bar : bar + count]
         allowed: NDArray[np.bool_] = heard.sum(axis=1) >= self.needed_tracks
         return allowed
 

@@ -57,21 +57,25 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
     place = np.full(int(piece.bar_starts[-1]) + 1, -1, np.int32)  # of a step among the bars packed
     place[piece.bar_starts[bars][:, None] + np.arange(steps)] = np.arange(len(bars) * steps).reshape(-1, steps)
 
-    onset = piece.notes["onset"]
-    stop = pause_stops(piece.notes, piece.track_set) if encoding == "pause" else onset + piece.notes["duration"]
-    stop = np.minimum(stop, len(place) - 1)
-    count = stop - onset
-    if int(count.sum()) > MAX_SOUNDING_CELLS:
+    notes = piece.notes
+    onset, last = notes["onset"].astype(np.int32), np.int32(len(place) - 1)
+    stop = pause_stops(notes, piece.track_set) if encoding == "pause" else notes["onset"] + notes["duration"]
+    count = np.minimum(stop, last).astype(np.int32) - onset
+    if int(count.sum(dtype=np.int64)) > MAX_SOUNDING_CELLS:
         raise Unreadable(f"its notes fill more than {MAX_SOUNDING_CELLS:,} cells: no piece of music does")
     # Every sounding cell, note by note: its place in time, then its tile and its address in the tile.
-    owner = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    time = (np.arange(len(owner)) - np.repeat(np.cumsum(count) - count - onset, count)).astype(np.int32)
-    at = place[time]
-    inside = at >= 0
-    owner, time, at = owner[inside], time[inside], at[inside]
-    row = (piece.notes["pitch"].astype(np.int32) - piece.track_set.low)[owner]
+    until = np.cumsum(count, dtype=np.int32)
+    first = until - count
+    at = place[np.arange(len(first) and until[-1], dtype=np.int32) + np.repeat(onset - first, count)]
+    begins = np.zeros(len(at), np.bool_)
+    begins[first[count > 0]] = True
+    row = np.repeat(notes["pitch"].astype(np.int32) - np.int32(piece.track_set.low), count)
+    track = np.repeat(notes["track"].astype(np.int32), count)
+    if (at < 0).any():
+        inside = at >= 0
+        at, row, track, begins = at[inside], row[inside], track[inside], begins[inside]
     bar, step = np.divmod(at, np.int32(steps))
-    slot = bar * np.int32(tracks) + piece.notes["track"][owner]
+    slot = bar * np.int32(tracks) + track
 
     used = np.zeros(len(bars) * tracks, np.bool_)
     used[slot] = True
@@ -79,27 +83,28 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
     found, planes = int(number[-1]) if len(number) else 0, plane_count(encoding)
     if found * planes * steps * pitches > MAX_TILE_CELLS:
         raise Unreadable(f"it has {found:,} bars that sound: more than any piece of music")
-    tile = number[slot] - 1
     cells = np.zeros((found, planes, steps * pitches), np.bool_)
-    within = step * np.int32(pitches) + row
-    cells[tile, 0, within] = True
+    flat = cells.reshape(-1)
+    address = (number[slot] - 1) * np.int32(planes * steps * pitches) + step * np.int32(pitches) + row
+    flat[address] = True
     if encoding == "onset":
-        begins = time == onset[owner]
-        cells[tile[begins], 1, within[begins]] = True
-    ranges = np.tile(np.array(SILENT_RANGE, np.uint8), (found, 1))
-    np.minimum.at(ranges[:, 0], tile, row.astype(np.uint8))
-    np.maximum.at(ranges[:, 1], tile, row.astype(np.uint8))
+        flat[address[begins] + np.int32(steps * pitches)] = True
     packed = np.packbits(cells, axis=-1)
-    first, renumbered = _distinct(packed.reshape(found, -1))
+    kept, renumbered = _distinct(packed.reshape(found, -1))
     table = np.zeros(len(used), np.uint32)
     table[used] = renumbered + 1
-    return Tiles(packed[first], ranges[first], table.reshape(len(bars), tracks))
+    lit = cells[kept, 0].reshape(-1, steps, pitches).any(axis=1)
+    ranges = np.stack([lit.argmax(axis=1), pitches - 1 - lit[:, ::-1].argmax(axis=1)], axis=1)
+    return Tiles(packed[kept], ranges.astype(np.uint8), table.reshape(len(bars), tracks))
 
 
 def _distinct(rows: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The first row of each kind, in order, and for every row the number of its kind."""
     numbers: dict[bytes, int] = {}
-    kinds = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], np.int64)
-    first = np.full(len(numbers), len(rows), np.int64)
-    np.minimum.at(first, kinds, np.arange(len(rows)))
-    return first, kinds
+    every = rows.tobytes()
+    width = rows.shape[1]
+    keys = (every[start : start + width] for start in range(0, len(every), width))
+    kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+    # A kind's number is new where it is larger than all before.
+    new = kinds > np.maximum.accumulate(np.concatenate([[-1], kinds]))[:-1]
+    return np.flatnonzero(new), kinds
