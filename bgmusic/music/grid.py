@@ -106,6 +106,7 @@ class StepNotes:
 
         Raises:
             UserError: a bar of this metre is no whole number of steps.
+
         """
         steps = self.steps_per_bar(metre)
         fits = self.full & (self.metres == metre).all(axis=1) & (np.diff(self.bar_starts) == steps)
