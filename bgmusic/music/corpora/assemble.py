@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import write_text
 from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
+from bgmusic.music.corpora.piece import FINE_GRID
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.store import write_rows
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
@@ -147,8 +149,8 @@ def _rules(settings: Settings) -> dict[str, str]:
     return {
         "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
-        "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of the "
-        "grid, or of a coarser one within it",
+        "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a grid "
+        f"of {lcm(FINE_GRID, settings.resolution)} steps a beat, or of a coarser one within it",
         "duplicates": duplicates.RULE,
         "splits": split.RULE,
     }

@@ -15,7 +15,7 @@ from bgmusic.music.grid import StepNotes
 PHRASE_BARS = 4
 # Phrases poorer than this say nothing about a piece: held chords and ostinati are everybody's.
 MIN_ONSETS = 16
-MIN_INTERVALS = 4
+MIN_INTERVALS = 6
 
 RULE = (
     f"pieces that share {PHRASE_BARS} bars, note for note up to transposition and instruments (pitched onsets "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from bgmusic.music.sources.base import Entry, Unreadable
 from bgmusic.music.sources.lpd import decode_lpd
 from bgmusic.music.sources.musegan import decode_cells
 from bgmusic.music.tracks import TrackSet
+
+FINE_GRID = 24  # steps a beat
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
 TONICS = (
@@ -93,12 +96,13 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         track_set = TrackSet(track_set.name, track_set.tracks, track_set.low, track_set.pitches, "part")
     if not len(song.notes):
         raise Unreadable("it has no notes")
-    fit = grid_fit(song, settings.resolution)
+    # Triplets and 1/32 notes have a beat too, even where the corpus's own grid can't hold them.
+    fit = grid_fit(song, lcm(FINE_GRID, settings.resolution))
     record["grid_fit"] = round(fit, 3)
     if song.repairs:
         record["repairs"] = list(song.repairs)[:8]
     if fit < settings.min_grid_fit:
-        return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near a step"}
+        return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
     sounding = len(np.unique(song.notes["part"]))
     if track_set.by == "part" and kind != "cells" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")

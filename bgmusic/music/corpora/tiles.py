@@ -8,6 +8,7 @@ first byte. A piece stores every tile once, however often it sounds; tile 0 of a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from bgmusic.music.roll import Encoding, pause_stops
 from bgmusic.music.sources.base import Unreadable
 
 MAX_SOUNDING_CELLS = 1 << 22  # of one piece: an hour of ten voices at 24 steps a beat has 1.7 million
-MAX_TILE_CELLS = 1 << 27  # unpacked for a moment: 128 MiB
+MAX_TILE_BYTES = 1 << 26
 SILENT_RANGE = (255, 0)  # the lowest and highest row of a tile that has none
 
 Bytes = NDArray[np.uint8]
@@ -54,48 +55,67 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
 
     """
     tracks, pitches = len(piece.track_set), piece.track_set.pitches
-    place = np.full(int(piece.bar_starts[-1]) + 1, -1, np.int32)  # of a step among the bars packed
-    place[piece.bar_starts[bars][:, None] + np.arange(steps)] = np.arange(len(bars) * steps).reshape(-1, steps)
-
-    notes = piece.notes
-    onset, last = notes["onset"].astype(np.int32), np.int32(len(place) - 1)
-    stop = pause_stops(notes, piece.track_set) if encoding == "pause" else notes["onset"] + notes["duration"]
-    count = np.minimum(stop, last).astype(np.int32) - onset
-    if int(count.sum(dtype=np.int64)) > MAX_SOUNDING_CELLS:
+    bar, track, row, start, count, begins = _segments(piece, encoding)
+    if int(count.sum()) > MAX_SOUNDING_CELLS:
         raise Unreadable(f"its notes fill more than {MAX_SOUNDING_CELLS:,} cells: no piece of music does")
-    # Every sounding cell, note by note: its place in time, then its tile and its address in the tile.
-    until = np.cumsum(count, dtype=np.int32)
-    first = until - count
-    at = place[np.arange(len(first) and until[-1], dtype=np.int32) + np.repeat(onset - first, count)]
-    begins = np.zeros(len(at), np.bool_)
-    begins[first[count > 0]] = True
-    row = np.repeat(notes["pitch"].astype(np.int32) - np.int32(piece.track_set.low), count)
-    track = np.repeat(notes["track"].astype(np.int32), count)
-    if (at < 0).any():
-        inside = at >= 0
-        at, row, track, begins = at[inside], row[inside], track[inside], begins[inside]
-    bar, step = np.divmod(at, np.int32(steps))
-    slot = bar * np.int32(tracks) + track
+    place = np.full(piece.bars, -1)  # of a bar among those packed
+    place[bars] = np.arange(len(bars))
+    slot = place[bar] * tracks + track
+    inside = place[bar] >= 0
+    if not inside.all():
+        slot, row, start, count, begins = (x[inside] for x in (slot, row, start, count, begins))
 
     used = np.zeros(len(bars) * tracks, np.bool_)
     used[slot] = True
-    number = np.cumsum(used, dtype=np.int32)  # of each used slot, from 1
-    found, planes = int(number[-1]) if len(number) else 0, plane_count(encoding)
-    if found * planes * steps * pitches > MAX_TILE_CELLS:
+    number = np.cumsum(used) - 1  # of each used slot
+    found, planes, size = int(used.sum()), plane_count(encoding), plane_bytes(steps, pitches)
+    if found * planes * size > MAX_TILE_BYTES:
         raise Unreadable(f"it has {found:,} bars that sound: more than any piece of music")
-    cells = np.zeros((found, planes, steps * pitches), np.bool_)
-    flat = cells.reshape(-1)
-    address = (number[slot] - 1) * np.int32(planes * steps * pitches) + step * np.int32(pitches) + row
-    flat[address] = True
+    tile = number[slot]
+    packed = np.zeros((found, planes * size), np.uint8)
+    # Bits by their numbers; the cells of a segment lie `pitches` apart.
+    bit = tile * (planes * size * 8) + start * pitches + row
+    before = np.cumsum(count) - count
+    every = np.arange(int(count.sum())) * pitches + np.repeat(bit - before * pitches, count)
+    _light(packed, every)
     if encoding == "onset":
-        flat[address[begins] + np.int32(steps * pitches)] = True
-    packed = np.packbits(cells, axis=-1)
-    kept, renumbered = _distinct(packed.reshape(found, -1))
+        _light(packed, bit[begins] + size * 8)
+    ranges = np.empty((found, 2), np.uint8)
+    ranges[:] = SILENT_RANGE
+    np.minimum.at(ranges[:, 0], tile, row.astype(np.uint8))
+    np.maximum.at(ranges[:, 1], tile, row.astype(np.uint8))
+    kept, renumbered = _distinct(packed)
     table = np.zeros(len(used), np.uint32)
     table[used] = renumbered + 1
-    lit = cells[kept, 0].reshape(-1, steps, pitches).any(axis=1)
-    ranges = np.stack([lit.argmax(axis=1), pitches - 1 - lit[:, ::-1].argmax(axis=1)], axis=1)
-    return Tiles(packed[kept], ranges.astype(np.uint8), table.reshape(len(bars), tracks))
+    return Tiles(packed[kept].reshape(-1, planes, size), ranges[kept], table.reshape(len(bars), tracks))
+
+
+def _light(packed: Bytes, bits: NDArray[np.int64]) -> None:
+    """Set bits, each given once (notes of one pitch don't overlap), so that adding is as good as `or`."""
+    np.add.at(packed.reshape(-1), bits >> 3, _MASKS[bits & 7])
+
+
+_MASKS = np.array([128, 64, 32, 16, 8, 4, 2, 1], np.uint8)
+
+
+def _segments(piece: StepNotes, encoding: Encoding) -> tuple[NDArray[Any], ...]:
+    """The notes cut at the bar lines: of each segment bar, track, row, first step in the bar, steps, and whether it
+    begins a note.
+    """
+    notes, lines = piece.notes, piece.bar_starts
+    onset = notes["onset"]
+    stop = pause_stops(notes, piece.track_set) if encoding == "pause" else onset + notes["duration"]
+    stop = np.minimum(stop, lines[-1])
+    bar_of = np.repeat(np.arange(piece.bars), np.diff(lines))
+    first = bar_of[onset]
+    spans = bar_of[stop - 1] - first + 1
+    whole = np.repeat(np.arange(len(notes)), spans)
+    bar = np.arange(len(whole)) - np.repeat(np.cumsum(spans) - spans - first, spans)
+    start = np.maximum(onset[whole], lines[bar])
+    count = np.minimum(stop[whole], lines[bar + 1]) - start
+    row = notes["pitch"].astype(np.int64)[whole] - piece.track_set.low
+    track = notes["track"].astype(np.int64)[whole]
+    return bar, track, row, start - lines[bar], count, bar == first[whole]
 
 
 def _distinct(rows: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
