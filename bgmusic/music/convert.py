@@ -16,10 +16,10 @@ from bgmusic.errors import UserError
 from bgmusic.music.convert_muspy import from_muspy, to_muspy
 from bgmusic.music.convert_pretty_midi import from_pretty_midi, to_pretty_midi
 from bgmusic.music.convert_pypianoroll import from_pypianoroll, to_pypianoroll
-from bgmusic.music.grid import STEP_NOTE, without_overlaps
+from bgmusic.music.grid import MAX_BEATS, MAX_RESOLUTION, STEP_NOTE, without_overlaps
 from bgmusic.music.roll import Cells, Roll
-from bgmusic.music.song import DEFAULT_VELOCITY, Table
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.song import Table
+from bgmusic.music.tracks import MAX_TRACKS, TrackSet
 
 __all__ = [
     "from_musegan",
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _MUSEGAN_AXES = 5
+_ROW = 4  # track, onset, duration, pitch
 
 
 def to_musegan(rolls: Sequence[Roll]) -> Cells:
@@ -63,7 +64,7 @@ def from_musegan(phrases: NDArray[Any], track_set: TrackSet, resolution: int) ->
 
 
 def notes_from_rows(rows: object) -> Table:
-    """A note list, rows of (track, onset, duration, pitch[, velocity]) in steps, as a table of ``STEP_NOTE``.
+    """A note list, rows of (track, onset, duration, pitch) in steps, as a table of dtype ``STEP_NOTE``.
 
     Overlaps of one pitch in one track are resolved as in ``bgmusic.music.grid``.
 
@@ -74,19 +75,15 @@ def notes_from_rows(rows: object) -> Table:
     try:
         values = np.array(rows, dtype=np.int64)
     except (ValueError, TypeError, OverflowError):
-        raise UserError("a note list has rows of 4 or 5 whole numbers") from None
-    if values.size == 0:
+        raise UserError("a note list has rows of 4 whole numbers") from None
+    if not values.size:
         return np.empty(0, dtype=STEP_NOTE)
-    if values.ndim != 2 or values.shape[1] not in (4, 5):
-        raise UserError(f"a note list has rows of 4 or 5 numbers, not shape {values.shape}")
-    if values.shape[1] == 4:
-        values = np.column_stack([values, np.full(len(values), DEFAULT_VELOCITY)])
-    track, onset, duration, pitch, velocity = values.T
-    if track.min() < 0 or track.max() > 255 or pitch.min() < 0 or pitch.max() > 127:
-        raise UserError("a note's track is 0 to 255 and its pitch 0 to 127")
-    if duration.min() < 1 or onset.min() < 0 or velocity.min() < 0 or velocity.max() > 127:
-        raise UserError("a note's onset is 0 or more, its duration 1 or more and its velocity 0 to 127")
-    notes = np.empty(len(values), dtype=STEP_NOTE)
-    for name, column in zip(("track", "onset", "duration", "pitch", "velocity"), values.T, strict=True):
-        notes[name] = column
-    return without_overlaps(notes)[0]
+    if values.ndim != 2 or values.shape[1] != _ROW:
+        raise UserError(f"a note list has rows of 4 numbers, not shape {values.shape}")
+    track, onset, duration, pitch = values.T
+    last = MAX_BEATS * MAX_RESOLUTION
+    ranges = ((track, 0, MAX_TRACKS - 1), (onset, 0, last), (duration, 1, last), (pitch, 0, 127))
+    for name, (column, low, high) in zip(("track", "onset", "duration", "pitch"), ranges, strict=True):
+        if column.min() < low or column.max() > high:
+            raise UserError(f"a note's {name} is not within {low} to {high}")
+    return without_overlaps(track, pitch, onset, np.minimum(onset + duration, last))[0]

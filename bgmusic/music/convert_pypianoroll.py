@@ -41,9 +41,11 @@ def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitra
     planes = np.zeros((len(roll.track_set), length, PITCHES), dtype=np.uint8)
     notes = roll.notes()
     for note in notes[np.argsort(notes["onset"], kind="stable")].tolist():
-        track, onset, duration, pitch, velocity = note
+        track, onset, duration, pitch = note
         before = planes[track, onset - 1, pitch] if onset else 0
-        planes[track, onset : onset + duration, pitch] = velocity - 1 if before == velocity else velocity
+        planes[track, onset : onset + duration, pitch] = (
+            DEFAULT_VELOCITY - 1 if before == DEFAULT_VELOCITY else DEFAULT_VELOCITY
+        )
     downbeat = np.zeros(length, dtype=np.bool_)
     downbeat[:: roll.steps] = True
     return pypianoroll.Multitrack(

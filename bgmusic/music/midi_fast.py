@@ -126,7 +126,9 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
             here = found.start()
             look = here + 1
             size_at = here + 1 + (data[here] == 0xFF)
-            # Most probably a continuation: no such meta event, or content that begins with a status byte.
+            # A continuation, certainly (after another one) or most probably: what follows is no meta event.
+            if here > at and data[here - 1] >= 0x80:
+                continue
             if size_at + 1 > stop or data[here + 2 : here + 3] >= b"\x80" or data[size_at] >= 0x80:
                 continue
             kind = data[here + 1] if data[here] == 0xFF else 0

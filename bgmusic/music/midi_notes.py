@@ -28,7 +28,7 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     """
     command = events.status & 0xF0
     chosen = np.flatnonzero((command | 0x10) == 0x90)
-    voice = (events.track * 16 + (events.status & 0x0F))[chosen]
+    voice = events.track[chosen] * 16 + (events.status[chosen] & 0x0F)
     pitch, velocity, tick = events.data1[chosen], events.data2[chosen], events.tick[chosen]
     is_on = (command[chosen] == 0x90) & (velocity > 0)
 
@@ -128,20 +128,23 @@ def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
 
 def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices) -> NDArray[np.uint8]:
     """The program of each note: as its track last set it for the channel, else as any did, else 0."""
-    programs = np.zeros(len(notes), dtype=np.uint8)
     change = np.flatnonzero(command == 0xC0)
-    if not len(change):
-        return programs
-    voice = events.track[change] * 16 + (events.status[change] & 0x0F)
-    tick, program = events.tick[change], events.data1[change]
-    for part, own in enumerate(voices.tolist()):
-        chosen = np.flatnonzero(voice == own)
-        if not len(chosen):
-            chosen = np.flatnonzero((voice & 0x0F) == (own & 0x0F))
-            chosen = chosen[np.argsort(tick[chosen], kind="stable")]
-        if not len(chosen):
-            continue
-        mine = np.flatnonzero(notes["part"] == part)
-        row = np.searchsorted(tick[chosen], notes["onset"][mine], side="right") - 1
-        programs[mine] = np.where(row >= 0, program[chosen[row]], 0)
-    return programs
+    own: dict[int, list[tuple[int, int]]] = {}
+    shared: dict[int, list[tuple[int, int]]] = {}
+    channels = (events.status[change] & 0x0F).tolist()
+    tracks, ticks, programs = (column[change].tolist() for column in (events.track, events.tick, events.data1))
+    for track, channel, tick, program in zip(tracks, channels, ticks, programs, strict=True):
+        own.setdefault(track * 16 + channel, []).append((tick, program))
+        shared.setdefault(channel, []).append((tick, program))
+    for by_any in shared.values():
+        by_any.sort(key=lambda row: row[0])
+    changes = [own.get(voice) or shared.get(voice & 0x0F, []) for voice in voices.tolist()]
+    # Most parts have one program from the start on.
+    constant = np.array([rows[0][1] if rows else 0 for rows in changes], dtype=np.uint8)
+    result: NDArray[np.uint8] = constant[notes["part"]]
+    for part, rows in enumerate(changes):
+        if rows and (rows[0][0] > 0 or len({last for _, last in rows}) > 1):
+            since, values = np.array([(-1, 0), *rows]).T
+            mine = np.flatnonzero(notes["part"] == part)
+            result[mine] = values[np.searchsorted(since, notes["onset"][mine], side="right") - 1]
+    return result

@@ -160,7 +160,7 @@ class Roll:
         return Roll.from_notes(notes, piece.track_set, piece.resolution, bars, int(lengths[0]), encoding)
 
     def notes(self) -> Table:
-        """The notes (dtype ``STEP_NOTE``, velocity 100), sorted by onset, track and pitch."""
+        """The notes (dtype ``STEP_NOTE``), sorted by onset, track and pitch."""
         tracks, bars, steps, pitches = self.cells.shape
         length = bars * steps
         on = self.cells if self.onsets is None else self.cells | self.onsets
@@ -179,7 +179,7 @@ class Roll:
         _, _, last = np.nonzero(ends)
         notes = np.empty(len(track), dtype=STEP_NOTE)
         notes["track"], notes["onset"], notes["pitch"] = track, onset, row + self.low
-        notes["duration"], notes["velocity"] = last - onset + 1, DEFAULT_VELOCITY
+        notes["duration"] = last - onset + 1
         drums = np.array([t.is_drum for t in self.track_set.tracks], dtype=np.bool_)
         notes["duration"][drums[track]] = 1
         return notes[np.lexsort((notes["pitch"], notes["track"], notes["onset"]))]
@@ -219,9 +219,9 @@ def song_of_steps(
 ) -> Song:
     """Notes in steps (dtype ``STEP_NOTE``) as a song with one part a track and a tick a step."""
     out = np.empty(len(notes), dtype=NOTE)
-    for name in ("onset", "duration", "pitch", "velocity"):
+    for name in ("onset", "duration", "pitch"):
         out[name] = notes[name]
-    out["part"] = notes["track"]
+    out["velocity"], out["part"] = DEFAULT_VELOCITY, notes["track"]
     out["program"] = np.array([t.program for t in track_set.tracks], dtype=np.uint8)[notes["track"]]
     out["is_drum"] = np.array([t.is_drum for t in track_set.tracks], dtype=np.bool_)[notes["track"]]
     metre = metre_of(steps, resolution)
