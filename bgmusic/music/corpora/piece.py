@@ -6,7 +6,7 @@ This is what the workers do. Whatever an entry holds, it ends in a piece or in a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import lcm
 from typing import Any
 
@@ -92,8 +92,8 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
 
 def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) -> Piece | dict[str, Any]:
     track_set = settings.track_set
-    if kind == "cells":  # its tracks are the corpus's, in order
-        track_set = TrackSet(track_set.name, track_set.tracks, track_set.low, track_set.pitches, "part")
+    if kind == "cells":
+        track_set = _by_number(track_set)
     if not len(song.notes):
         raise Unreadable("it has no notes")
     # Triplets and 1/32 notes have a beat too, even where the corpus's own grid can't hold them.
@@ -104,7 +104,7 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
     if fit < settings.min_grid_fit:
         return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
     sounding = len(np.unique(song.notes["part"]))
-    if track_set.by == "part" and kind != "cells" and sounding != len(track_set):
+    if track_set.by == "part" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
     piece = quantise(song, track_set, settings.resolution, default_metre=settings.metre)
     losses = {name: count for name, count in vars(piece.losses).items() if count}
@@ -141,6 +141,14 @@ def _pack(
         return record | {"skipped": f"no {settings.bars} bars in which {few} or more of its tracks play"}
     record["bars"], record["phrases"] = len(bars), len(found)
     return Piece(record, tiles, passages, found, fingerprints(piece, runs))
+
+
+def _by_number(track_set: TrackSet) -> TrackSet:
+    """The set for songs whose tracks are the set's, in order: a program is the number of a track."""
+    tracks = [
+        replace(track, programs=() if track.is_drum else (number,)) for number, track in enumerate(track_set.tracks)
+    ]
+    return TrackSet(track_set.name, tuple(tracks), track_set.low, track_set.pitches)
 
 
 def key_name(fifths: int, minor: bool) -> str:

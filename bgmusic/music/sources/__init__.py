@@ -32,7 +32,7 @@ def open_sources(given: list[str]) -> tuple[list[Source], dict[str, int]]:
             from bgmusic.music.sources.muspy_dataset import MuspySource
 
             sources.append(MuspySource(name))
-        elif Path(word).is_dir():
+        elif word and Path(word).is_dir():
             sources.extend(_open_folder(Path(word), ignored))
         elif Path(word).is_file():
             sources.append(_open_file(Path(word)))

@@ -106,7 +106,7 @@ class TarSource:
         try:
             with tarfile.open(fileobj=self._file, mode="r:"):
                 pass
-        except _BROKEN as error:
+        except (*_BROKEN, _Overspent) as error:
             self._file.close()
             raise UserError(f"{label} is neither a zip nor a tar archive, or damaged: {error}") from None
 
@@ -155,6 +155,9 @@ def _bomb(label: str) -> Entry:
 
 class _Overspent(Exception):
     """The archive expands to more than it may."""
+
+    def __init__(self) -> None:
+        super().__init__("it expands to more than is read")
 
 
 class _Bounded(io.RawIOBase):

@@ -148,7 +148,8 @@ def _skip(file: IO[bytes], count: int) -> None:
 def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...], beats: int) -> Song:
     """One roll as notes: runs of lit cells, a tick to a step.
 
-    ``names`` and ``drums`` describe the corpus's tracks, whose order the roll's tracks follow; a bar has ``beats``.
+    ``names`` and ``drums`` describe the corpus's tracks, whose order the roll's tracks follow; a note's program is
+    the number of its track. A bar has ``beats``.
 
     Raises:
         Unreadable: another number of tracks, or bars that are not whole beats.
@@ -167,7 +168,8 @@ def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...]
     notes = np.zeros(len(first), NOTE)
     notes["onset"], notes["duration"] = time[first], time[last] - time[first] + 1
     notes["pitch"], notes["velocity"] = pitch[first] + LOWEST[pitches], 64
-    notes["part"], notes["is_drum"] = track[first], np.array(drums)[track[first]]
+    notes["part"] = notes["program"] = track[first]
+    notes["is_drum"] = np.array(drums)[track[first]]
     return Song(
         ticks_per_beat=steps // beats,
         notes=sort_notes(notes),
