@@ -47,7 +47,11 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
     """
     path = Path(path)
     # Opened by hand: an unnamed delete-on-close file could not be renamed on every system.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        error.filename = str(path)  # the name that the user knows
+        raise
     try:
         with os.fdopen(handle, mode, **options) as file:
             yield file
@@ -58,8 +62,10 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, name):
+            error.filename = str(path)  # "No space left on device" alone would not say where
         raise
 
 
@@ -72,6 +78,21 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """Write ``content`` to ``path`` as UTF-8, whole or not at all."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def append_bytes(path: str | Path, content: bytes) -> None:
+    """Add ``content`` to the end of ``path``, which is made if need be; a crash may leave a part of it.
+
+    Raises:
+        OSError: the file can't be written, or there is no space.
+
+    """
+    try:
+        with Path(path).open("ab") as file:
+            file.write(content)
+    except OSError as error:
+        error.filename = str(path)  # a failing write doesn't say where
+        raise
 
 
 def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict[str, npt.NDArray[Any]]:

@@ -34,11 +34,12 @@ def evaluate(
     scorer = Scorer(load_digits("test").images())
     scores = scorer(images)
     floor = scorer.floor(len(images))
-    if json_file:
-        write_text(json_file, json.dumps({"scores": scores.as_dict(), "floor": floor.as_dict()}, indent=2) + "\n")
     table = Table("", "samples", "training digits (floor)", title=f"{scores.images} samples against the test digits")
     for name in ("fid", "kid", "precision", "recall", "on_rate", "isolated"):
         table.add_row(name, f"{getattr(scores, name):.4g}", f"{getattr(floor, name):.4g}")
     for digit, (share, usual) in enumerate(zip(scores.classes, floor.classes, strict=True)):
         table.add_row(f"share of {digit}", f"{share:.1%}", f"{usual:.1%}")
     Console().print(table)
+    # After the table: a file that can't be written shall not cost the user the scores.
+    if json_file:
+        write_text(json_file, json.dumps({"scores": scores.as_dict(), "floor": floor.as_dict()}, indent=2) + "\n")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
 import bgmusic
-from bgmusic.cli import data, train
+from bgmusic.cli import data, paper, train
 from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
@@ -17,7 +17,6 @@ from bgmusic.errors import UserError
 app = typer.Typer(
     name="bgmusic",
     help="Networks that make binary decisions, and the music they compose.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -25,6 +24,7 @@ app = typer.Typer(
 
 app.add_typer(data.app)
 app.add_typer(train.app, name="train")
+app.add_typer(paper.app, name="paper")
 app.command()(generate)
 app.command()(evaluate)
 app.command()(info)
@@ -45,21 +45,35 @@ def _root(
     pass
 
 
-def _fail(message: str) -> None:
-    line = " ".join(message.split())
+# A wrong option or argument; typer does not export the class itself.
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+def _fail(message: str) -> NoReturn:
+    # Names and texts from untrusted files may hold line breaks or a terminal's control characters.
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(message.split()))
     sys.stderr.write(f"bgmusic: error: {line}\n")
     sys.exit(2)
 
 
-def main(args: list[str] | None = None) -> Any:
+def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line; a user's mistake ends in one line on stderr and exit code 2."""
+    args = sys.argv[1:] if args is None else args
     try:
-        return app(args)
+        sys.exit(app(args or ["--help"], prog_name="bgmusic", standalone_mode=False))
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "bgmusic"
+        _fail(f"{error.format_message()} ({command} --help tells more)")
     except UserError as error:
         _fail(str(error))
     except OSError as error:
-        where = f" {error.filename!r}" if error.filename else ""
+        where = f": {error.filename}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}")
+    except typer.Abort:
+        sys.exit(130)
+    except MemoryError:
+        _fail("not enough memory")
 
 
 if __name__ == "__main__":

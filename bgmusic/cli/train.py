@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from enum import Enum
@@ -15,7 +16,7 @@ from bgmusic.errors import UserError
 if TYPE_CHECKING:
     from bgmusic.digits.config import DigitsConfig
 
-app = typer.Typer(help="Train a generator.", no_args_is_help=True)
+app = typer.Typer(help="Train a generator.")
 
 
 class Network(str, Enum):
@@ -72,6 +73,8 @@ def mnist(
     """Train on binarized MNIST; without options, our own recipe."""
     if steps is not None and minutes is not None:
         raise UserError("--steps and --minutes are two budgets; give one")
+    if minutes is not None and not math.isfinite(minutes):
+        raise UserError(f"--minutes {minutes} is no budget")
     if resume:
         changes = (config != "default", set_, network, neuron, objective, steps, minutes, seed)
         if any(changes):

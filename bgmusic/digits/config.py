@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from bgmusic.gan.config import Config, TrainingConfig
 from bgmusic.neurons.estimators import find
@@ -49,3 +49,10 @@ class DigitsConfig(Config):
     def _known(cls, name: str) -> str:
         find(name)
         return name
+
+    @model_validator(mode="after")
+    def _enough_for_batch_norm(self) -> DigitsConfig:
+        norms = (self.network.g_norm, self.network.output_norm, self.network.d_norm)
+        if "batch" in norms and self.training.batch // self.training.accumulate < 2:
+            raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
+        return self

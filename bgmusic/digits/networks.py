@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
 from bgmusic.gan.game import SampleNetwork
+from bgmusic.gan.layers import LeakyReLU
 from bgmusic.neurons import NEURONS
 
 PIXELS = SHAPE[0] * SHAPE[1]
@@ -108,7 +109,7 @@ def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
         layers += [
             nn.Linear(width, wider),
             *_norm(config.d_norm, wider, planes=False),
-            nn.LeakyReLU(SLOPE_OF_LEAK),
+            LeakyReLU(SLOPE_OF_LEAK),
         ]
         width = wider
     return nn.Sequential(*layers, nn.Linear(width, 1))
@@ -116,7 +117,7 @@ def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
 
 def _cnn_discriminator(config: NetworkConfig) -> nn.Sequential:
     def leak() -> nn.Module:
-        return nn.LeakyReLU(SLOPE_OF_LEAK)
+        return LeakyReLU(SLOPE_OF_LEAK)
 
     return nn.Sequential(
         nn.Unflatten(1, (1, SHAPE[0])),

@@ -11,12 +11,14 @@ from bgmusic.digits.data import SHAPE, load_digits
 from bgmusic.digits.networks import Discriminator, Generator
 from bgmusic.digits.pictures import save_grid
 from bgmusic.digits.sampling import KIND, sample
+from bgmusic.errors import UserError
 from bgmusic.gan.bits import BitSource
 from bgmusic.gan.game import Game
 from bgmusic.gan.runs import Run, environment
 from bgmusic.gan.training import choose_device, resume, train
 
 _PICTURE_SEED = 0
+_MOST_WEIGHTS = 100_000_000  # a config, perhaps a stranger's, shall not fill the memory
 
 
 def make_game(
@@ -31,7 +33,15 @@ def make_game(
         seconds: budget of wall time instead of ``config.training.steps``.
         holdout: keep the last so many training digits out, to search for recipes without the test digits.
 
+    Raises:
+        UserError: the networks are far too large.
+
     """
+    with torch.device("meta"):
+        networks = Generator(config), Discriminator(config)
+    weights = sum(weight.numel() for network in networks for weight in network.parameters())
+    if weights > _MOST_WEIGHTS:
+        raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} make sense for digits")
     torch.manual_seed(seed)
     generator, discriminator = Generator(config), Discriminator(config)
     packed = load_digits("train").packed
@@ -61,8 +71,8 @@ def train_digits(
 
     """
     device = choose_device(device)
-    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
     game = make_game(config, seed, device, minutes * 60 if minutes else None)
+    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
     return train(run, game, config, _draw, quiet=quiet)
 
 
@@ -75,10 +85,6 @@ def resume_digits(out: Path, device: str = "auto", quiet: bool = False) -> bool:
     """
     run = Run.open(out, KIND)
     config = run.config(DigitsConfig)
-    made = run.environment()
-    minutes = made.get("minutes")
-    seconds = float(minutes) * 60 if isinstance(minutes, (int, float)) else None
-    seed = made.get("seed")
-    game = make_game(config, seed if isinstance(seed, int) else 0, choose_device(device), seconds)
+    game = make_game(config, run.seed(), choose_device(device), run.seconds())
     resume(run, game)
     return train(run, game, config, _draw, quiet=quiet)

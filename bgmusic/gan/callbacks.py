@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -12,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bgmusic.files import append_bytes
 from bgmusic.gan.config import Config
 from bgmusic.gan.game import Callback, Game
 from bgmusic.gan.runs import Run
@@ -80,32 +83,47 @@ class MetricsLog(Callback):
         self._append("timings.jsonl", {"step": game.steps_done, **times})
 
     def _append(self, name: str, values: dict[str, Any]) -> None:
-        with (self._run.path / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        append_bytes(self._run.path / name, (json.dumps(values) + "\n").encode())
 
 
 class TensorBoard(Callback):
-    """Writes the metrics where TensorBoard finds them: ``tensorboard --logdir RUN/tensorboard``."""
+    """Writes the metrics where TensorBoard finds them: ``tensorboard --logdir RUN/tensorboard``.
+
+    The records are TensorBoard's own, but written at once: its writer's thread prints a traceback when a disk
+    is full, and what it still holds is lost when the process is killed.
+    """
 
     def __init__(self, run: Run) -> None:
         self._folder = run.path / "tensorboard"
-        self._writer: Any = None
+        self._path = self._folder
 
     def start(self, game: Game) -> None:
-        """Open the event file; a resumed run's later events replace the earlier ones."""
-        from torch.utils.tensorboard import SummaryWriter
+        """Begin an event file; a resumed run's events replace earlier ones of the same steps."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        purge = game.steps_done + 1 if game.steps_done else None
-        self._writer = SummaryWriter(str(self._folder), purge_step=purge)
+        self._folder.mkdir(exist_ok=True)
+        earlier = len(list(self._folder.iterdir()))
+        # TensorBoard reads files in the order of their names.
+        self._path = self._folder / f"events.out.tfevents.{int(time.time()):010d}.{earlier:04d}"
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if earlier:
+            restart = SessionLog(status=SessionLog.START)
+            self._write(Event(wall_time=time.time(), step=game.steps_done + 1, session_log=restart))
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
         """Write the metrics."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, game.steps_done)
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
-    def end(self, game: Game, interrupted: bool) -> None:
-        """Close the event file."""
-        self._writer.close()
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._write(Event(wall_time=time.time(), step=game.steps_done, summary=Summary(value=scalars)))
+
+    def _write(self, event: Any) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        record = io.BytesIO()
+        RecordWriter(record).write(event.SerializeToString())
+        append_bytes(self._path, record.getvalue())
 
 
 class Samples(Callback):
@@ -146,6 +164,7 @@ class Checkpoints(Callback):
         self._save(game)
 
     def _save(self, game: Game) -> None:
+        game.check()
         self._run.save_generator(game.sampler, self._config)
         self._run.save_state(game.state_dict())
 

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
 
 _LARGEST_FILE = 1_000_000  # bytes; a preset has a few hundred
+_LONGEST_QUOTE = 200  # characters of a stranger's text in an error
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Config(BaseModel):
@@ -32,9 +34,9 @@ class OptimizerConfig(Config):
     """Adam (arXiv 1412.6980) or RMSprop."""
     rate: Positive = 1e-4
     """Learning rate at the start."""
-    betas: tuple[Share, Share] = (0.5, 0.9)
+    betas: tuple[Decay, Decay] = (0.5, 0.9)
     """Adam's decay of the first and second moment."""
-    smoothing: Share = 0.9
+    smoothing: Decay = 0.9
     """RMSprop's decay of the squared gradient."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the rate falls from `decay_from` to the end of training."""
@@ -84,7 +86,7 @@ class SlopeConfig(Config):
     """Factor by which the slope grows (1.1 in the papers)."""
     every: Count = 937
     """G updates between two steps of growth (one epoch of MNIST in batches of 64)."""
-    limit: Positive = 100.0
+    limit: Annotated[float, Field(ge=1, le=1e6)] = 100.0
     """The slope never grows beyond this."""
 
 
@@ -126,6 +128,12 @@ class TrainingConfig(Config):
     checkpoint_every: Count = 1000
     """G updates between two checkpoints."""
 
+    @model_validator(mode="after")
+    def _even(self) -> TrainingConfig:
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} can't be split evenly into accumulate = {self.accumulate}")
+        return self
+
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -133,8 +141,9 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 def _explain(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in problem["loc"])
+        where = ".".join(str(part) for part in problem["loc"])[:_LONGEST_QUOTE]
         message = "unknown key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        message = message.removeprefix("Value error, ")[:_LONGEST_QUOTE]
         parts.append(f"{where}: {message}" if where else message)
     return "; ".join(parts[:5])
 
@@ -152,6 +161,24 @@ def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
         raise UserError(f"{source}: {_explain(error)}") from None
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: no config needs them, and a few lines of nested ones unfold to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
+def _load_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+    except Exception as error:  # odd tags and numbers make PyYAML raise whatever int() or datetime() do
+        detail = " ".join(str(error).split())[:_LONGEST_QUOTE]
+        raise UserError(f"{source}: not valid YAML: {detail or type(error).__name__}") from None
+
+
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Read a YAML mapping from text.
 
@@ -159,10 +186,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         UserError: it is no YAML, or no mapping.
 
     """
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UserError(f"{source}: not valid YAML: {str(error)[:200]}") from None
+    values = _load_yaml(text, source)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -215,18 +239,15 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
     """
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {assignment!r}: expected KEY=VALUE")
+        raise UserError(f"--set {assignment[:_LONGEST_QUOTE]!r}: expected KEY=VALUE")
     *parents, last = key.strip().split(".")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {assignment!r}: the value is not valid YAML") from None
+    value = _load_yaml(text, f"--set {assignment[:_LONGEST_QUOTE]!r}")
     for parent in parents:
         below = values.setdefault(parent, {})
         if below is None:  # an optional group that was off
             below = values[parent] = {}
         if not isinstance(below, dict):
-            raise UserError(f"--set {assignment!r}: {parent} is a single value")
+            raise UserError(f"--set {assignment[:_LONGEST_QUOTE]!r}: {parent} is a single value")
         values = below
     values[last] = value
 

@@ -50,7 +50,7 @@ class Callback:
         """After each G update."""
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
-        """Every ``log_every`` G updates, with the means since the last time; comes before :meth:`step`."""
+        """Every ``log_every`` G updates and after the last, with the means since the last time, before :meth:`step`."""
 
     def end(self, game: Game, interrupted: bool) -> None:
         """After the last update; ``interrupted`` tells that the budget is not spent."""
@@ -69,6 +69,21 @@ def _optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.opti
     if config.kind == "adam":
         return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
     return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
+
+
+def _restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Bring back an optimiser's moments; its settings stay the config's, and the moments must fit the weights."""
+    moments = {"exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"square_avg"}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    kept = state["state"]
+    if kept and set(kept) != set(range(len(weights))):
+        raise ValueError("moments of other weights")
+    for number, values in kept.items():
+        # The optimisers' own kernels trust shapes.
+        shapes = dict.fromkeys(moments, weights[number].shape) | {"step": torch.Size()}
+        if {name: value.shape for name, value in values.items()} != shapes:
+            raise ValueError("moments that don't fit their weight")
+    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 class Game:
@@ -148,7 +163,7 @@ class Game:
             callback.start(self)
         while self.progress < 1 and not stop():
             self.advance()
-            if self.steps_done % self.config.log_every == 0:
+            if self.steps_done % self.config.log_every == 0 or self.progress >= 1:
                 values = self._means()
                 for callback in callbacks:
                     callback.metrics(self, values)
@@ -294,6 +309,17 @@ class Game:
             raise Diverged(f"training diverged before step {self.steps_done}: {means} (try a lower rate)")
         return means
 
+    @torch.no_grad()
+    def check(self) -> None:
+        """Make sure that losses and weights are numbers, so that this point is worth keeping.
+
+        Raises:
+            Diverged: they are not.
+
+        """
+        if not all(bool(values.isfinite().all()) for values in (self._sums, *self._g_weights, *self._d_weights)):
+            raise Diverged(f"training diverged before step {self.steps_done}: weights or losses are no longer numbers")
+
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly: tensors and numbers alone, so it loads with weights_only."""
         return {
@@ -301,7 +327,6 @@ class Game:
             "d_updates_done": self.d_updates_done,
             "wall_seconds": self.wall_seconds,
             "cpu_seconds": self.cpu_seconds,
-            "budget_seconds": self.budget_seconds,
             "generator": self.generator.state_dict(),
             "average": self.average.state_dict() if self.average else None,
             "discriminator": self.discriminator.state_dict(),
@@ -317,15 +342,15 @@ class Game:
         """Go back to a state made by :meth:`state_dict` of a game with the same config.
 
         Raises:
-            KeyError, RuntimeError, TypeError, ValueError: it is not such a state.
+            ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError: it is not such a state.
 
         """
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         if self.average:
             self.average.load_state_dict(state["average"])
-        self.g_optimizer.load_state_dict(state["g_optimizer"])
-        self.d_optimizer.load_state_dict(state["d_optimizer"])
+        _restore(self.g_optimizer, state["g_optimizer"])
+        _restore(self.d_optimizer, state["d_optimizer"])
         self.rng.set_state(state["rng"])
         if self._draws is not self.rng:
             self._draws.set_state(state["draws"])
@@ -333,4 +358,3 @@ class Game:
         self._terms.copy_(state["terms"])
         self.steps_done, self.d_updates_done = int(state["steps_done"]), int(state["d_updates_done"])
         self.wall_seconds, self.cpu_seconds = float(state["wall_seconds"]), float(state["cpu_seconds"])
-        self.budget_seconds = state["budget_seconds"]

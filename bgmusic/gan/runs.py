@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import platform
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +31,7 @@ from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 _STATE_VERSION = 1
+_LARGEST_ENVIRONMENT = 100_000  # bytes; usually a few hundred
 
 
 def environment(seed: int, device: str, command: str) -> dict[str, Any]:
@@ -85,6 +88,8 @@ class Run:
             UserError: it is no run folder, or one of another kind.
 
         """
+        if not path.exists():
+            raise UserError(f"there is no run {path}")
         if not (path / "config.yaml").is_file():
             raise UserError(f"{path} is not a run: it has no config.yaml")
         run = cls(path)
@@ -99,13 +104,42 @@ class Run:
             UserError: the file is missing or corrupt.
 
         """
-        try:
-            values = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
-        except (ValueError, RecursionError, FileNotFoundError):
-            values = None
+        path = self.path / "environment.json"
+        values = None
+        if path.is_file() and path.stat().st_size <= _LARGEST_ENVIRONMENT:
+            try:
+                values = json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, RecursionError):
+                values = None
         if not isinstance(values, dict):
-            raise UserError(f"{self.path / 'environment.json'}: missing or corrupt")
+            raise UserError(f"{path}: missing or corrupt")
         return values
+
+    def seed(self) -> int:
+        """The seed that the run began with.
+
+        Raises:
+            UserError: the environment is corrupt.
+
+        """
+        seed = self.environment().get("seed")
+        if type(seed) is not int or not 0 <= seed < 2**63:
+            raise UserError(f"{self.path / 'environment.json'}: seed is {str(seed)[:100]}, not a whole number")
+        return seed
+
+    def seconds(self) -> float | None:
+        """The run's budget of wall time, if it has one instead of steps.
+
+        Raises:
+            UserError: the environment is corrupt.
+
+        """
+        minutes = self.environment().get("minutes")
+        if minutes is None:
+            return None
+        if type(minutes) not in (int, float) or not (0 < minutes < math.inf):
+            raise UserError(f"{self.path / 'environment.json'}: minutes is {str(minutes)[:100]}, not a positive number")
+        return float(minutes) * 60
 
     def config(self, model: type[AnyConfig]) -> AnyConfig:
         """The resolved config.
@@ -137,6 +171,8 @@ class Run:
         path = self.path / "state.pt"
         if not path.exists():
             return None
+        if not _is_plain_archive(path):
+            raise UserError(f"{path}: corrupt, or not a state that bgmusic saved")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except OSError:
@@ -157,10 +193,28 @@ class Run:
             try:
                 if int(json.loads(line)["step"]) > step:
                     break
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 break  # a line that a crash cut off
             kept.append(line + "\n")
         write_text(path, "".join(kept))
+
+    def sweep(self) -> None:
+        """Remove what a killed process was just writing: temporary files that never took their file's place."""
+        for left in (*self.path.glob(".*.tmp"), *self.path.glob("samples/.*.tmp")):
+            left.unlink(missing_ok=True)
+
+
+def _is_plain_archive(path: Path) -> bool:
+    """Whether a file is an archive without compression, as ``torch.save`` makes: no larger in memory than on disk."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+    return (
+        all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        and sum(member.file_size for member in members) <= path.stat().st_size
+    )
 
 
 def _umask() -> int:
@@ -183,6 +237,8 @@ def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyCo
         UserError: the file is missing, corrupt, or of another kind.
 
     """
+    if not path.parent.is_dir():
+        raise UserError(f"there is no run {path.parent}")
     if not path.is_file():
         raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
     try:

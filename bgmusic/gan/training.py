@@ -37,12 +37,13 @@ def resume(run: Run, game: Game) -> bool:
         UserError: the checkpoint is corrupt or of another config.
 
     """
+    run.sweep()
     state = run.load_state()
     if state is None:
         return False
     try:
         game.load_state_dict(state)
-    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, IndexError):
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         raise UserError(f"{run.path / 'state.pt'}: does not fit the run's config") from None
     return True
 

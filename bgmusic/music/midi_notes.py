@@ -40,7 +40,10 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     order = np.argsort(key, kind="stable")
     begin, stop = _pair(key[order], is_on[order], tick[order], ticks_per_beat, damage)
 
+    # By part and pitch they are sorted already: a stable order of onsets completes it.
     source = order[begin]
+    by_onset = _stable_order(tick[source])
+    source, stop = source[by_onset], stop[by_onset]
     notes = np.empty(len(begin), dtype=NOTE)
     notes["onset"], notes["part"] = tick[source], part[source]
     notes["pitch"], notes["velocity"] = pitch[source], velocity[source]
@@ -56,8 +59,7 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     notes["part"] = (np.cumsum(sounding) - 1)[notes["part"]]
     voices = voices[sounding]
     notes["program"] = _programs(events, command, notes, voices)
-    # By part and pitch they are sorted already, so onsets alone remain.
-    return notes[_stable_order(notes["onset"])], voices
+    return notes, voices
 
 
 def _stable_order(ticks: NDArray[np.int64]) -> NDArray[np.int64]:

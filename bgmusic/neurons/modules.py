@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +40,8 @@ class BinaryNeuron(nn.Module):
             ValueError: the slope is not a positive, finite number.
 
         """
-        if not (math.isfinite(slope) and slope > 0):
+        limits = torch.finfo(torch.float32)  # what the buffer holds
+        if not limits.tiny <= slope <= limits.max:
             raise ValueError(f"a slope is a positive number, not {slope}")
         with torch.no_grad():
             self.slope.fill_(slope)

@@ -1,0 +1,56 @@
+"""``bgmusic paper``: the papers' experiments, run again."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Run a paper's experiments.", no_args_is_help=True)
+
+
+class Scale(str, Enum):
+    """How large."""
+
+    smoke = "smoke"
+    quick = "quick"
+    full = "full"
+
+
+@app.command()
+def binarygan(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and tables go.")],
+    scale: Annotated[Scale, typer.Option(help="Seconds, an hour, or all of the paper's updates.")] = Scale.quick,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every run.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 2,
+) -> None:
+    """Experiments I to IV and figure 8's 12 runs (arXiv 1810.04714): figures, scores, one table.
+
+    What is finished in DIR is not done again, so an interrupted command is repeated as it is.
+    """
+    import os
+    import platform
+
+    import torch
+
+    from bgmusic.digits.experiments import experiments, run_all
+
+    total, done = len(experiments()), 0
+
+    def report(name: str, how: str) -> None:
+        nonlocal done
+        done += 1
+        typer.echo(f"{done}/{total} {name}: {how}")
+
+    facts = {
+        "command": f"bgmusic paper binarygan --scale {scale.value} --seed {seed} --jobs {jobs} --out DIR",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
+        "seed": seed,
+    }
+    if run_all(out, scale.value, seed, jobs, report, facts):
+        typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")
+    else:
+        typer.echo("Interrupted and saved. Go on with the same command.")
+        raise typer.Exit(130)
