@@ -149,8 +149,8 @@ def _rules(settings: Settings) -> dict[str, str]:
     return {
         "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
-        "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a grid "
-        f"of {lcm(FINE_GRID, settings.resolution)} steps a beat, or of a coarser one within it",
+        "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
+        f"grid of {lcm(FINE_GRID, settings.resolution)} steps a beat, or of a coarser one within it",
         "duplicates": duplicates.RULE,
         "splits": split.RULE,
     }

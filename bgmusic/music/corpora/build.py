@@ -89,7 +89,9 @@ def build_corpus(
 
 def _shown(word: str) -> str:
     """A source without the folders that lead to it, which are no one's business and differ everywhere."""
-    return word if word.startswith(("music21:", "muspy:")) else Path(word).resolve().name
+    if word.startswith(("music21:", "muspy:")):
+        return word.partition("=")[0]
+    return Path(word).resolve().name
 
 
 def _chunks(entries: list[Numbered]) -> Iterator[list[Numbered]]:

@@ -23,7 +23,6 @@ from bgmusic.files import atomic_write
 # Extreme, with a dictionary of 8 MiB: a bar that comes again in the next piece costs nothing.
 _XZ_PRESET = 6 | lzma.PRESET_EXTREME
 _XZ_MEMORY = 128 << 20
-_HEADER_BYTES = 4096  # at most; ours are 128
 
 
 class RowWriter:
@@ -40,9 +39,8 @@ class RowWriter:
 @contextmanager
 def write_rows(path: Path, dtype: str, count: int, row: tuple[int, ...], compress: bool) -> Iterator[RowWriter]:
     """Write ``count`` rows of shape ``row`` to ``path``, whole or not at all; the memory of all is never needed."""
-    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count, *row)}
     with atomic_write(path) as file, _compressed(file, compress) as inner:
-        np.lib.format.write_array_header_1_0(inner, header)
+        inner.write(_header(dtype, (count, *row)))
         yield RowWriter(inner, np.dtype(dtype))
 
 
@@ -50,6 +48,14 @@ def _compressed(file: IO[bytes], compress: bool) -> AbstractContextManager[Any]:
     if not compress:
         return nullcontext(file)
     return lzma.open(file, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32)
+
+
+def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """The header of an ``.npy`` file, to the byte as ``numpy.save`` writes it."""
+    header = io.BytesIO()
+    described = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    return header.getvalue()
 
 
 def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArray[Any]:
@@ -62,40 +68,36 @@ def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArr
 
     """
     shape, size = (count, *row), prod((count, *row)) * np.dtype(dtype).itemsize
+    header = _header(dtype, shape)
     try:
         if path.suffix == ".xz":
-            content = _unpack(path, size + _HEADER_BYTES)
-            file: IO[bytes] = io.BytesIO(content)
-            _check_header(file, dtype, shape, len(content) - size)
-            return np.frombuffer(bytearray(content[file.tell() :]), dtype).reshape(shape)
+            content = _unpack(path, len(header) + size)
+            _check(path, content[: len(header)] == header and len(content) == len(header) + size)
+            return np.frombuffer(bytearray(content[len(header) :]), dtype).reshape(shape)
         with path.open("rb") as file:
-            _check_header(file, dtype, shape, path.stat().st_size - size)
-            start = file.tell()
+            _check(path, file.read(len(header)) == header and path.stat().st_size == len(header) + size)
         if not size:
             return np.zeros(shape, dtype)
         # Copy on write: torch takes only arrays that it could write to.
-        return np.memmap(path, dtype, "c", start, shape)
+        return np.memmap(path, dtype, "c", len(header), shape)
     except (ValueError, EOFError, lzma.LZMAError, MemoryError, OverflowError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror or error}") from None
 
 
+def _check(path: Path, fits: bool) -> None:
+    if not fits:
+        raise UserError(f"{path} is damaged: it is not of the type and shape that meta.json says")
+
+
 def _unpack(path: Path, limit: int) -> bytes:
     """The content of an xz file, which may be ``limit`` bytes at most."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
     content = decompressor.decompress(path.read_bytes(), max_length=limit)
+    # The end of the stream is behind the last byte of its content.
+    while not decompressor.eof and not decompressor.needs_input and not decompressor.decompress(b"", max_length=1):
+        pass
     if not decompressor.eof:
         raise ValueError("it is cut off, or holds more than meta.json says")
     return content
-
-
-def _check_header(file: IO[bytes], dtype: str, shape: tuple[int, ...], header_size: int) -> None:
-    """Raise ``ValueError`` unless an ``.npy`` header of ``header_size`` bytes announces this type and shape."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("its .npy header has another version than 1.0")
-    found, fortran, kind = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER_BYTES)
-    if (found, fortran, kind) != (shape, False, np.dtype(dtype)):
-        raise ValueError(f"it holds {kind}{list(found)}, meta.json says {np.dtype(dtype)}{list(shape)}")
-    if file.tell() != header_size:
-        raise ValueError("its length does not fit its shape")

@@ -69,7 +69,7 @@ def _open(name: str, root: str, download: bool) -> Any:
         raise UserError(f"{name!r} is no dataset that muspy downloads; for music21's corpora write music21:bach")
     Path(root).parent.mkdir(parents=True, exist_ok=True)
     try:
-        return kind(root, download_and_extract=download)
+        return kind(root, download_and_extract=download, verbose=False)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"muspy:{name} is not in {root} and can't be downloaded: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from math import prod
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from bgmusic.music.sources.base import Unreadable
 
 MAX_ARRAY_BYTES = 64 << 20
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError),
+    *(tokenize.TokenError, SyntaxError),  # NumPy parses headers as Python
+)
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:

@@ -11,7 +11,11 @@ PROGRAMS = {"Drums": (0, True), "Piano": (0, False), "Guitar": (25, False), "Bas
 
 
 def song(
-    seed: int, bars: int = 8, transpose: int = 0, parts: tuple[str, ...] = tuple(PROGRAMS), metre: tuple[int, int] = (4, 4)
+    seed: int,
+    bars: int = 8,
+    transpose: int = 0,
+    parts: tuple[str, ...] = tuple(PROGRAMS),
+    metre: tuple[int, int] = (4, 4),
 ) -> symusic.Score:
     """A song at 480 ticks a beat: its onsets are on the grid of 12 steps a beat, its parts differ."""
     rng = random.Random(seed)

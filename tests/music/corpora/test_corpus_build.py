@@ -196,8 +196,10 @@ def test_meta_says_what_was_left_out_and_lost(tmp_path: Path) -> None:
     assert meta["sources"] == ["songs"]
     assert meta["losses"]["onset_encoding"] == 0
     assert meta["losses"]["pause_encoding"] > 0
-    assert meta["losses"]["notes"] == meta["losses"]["kept"] == sum(
-        len(track.notes) for seed in range(2) for track in song(seed).tracks
+    assert (
+        meta["losses"]["notes"]
+        == meta["losses"]["kept"]
+        == sum(len(track.notes) for seed in range(2) for track in song(seed).tracks)
     )
 
 

@@ -195,7 +195,9 @@ def test_musegans_data_at_another_resolution(tmp_path: Path) -> None:
     data[0, :, 0:24, 40, 1:4] = True
     path = save_musegan(tmp_path / "a.npz", data)
     build_corpus([str(path)], tmp_path / "out", Settings(LPD5, 12))
-    assert np.array_equal(open_corpus(tmp_path / "out").roll(0).cells[1:4], data[0, :, ::2, :, 1:4].transpose(3, 0, 1, 2))
+    assert np.array_equal(
+        open_corpus(tmp_path / "out").roll(0).cells[1:4], data[0, :, ::2, :, 1:4].transpose(3, 0, 1, 2)
+    )
 
 
 @given(st.sets(st.integers(0, 11), min_size=1), st.integers(0, 100))
@@ -214,7 +216,11 @@ def test_rolls_may_be_read_with_gaps(tmp_path_factory: pytest.TempPathFactory, c
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((4, 48, 84, 5), "MuseGAN's is"), ((2, 4, 48, 80, 5), "MuseGAN's is"), ((2, 4, 10**6, 84, 5), "more than is read")],
+    [
+        ((4, 48, 84, 5), "MuseGAN's is"),
+        ((2, 4, 48, 80, 5), "MuseGAN's is"),
+        ((2, 4, 10**6, 84, 5), "more than is read"),
+    ],
 )
 def test_other_shapes_are_errors(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
     np.savez(tmp_path / "a.npz", shape=shape, nonzero=np.zeros((5, 0), np.int64))
