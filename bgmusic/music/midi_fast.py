@@ -37,7 +37,7 @@ from bgmusic.music.midi_events import (
 _KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
 _STAND_IN = b"\xff\0\0"
 
-_Ints: TypeAlias = NDArray[np.int64]
+_Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
 _Bools: TypeAlias = NDArray[np.bool_]
 _Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
 
@@ -74,10 +74,10 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     # ends a delta time, and from there every three bytes (two where there is one data byte).
     low_bytes = runs.following + runs.is_status
     count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
-    before = np.cumsum(count) - count
+    before = np.cumsum(count, dtype=np.int32) - count
     first = runs.last + 2 - runs.is_status
     data1 = np.repeat(first - 3 * before, count)
-    data1 += np.arange(0, 3 * len(data1), 3)
+    data1 += np.arange(0, 3 * len(data1), 3, dtype=np.int32)
     is_short = np.repeat(runs.short, count)
     if (count[runs.short] > 1).any():
         event = np.flatnonzero(is_short)
@@ -104,7 +104,7 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     starts = np.flatnonzero(status == 0xFF)
     track_starts = starts[first_of_track]
     lengths = np.diff(np.append(track_starts, len(tick)))
-    track = np.repeat(np.arange(len(spans)), lengths)
+    track = np.repeat(np.arange(len(spans), dtype=np.int32), lengths)
     tick -= np.repeat(tick[track_starts], lengths)
     ends = tick[track_starts + lengths - 1].tolist()
     at = tick[starts].tolist()
@@ -148,6 +148,8 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
             if at > stop:
                 return None
             if kind in KEPT:
+                if len(metas) == MAX_METAS:
+                    return None
                 metas.append((len(places), index, kind, data[size_at + 1 : at]))
             places.append(length)
             length += 3
@@ -155,7 +157,7 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
                 break
         else:
             return None  # no end-of-track event: something may be missing
-        if at != stop or len(metas) > MAX_METAS:
+        if at != stop:
             return None
     return b"".join(pieces), places, metas, first_of_track
 
@@ -164,10 +166,10 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     """Tell the runs of high bytes apart; None where a byte is in doubt."""
     high = raw >= 0x80
     # The stream begins and ends with low bytes, so that these are starts and stops by turns.
-    edges = np.flatnonzero(high[1:] != high[:-1]) + 1
+    edges = np.flatnonzero(high[1:] != high[:-1]).astype(np.int32) + 1
     last = edges[1::2] - 1
     length = edges[1::2] - edges[::2]
-    following = np.append(edges[2::2], len(raw)) - edges[1::2]
+    following = np.append(edges[2::2], np.int32(len(raw))) - edges[1::2]
     left_over = following - 3 * (following // 3)  # division is faster than its remainder
     byte = raw[last]
     changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
@@ -180,7 +182,7 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     system = last[is_status & (byte >= 0xF0)]
     if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
         return None
-    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last)), 0))
+    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last), dtype=np.int32), 0))
     return _Runs(last, length, following, is_status, status, short)
 
 
