@@ -34,7 +34,13 @@ from bgmusic.music.midi_events import (
     Span,
 )
 
-_KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+# A meta event of a known type or an exclusive one, up to its length of at most 127 bytes; what looks otherwise is most
+# probably the continuation of a delta time (a wrong guess here is a doubt later).
+_KNOWN = bytes((*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+_CANDIDATE = re.compile(
+    rb"[\xf0\xf7\xff](?:(?<=\xff)[" + re.escape(_KNOWN) + rb"][\x00-\x7f]|(?<!\xff)[\x00-\x7f](?=[\x00-\x7f]))",
+    re.DOTALL,
+).search
 _STAND_IN = b"\xff\0\0"
 
 _Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
@@ -123,40 +129,31 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
     length = 0
     metas: Metas = []
     first_of_track: list[int] = []
-    search = re.compile(rb"[\xf0\xf7\xff]").search
     for index, (start, stop) in enumerate(spans):
         first_of_track.append(len(places))
         pieces.append(b"\0" + _STAND_IN)
         places.append(length + 1)
         length += 4
         at = look = start
-        while found := search(data, look, stop):
-            here = found.start()
-            look = here + 1
-            size_at = here + 1 + (data[here] == 0xFF)
-            # A continuation, certainly (after another one) or most probably: what follows is no meta event.
-            if here > at and data[here - 1] >= 0x80:
-                continue
-            if size_at + 1 > stop or data[here + 2 : here + 3] >= b"\x80" or data[size_at] >= 0x80:
-                continue
-            kind = data[here + 1] if data[here] == 0xFF else 0
-            if kind and kind not in _KNOWN:
+        kind = -1
+        while kind != END_OF_TRACK:
+            found = _CANDIDATE(data, look, stop)
+            if not found:
+                return None  # no end-of-track event: something may be missing
+            here, content = found.span()
+            if here > at and data[here - 1] >= 0x80:  # after a continuation comes no status byte
+                look = here + 1
                 continue
             pieces += (data[at:here], _STAND_IN)
             length += here - at
-            at = look = size_at + 1 + data[size_at]
-            if at > stop:
-                return None
+            at = look = content + data[content - 1]
+            kind = data[here + 1] if content == here + 3 else -1
             if kind in KEPT:
                 if len(metas) == MAX_METAS:
                     return None
-                metas.append((len(places), index, kind, data[size_at + 1 : at]))
+                metas.append((len(places), index, kind, data[content:at]))
             places.append(length)
             length += 3
-            if kind == END_OF_TRACK:
-                break
-        else:
-            return None  # no end-of-track event: something may be missing
         if at != stop:
             return None
     return b"".join(pieces), places, metas, first_of_track
