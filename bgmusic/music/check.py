@@ -32,8 +32,8 @@ def describe(song: Song, track_set: TrackSet, resolution: int, bars: int) -> lis
     if song.title:
         lines.insert(0, f"title: {song.title}")
     fit = grid_fit(song, resolution)
-    warning = "" if fit >= USABLE_BEAT else "; UNUSABLE: the notes follow no beat of this grid"
-    lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of the grid{warning}")
+    warning = "" if fit >= USABLE_BEAT else ": too few, the notes follow no beat, and a corpus leaves this out"
+    lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of a grid{warning}")
     lines.append(_losses(piece.losses))
     pause = encoding_loss(piece.notes, track_set, "pause")
     lines.append(

@@ -245,10 +245,7 @@ def _tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
         by_part[sounding] = [none if track is None else track for track in found]
         tracks: NDArray[np.int64] = by_part[song.notes["part"]]
         return tracks
-    drums = track_set.assign(0, True)
-    programs = [track_set.assign(program, False) for program in range(128)]
-    by_program = np.array([none if t is None else t for t in [*programs, drums]], dtype=np.int64)
-    tracks = by_program[np.where(song.notes["is_drum"], 128, song.notes["program"])]
+    tracks = track_set.by_sound[np.where(song.notes["is_drum"], 128, song.notes["program"])]
     return tracks
 
 

@@ -33,7 +33,7 @@ class Events:
     tick. ``damage`` counts what was mended, by what it was.
     """
 
-    track: NDArray[np.int64]
+    track: NDArray[np.int32]
     tick: NDArray[np.int64]
     status: NDArray[np.uint8]
     data1: NDArray[np.uint8]
@@ -45,7 +45,7 @@ class Events:
 
 def careful_events(data: bytes, spans: tuple[Span, ...]) -> Events:
     """The events of tracks that may be damaged, read byte by byte."""
-    track, tick = array("q"), array("q")
+    track, tick = array("i"), array("q")
     status, data1, data2 = array("B"), array("B"), array("B")
     metas: Metas = []
     ends: list[int] = []
@@ -62,7 +62,7 @@ def careful_events(data: bytes, spans: tuple[Span, ...]) -> Events:
             data2.append(second)
         ends.append(reader.tick)
     return Events(
-        np.array(track, dtype=np.int64),
+        np.array(track, dtype=np.int32),
         np.array(tick, dtype=np.int64),
         np.array(status, dtype=np.uint8),
         np.array(data1, dtype=np.uint8),

@@ -34,10 +34,16 @@ from bgmusic.music.midi_events import (
     Span,
 )
 
-_KNOWN = frozenset((*range(1, 0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+# A meta event of a known type or an exclusive one, up to its length of at most 127 bytes; what looks otherwise is most
+# probably the continuation of a delta time (a wrong guess here is a doubt later).
+_KNOWN = bytes((*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+_CANDIDATE = re.compile(
+    rb"[\xf0\xf7\xff](?:(?<=\xff)[" + re.escape(_KNOWN) + rb"][\x00-\x7f]|(?<!\xff)[\x00-\x7f](?=[\x00-\x7f]))",
+    re.DOTALL,
+).search
 _STAND_IN = b"\xff\0\0"
 
-_Ints: TypeAlias = NDArray[np.int64]
+_Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
 _Bools: TypeAlias = NDArray[np.bool_]
 _Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
 
@@ -74,10 +80,10 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     # ends a delta time, and from there every three bytes (two where there is one data byte).
     low_bytes = runs.following + runs.is_status
     count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
-    before = np.cumsum(count) - count
+    before = np.cumsum(count, dtype=np.int32) - count
     first = runs.last + 2 - runs.is_status
     data1 = np.repeat(first - 3 * before, count)
-    data1 += np.arange(0, 3 * len(data1), 3)
+    data1 += np.arange(0, 3 * len(data1), 3, dtype=np.int32)
     is_short = np.repeat(runs.short, count)
     if (count[runs.short] > 1).any():
         event = np.flatnonzero(is_short)
@@ -104,7 +110,7 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     starts = np.flatnonzero(status == 0xFF)
     track_starts = starts[first_of_track]
     lengths = np.diff(np.append(track_starts, len(tick)))
-    track = np.repeat(np.arange(len(spans)), lengths)
+    track = np.repeat(np.arange(len(spans), dtype=np.int32), lengths)
     tick -= np.repeat(tick[track_starts], lengths)
     ends = tick[track_starts + lengths - 1].tolist()
     at = tick[starts].tolist()
@@ -123,39 +129,32 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
     length = 0
     metas: Metas = []
     first_of_track: list[int] = []
-    search = re.compile(rb"[\xf0\xf7\xff]").search
     for index, (start, stop) in enumerate(spans):
         first_of_track.append(len(places))
         pieces.append(b"\0" + _STAND_IN)
         places.append(length + 1)
         length += 4
         at = look = start
-        while found := search(data, look, stop):
-            here = found.start()
-            look = here + 1
-            size_at = here + 1 + (data[here] == 0xFF)
-            # A continuation, certainly (after another one) or most probably: what follows is no meta event.
-            if here > at and data[here - 1] >= 0x80:
-                continue
-            if size_at + 1 > stop or data[here + 2 : here + 3] >= b"\x80" or data[size_at] >= 0x80:
-                continue
-            kind = data[here + 1] if data[here] == 0xFF else 0
-            if kind and kind not in _KNOWN:
+        kind = -1
+        while kind != END_OF_TRACK:
+            found = _CANDIDATE(data, look, stop)
+            if not found:
+                return None  # no end-of-track event: something may be missing
+            here, content = found.span()
+            if here > at and data[here - 1] >= 0x80:  # after a continuation comes no status byte
+                look = here + 1
                 continue
             pieces += (data[at:here], _STAND_IN)
             length += here - at
-            at = look = size_at + 1 + data[size_at]
-            if at > stop:
-                return None
+            at = look = content + data[content - 1]
+            kind = data[here + 1] if content == here + 3 else -1
             if kind in KEPT:
-                metas.append((len(places), index, kind, data[size_at + 1 : at]))
+                if len(metas) == MAX_METAS:
+                    return None
+                metas.append((len(places), index, kind, data[content:at]))
             places.append(length)
             length += 3
-            if kind == END_OF_TRACK:
-                break
-        else:
-            return None  # no end-of-track event: something may be missing
-        if at != stop or len(metas) > MAX_METAS:
+        if at != stop:
             return None
     return b"".join(pieces), places, metas, first_of_track
 
@@ -164,10 +163,10 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     """Tell the runs of high bytes apart; None where a byte is in doubt."""
     high = raw >= 0x80
     # The stream begins and ends with low bytes, so that these are starts and stops by turns.
-    edges = np.flatnonzero(high[1:] != high[:-1]) + 1
+    edges = np.flatnonzero(high[1:] != high[:-1]).astype(np.int32) + 1
     last = edges[1::2] - 1
     length = edges[1::2] - edges[::2]
-    following = np.append(edges[2::2], len(raw)) - edges[1::2]
+    following = np.append(edges[2::2], np.int32(len(raw))) - edges[1::2]
     left_over = following - 3 * (following // 3)  # division is faster than its remainder
     byte = raw[last]
     changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
@@ -180,7 +179,7 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     system = last[is_status & (byte >= 0xF0)]
     if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
         return None
-    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last)), 0))
+    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last), dtype=np.int32), 0))
     return _Runs(last, length, following, is_status, status, short)
 
 

@@ -76,9 +76,6 @@ def open_midi(data: bytes) -> MidiFile:
     tracks = _tracks(data, start + 8, length, repairs)
     if len(tracks) != count:
         repairs.append(f"{count} tracks announced, {len(tracks)} found")
-    if len(tracks) > MAX_TRACKS:
-        repairs.append(f"{len(tracks) - MAX_TRACKS} tracks left out")
-        tracks = tracks[:MAX_TRACKS]
     return MidiFile(data, kind, ticks_per_beat, ticks_per_second, tuple(tracks), tuple(repairs))
 
 
@@ -140,22 +137,28 @@ def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tup
     elif length != 6:
         repairs.append(f"a header of {length} bytes")
     tracks: list[tuple[int, int]] = []
-    while at + 8 <= len(data):
+    wrong, junk = 0, 0
+    while at + 8 <= len(data) and len(tracks) < MAX_TRACKS:
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
         stop = at + 8 + size
         if name == b"MTrk":
             if not _at_boundary(data, stop):
                 stop = _next_track(data, at + 8)
-                repairs.append(f"track {len(tracks) + 1}: a length of {size} bytes is wrong")
+                wrong += 1
             tracks.append((at + 8, stop))
         elif not (_is_name(name) and stop <= len(data)):
             stop = _next_track(data, at + 4)
-            repairs.append(f"{stop - at} bytes of junk after track {len(tracks)}")
+            junk += stop - at
         at = stop
+    if wrong:
+        repairs.append(f"tracks of a wrong length: {wrong}")
+    if junk:
+        repairs.append(f"{junk} bytes of junk between tracks")
     if not tracks:
         raise MidiError("no tracks")
     if at < len(data):
-        repairs.append(f"{len(data) - at} bytes of junk at the end")
+        left = f"all after {MAX_TRACKS} tracks left out" if len(tracks) == MAX_TRACKS else "junk at the end"
+        repairs.append(f"{left}: {len(data) - at} bytes")
     return tracks
 
 

@@ -18,6 +18,7 @@ from bgmusic.music.midi_events import Events
 from bgmusic.music.song import NOTE, Table
 
 _DRUM_CHANNEL = 9  # channel 10 as musicians count
+_MAX_CHANGES = 1 << 16  # of program; more are no music
 _Voices: TypeAlias = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
 
 
@@ -130,7 +131,7 @@ def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
 
 def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices) -> NDArray[np.uint8]:
     """The program of each note: as its track last set it for the channel, else as any did, else 0."""
-    change = np.flatnonzero(command == 0xC0)
+    change = np.flatnonzero(command == 0xC0)[:_MAX_CHANGES]
     own: dict[int, list[tuple[int, int]]] = {}
     shared: dict[int, list[tuple[int, int]]] = {}
     channels = (events.status[change] & 0x0F).tolist()

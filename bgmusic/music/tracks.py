@@ -13,7 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
@@ -120,6 +122,12 @@ class TrackSet:
     def assign(self, program: int, is_drum: bool) -> int | None:
         """The index of the track that collects this program (or the drums), or None."""
         return self.drum_track if is_drum else self._by_program.get(program)
+
+    @cached_property
+    def by_sound(self) -> NDArray[np.int64]:
+        """``assign`` as an array: the track of each program, at index 128 of the drums; ``len(self)`` is none."""
+        found = [*(self.assign(program, False) for program in range(MAX_PROGRAM + 1)), self.drum_track]
+        return np.array([len(self) if track is None else track for track in found], dtype=np.int64)
 
     def assign_parts(self, names: Sequence[str]) -> list[int | None]:
         """For each of a piece's part names the index of its track, or None.

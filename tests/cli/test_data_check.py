@@ -41,7 +41,7 @@ def test_what_is_wrong_is_said(capsys):
 
 def test_a_piece_without_a_beat(capsys):
     _, out, _ = run(capsys, data_dir() / "midi" / "freedoom" / "freedoom2_D_DEAD.mid")
-    assert any("UNUSABLE: the notes follow no beat" in line for line in out)
+    assert any("too few, the notes follow no beat" in line for line in out)
 
 
 def test_no_usable_file_is_exit_code_2(capsys):
