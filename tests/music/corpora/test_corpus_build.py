@@ -131,9 +131,10 @@ def test_a_build_with_other_settings_starts_afresh(tmp_path: Path, monkeypatch: 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(build_module, "assemble", stop)
-        build_corpus([str(songs)], out, SETTINGS)
+        with pytest.raises(KeyboardInterrupt):
+            build_corpus([str(songs)], out, SETTINGS)
     assert list((out / BUILDING).glob("*.npz"))
     build_corpus([str(songs)], out, Settings(LPD5, 4))
     assert open_corpus(out).resolution == 4

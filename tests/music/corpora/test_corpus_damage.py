@@ -176,14 +176,14 @@ def test_an_xz_bomb_is_not_unpacked(tmp_path: Path) -> None:
     with lzma.open(tmp_path / "out" / "bars.npy.xz", "wb") as file:
         for _ in range(64):
             file.write(bytes(1 << 20))
-    with pytest.raises(UserError, match="more than meta.json says"):
+    with pytest.raises(UserError, match="more than meta"):
         open_corpus(tmp_path / "out")
 
 
 def test_flipped_bytes_open_or_are_refused(folder: Path) -> None:
     """What opens can be used throughout: flips in the tiles' bits are other music, not damage."""
     rng = random.Random(0)
-    files = sorted(folder.iterdir())
+    files, refused = sorted(folder.iterdir()), 0
     for _ in range(150):
         path = rng.choice(files)
         content = path.read_bytes()
@@ -198,9 +198,10 @@ def test_flipped_bytes_open_or_are_refused(folder: Path) -> None:
                 if len(corpus.indices(split)):
                     corpus.loader(split, transpose=(-5, 6), random_offset=True).batch(4)
             corpus.describe()
-        except UserError as error:
-            assert "\n" not in str(error)
+        except UserError:
+            refused += 1
         path.write_bytes(content)
+    assert 0 < refused < 150
 
 
 def test_there_is_no_such_phrase_or_corpus(folder: Path, tmp_path: Path) -> None:
