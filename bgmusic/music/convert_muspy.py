@@ -68,9 +68,10 @@ def from_muspy(music: muspy.Music) -> Song:
     ]
     if not rows:
         raise UserError("no notes")
-    ranges = (rows_min := min(row[0] for row in rows)) >= 0 and all(0 <= row[2] < PITCHES for row in rows)
-    if not ranges or not all(0 <= track.program < PITCHES for track in music.tracks):
-        raise UserError(f"a pitch or program is not within 0 to 127, or a time is negative ({rows_min})")
+    if min(row[0] for row in rows) < 0:
+        raise UserError("a note begins before the piece")
+    if not all(0 <= row[2] < PITCHES and 0 <= row[4] < PITCHES for row in rows):
+        raise UserError("a pitch or a program is not within 0 to 127")
     keys = [
         (key.time, key.fifths, key.mode == "minor")
         for key in music.key_signatures

@@ -33,9 +33,7 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     pitch, velocity, tick = events.data1[chosen], events.data2[chosen], events.tick[chosen]
     is_on = (command[chosen] == 0x90) & (velocity > 0)
 
-    present = np.bincount(voice, minlength=1) > 0
-    part = (np.cumsum(present) - 1)[voice]
-    key = part * 128 + pitch
+    key = voice << 7 | pitch
     if len(key) and key.max() < 1 << 16:
         key = key.astype(np.uint16)  # sorted by radix
     order = np.argsort(key, kind="stable")
@@ -46,19 +44,17 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     by_onset = _stable_order(tick[source])
     source, stop = source[by_onset], stop[by_onset]
     notes = np.empty(len(begin), dtype=NOTE)
-    notes["onset"], notes["part"] = tick[source], part[source]
+    notes["onset"] = tick[source]
     notes["pitch"], notes["velocity"] = pitch[source], velocity[source]
-    notes["is_drum"] = (voice[source] & 0x0F) == _DRUM_CHANNEL
     empty = int((stop == notes["onset"]).sum())
     if empty:
         damage["notes of no length, given one tick"] = empty
     notes["duration"] = np.maximum(stop - notes["onset"], 1)
+    sounding = voice[source]
+    notes["is_drum"] = (sounding & 0x0F) == _DRUM_CHANNEL
+    present = np.bincount(sounding, minlength=1) > 0
+    notes["part"] = (np.cumsum(present) - 1)[sounding]
     voices = np.flatnonzero(present)
-    # Parts that only end notes are none.
-    sounding = np.zeros(len(voices), dtype=np.bool_)
-    sounding[notes["part"]] = True
-    notes["part"] = (np.cumsum(sounding) - 1)[notes["part"]]
-    voices = voices[sounding]
     notes["program"] = _programs(events, command, notes, voices)
     return notes, voices
 

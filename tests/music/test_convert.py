@@ -187,6 +187,14 @@ def test_musegans_layout():
         from_musegan(phrases[0], LPD_5, 4)
 
 
+@pytest.mark.parametrize(
+    ("note", "program", "reason"), [((-1, 60, 4), 0, "before"), ((0, 200, 4), 0, "pitch"), ((0, 60, 4), 128, "pitch")]
+)
+def test_what_no_midi_file_can_have_is_refused(note, program, reason):
+    with pytest.raises(UserError, match=reason):
+        from_muspy(muspy.Music(resolution=4, tracks=[muspy.Track(program=program, notes=[muspy.Note(*note)])]))
+
+
 def test_what_has_no_notes_is_refused():
     with pytest.raises(UserError, match="no notes"):
         from_muspy(muspy.Music(resolution=4))
