@@ -20,7 +20,7 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
     # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
     if threshold is None:
         return logits.clamp(0, 1).ceil_()
-    distance = torch.sigmoid(scaled(logits.float(), slope)) - threshold
+    distance = torch.sigmoid(scaled(logits.float(), slope)).sub_(threshold)
     return distance.clamp_(0, 1).ceil_().to(logits.dtype)
 
 
