@@ -238,7 +238,7 @@ loaded = set(sys.modules)
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top == "torch" or name in {"bgmusic"} or name.startswith("bgmusic.neurons"):
+        if top in sys.stdlib_module_names or top == "torch" or name == "bgmusic" or name.startswith("bgmusic.neurons"):
             return None
         raise ImportError(f"needs {name}")
 
