@@ -15,6 +15,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "pytest",  # the parent's main module, which every child imports
+        "torch._dynamo",  # which the first optimiser imports
         "bgmusic.cli.main",
         "bgmusic.digits.training",
         "bgmusic.digits.scores",
