@@ -1,0 +1,211 @@
+"""Sound MIDI tracks, all at once with array operations, or not at all.
+
+``fast_events`` proves the grammar of every byte while it reads, and gives None at the first doubt
+(``midi_events.careful_events`` then reads byte by byte, and mends what it can).
+
+An event is a delta time (continuation bytes over 127, then one byte below 128),
+a status byte over 127 unless it repeats, and one or two data bytes below 128. So runs of high bytes are
+either continuations or one status byte, and each is told by the run before it: of the low bytes between two
+runs, the first ones complete the event before, then come whole events with running status (2 or 3 bytes
+each), and what is left over says whether the next high run begins a delta time (nothing left over) or
+follows one (one byte left over). Meta events and system-exclusive ones have a length of their own; they are
+cut out first and replaced by a stand-in status with two data bytes. A byte that was wrongly taken for one
+turns out not to be a status byte, which is a doubt like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.midi_events import (
+    END_OF_TRACK,
+    KEPT,
+    KEY_SIGNATURE,
+    MAX_METAS,
+    TEMPO,
+    TIME_SIGNATURE,
+    Events,
+    Metas,
+    Span,
+)
+
+# A meta event of a known type or an exclusive one, up to its length of at most 127 bytes; what looks otherwise is most
+# probably the continuation of a delta time (a wrong guess here is a doubt later).
+_KNOWN = bytes((*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
+_CANDIDATE = re.compile(
+    rb"[\xf0\xf7\xff](?:(?<=\xff)[" + re.escape(_KNOWN) + rb"][\x00-\x7f]|(?<!\xff)[\x00-\x7f](?=[\x00-\x7f]))",
+    re.DOTALL,
+).search
+_STAND_IN = b"\xff\0\0"
+
+_Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
+_Bools: TypeAlias = NDArray[np.bool_]
+_Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of high bytes in a stream: arrays of one length.
+
+    ``last`` is the position of a run's last byte, ``length`` its bytes, ``following`` the low bytes after it.
+    ``is_status`` tells a status byte from continuations, ``status`` is the run of the status in force,
+    ``short`` says that this has one data byte.
+    """
+
+    last: _Ints
+    length: _Ints
+    following: _Ints
+    is_status: _Bools
+    status: _Ints
+    short: _Bools
+
+
+def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
+    """The events of tracks that are all as they should be; None where any byte is in doubt."""
+    cut = _cut_metas(data, spans)
+    if cut is None:
+        return None
+    stream, places, metas, first_of_track = cut
+    raw = np.frombuffer(stream, dtype=np.uint8)
+    runs = _classify(raw, np.array(places))
+    if runs is None:
+        return None
+
+    # The events between a run and the next, and the first data byte of each: after a status, or after the byte that
+    # ends a delta time, and from there every three bytes (two where there is one data byte).
+    low_bytes = runs.following + runs.is_status
+    count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
+    before = np.cumsum(count, dtype=np.int32) - count
+    first = runs.last + 2 - runs.is_status
+    data1 = np.repeat(first - 3 * before, count)
+    data1 += np.arange(0, 3 * len(data1), 3, dtype=np.int32)
+    is_short = np.repeat(runs.short, count)
+    if (count[runs.short] > 1).any():
+        event = np.flatnonzero(is_short)
+        data1[event] -= event - np.repeat(before, count)[event]
+
+    # A delta time ends before its event's data, or before the status in between; it may have begun with a run.
+    delta_end = data1 - 1
+    delta_end[before[runs.is_status]] -= 1
+    delta = raw[delta_end].astype(np.int64)
+    delta[0] = 0  # the stream begins with a stand-in
+    continuation = np.flatnonzero(~runs.is_status)
+    for back in range(3):
+        byte = raw[runs.last[continuation] - back] & 0x7F
+        delta[before[continuation]] += byte.astype(np.int64) << (7 * back + 7)
+        continuation = continuation[runs.length[continuation] > back + 1]
+    tick = np.cumsum(delta)
+    status = np.repeat(raw[runs.last[runs.status]], count)
+    # No event may repeat a stand-in's status.
+    if int((status >= 0xF0).sum()) != len(places):
+        return None
+    data2 = raw[data1 + 1]  # the stream ends with a stand-in, which has two
+    data2[is_short] = 0
+
+    starts = np.flatnonzero(status == 0xFF)
+    track_starts = starts[first_of_track]
+    lengths = np.diff(np.append(track_starts, len(tick)))
+    track = np.repeat(np.arange(len(spans), dtype=np.int32), lengths)
+    tick -= np.repeat(tick[track_starts], lengths)
+    ends = tick[track_starts + lengths - 1].tolist()
+    at = tick[starts].tolist()
+    found = [(index, at[order], kind, content) for order, index, kind, content in metas]
+    return Events(track, tick, status, raw[data1], data2, found, ends)
+
+
+def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
+    """All tracks in one stream, with stand-ins for track starts, meta and exclusive events.
+
+    Returns the stream, the places of the stand-ins, the meta events that matter as (number of its stand-in,
+    track, type, content), and each track's first stand-in.
+    """
+    pieces: list[bytes] = []
+    places: list[int] = []
+    length = 0
+    metas: Metas = []
+    first_of_track: list[int] = []
+    for index, (start, stop) in enumerate(spans):
+        first_of_track.append(len(places))
+        pieces.append(b"\0" + _STAND_IN)
+        places.append(length + 1)
+        length += 4
+        at = look = start
+        kind = -1
+        while kind != END_OF_TRACK:
+            found = _CANDIDATE(data, look, stop)
+            if not found:
+                return None  # no end-of-track event: something may be missing
+            here, content = found.span()
+            if here > at and data[here - 1] >= 0x80:  # after a continuation comes no status byte
+                look = here + 1
+                continue
+            pieces += (data[at:here], _STAND_IN)
+            length += here - at
+            at = look = content + data[content - 1]
+            kind = data[here + 1] if content == here + 3 else -1
+            if kind in KEPT:
+                if len(metas) == MAX_METAS:
+                    return None
+                metas.append((len(places), index, kind, data[content:at]))
+            places.append(length)
+            length += 3
+        if at != stop:
+            return None
+    return b"".join(pieces), places, metas, first_of_track
+
+
+def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
+    """Tell the runs of high bytes apart; None where a byte is in doubt."""
+    high = raw >= 0x80
+    # The stream begins and ends with low bytes, so that these are starts and stops by turns.
+    edges = np.flatnonzero(high[1:] != high[:-1]).astype(np.int32) + 1
+    last = edges[1::2] - 1
+    length = edges[1::2] - edges[::2]
+    following = np.append(edges[2::2], np.int32(len(raw))) - edges[1::2]
+    left_over = following - 3 * (following // 3)  # division is faster than its remainder
+    byte = raw[last]
+    changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
+    # The stream begins with a stand-in's status; each run is of the kind before it unless that changes.
+    is_status = np.empty(len(changes), dtype=np.bool_)
+    is_status[0] = True
+    is_status[1:] = (np.cumsum(changes[:-1]) & 1) == 0
+    wrong = np.where(is_status, length != 1, length > 3) | (~short & (left_over == np.where(is_status, 1, 2)))
+    # The stand-ins, and only they, are system messages; the last of them ends the stream.
+    system = last[is_status & (byte >= 0xF0)]
+    if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
+        return None
+    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last), dtype=np.int32), 0))
+    return _Runs(last, length, following, is_status, status, short)
+
+
+def _changes(
+    after_long: NDArray[np.bool_], after_short: NDArray[np.bool_], one_byte: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the kind changes from each run to the next, and which runs stand under a one-data-byte status.
+
+    It changes by one rule (``after_long``) or another (``after_short``) as the status in force has two data
+    bytes or one (program change, channel pressure); whether a byte in that range is a status depends on all
+    before it. Such bytes are few: they are gone through one by one.
+    """
+    changes = after_long.copy()
+    short = np.zeros(len(changes), dtype=np.bool_)
+    before: _Ints = np.cumsum(after_long) - after_long
+    extra, done = 0, 0
+    for run in np.flatnonzero(one_byte).tolist():
+        if run < done or (int(before[run]) + extra) & 1:
+            continue
+        kind, done = 0, run
+        while done < len(changes):
+            by_short, by_long = bool(after_short[done]), bool(after_long[done])
+            changes[done], short[done] = by_short, True
+            extra += by_short - by_long
+            kind ^= by_short
+            done += 1
+            if not kind and not (done < len(changes) and one_byte[done]):
+                break
+    return changes, short

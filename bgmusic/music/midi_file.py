@@ -1,0 +1,176 @@
+"""The outside of a MIDI file: wrappers, header and track chunks, mended where they are damaged.
+
+Format: "Standard MIDI Files 1.0" (RP-001). Offsets are bytes into ``MidiFile.data``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bgmusic.errors import UserError
+
+# A million notes are 8 bytes each; larger files are no pieces.
+MAX_BYTES = 8 << 20
+MAX_TRACKS = 1024
+_GZIP = b"\x1f\x8b"
+
+
+class MidiError(UserError):
+    """Bytes that are no music; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class MidiFile:
+    """The parts of a file: ``tracks`` are (start, stop) of each track's events within ``data``.
+
+    ``ticks_per_beat`` is None for SMPTE time, which counts ``ticks_per_second`` instead.
+    """
+
+    data: bytes
+    format: int
+    ticks_per_beat: int | None
+    ticks_per_second: float
+    tracks: tuple[tuple[int, int], ...]
+    repairs: tuple[str, ...]
+
+
+def load(source: bytes | str | Path) -> bytes:
+    """The bytes of a file, at most one more than ``MAX_BYTES``.
+
+    Raises:
+        OSError: it can't be read.
+
+    """
+    if isinstance(source, bytes):
+        return source
+    with Path(source).open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def open_midi(data: bytes) -> MidiFile:
+    """Find header and tracks, within wrappers and damage.
+
+    Raises:
+        MidiError: there is nothing to read, and why.
+
+    """
+    repairs: list[str] = []
+    if data[:2] == _GZIP:
+        data = _gunzip(data, repairs)
+    if not data:
+        raise MidiError("empty")
+    if len(data) > MAX_BYTES:
+        raise MidiError(f"more than {MAX_BYTES >> 20} MiB")
+    start = _find_header(data, repairs)
+    length = int.from_bytes(data[start + 4 : start + 8], "big")
+    fields = data[start + 8 : start + 14]
+    if len(fields) < 6:
+        raise MidiError("the header is cut off")
+    kind, count, division = (int.from_bytes(fields[i : i + 2], "big") for i in (0, 2, 4))
+    if kind > 2:
+        repairs.append(f"format {kind} read as 1")
+        kind = 1
+    ticks_per_beat, ticks_per_second = _time_base(division)
+    tracks = _tracks(data, start + 8, length, repairs)
+    if len(tracks) != count:
+        repairs.append(f"{count} tracks announced, {len(tracks)} found")
+    return MidiFile(data, kind, ticks_per_beat, ticks_per_second, tuple(tracks), tuple(repairs))
+
+
+def _gunzip(data: bytes, repairs: list[str]) -> bytes:
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    out = bytearray()
+    try:
+        # A little at a time: what comes before a damaged place is kept.
+        for at in range(0, len(data), 1 << 12):
+            out += unzip.decompress(data[at : at + (1 << 12)], MAX_BYTES + 1 - len(out))
+            if unzip.eof or len(out) > MAX_BYTES:
+                break
+    except zlib.error:
+        pass
+    whole = unzip.eof or len(out) > MAX_BYTES
+    repairs.append("gzip'd" if whole else "gzip'd and cut off or damaged")
+    return bytes(out)
+
+
+def _find_header(data: bytes, repairs: list[str]) -> int:
+    """Where the header chunk begins."""
+    if data[:4] == b"MThd":
+        return 0
+    start = data.find(b"MThd")
+    if start >= 0:
+        wrapper = data[:4] == b"RIFF" and data[8:12] == b"RMID"
+        repairs.append("in a RIFF wrapper" if wrapper else f"{start} bytes of junk before the header")
+        return start
+    # The chunk's name may be all that is damaged: its length still tells it.
+    track = data.find(b"MTrk")
+    if track >= 14 and data[track - 10 : track - 6] == b"\0\0\0\6":
+        repairs.append("the header's name is damaged")
+        return track - 14
+    raise MidiError("no MIDI header")
+
+
+def _time_base(division: int) -> tuple[int | None, float]:
+    """Ticks a beat, or (None, ticks a second) for SMPTE time."""
+    if division & 0x8000:
+        frames, ticks = 256 - (division >> 8), division & 0xFF
+        if frames not in (24, 25, 29, 30) or not ticks:
+            raise MidiError(f"time in {ticks} ticks of {frames} frames a second")
+        return None, (30 / 1.001 if frames == 29 else frames) * ticks
+    if not division:
+        raise MidiError("0 ticks a beat")
+    return division, 0.0
+
+
+def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tuple[int, int]]:
+    """Start and stop of the events of each track chunk."""
+    at = body + length
+    if data[at : at + 4] != b"MTrk" or length < 6:
+        found = data.find(b"MTrk", body)
+        if found < 0:
+            raise MidiError("no tracks")
+        if length != 6:
+            repairs.append(f"a header of {length} bytes")
+        at = found
+    elif length != 6:
+        repairs.append(f"a header of {length} bytes")
+    tracks: list[tuple[int, int]] = []
+    wrong, junk = 0, 0
+    while at + 8 <= len(data) and len(tracks) < MAX_TRACKS:
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+        stop = at + 8 + size
+        if name == b"MTrk":
+            if not _at_boundary(data, stop):
+                stop = _next_track(data, at + 8)
+                wrong += 1
+            tracks.append((at + 8, stop))
+        elif not (_is_name(name) and stop <= len(data)):
+            stop = _next_track(data, at + 4)
+            junk += stop - at
+        at = stop
+    if wrong:
+        repairs.append(f"tracks of a wrong length: {wrong}")
+    if junk:
+        repairs.append(f"{junk} bytes of junk between tracks")
+    if not tracks:
+        raise MidiError("no tracks")
+    if at < len(data):
+        left = f"all after {MAX_TRACKS} tracks left out" if len(tracks) == MAX_TRACKS else "junk at the end"
+        repairs.append(f"{left}: {len(data) - at} bytes")
+    return tracks
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and name.isalnum()
+
+
+def _at_boundary(data: bytes, at: int) -> bool:
+    """Whether a chunk may end here: at the end, before another, or right after an end-of-track event."""
+    return at == len(data) or _is_name(data[at : at + 4]) or data[max(at - 3, 0) : at] == b"\xff\x2f\x00"
+
+
+def _next_track(data: bytes, after: int) -> int:
+    found = data.find(b"MTrk", after)
+    return len(data) if found < 0 else found
