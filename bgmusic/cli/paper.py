@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Run a paper's experiments.", no_args_is_help=True)
+app = typer.Typer(help="Run a paper's experiments.")
 
 
 class Scale(str, Enum):
