@@ -175,7 +175,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "steps in words": ([*SMALL, "--steps", "ten"], "Invalid value for '--steps'"),
     "too many steps": ([*SMALL, "--steps", 10**12], "training.steps: "),
     "two budgets": ([*SMALL, "--minutes", 1], "two budgets; give one"),
-    "no minutes": (["train", "mnist", "--config", "paper", "--minutes", "nan"], "--minutes nan is no budget"),
+    "no minutes": (["train", "mnist", "--config", "paper", "--minutes", "nan"], "Invalid value for '--minutes'"),
     "endless minutes": (["train", "mnist", "--config", "paper", "--minutes", "inf"], "--minutes inf is no budget"),
     "seed below zero": ([*SMALL, "--seed", -1], "Invalid value for '--seed'"),
     "resume of nothing": (["train", "mnist", "--resume"], "--resume needs --out RUN"),
@@ -185,7 +185,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "resume of a file": ([*RESUME, "file"], "file is not a run"),
     "run in a taken folder": ([*SMALL, "--out", "folder"], "folder exists already; go on with --resume"),
     "run in place of a file": ([*SMALL, "--out", "file"], "file exists already"),
-    "run below a file": ([*SMALL, "--out", "file/run"], "Not a directory: file"),
+    "run below a file": ([*SMALL, "--out", "file/run"], "File exists: file"),
     "run where nothing can be": ([*SMALL, "--out", "/proc/none/run"], "/proc/none"),
     "run with an endless name": ([*SMALL, "--out", "n" * 300], "File name too long"),
     "generate from nothing": (["generate", "none"], "there is no run none"),
@@ -365,7 +365,7 @@ SAMPLES: dict[str, Any] = {
     "grey": lambda: archive(samples=np.full((9, 28, 28), 7, np.uint8)),
     "below zero": lambda: archive(samples=np.full((9, 28, 28), -1, np.int8)),
     "objects": lambda: archive(samples=np.array([Pickled(Path("mark"))], dtype=object)),
-    "two gigabytes": lambda: two_gigabytes(),
+    "two gigabytes": two_gigabytes,
 }
 
 
