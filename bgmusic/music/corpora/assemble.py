@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from bgmusic.errors import UserError
 from bgmusic.files import write_text
 from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
-from bgmusic.music.corpora.piece import FINE_GRID
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.store import write_rows
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
@@ -150,7 +148,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
-        f"grid of {lcm(FINE_GRID, settings.resolution)} steps a beat, or of a coarser one within it",
+        "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
         "duplicates": duplicates.RULE,
         "splits": split.RULE,
     }

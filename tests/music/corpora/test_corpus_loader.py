@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from music_maker import song, write_songs
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.bits import shift_rows, unpack_rows
+from bgmusic.music.corpora.bits import _unpack_by_masks, shift_rows, unpack_rows
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.corpora.settings import Settings
@@ -156,6 +156,15 @@ def test_shards_make_no_difference(tmp_path: Path, corpus: Corpus, monkeypatch: 
 def test_senseless_options_are_refused(corpus: Corpus, split: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         corpus.loader(split, **options)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 8), st.integers(0, 1000))
+def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding: int, seed: int) -> None:
+    packed = np.random.default_rng(seed).integers(0, 256, (rows, width), np.uint8)
+    count = 8 * width - padding
+    expected = np.unpackbits(packed, axis=1)[:, :count].astype(bool)
+    for unpack in (unpack_rows, _unpack_by_masks):  # the second is what a GPU runs
+        assert np.array_equal(unpack(torch.from_numpy(packed), count).numpy(), expected)
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 1000))
