@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from music_maker import song, write_songs
 
@@ -158,6 +158,7 @@ def test_senseless_options_are_refused(corpus: Corpus, split: str, options: dict
         corpus.loader(split, **options)  # type: ignore[arg-type]
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 8), st.integers(0, 1000))
 def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding: int, seed: int) -> None:
     packed = np.random.default_rng(seed).integers(0, 256, (rows, width), np.uint8)
@@ -167,6 +168,7 @@ def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding
         assert np.array_equal(unpack(torch.from_numpy(packed), count).numpy(), expected)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 1000))
 def test_moved_bits_are_moved_cells(rows: int, width: int, seed: int) -> None:
     """``shift_rows`` beside numpy on unpacked bits, at every shift and at the edges of bytes and rows."""
