@@ -359,3 +359,5 @@ class Game:
         self._terms.copy_(state["terms"])
         self.steps_done, self.d_updates_done = int(state["steps_done"]), int(state["d_updates_done"])
         self.wall_seconds, self.cpu_seconds = float(state["wall_seconds"]), float(state["cpu_seconds"])
+        if not min(self.steps_done, self.d_updates_done, self.wall_seconds) >= 0:
+            raise ValueError("counts below zero")

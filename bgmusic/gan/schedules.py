@@ -35,7 +35,7 @@ def penalty_weight(config: PenaltyConfig, progress: float) -> float:
         return config.weight
     if config.weight == 0 or config.final_weight == 0:  # factors can't reach zero: evenly by differences
         return config.weight + (config.final_weight - config.weight) * progress
-    return config.weight * math.exp(progress * math.log(config.final_weight / config.weight))
+    return math.exp((1 - progress) * math.log(config.weight) + progress * math.log(config.final_weight))
 
 
 def average_decay(config: AverageConfig, step: int) -> float:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bgmusic.cli.main import main
-from bgmusic.digits.experiments import experiments, shape_of_histogram
+from bgmusic.digits.experiment_report import shape_of_histogram
+from bgmusic.digits.experiments import experiments
 
 
 def test_experiments_are_the_papers() -> None:
