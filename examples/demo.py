@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-
-from bgmusic.cli.main import main
 
 
 def bgmusic(*arguments: str) -> None:
     """Run one bgmusic command, and show it as it would be typed."""
     print("$ bgmusic", *arguments, flush=True)
-    main([*arguments], standalone_mode=False)
+    ended = subprocess.run([sys.executable, "-m", "bgmusic.cli.main", *arguments], check=False)
+    if ended.returncode:
+        sys.exit(ended.returncode)
 
 
 def demo(seconds: float, out: Path) -> None:
@@ -36,4 +37,3 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of what is made")
     options = parser.parse_args()
     demo(options.seconds, options.out)
-    sys.exit(0)

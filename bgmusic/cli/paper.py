@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Run a paper's experiments.", no_args_is_help=True)
+app = typer.Typer(help="Run a paper's experiments.")
 
 
 class Scale(str, Enum):
@@ -35,6 +35,7 @@ def binarygan(
 
     import torch
 
+    from bgmusic.digits.experiment_report import report_all
     from bgmusic.digits.experiments import experiments, run_all
 
     total, done = len(experiments()), 0
@@ -49,8 +50,9 @@ def binarygan(
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
         "seed": seed,
     }
-    if run_all(out, scale.value, seed, jobs, report, facts):
-        typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")
-    else:
+    ended = run_all(out, scale.value, seed, jobs, report)
+    if "interrupted" in ended.values():
         typer.echo("Interrupted and saved. Go on with the same command.")
         raise typer.Exit(130)
+    report_all(out, scale.value, ended, seed, facts)
+    typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")

@@ -89,17 +89,23 @@ def mnist(
 
     if threads:
         torch.set_num_threads(threads)
-    if resume and out is not None:
-        finished = resume_digits(out, device.value)
-    else:
-        resolved = _resolve(config, set_ or [], network, neuron, objective, steps)
-        out = out or next_run(Path("runs"), "mnist")
-        command = shlex.join(["bgmusic", *sys.argv[1:]])
-        finished = train_digits(out, resolved, seed, device.value, minutes, command)
+    out = out or next_run(Path("runs"), "mnist")
+    name = shlex.quote(str(out))
+    try:
+        if resume:
+            finished = resume_digits(out, device.value)
+        else:
+            resolved = _resolve(config, set_ or [], network, neuron, objective, steps)
+            command = shlex.join(["bgmusic", *sys.argv[1:]])
+            finished = train_digits(out, resolved, seed, device.value, minutes, command)
+    except KeyboardInterrupt:  # a second one, or one before the training began
+        if out.exists():
+            typer.echo(f"Stopped at once. Go on from the last checkpoint: bgmusic train mnist --resume --out {name}")
+        raise typer.Exit(130) from None
     if finished:
-        typer.echo(f"Finished: {out}. Next: bgmusic generate {out} --out samples; bgmusic evaluate {out}")
+        typer.echo(f"Finished: {out}. Next: bgmusic generate {name} --out samples; bgmusic evaluate {name}")
     else:
-        typer.echo(f"Interrupted and saved. Go on with: bgmusic train mnist --resume --out {out}")
+        typer.echo(f"Interrupted and saved. Go on with: bgmusic train mnist --resume --out {name}")
         raise typer.Exit(130)
 
 

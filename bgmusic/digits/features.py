@@ -109,4 +109,4 @@ def save_classifier(model: Classifier, path: str | None = None) -> None:
         name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in model.state_dict().items()
     }
-    write_bytes(path or weights_path(), save(half, {"license": "MIT", "made by": "bgmusic digits-classifier"}))
+    write_bytes(path or weights_path(), save(half, {"license": "MIT", "made by": "examples/train_classifier.py"}))

@@ -88,6 +88,8 @@ class SlopeConfig(Config):
     """G updates between two steps of growth (one epoch of MNIST in batches of 64)."""
     limit: Annotated[float, Field(ge=1, le=1e6)] = 100.0
     """The slope never grows beyond this."""
+    final: Positive | None = None
+    """If given, the slope moves from 1 to there evenly by factors over the whole training, however long it is."""
 
 
 class TrainingConfig(Config):

@@ -138,7 +138,7 @@ class Game:
         self.cpu_seconds = 0.0
         self._sums = torch.zeros(len(METRICS), dtype=torch.float64, device=self.device)
         self._terms = torch.zeros(len(METRICS), dtype=torch.int64)  # how many values are in each sum
-        set_slope(self.generator, schedules.slope(config.slope, 0))
+        set_slope(self.generator, schedules.slope(config.slope, 0, 0.0))
 
     @property
     def sampler(self) -> SampleNetwork:
@@ -195,9 +195,10 @@ class Game:
         self._update_generator(rounds)
         self.steps_done += 1
         self._follow_average()
-        set_slope(self.generator, schedules.slope(config.slope, self.steps_done))
+        slope = schedules.slope(config.slope, self.steps_done, self.progress)
+        set_slope(self.generator, slope)
         if self.average:
-            set_slope(self.average, schedules.slope(config.slope, self.steps_done))
+            set_slope(self.average, slope)
         self.wall_seconds += time.perf_counter() - wall
         self.cpu_seconds += time.process_time() - cpu
 
@@ -358,3 +359,5 @@ class Game:
         self._terms.copy_(state["terms"])
         self.steps_done, self.d_updates_done = int(state["steps_done"]), int(state["d_updates_done"])
         self.wall_seconds, self.cpu_seconds = float(state["wall_seconds"]), float(state["cpu_seconds"])
+        if not min(self.steps_done, self.d_updates_done, self.wall_seconds) >= 0:
+            raise ValueError("counts below zero")

@@ -227,7 +227,15 @@ def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) 
     """Write a generator's weights as safetensors that carry their kind and config."""
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     metadata = {"bgmusic": bgmusic.__version__, "kind": kind, "config": config.model_dump_json()}
-    write_bytes(path, save(weights, metadata))
+    write_bytes(path, _ordered(save(weights, metadata)))
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same safetensors with its header in order: the library's is by chance, and equal runs make equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:

@@ -16,8 +16,13 @@ def learning_rate(config: OptimizerConfig, progress: float) -> float:
     return config.rate * (config.final + (1 - config.final) * left)
 
 
-def slope(config: SlopeConfig, step: int) -> float:
-    """The neurons' slope after ``step`` G updates: ``growth^(step // every)``, up to the limit."""
+def slope(config: SlopeConfig, step: int, progress: float = 0.0) -> float:
+    """The neurons' slope after ``step`` G updates, at ``progress`` in [0, 1] of the training.
+
+    ``growth^(step // every)`` up to the limit, as in the papers; or ``final^progress``.
+    """
+    if config.final is not None:
+        return math.exp(progress * math.log(config.final))
     rises = step // config.every
     # Logarithms: growth^rises overflows in a long training, long after the limit is reached.
     exponent = rises * math.log(config.growth)
@@ -30,7 +35,7 @@ def penalty_weight(config: PenaltyConfig, progress: float) -> float:
         return config.weight
     if config.weight == 0 or config.final_weight == 0:  # factors can't reach zero: evenly by differences
         return config.weight + (config.final_weight - config.weight) * progress
-    return config.weight * math.exp(progress * math.log(config.final_weight / config.weight))
+    return math.exp((1 - progress) * math.log(config.weight) + progress * math.log(config.final_weight))
 
 
 def average_decay(config: AverageConfig, step: int) -> float:

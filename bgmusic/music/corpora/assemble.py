@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.files import write_text
 from bgmusic.music.corpora import duplicates, split
-from bgmusic.music.corpora.parts import Part
-from bgmusic.music.corpora.piece import FINE_GRID
+from bgmusic.music.corpora.parts import ARRAYS, Part
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.store import write_rows
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
@@ -76,12 +74,12 @@ def _decide(parts: list[Path], settings: Settings) -> tuple[list[dict[str, Any]]
     prints, owners = [], []
     sizes = {"tiles": 1, "bars": 0, "passages": 0, "phrases": 0}
     for path in parts:
-        part = Part.load(path)
+        part = Part.load(path, [name for name in ARRAYS if name != "planes"])
         prints.append(part.prints)
         owners.append(part.print_owners + len(pieces))
         pieces += part.pieces
         skipped += part.skipped
-        sizes["tiles"] += len(part.planes)
+        sizes["tiles"] += len(part.ranges)
         for name in ("bars", "passages", "phrases"):
             sizes[name] += len(getattr(part, name))
     # The same file twice is a duplicate, whatever its fingerprints say.
@@ -115,14 +113,14 @@ def _write_arrays(
         ranges.append(np.array([SILENT_RANGE]))
         pieces, passages, rows, tiles = 0, 0, 0, 1
         for path in parts:
-            part = Part.load(path)
+            part = Part.load(path, ("ranges", *tables))
             shift = np.uint32(tiles - 1)  # a part's first tile is its number 1
             ranges.append(part.ranges)
             tables["bars"].append(np.where(part.bars > 0, part.bars + shift, 0))
             tables["passages"].append(part.passages + np.array([pieces, 0, rows, 0], np.uint32))
             tables["phrases"].append(part.phrases + np.array([passages, 0], np.uint32))
             pieces, passages = pieces + len(part.pieces), passages + len(part.passages)
-            rows, tiles = rows + len(part.bars), tiles + len(part.planes)
+            rows, tiles = rows + len(part.bars), tiles + len(part.ranges)
     stream = _planes(parts, row)
     rest = np.zeros((0, *row), np.uint8)
     for shard, count in zip(shards, counts, strict=True):
@@ -150,7 +148,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
-        f"grid of {lcm(FINE_GRID, settings.resolution)} steps a beat, or of a coarser one within it",
+        "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
         "duplicates": duplicates.RULE,
         "splits": split.RULE,
     }

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bgmusic.errors import UserError
-from bgmusic.files import write_text
+from bgmusic.files import write_bytes, write_text
 from bgmusic.music.corpora.assemble import META, assemble
-from bgmusic.music.corpora.parts import Part, make_part
+from bgmusic.music.corpora.parts import make_part
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.sources import open_sources
 from bgmusic.music.sources.base import Entry, Source, Unreadable
@@ -141,7 +141,7 @@ def _make_parts(
     progress(done, total)
     tasks = ([(entry, _content(sources[s], entry)) for s, entry in chunks[number]] for number in missing)
     for number, part in zip(missing, _run(tasks, settings, workers), strict=True):
-        part.save(paths[number])
+        write_bytes(paths[number], part)
         done += len(chunks[number])
         progress(done, total)
 
@@ -156,7 +156,7 @@ def _content(source: Source, entry: Entry) -> bytes | str:
         return str(error)
 
 
-def _run(tasks: Iterator[list[tuple[Entry, bytes | str]]], settings: Settings, workers: Workers) -> Iterator[Part]:
+def _run(tasks: Iterator[list[tuple[Entry, bytes | str]]], settings: Settings, workers: Workers) -> Iterator[bytes]:
     """The parts in the order of the tasks; few tasks are read ahead, so memory does not grow with their number."""
     if workers.backend == "dask":
         from bgmusic.music.corpora.cluster import run_on_cluster

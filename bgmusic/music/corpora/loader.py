@@ -138,7 +138,7 @@ class Loader:
         channels = channels.view(*rows.shape, settings.steps, track_set.pitches)
         if self.encoding != self.corpus.encoding:
             cells, onsets = channels.chunk(2, dim=1)
-            channels = pauses(cells, onsets, self._drums.to(self.device))
+            channels = pauses(cells, onsets, self._drums.tolist())
         return channels.to(self.dtype)
 
     def _gather(self, rows: Tensor) -> Tensor:
@@ -153,16 +153,21 @@ class Loader:
         return packed
 
 
-def pauses(cells: Tensor, onsets: Tensor, drums: Tensor) -> Tensor:
+def pauses(cells: Tensor, onsets: Tensor, drums: list[bool]) -> Tensor:
     """The papers' encoding of lossless rolls (batch, tracks, bars, steps, pitches): a pause before a repeated note.
 
     A cell goes out where the next step begins a note of its pitch, unless it is that note's onset itself
     (a note of one step has no step to lose) or a hit of the drums.
     """
-    following = torch.zeros_like(onsets.flatten(2, 3))
-    following[:, :, :-1] = onsets.flatten(2, 3)[:, :, 1:]
-    following = following.view_as(onsets) & ~drums.view(1, -1, 1, 1, 1)
-    return cells & (onsets | ~following)
+    paused = cells.flatten(2, 3).clone()
+    begins = onsets.flatten(2, 3)
+    # One comparison for "x and not y": bits, not numbers.
+    repeated = begins[:, :, 1:] > begins[:, :, :-1]
+    for track, is_drum in enumerate(drums):
+        if is_drum:
+            repeated[:, track] = False
+    torch.gt(paused[:, :, :-1], repeated, out=paused[:, :, :-1])
+    return paused.view(cells.shape)
 
 
 def _starts(corpus: Corpus) -> tuple[Tensor, Tensor]:

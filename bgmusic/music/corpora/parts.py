@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.files import write_bytes
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
@@ -40,13 +39,13 @@ class Part:
     pieces: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
 
-    def save(self, path: Path) -> None:
-        """Write the part to ``path``, whole or not at all."""
+    def pack(self) -> bytes:
+        """The part as the bytes of an npz; ``load`` reads them back."""
         packed = io.BytesIO()
         records = json.dumps([self.pieces, self.skipped]).encode()
         arrays = {name: getattr(self, name) for name in ARRAYS}
         np.savez(packed, records=np.frombuffer(records, np.uint8), **arrays)
-        write_bytes(path, packed.getvalue())
+        return packed.getvalue()
 
     @staticmethod
     def load(path: Path, names: Sequence[str] = ARRAYS) -> Part:
@@ -58,8 +57,11 @@ class Part:
             return Part(pieces=pieces, skipped=skipped, **arrays)
 
 
-def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> Part:
-    """What a worker does: entries with their bytes, or with the reason why these could not be read."""
+def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> bytes:
+    """What a worker does: entries with their bytes, or with the reason why these could not be read, become a part.
+
+    It comes packed, so that whoever collects the parts has nothing to do but to write them down.
+    """
     pieces: list[Piece] = []
     skipped: list[dict[str, Any]] = []
     for entry, content in chunk:
@@ -71,7 +73,7 @@ def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> Par
             pieces.append(piece)
         else:
             skipped.append(piece)
-    return _join(pieces, skipped, settings)
+    return _join(pieces, skipped, settings).pack()
 
 
 def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings) -> Part:

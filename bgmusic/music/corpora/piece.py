@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from math import lcm
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,6 @@ from bgmusic.music.sources.base import Entry, Unreadable
 from bgmusic.music.sources.lpd import decode_lpd
 from bgmusic.music.sources.musegan import decode_cells
 from bgmusic.music.tracks import TrackSet
-
-FINE_GRID = 24  # steps a beat
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
 TONICS = (
@@ -96,8 +93,7 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         track_set = _by_number(track_set)
     if not len(song.notes):
         raise Unreadable("it has no notes")
-    # Triplets and 1/32 notes have a beat too, even where the corpus's own grid can't hold them.
-    fit = grid_fit(song, lcm(FINE_GRID, settings.resolution))
+    fit = grid_fit(song, settings.resolution)
     record["grid_fit"] = round(fit, 3)
     if song.repairs:
         record["repairs"] = list(song.repairs)[:8]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import symusic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from music_maker import song
 
@@ -71,6 +71,7 @@ def test_the_same_chord_held_says_nothing(tmp_path: Path) -> None:
     assert found["1"] != found["2"]
 
 
+@settings(deadline=None, max_examples=25)
 @given(shift=st.integers(-12, 12), later=st.integers(0, 5), seed=st.integers(0, 50))
 def test_fingerprints_ignore_key_and_place(shift: int, later: int, seed: int) -> None:
     def prints(transpose: int, bars_later: int) -> set[int]:
@@ -86,6 +87,7 @@ def test_fingerprints_ignore_key_and_place(shift: int, later: int, seed: int) ->
     assert plain <= prints(shift, later)
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), max_size=40))
 def test_groups_are_the_connected_components(pairs: list[tuple[int, int]]) -> None:
     owners = np.array([piece for piece, _ in pairs], np.int64)

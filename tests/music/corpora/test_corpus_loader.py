@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from music_maker import song, write_songs
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.bits import shift_rows, unpack_rows
+from bgmusic.music.corpora.bits import _unpack_by_masks, shift_rows, unpack_rows
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.corpora.settings import Settings
@@ -158,6 +158,17 @@ def test_senseless_options_are_refused(corpus: Corpus, split: str, options: dict
         corpus.loader(split, **options)  # type: ignore[arg-type]
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 8), st.integers(0, 1000))
+def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding: int, seed: int) -> None:
+    packed = np.random.default_rng(seed).integers(0, 256, (rows, width), np.uint8)
+    count = 8 * width - padding
+    expected = np.unpackbits(packed, axis=1)[:, :count].astype(bool)
+    for unpack in (unpack_rows, _unpack_by_masks):  # the second is what a GPU runs
+        assert np.array_equal(unpack(torch.from_numpy(packed), count).numpy(), expected)
+
+
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 1000))
 def test_moved_bits_are_moved_cells(rows: int, width: int, seed: int) -> None:
     """``shift_rows`` beside numpy on unpacked bits, at every shift and at the edges of bytes and rows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pypianoroll
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgmusic.errors import UserError
@@ -200,6 +200,7 @@ def test_musegans_data_at_another_resolution(tmp_path: Path) -> None:
     )
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.sets(st.integers(0, 11), min_size=1), st.integers(0, 100))
 def test_rolls_may_be_read_with_gaps(tmp_path_factory: pytest.TempPathFactory, chosen: set[int], seed: int) -> None:
     data = musegan_data(seed % 3)

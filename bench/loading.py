@@ -1,0 +1,60 @@
+"""How fast batches are served, beside what a training can take.
+
+    python bench/loading.py [--corpus freedoom] [--batch 64] [--taken 20] [--device cpu]
+
+Processor time on one core. ``--taken`` is the batches a second that the fastest training takes: at 64 phrases of
+lpd-5 no training on this CPU comes near 20.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.corpora.loader import Loader
+
+
+def rate(loader: Loader, batch: int, seconds: float = 3.0) -> float:
+    """Batches a second of processor time on a CPU, of wall time on another device."""
+    generator = torch.Generator().manual_seed(0)
+    on_cpu = loader.device.type == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    for _ in range(3):
+        loader.batch(batch, generator)
+    count, started = 0, clock()
+    while clock() - started < seconds:
+        loader.batch(batch, generator)
+        count += 1
+        if not on_cpu:
+            torch.cuda.synchronize()
+    return count / (clock() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="freedoom")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--taken", type=float, default=20.0)
+    parser.add_argument("--device", default="cpu")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    corpus = open_corpus(asked.corpus)
+    print(f"{asked.corpus}: batches of {asked.batch}, {corpus.track_set.name}, on {asked.device}")
+    for encoding in ("onset", "pause"):
+        for transpose in ((0, 0), (-5, 6)):
+            for dtype in (torch.bool, torch.float32):
+                options = {"transpose": transpose, "random_offset": True, "dtype": dtype}
+                loader = corpus.loader("train", device=asked.device, encoding=encoding, **options)
+                found = rate(loader, asked.batch)
+                moved = "transposed" if transpose != (0, 0) else "as they are"
+                print(
+                    f"{encoding}, {moved}, {str(dtype).removeprefix('torch.')}: {found:.0f} batches/s, "
+                    f"{found / asked.taken:.0f} times what is taken"
+                )
+
+
+if __name__ == "__main__":
+    main()

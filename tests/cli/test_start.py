@@ -1,0 +1,94 @@
+"""A light start, a small memory, and a wheel that finds its data wherever it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import bgmusic
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "numpy", "matplotlib", "PIL", "yaml", "safetensors", "tensorboard", "muspy", "symusic", "scipy")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["train", "mnist", "--help"], ["generate", "--help"], ["evaluate", "--help"]],
+    ids=str,
+)
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "bgmusic.cli.main", *args]
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in report.splitlines()}
+    assert "typer" in imported  # the report is one
+    assert imported.isdisjoint(HEAVY), imported & set(HEAVY)
+
+
+def test_a_training_holds_little_memory(tmp_path: Path) -> None:
+    """The paper's networks and batch with a checkpoint, a picture and metrics, in a process of its own."""
+    script = """
+import resource, sys
+from bgmusic.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    args = ["train", "mnist", "--config", "paper", "--steps", "3", "--set", "training.warmup=null", "--out", "run"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *args], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    megabytes = int(ended.stdout.split()[-1]) / 1024
+    assert megabytes < 1500
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, unpacked in a folder of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    assert built.name == f"bgmusic-{bgmusic.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_the_wheel_carries_data_presets_and_licence(wheel: Path) -> None:
+    def names(folder: Path) -> set[str]:
+        return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".gitkeep"}
+
+    for inside, beside in (("_data", "data"), ("_configs", "configs")):
+        assert names(wheel / "bgmusic" / inside) == names(ROOT / beside)
+    assert {p.name for p in wheel.iterdir()} == {"bgmusic", f"bgmusic-{bgmusic.__version__}.dist-info"}
+    assert list(wheel.rglob("LICENSE"))
+    assert (wheel / "bgmusic" / "py.typed").exists()
+    assert "bgmusic = bgmusic.cli.main:main" in next(wheel.rglob("entry_points.txt")).read_text()
+
+
+def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    script = f"""
+import sys
+import bgmusic
+from bgmusic.files import configs_dir, data_dir
+assert bgmusic.__file__.startswith({str(wheel)!r}), bgmusic.__file__
+assert str(data_dir()).startswith({str(wheel)!r}), data_dir()
+assert str(configs_dir()).startswith({str(wheel)!r}), configs_dir()
+from bgmusic.cli.main import main
+def run(*args):
+    try:
+        main([*args])
+    except SystemExit as end:
+        assert not end.code, end.code
+run("train", "mnist", "--config", "paper", "--steps", "2", "--set", "training.warmup=null", "--out", "run")
+run("generate", "run", "-n", "4", "--out", "out")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "out" / "samples.npz").is_file()

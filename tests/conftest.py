@@ -1,0 +1,16 @@
+"""What all tests share: one thread, and the command line in child processes."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # also of the processes that tests start
+
+import hypothesis
+import torch
+
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile("bgmusic", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("bgmusic")
+
+torch.set_num_threads(1)  # the same sums on every machine, and no fight over two cores

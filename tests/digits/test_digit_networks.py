@@ -1,0 +1,139 @@
+"""The networks against the papers' tables: every layer's size, and the number of weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bgmusic.digits.config import DigitsConfig
+from bgmusic.digits.data import load_digits
+from bgmusic.digits.networks import Discriminator, Generator, Scale
+from bgmusic.digits.sampling import preactivated, sample
+from bgmusic.digits.training import make_game
+from bgmusic.errors import UserError
+from bgmusic.gan.config import load_preset, merge, presets, validate
+
+SIZES = {
+    "mlp": ([(1024,), (784,)], [(512,), (256,), (1,)]),
+    "cnn": (
+        [(128, 2, 2), (64, 6, 6), (32, 13, 13), (1, 28, 28)],
+        [(32, 26, 26), (64, 11, 11), (128,), (1,)],
+    ),
+}
+POOLED = {"mlp": [], "cnn": [(32, 13, 13), (64, 6, 6)]}
+BODIES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def a_config(**changes: object) -> DigitsConfig:
+    return validate(DigitsConfig, merge(load_preset("mnist", "paper"), changes), "paper")
+
+
+def output_sizes(model: nn.Module, layers: tuple[type[nn.Module], ...], inputs: torch.Tensor) -> list[tuple[int, ...]]:
+    sizes: list[tuple[int, ...]] = []
+    for module in model.modules():
+        if isinstance(module, layers):
+            module.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
+    model(inputs)
+    return sizes
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_every_layers_size_is_the_tables(kind: str) -> None:
+    config = a_config(network={"kind": kind})
+    of_g, of_d = SIZES[kind]
+    assert output_sizes(Generator(config), BODIES, torch.randn(3, 128)) == of_g
+    assert output_sizes(Discriminator(config), BODIES, torch.zeros(3, 28, 28)) == of_d
+    assert output_sizes(Discriminator(config), (nn.MaxPool2d,), torch.zeros(3, 28, 28)) == POOLED[kind]
+
+
+@pytest.mark.parametrize(("kind", "weights"), [("mlp", 1_472_817), ("cnn", 530_212)])
+@pytest.mark.parametrize("norm", ["batch", "scale"])
+def test_number_of_weights_is_the_papers(kind: str, weights: int, norm: str) -> None:
+    config = a_config(network={"kind": kind, "g_norm": norm, "output_norm": norm})
+    networks = Generator(config), Discriminator(config)
+    assert sum(weight.numel() for network in networks for weight in network.parameters()) == weights
+
+
+def test_norms_stand_where_the_paper_puts_them() -> None:
+    names = [type(layer).__name__ for layer in Generator(a_config()).body]  # type: ignore[arg-type,union-attr]
+    assert names == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d"]
+    d = Discriminator(a_config(network={"d_norm": "batch"}))
+    assert sum(isinstance(layer, nn.BatchNorm1d) for layer in d.modules()) == 2
+    assert not any(isinstance(layer, (nn.BatchNorm1d, Scale)) for layer in Discriminator(a_config()).modules())
+
+
+@pytest.mark.parametrize("channels", [(5, 7), (5, 7, 4, 4)])
+def test_scale_is_batch_norm_that_never_normalises(channels: tuple[int, ...]) -> None:
+    scale = Scale(7)
+    norm = nn.BatchNorm2d(7, eps=0) if len(channels) == 4 else nn.BatchNorm1d(7, eps=0)
+    with torch.no_grad():
+        for module in (scale, norm):
+            module.weight.copy_(torch.arange(7))
+            module.bias.copy_(-torch.arange(7))
+    x = torch.randn(channels)
+    torch.testing.assert_close(scale(x), norm.eval()(x))
+
+
+@pytest.mark.parametrize("neuron", ["dbn", "sbn", "real"])
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_samples_are_bits_that_the_seed_makes_again(kind: str, neuron: str) -> None:
+    torch.manual_seed(0)
+    generator = Generator(a_config(network={"kind": kind}, neuron=neuron))
+    for binarize in ("ht", "bs"):
+        digits = sample(generator, 5, 3, binarize)
+        assert digits.shape == (5, 28, 28)
+        assert digits.dtype == np.uint8
+        assert set(np.unique(digits)) == {0, 1}
+        np.testing.assert_array_equal(digits, sample(generator, 5, 3, binarize))
+        assert (digits != sample(generator, 5, 4, binarize)).any()
+    assert generator.training
+    odds = preactivated(generator, 5, 3)
+    if neuron != "sbn":
+        np.testing.assert_array_equal(sample(generator, 5, 3), odds > 0.5)
+    with pytest.raises(UserError, match="binarize is ht or bs"):
+        sample(generator, 1, 0, "xx")
+
+
+def test_embedded_digits_are_all_of_binarized_mnist() -> None:
+    train, test = load_digits("train"), load_digits("test")
+    assert train.images().shape == (60_000, 28, 28)
+    assert test.images().shape == (10_000, 28, 28)
+    assert train.images().mean() == pytest.approx(0.1912, abs=5e-5)
+    assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # MNIST's own
+    with pytest.raises(ValueError, match="parts train and test"):
+        load_digits("validation")
+
+
+@pytest.mark.parametrize("name", sorted(presets("mnist")))
+def test_every_preset_trains(name: str) -> None:
+    values = merge(load_preset("mnist", name), {"training": {"warmup": None, "steps": 2}})
+    game = make_game(validate(DigitsConfig, values, name), seed=0)
+    before = [weight.detach().clone() for weight in game.generator.parameters()]
+    game.play()
+    game.check()
+    assert any(not torch.equal(a, b) for a, b in zip(before, game.generator.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("objective", sorted(presets("mnist/objectives")))
+@pytest.mark.parametrize("neuron", ["dbn", "sbn", "real"])
+def test_every_objective_trains_every_neuron(objective: str, neuron: str) -> None:
+    values = merge(load_preset("mnist", "paper"), load_preset("mnist/objectives", objective))
+    small = {"training": {"warmup": None, "steps": 2, "batch": 8}, "neuron": neuron}
+    small["network"] = {"g_widths": [8], "d_widths": [8]}
+    game = make_game(validate(DigitsConfig, merge(values, small), objective), seed=0)
+    game.play()
+    game.check()
+
+
+def test_networks_that_would_fill_the_memory_are_refused() -> None:
+    config = a_config(network={"g_widths": [16_384] * 16})
+    with pytest.raises(UserError, match=r"networks of [\d,]+ weights; at most"):
+        make_game(config, seed=0)
+
+
+def test_held_out_digits_are_never_drawn() -> None:
+    game = make_game(a_config(), seed=0, holdout=59_999)
+    first = torch.from_numpy(load_digits("train").images()[0]).float()
+    assert torch.equal(game.source.batch(3), first.expand(3, -1, -1))

@@ -1,0 +1,252 @@
+"""Neurons as layers: saved, copied, compiled, mixed with autocast, hidden in a model, extended by name."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bgmusic.neurons import (
+    DBN,
+    ESTIMATORS,
+    NEURONS,
+    SBN,
+    BinaryNeuron,
+    RealValued,
+    dbn,
+    preactivate,
+    register,
+    sbn,
+    set_slope,
+)
+
+BINARY = ["dbn", "sbn"]
+BUILT_IN = ["straight-through", "sigmoid-adjusted"]
+
+
+def a_model(name: str = "dbn", estimator: str = "sigmoid-adjusted") -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 7), NEURONS[name](estimator, slope=1.5), nn.Linear(7, 3))
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_slope_is_saved_with_the_model(name: str) -> None:
+    model = a_model(name)
+    model[1].set_slope(2.75)
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    buffer.seek(0)
+    restored = a_model(name)
+    restored.load_state_dict(torch.load(buffer, weights_only=True))
+    assert float(restored[1].slope) == 2.75
+    assert not list(restored[1].parameters())
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])  # noqa: S301
+def test_copies_decide_alike_and_keep_their_own_slope(name: str, how: object) -> None:
+    model = a_model(name, "straight-through")
+    twin = how(model)  # type: ignore[operator]
+    x = torch.randn(9, 5)
+    outputs = []
+    for each in (model, twin):
+        torch.manual_seed(1)
+        outputs.append(each(x))
+    assert torch.equal(*outputs)
+    twin[1].set_slope(9.0)
+    assert float(model[1].slope) == 1.5
+    assert twin[1].estimator == "straight-through"
+
+
+def test_set_slope_reaches_every_neuron_of_a_model() -> None:
+    model = nn.Sequential(a_model("dbn"), nn.ModuleList([SBN(), RealValued()]), nn.ReLU())
+    assert set_slope(model, 4.0) == 3
+    assert [float(m.slope) for m in model.modules() if isinstance(m, BinaryNeuron)] == [4.0] * 3
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, float("nan"), float("inf"), 1e39, 1e-50])
+def test_a_slope_that_is_none_is_refused_and_the_old_one_stays(slope: float) -> None:
+    neuron = DBN(slope=2.0)
+    with pytest.raises(ValueError, match="slope is a positive number"):
+        neuron.set_slope(slope)
+    assert float(neuron.slope) == 2.0
+    with pytest.raises(ValueError, match="slope is a positive number"):
+        SBN(slope=slope)
+
+
+def test_slope_may_be_a_tensor_and_moves_odds_and_gradient() -> None:
+    logits = torch.full((1000,), 0.5, requires_grad=True)
+    steep = sbn(logits, torch.tensor(20.0), generator=torch.Generator().manual_seed(0))
+    assert steep.mean() > 0.99
+    steep.sum().backward()
+    s = torch.sigmoid(torch.tensor(10.0))
+    assert torch.allclose(logits.grad, 20 * s * (1 - s))
+    assert torch.equal(preactivate(logits, torch.tensor(20.0)), torch.sigmoid(20 * logits))
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_preactivated_outputs_are_the_odds(name: str) -> None:
+    neuron, logits = NEURONS[name](slope=1.7), torch.randn(4, 6)
+    assert torch.equal(neuron.preactivate(logits), torch.sigmoid(neuron.slope * logits))
+
+
+def test_print_shows_estimator_and_slope() -> None:
+    assert repr(SBN("straight-through", slope=1.1)) == "SBN(estimator='straight-through', slope=1.1)"
+
+
+def test_the_base_class_decides_nothing() -> None:
+    with pytest.raises(TypeError, match="use DBN or SBN"):
+        BinaryNeuron()(torch.zeros(1))
+
+
+@pytest.mark.parametrize("make", [lambda: DBN("nope"), lambda: dbn(torch.zeros(1), estimator="nope")])
+def test_an_unknown_estimator_is_named_with_those_there_are(make: object) -> None:
+    with pytest.raises(ValueError, match=r"unknown estimator 'nope'; known: .*straight-through"):
+        make()  # type: ignore[operator]
+
+
+def test_ones_own_estimator_serves_every_neuron() -> None:
+    @register("test-doubled")
+    def doubled(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+        bits = ESTIMATORS["straight-through"](logits.detach(), threshold, slope)
+        return bits + 2 * (logits - logits.detach())
+
+    try:
+        for neuron in (DBN("test-doubled"), SBN("test-doubled")):
+            logits = torch.tensor([30.0, -30.0], requires_grad=True)
+            output = neuron(logits)
+            assert output.tolist() == [1, 0]
+            output.sum().backward()
+            assert logits.grad is not None
+            assert logits.grad.tolist() == [2, 2]
+        with pytest.raises(ValueError, match="exists already"):
+            register("test-doubled")(doubled)
+    finally:
+        del ESTIMATORS["test-doubled"]
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("estimator", BUILT_IN)
+def test_hidden_in_a_model_it_teaches_the_layers_below(name: str, estimator: str) -> None:
+    """A logical "and" is learned although all that the first layer hears is the estimator's gradient."""
+    torch.manual_seed(3)
+    last = nn.Linear(8, 1).requires_grad_(False)
+    model = nn.Sequential(nn.Linear(2, 8), NEURONS[name](estimator), last)
+    x = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]).repeat(16, 1)
+    y = x[:, :1] * x[:, 1:]
+    optimizer = torch.optim.Adam(model[0].parameters(), lr=0.05)
+    for _ in range(300):
+        loss = nn.functional.binary_cross_entropy_with_logits(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = ((model(x) > 0) == (y > 0)).float().mean()
+    assert right > 0.9
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_under_autocast_it_keeps_the_type_that_it_gets(name: str, dtype: torch.dtype) -> None:
+    model = a_model(name)
+    x = torch.randn(64, 5)
+    with torch.autocast("cpu", dtype):
+        logits = model[0](x)
+        bits = model[1](logits)
+        loss = model[2](bits).float().sum()
+    assert logits.dtype == bits.dtype == dtype
+    loss.backward()
+    assert model[0].weight.grad.dtype == torch.float32
+    assert model[0].weight.grad.isfinite().all()
+    if name == "dbn":
+        assert torch.equal(bits.float(), (logits > 0).float())
+
+
+@pytest.mark.parametrize("estimator", BUILT_IN)
+def test_low_precision_does_not_skew_the_odds(estimator: str) -> None:
+    # bfloat16 draws would have 256 levels: a probability of 1/1000 would come out as 0 or 1/256.
+    logits = torch.full((400_000,), -6.9, dtype=torch.bfloat16)
+    rate = SBN(estimator)(logits, torch.Generator().manual_seed(0)).double().mean()
+    p = torch.sigmoid(logits[0].double())
+    assert abs(rate - p) < 4.5 * (p * (1 - p) / len(logits)).sqrt()
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("estimator", BUILT_IN)
+def test_a_second_derivative_is_refused_in_clear_words(name: str, estimator: str) -> None:
+    weight = torch.randn(8, 5, requires_grad=True)
+    bits = NEURONS[name](estimator)(torch.randn(4, 5) @ weight.T)
+    (gradient,) = torch.autograd.grad(bits.square().sum(), weight, create_graph=True)
+    assert gradient.isfinite().all()
+    with pytest.raises(RuntimeError, match="a binary neuron has no second derivative"):
+        gradient.square().sum().backward()
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("estimator", BUILT_IN)
+def test_a_first_derivative_under_create_graph_equals_the_plain_one(name: str, estimator: str) -> None:
+    logits = torch.randn(4, 5, requires_grad=True)
+    gradients = []
+    for create_graph in (False, True):
+        bits = NEURONS[name](estimator)(logits, torch.Generator().manual_seed(0))
+        gradients.append(torch.autograd.grad((bits * 3).square().sum(), logits, create_graph=create_graph)[0])
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_a_penalty_behind_the_neuron_still_differentiates_what_follows_it(name: str) -> None:
+    """A gradient taken at the neuron's output, not through it, may be differentiated again down to the logits."""
+    logits = torch.randn(4, 5, requires_grad=True)
+    bits = NEURONS[name]("straight-through")(logits)
+    (gradient,) = torch.autograd.grad((bits**3).sum(), bits, create_graph=True)  # 3 b^2
+    gradient.sum().backward()  # 6 b, straight through to the logits
+    assert torch.allclose(logits.grad, 6 * bits.detach())
+
+
+# torch's tracer makes an instance of every autograd.Function, and warns of doing so itself.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("estimator", BUILT_IN)
+def test_compiled_it_equals_eager(name: str, estimator: str) -> None:
+    """Forward and gradient of a model in which the neuron is hidden, captured as one graph without a break."""
+    torch._dynamo.reset()
+    model = a_model(name, estimator)
+    x = torch.randn(6, 5)
+    results = []
+    for each in (model, torch.compile(model, backend="aot_eager", fullgraph=True)):
+        torch.manual_seed(2)  # the draws
+        model.zero_grad()
+        output = each(x)
+        output.square().sum().backward()
+        results.append((output, *(p.grad.clone() for p in model.parameters())))
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager)
+    torch._dynamo.reset()
+
+
+def test_it_imports_torch_and_the_standard_library_alone() -> None:
+    script = """
+import sys, importlib.abc
+import torch, torch._dynamo  # with whatever torch itself needs
+loaded = set(sys.modules)
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top == "torch" or name == "bgmusic" or name.startswith("bgmusic.neurons"):
+            return None
+        raise ImportError(f"needs {name}")
+
+sys.meta_path.insert(0, Refuse())
+from bgmusic.neurons import SBN, DBN
+x = torch.zeros(3, requires_grad=True)
+(SBN()(x) + DBN()(x)).sum().backward()
+tops = {name.partition(".")[0] for name in set(sys.modules) - loaded} - set(sys.stdlib_module_names)
+assert tops <= {"bgmusic", "torch"}, tops
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,102 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from children import call
+
+from bgmusic.errors import UserError
+from bgmusic.files import append_bytes, atomic_write, configs_dir, data_dir, read_npz, write_bytes, write_text
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old ü")
+    assert path.read_text(encoding="utf-8") == "old ü"
+    with atomic_write(path) as file:
+        file.write(b"ne")
+        file.flush()
+        assert path.read_text(encoding="utf-8") == "old ü"
+        file.write(b"w")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def break_off(error: type[BaseException]) -> None:
+        with atomic_write(path) as file:
+            file.write(b"half")
+            raise error
+
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error):
+            break_off(error)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "file"
+    for write in (write_bytes, append_bytes):
+        with pytest.raises(FileNotFoundError) as error:
+            write(path, b"")
+        assert error.value.filename == str(path)
+
+
+def _fill_the_disk(folder: Path) -> None:
+    # A limit on file sizes fails in the middle of a write, as a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    for write in (write_bytes, append_bytes):
+        with pytest.raises(OSError, match="too large") as error:
+            write(folder / "file", b"x" * 5000)
+        assert error.value.errno == errno.EFBIG
+        assert error.value.filename == str(folder / "file")
+        if write is write_bytes:
+            assert (folder / "file").read_bytes() == b"old"
+            assert os.listdir(folder) == ["file"]
+
+
+def test_no_space_leaves_the_old_file_and_is_named(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    assert call(_fill_the_disk, tmp_path) == 0
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error, atomic_write(tmp_path / "file"):
+        (tmp_path / "other").read_bytes()
+    assert error.value.filename == str(tmp_path / "other")
+
+
+def test_data_and_presets_are_found() -> None:
+    assert (data_dir() / "mnist").is_dir()
+    assert (configs_dir() / "mnist" / "paper.yaml").is_file()
+
+
+def test_read_npz_reads_what_it_is_told_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.arange(5), y=np.zeros(10**6, np.uint8))
+    arrays = read_npz(path, ["x"])
+    np.testing.assert_array_equal(arrays["x"], np.arange(5))
+    with pytest.raises(UserError, match="more than the 0 MB"):
+        read_npz(path, ["x", "y"], limit=10**5)  # a thousandth of its size on disk, before unpacking
+    with pytest.raises(UserError, match="not an npz file with z in it"):
+        read_npz(path, ["z"])
