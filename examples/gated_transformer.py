@@ -62,7 +62,6 @@ class Harmoniser(nn.Module):
         x = self.note(soprano) + self.place
         decided = []
         for gate in self.gates:
-            assert isinstance(gate, BinaryGate)
             bits = torch.ones(len(x)) if every else gate.decide(x)
             x = gate.route(x, bits)
             decided.append(bits)
