@@ -35,7 +35,10 @@ def pitch_classes_used(rolls: Tensor | Lanes, low: int) -> Tensor:
 
 
 def fold(counts: Tensor, low: int) -> Tensor:
-    """Sums over octaves: ``(..., pitches)`` to float32 ``(..., 12)``, C first; ``low`` is the first row's MIDI pitch."""
+    """Sums over octaves: ``(..., pitches)`` to float32 ``(..., 12)``, C first.
+
+    ``low`` is the MIDI pitch of the first row.
+    """
     classes = (torch.arange(counts.shape[-1], device=counts.device) + low) % 12
     return counts.float() @ F.one_hot(classes, 12).float()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def groove_consistency(hits):
     result = []
     for phrase in hits:
         rows = [[phrase[:, bar, step].any() for step in range(hits.shape[3])] for bar in range(hits.shape[2])]
-        differ = [sum(x != y for x, y in zip(*pair, strict=True)) for pair in zip(rows, rows[1:], strict=False)]
+        differ = [sum(x != y for x, y in zip(*pair, strict=True)) for pair in pairwise(rows)]
         result.append(1 - np.mean(differ) / hits.shape[3] if differ else NAN)
     return np.array(result)
 

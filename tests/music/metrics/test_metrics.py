@@ -1,4 +1,4 @@
-"""Every metric equals loops over cells, on real phrases and on wild ones; extremes have the values that were promised."""
+"""Every metric equals loops over cells, on real phrases and wild ones; extremes have the values promised."""
 
 from __future__ import annotations
 
