@@ -21,7 +21,7 @@ def notes_in_common(phrases: Phrases, training: Phrases, transpose: int = OCTAVE
     at most agrees best (drums stay). Both must be of one form.
     """
     mine, theirs = _begins(phrases), _begins(training)
-    tracks, steps, pitches = mine.shape[1:]
+    steps, pitches = mine.shape[2:]
     counts, their_counts = mine.flatten(1).sum(1).float(), theirs.flatten(1).sum(1).float()
     row, track, step, pitch = mine.nonzero(as_tuple=True)
     starts = torch.searchsorted(row, torch.arange(len(mine)))

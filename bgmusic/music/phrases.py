@@ -79,7 +79,8 @@ class Phrases:
         """The piece of each phrase, a phrase of none being its own: int64 ``(batch,)``, from 0 without gaps."""
         if self.pieces is None:
             return torch.arange(len(self))
-        return self.pieces.unique(return_inverse=True)[1]
+        groups: Tensor = self.pieces.unique(return_inverse=True)[1]
+        return groups
 
     def encoded(self, encoding: Encoding) -> Phrases:
         """The phrases in the other encoding (or these): pauses lose onsets, onsets are read from what is lit."""
@@ -173,7 +174,7 @@ def read_phrases(path: str | Path) -> tuple[Phrases, dict[str, Any]]:
     arrays = read_npz(path, ["rolls", "meta"])
     try:
         text = str(arrays["meta"][()])
-        meta = json.loads(text) if len(text) <= _MAX_META else None
+        meta: dict[str, Any] = json.loads(text) if len(text) <= _MAX_META else {}
         resolution, encoding = meta["resolution"], meta["encoding"]
         if not (type(resolution) is int and 1 <= resolution <= MAX_RESOLUTION) or encoding not in ("pause", "onset"):
             raise ValueError

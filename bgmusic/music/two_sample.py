@@ -20,6 +20,7 @@ _NEIGHBOUR = 5
 _FOLDS = 5
 _EPOCHS = 12
 _BATCH = 32
+_ROUNDS = 1000  # of the bootstrap
 
 
 class Eye(nn.Module):
@@ -132,17 +133,15 @@ def _balanced(right: Tensor, label: Tensor) -> float:
     return float((right[label == 0].mean() + right[label == 1].mean()) / 2)
 
 
-def _interval(
-    right: Tensor, label: Tensor, group: Tensor, rng: torch.Generator, rounds: int = 1000
-) -> tuple[float, float]:
+def _interval(right: Tensor, label: Tensor, group: Tensor, rng: torch.Generator) -> tuple[float, float]:
     """The middle 95% of the accuracy when pieces are drawn with replacement, class by class."""
-    total = torch.zeros(rounds, dtype=torch.float64)
+    total = torch.zeros(_ROUNDS, dtype=torch.float64)
     for value in (0, 1):
         of = label == value
         groups = group[of].unique(return_inverse=True)[1]
         sizes = torch.bincount(groups).double()
         hits = torch.bincount(groups, weights=right[of])
-        draws = torch.randint(len(sizes), (rounds, len(sizes)), generator=rng)
+        draws = torch.randint(len(sizes), (_ROUNDS, len(sizes)), generator=rng)
         total += hits[draws].sum(1) / sizes[draws].sum(1) / 2
     low, high = total.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high

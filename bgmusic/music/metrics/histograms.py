@@ -47,4 +47,5 @@ def interval_histogram(one: Tensor, other: Tensor) -> Tensor:
     together = one.flatten(1, 2).float().transpose(1, 2) @ other.flatten(1, 2).float()  # exact below 2^24 steps
     # Upside down, and rows one place longer than they are read: what was a diagonal is a column.
     skewed = F.pad(together.flip(1), (0, pitches)).flatten(1)[:, : pitches * (2 * pitches - 1)]
-    return skewed.unflatten(1, (pitches, -1)).sum(1).long()
+    counts: Tensor = skewed.unflatten(1, (pitches, -1)).sum(1).long()
+    return counts

@@ -65,7 +65,8 @@ def published(rolls: Tensor, resolution: int, drums: Tensor) -> dict[str, Tensor
 def _runs(counts: Tensor) -> Tensor:
     """The code's "chroma": pitches ``(..., pitches)`` padded (by twelve where none is needed), cut into 12 runs."""
     pitches = counts.shape[-1]
-    return F.pad(counts, (0, 12 - pitches % 12)).unflatten(-1, (12, -1)).sum(-1)
+    runs: Tensor = F.pad(counts, (0, 12 - pitches % 12)).unflatten(-1, (12, -1)).sum(-1)
+    return runs
 
 
 def _drum_pattern_rate(rolls: Tensor, resolution: int, drums: Tensor) -> Tensor:
@@ -84,4 +85,5 @@ def _tonal_distance(lanes: Lanes, resolution: int) -> Tensor:
     """Means over the beats of a bar, NaN where one is silent: ``(batch, tracks, tracks, bars)``."""
     points = tonal_centroids(_runs(lanes.per_beat(resolution)))
     points = points.transpose(1, 2).unflatten(1, (lanes.shape[2], -1))
-    return pairwise_distances(points).mean(2).permute(0, 2, 3, 1)
+    distances: Tensor = pairwise_distances(points).mean(2).permute(0, 2, 3, 1)
+    return distances
