@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from bgmusic.music.metrics.lanes import Lanes, count_cells, lanes
 
+_CHUNK = 2  # phrases at a time: what is written is still in the cache when it is read
+
 
 def empty_bar_rate(rolls: Tensor | Lanes) -> Tensor:
     """The share of bars without a lit cell: float32 ``(batch, tracks)``, 0 to 1.
@@ -64,21 +66,32 @@ def qualified_note_rate(rolls: Tensor | Lanes, shortest: int, onsets: Tensor | L
     ``onsets`` (the lossless encoding) repeated notes are told from a held one. NaN for a track without notes. A roll
     of one step has notes of one step: 0 where ``shortest`` is more.
     """
-    lit, begun = lanes(rolls), None if onsets is None else lanes(onsets).cells.flatten(2, 3)
-    cells = lit.cells.flatten(2, 3)
-    if begun is None:
-        total = lit.per_pitch.sum((-2, -1))
-        linked = cells[:, :, 1:] & cells[:, :, :-1]
-    else:
+    cells = lanes(rolls).cells.flatten(2, 3)
+    begun = None if onsets is None else lanes(onsets).cells.flatten(2, 3)
+    rates = [
+        _at_least(part, None if begun is None else begun[start : start + _CHUNK], shortest)
+        for start, part in zip(range(0, len(cells), _CHUNK), cells.split(_CHUNK), strict=True)
+    ]
+    return torch.cat(rates)
+
+
+def _at_least(cells: Tensor, begun: Tensor | None, shortest: int) -> Tensor:
+    """The share of notes of ``shortest`` steps or more: lanes ``(batch, tracks, steps, width)`` to ``(batch, tracks)``.
+
+    A note of n cells has max(n - k, 0) runs of k links between neighbouring cells. So there are as many notes of k
+    cells or more as runs of k - 1 links less those of k links; with k = 1, all notes.
+    """
+    if begun is not None:
         cells = cells | begun
-        total = count_cells(cells)
-        linked = cells[:, :, 1:] & cells[:, :, :-1] & ~begun[:, :, 1:]
-    # A note of n cells has max(n - k, 0) runs of k links between neighbouring cells. So there are as many notes of
-    # k cells or more as runs of k - 1 links less those of k links; with k = 1, all notes.
-    before, runs = total, count_cells(linked)
+    linked = cells[:, :, 1:] & cells[:, :, :-1]
+    if begun is not None:
+        linked &= ~begun[:, :, 1:]
+    before, runs = count_cells(cells), count_cells(linked)
     notes, chain = before - runs, linked
     for links in range(2, shortest + 1):
-        chain = chain[:, :, :-1] & linked[:, :, links - 1 :]
+        follow = linked[:, :, links - 1 :]
+        # In place but for the first: fresh memory costs more than the operation.
+        chain = chain[:, :, :-1] & follow if links == 2 else chain[:, :, :-1].bitwise_and_(follow)
         before, runs = runs, count_cells(chain)
     return (before - runs) / notes
 
