@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 import bgmusic
-from bgmusic.cli import data, paper, train
+from bgmusic.cli import data, neurons, paper, train
 from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(data.app)
 app.add_typer(train.app, name="train")
 app.add_typer(paper.app, name="paper")
+app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
 app.command()(evaluate)
 app.command()(info)

@@ -1,21 +1,50 @@
-"""Binary neurons and the gradient estimators behind them; needs torch alone."""
+"""Binary neurons and the gradient estimators behind them; needs torch alone.
 
+Neurons (:class:`DBN`, :class:`SBN`) and layers made of them; estimators by name (:data:`ESTIMATORS`), and those
+that need the loss itself (:data:`SCORE_FUNCTIONS`, :func:`expected_loss`); annealing and recording.
+"""
+
+from bgmusic.neurons.annealing import Annealing, Glide, Stairs
+from bgmusic.neurons.bottleneck import BitsBottleneck, from_integers, to_integers
 from bgmusic.neurons.estimators import ESTIMATORS, register
+from bgmusic.neurons.firing import Firing, FiringRecorder
 from bgmusic.neurons.functional import bernoulli_sample, dbn, hard_threshold, preactivate, sbn
-from bgmusic.neurons.modules import DBN, NEURONS, SBN, BinaryNeuron, RealValued, set_slope
+from bgmusic.neurons.gate import BinaryGate
+from bgmusic.neurons.layers import BinaryConv1d, BinaryConv2d, BinaryConv3d, BinaryDense, Thresholded
+from bgmusic.neurons.modules import DBN, NEURONS, SBN, BinaryNeuron, RealValued, set_slope, set_temperature
+from bgmusic.neurons.score import SCORE_FUNCTIONS, ScoreFunction, expected_loss, register_score
 
 __all__ = [
     "DBN",
     "ESTIMATORS",
     "NEURONS",
     "SBN",
+    "SCORE_FUNCTIONS",
+    "Annealing",
+    "BinaryConv1d",
+    "BinaryConv2d",
+    "BinaryConv3d",
+    "BinaryDense",
+    "BinaryGate",
     "BinaryNeuron",
+    "BitsBottleneck",
+    "Firing",
+    "FiringRecorder",
+    "Glide",
     "RealValued",
+    "ScoreFunction",
+    "Stairs",
+    "Thresholded",
     "bernoulli_sample",
     "dbn",
+    "expected_loss",
+    "from_integers",
     "hard_threshold",
     "preactivate",
     "register",
+    "register_score",
     "sbn",
     "set_slope",
+    "set_temperature",
+    "to_integers",
 ]

@@ -5,25 +5,36 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators import find
+from bgmusic.neurons.estimators import TEMPERED, find
 
 
-def _as_slope(slope: float | Tensor, logits: Tensor) -> Tensor:
-    if isinstance(slope, Tensor):
-        return slope
-    return torch.tensor(slope, dtype=torch.float32, device=logits.device)
+def _estimate(
+    name: str, logits: Tensor, threshold: Tensor | None, slope: float | Tensor, temperature: float | Tensor
+) -> Tensor:
+    if not isinstance(slope, Tensor):
+        slope = torch.tensor(slope, dtype=torch.float32, device=logits.device)
+    estimator = find(name)
+    if name in TEMPERED:
+        return estimator(logits, threshold, slope, temperature)
+    return estimator(logits, threshold, slope)
 
 
-def dbn(logits: Tensor, slope: float | Tensor = 1.0, estimator: str = "sigmoid-adjusted") -> Tensor:
+def dbn(
+    logits: Tensor,
+    slope: float | Tensor = 1.0,
+    estimator: str = "sigmoid-adjusted",
+    temperature: float | Tensor = 1.0,
+) -> Tensor:
     """Deterministic binary neuron: ``u(sigmoid(slope x) - 0.5)``, so 1 where ``x > 0`` and 0 at a tie.
 
     Args:
         logits: real numbers of any shape and floating type.
         slope: the sigmoid's slope, a positive number or 0-d tensor.
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
+        temperature: for the estimators that have one, a positive number or 0-d tensor; others ignore it.
 
     Returns:
-        Zeros and ones of the logits' shape and type.
+        Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
         ValueError: the estimator is unknown.
@@ -31,7 +42,7 @@ def dbn(logits: Tensor, slope: float | Tensor = 1.0, estimator: str = "sigmoid-a
     Source: BinaryGAN, arXiv 1810.04714, equation 1.
 
     """
-    return find(estimator)(logits, None, _as_slope(slope, logits))
+    return _estimate(estimator, logits, None, slope, temperature)
 
 
 def sbn(
@@ -39,6 +50,7 @@ def sbn(
     slope: float | Tensor = 1.0,
     estimator: str = "sigmoid-adjusted",
     generator: torch.Generator | None = None,
+    temperature: float | Tensor = 1.0,
 ) -> Tensor:
     """Stochastic binary neuron: ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``; fires with probability sigmoid.
 
@@ -47,9 +59,10 @@ def sbn(
         slope: the sigmoid's slope, a positive number or 0-d tensor.
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         generator: source of the draws, on the logits' device; the global one by default.
+        temperature: for the estimators that have one, a positive number or 0-d tensor; others ignore it.
 
     Returns:
-        Zeros and ones of the logits' shape and type.
+        Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
         ValueError: the estimator is unknown.
@@ -59,7 +72,7 @@ def sbn(
     """
     # A generator restores the same draws on another run; float32, because 8 bits would skew the odds.
     draws = torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
-    return find(estimator)(logits, draws, _as_slope(slope, logits))
+    return _estimate(estimator, logits, draws, slope, temperature)
 
 
 def preactivate(logits: Tensor, slope: float | Tensor = 1.0) -> Tensor:

@@ -6,30 +6,29 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.neurons import functional
-from bgmusic.neurons.estimators import find
+from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 
 
-class BinaryNeuron(nn.Module):
-    """What every binary neuron shares: an estimator by name, and a slope saved with the model.
+def _fill(buffer: Tensor, value: float, name: str) -> None:
+    limits = torch.finfo(buffer.dtype)
+    if not limits.tiny <= value <= limits.max:
+        raise ValueError(f"a {name} is a positive number, not {value}")
+    with torch.no_grad():
+        buffer.fill_(value)
 
-    It has no weights, takes logits of any shape and floating type, and stands anywhere in a model, hidden or
-    last. The slope is a buffer, so ``state_dict`` carries it; :meth:`set_slope` anneals it.
 
-    Args:
-        estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
-        slope: the sigmoid's slope at the start.
+class Sloped(nn.Module):
+    """A module with a sigmoid's slope, a buffer that ``state_dict`` carries and :meth:`set_slope` anneals.
 
     Raises:
-        ValueError: the estimator is unknown, or the slope is not a positive number.
+        ValueError: the slope is not a positive number.
 
     """
 
     slope: Tensor
 
-    def __init__(self, estimator: str = "sigmoid-adjusted", slope: float = 1.0) -> None:
+    def __init__(self, slope: float = 1.0) -> None:
         super().__init__()
-        find(estimator)
-        self.estimator = estimator
         self.register_buffer("slope", torch.ones((), dtype=torch.float32))
         self.set_slope(slope)
 
@@ -40,11 +39,46 @@ class BinaryNeuron(nn.Module):
             ValueError: the slope is not a positive, finite number.
 
         """
-        limits = torch.finfo(torch.float32)  # what the buffer holds
-        if not limits.tiny <= slope <= limits.max:
-            raise ValueError(f"a slope is a positive number, not {slope}")
-        with torch.no_grad():
-            self.slope.fill_(slope)
+        _fill(self.slope, slope, "slope")
+
+
+class BinaryNeuron(Sloped):
+    """What every binary neuron shares: an estimator by name, and a slope saved with the model.
+
+    It has no weights, takes logits of any shape and floating type, and stands anywhere in a model, hidden or
+    last. Under a relaxed estimator (``concrete``) its output is relaxed in training mode alone: evaluation decides.
+
+    Args:
+        estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
+        slope: the sigmoid's slope at the start.
+        temperature: of the estimators that have one; a buffer too, saved where the estimator uses it.
+
+    Raises:
+        ValueError: the estimator is unknown, or slope or temperature are not positive numbers.
+
+    """
+
+    temperature: Tensor
+
+    def __init__(self, estimator: str = "sigmoid-adjusted", slope: float = 1.0, temperature: float = 1.0) -> None:
+        super().__init__(slope)
+        find(estimator)
+        self.estimator = estimator
+        self.register_buffer("temperature", torch.ones((), dtype=torch.float32), persistent=estimator in TEMPERED)
+        self.set_temperature(temperature)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Set the estimator's temperature, in place.
+
+        Raises:
+            ValueError: the temperature is not a positive, finite number.
+
+        """
+        _fill(self.temperature, temperature, "temperature")
+
+    def current_estimator(self) -> str:
+        """Name of the estimator in use: a relaxed one gives way to plain decisions in evaluation mode."""
+        return "straight-through" if not self.training and self.estimator in RELAXED else self.estimator
 
     def preactivate(self, logits: Tensor) -> Tensor:
         """Preactivated outputs ``sigmoid(slope x)``, of the logits' shape."""
@@ -56,7 +90,8 @@ class BinaryNeuron(nn.Module):
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
-        return f"estimator={self.estimator!r}, slope={float(self.slope):.4g}"
+        shown = f"estimator={self.estimator!r}, slope={float(self.slope):.4g}"
+        return shown + f", temperature={float(self.temperature):.4g}" * (self.estimator in TEMPERED)
 
 
 class DBN(BinaryNeuron):
@@ -64,7 +99,7 @@ class DBN(BinaryNeuron):
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Decide: zeros and ones of the logits' shape and type. ``generator`` is not needed and ignored."""
-        return functional.dbn(logits, self.slope, self.estimator)
+        return functional.dbn(logits, self.slope, self.current_estimator(), self.temperature)
 
 
 class SBN(BinaryNeuron):
@@ -75,7 +110,7 @@ class SBN(BinaryNeuron):
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Decide: zeros and ones of the logits' shape and type; draws come from ``generator`` if given."""
-        return functional.sbn(logits, self.slope, self.estimator, generator)
+        return functional.sbn(logits, self.slope, self.current_estimator(), generator, self.temperature)
 
 
 class RealValued(BinaryNeuron):
@@ -94,8 +129,16 @@ NEURONS: dict[str, type[BinaryNeuron]] = {"dbn": DBN, "sbn": SBN, "real": RealVa
 
 
 def set_slope(model: nn.Module, slope: float) -> int:
-    """Set the slope of every binary neuron in ``model``; returns how many there are."""
+    """Set the slope of every binary neuron in ``model`` (and score function); returns how many there are."""
+    sloped = [module for module in model.modules() if isinstance(module, Sloped)]
+    for module in sloped:
+        module.set_slope(slope)
+    return len(sloped)
+
+
+def set_temperature(model: nn.Module, temperature: float) -> int:
+    """Set the temperature of every binary neuron in ``model``; returns how many there are."""
     neurons = [module for module in model.modules() if isinstance(module, BinaryNeuron)]
     for neuron in neurons:
-        neuron.set_slope(slope)
+        neuron.set_temperature(temperature)
     return len(neurons)

@@ -1,0 +1,160 @@
+"""Trainings of the discrete VAE, one run folder for each estimator, and their table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from bgmusic.digits.data import load_digits
+from bgmusic.digits.vae import DiscreteVae, VaeConfig
+from bgmusic.errors import UserError
+from bgmusic.files import append_bytes, write_text
+from bgmusic.gan.config import validate
+from bgmusic.gan.runs import Run, environment
+
+KIND = "vae"
+EVALUATED = 10_000  # digits of each part that an ELBO is taken over
+Report = Callable[[str, dict[str, float]], None]
+"""Called with a run's name and its newest metrics."""
+
+
+def _pixels(part: str) -> Tensor:
+    return torch.from_numpy(load_digits(part).images().reshape(-1, 784))
+
+
+class Trainer:
+    """One training: model, optimiser and draws, saved together so that it resumes bit by bit."""
+
+    def __init__(self, run: Run, train: Tensor, test: Tensor) -> None:
+        self.run, self.train, self.test = run, train, test
+        self.config = run.config(VaeConfig)
+        self.generator = torch.Generator().manual_seed(run.seed())
+        with torch.random.fork_rng():
+            torch.manual_seed(run.seed())
+            self.model = DiscreteVae(self.config, train.float().mean(0))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), self.config.rate)
+        self.step, self.seconds = 0, 0.0
+        self._restore(run.load_state())
+
+    def _restore(self, state: dict[str, Any] | None) -> None:
+        if state is None:
+            return
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            raise UserError(f"{self.run.path / 'state.pt'}: not the state of this training") from None
+        self.run.truncate("metrics.jsonl", self.step)
+
+    def save(self) -> None:
+        """Write all that is needed to go on."""
+        self.run.save_state(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "generator": self.generator.get_state(),
+                "step": self.step,
+                "seconds": self.seconds,
+            }
+        )
+
+    def advance(self, steps: int) -> None:
+        """Take training steps."""
+        start = time.thread_time()
+        self.model.train()
+        for _ in range(steps):
+            rows = torch.randint(len(self.train), (self.config.batch,), generator=self.generator)
+            loss = self.model.loss(self.train[rows].float(), self.generator).mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        self.step += steps
+        self.seconds += time.thread_time() - start
+
+    def metrics(self) -> dict[str, float]:
+        """ELBO in nats on training and test digits, by genuine bits; CPU seconds of training so far."""
+        return {
+            "step": self.step,
+            "train_elbo": self.model.elbo(self.train[:EVALUATED].float()),
+            "test_elbo": self.model.elbo(self.test[:EVALUATED].float()),
+            "cpu_seconds": round(self.seconds, 1),
+        }
+
+
+def _open(path: Path, config: VaeConfig, seed: int, command: str) -> Run:
+    if not path.exists():
+        return Run.create(path, KIND, config, environment(seed, "cpu", command))
+    run = Run.open(path, KIND)
+    if run.config(VaeConfig) != config or run.seed() != seed:
+        raise UserError(f"{path} holds a training with other settings or another seed; choose another --out")
+    return run
+
+
+def compare(
+    out: Path,
+    network: Literal["linear", "nonlinear"],
+    estimators: Sequence[str],
+    steps: int,
+    minutes: float | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    command: str = "",
+    report: Report = lambda name, values: None,
+) -> bool:
+    """Train the VAE with each estimator for ``steps`` steps, all in turns, and write ``results-<network>.json``.
+
+    Each has its run ``out/<network>-<estimator>``. What was done before is not done again; more steps than last time go
+    on from there. The estimators take turns, so that a budget of minutes stops all at about the same step.
+
+    Args:
+        out: folder of the runs.
+        network: linear or nonlinear.
+        estimators: their names, see :func:`bgmusic.digits.vae.methods`.
+        steps: training steps of each, in all.
+        minutes: stop after the turn in which these are over; None: no limit.
+        seed: of weights and draws.
+        settings: other values of :class:`VaeConfig`.
+        command: kept with each new run.
+        report: called after each turn of each run.
+
+    Returns:
+        Whether all steps are done.
+
+    Raises:
+        UserError: a run there is corrupt, or has other settings.
+        OSError: the folder can't be written.
+
+    """
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    train, test = _pixels("train"), _pixels("test")
+    base = {"network": network, **(settings or {})}
+    configs = {name: validate(VaeConfig, {**base, "estimator": name}, f"estimator {name}") for name in estimators}
+    out.mkdir(parents=True, exist_ok=True)
+    trainers = {
+        name: Trainer(_open(out / f"{network}-{name}", config, seed, command), train, test)
+        for name, config in configs.items()
+    }
+    turn = max(1, min(steps // 10, 1000))
+    results = {name: trainer.metrics() for name, trainer in trainers.items() if trainer.step}
+    while any(trainer.step < steps for trainer in trainers.values()):
+        if deadline is not None and time.monotonic() > deadline:
+            return False
+        last = min(trainer.step for trainer in trainers.values())
+        for name, trainer in trainers.items():
+            if trainer.step > last:
+                continue
+            trainer.advance(min(turn, steps - trainer.step))
+            values = results[name] = trainer.metrics()
+            trainer.save()
+            append_bytes(trainer.run.path / "metrics.jsonl", (json.dumps(values) + "\n").encode())
+            report(f"{network}-{name}", values)
+        write_text(out / f"results-{network}.json", json.dumps(results, indent=2) + "\n")
+    return True

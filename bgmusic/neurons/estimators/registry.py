@@ -1,0 +1,58 @@
+"""Estimators found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+Estimator = Callable[..., Tensor]
+"""``(logits, threshold, slope) -> output``, all of the logits' shape but the 0-d slope.
+
+``threshold`` is None for the deterministic neuron, or float32 draws from U[0, 1). One that is registered as
+``tempered`` takes a fourth argument, the temperature: a positive number or 0-d tensor.
+"""
+
+ESTIMATORS: dict[str, Estimator] = {}
+TEMPERED: set[str] = set()
+RELAXED: set[str] = set()
+
+_E = TypeVar("_E", bound=Callable[..., Any])
+
+
+def register(name: str, *, tempered: bool = False, relaxed: bool = False) -> Callable[[_E], _E]:
+    """Decorate an estimator to make it known to every neuron as ``name``.
+
+    Args:
+        name: what a neuron asks for.
+        tempered: it has a temperature, its fourth argument.
+        relaxed: its output lies between 0 and 1; a neuron decides in evaluation mode all the same.
+
+    Raises:
+        ValueError: the name is taken.
+
+    """
+
+    def add(estimator: _E) -> _E:
+        if name in ESTIMATORS:
+            raise ValueError(f"an estimator named {name!r} exists already")
+        ESTIMATORS[name] = estimator
+        TEMPERED.update([name] if tempered else [])
+        RELAXED.update([name] if relaxed else [])
+        return estimator
+
+    return add
+
+
+def find(name: str) -> Estimator:
+    """The estimator called ``name``.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+
+    """
+    try:
+        return ESTIMATORS[name]
+    except KeyError:
+        raise ValueError(f"unknown estimator {name!r}; known: {', '.join(sorted(ESTIMATORS))}") from None

@@ -1,0 +1,52 @@
+"""The sigmoid-adjusted straight-through estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bgmusic.neurons.estimators.decision import decide, first_only, scaled, substitute
+from bgmusic.neurons.estimators.registry import register
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward
+
+
+class _SigmoidAdjusted(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, slope)
+        return decide(logits, threshold, slope)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        logits, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            probability = torch.sigmoid(slope * logits)
+            return first_only(_sigmoid_backward.default(gradients[0], probability) * slope), None, None
+        # Nothing is recorded: work in one piece of memory. A missing factor of 1 changes no bit.
+        argument = scaled(logits, slope)
+        work = torch.sigmoid(logits) if argument is logits else argument.sigmoid_()
+        _sigmoid_backward.grad_input(gradients[0], work, grad_input=work)
+        return work if argument is logits else work.mul_(slope), None, None
+
+
+@register("sigmoid-adjusted")
+def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+    """The sigmoid-adjusted straight-through estimator: ``db/dx := slope p (1 - p)``, ``p = sigmoid(slope x)``.
+
+    Bias: in expectation over the stochastic neuron's draws it gives ``slope p (1 - p) E[f'(b)]``, which is exact
+    for losses that are linear in the bits (each bit's derivative may depend on the other bits), and off by
+    ``E[f'(b)] - (f(1) - f(0))`` otherwise. Variance: that of ``f'(b)`` alone; none for a linear loss.
+    Its slope may grow during training (slope annealing).
+    Source: BinaryGAN, arXiv 1810.04714, section 2.2; Chung, Ahn and Bengio, arXiv 1609.01704, section 2.2.
+    """
+    if torch.compiler.is_compiling():
+        with torch.no_grad():
+            decision = decide(logits, threshold, slope)
+            probability = torch.sigmoid(slope * logits)
+            derivative = probability * (1 - probability) * slope
+        return substitute(logits, decision, derivative)
+    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, slope)
+    return output

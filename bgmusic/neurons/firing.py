@@ -1,0 +1,107 @@
+"""Hooks that record how neurons fire: rates, saturation, and units that never change their mind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.neurons.modules import BinaryNeuron
+
+
+@dataclass(frozen=True)
+class Firing:
+    """How one neuron module fired over all that was recorded.
+
+    ``rate`` is the share of ones; ``saturation`` the share of logits whose probability is within ``edge`` of 0 or 1,
+    where gradients fade; ``stuck`` the share of units (all dimensions but the batch) that gave one bit throughout, or
+    None where rows had different shapes; ``decisions`` the number of bits.
+    """
+
+    rate: float
+    saturation: float
+    stuck: float | None
+    decisions: int
+
+
+class _Counts:
+    """Running sums of one module, on its device: nothing waits for a GPU until a report is asked for."""
+
+    def __init__(self) -> None:
+        self.ones: Tensor | float = 0.0
+        self.saturated: Tensor | float = 0.0
+        self.decisions = 0
+        self.rows = 0
+        self.units: Tensor | None = None
+        self.same_shape = True
+
+    def add(self, bits: Tensor, logits: Tensor, edge: float) -> None:
+        units = bits.detach().flatten(1).double().sum(0) if bits.dim() > 1 else bits.detach().double().sum()[None]
+        self.ones = self.ones + units.sum()
+        self.saturated = self.saturated + (logits.detach().abs() > edge).sum()
+        self.decisions += bits.numel()
+        self.rows += len(bits)
+        if self.units is not None and self.units.shape != units.shape:
+            self.same_shape = False
+        elif self.same_shape:
+            self.units = units if self.units is None else self.units + units
+
+    def report(self) -> Firing:
+        stuck = None
+        if self.same_shape and self.units is not None:
+            stuck = float(((self.units == 0) | (self.units == self.rows)).double().mean())
+        return Firing(float(self.ones) / self.decisions, float(self.saturated) / self.decisions, stuck, self.decisions)
+
+
+class FiringRecorder:
+    """Records every binary neuron of a model while it is open::
+
+        with FiringRecorder(model) as recorder:
+            model(batch)
+        print(recorder.report()["hidden.neuron"].rate)
+
+    Args:
+        model: its neurons are found once, by their names in it.
+        edge: a probability within this of 0 or 1 counts as saturated.
+
+    Raises:
+        ValueError: ``edge`` is not between 0 and 0.5.
+
+    """
+
+    def __init__(self, model: nn.Module, edge: float = 0.01) -> None:
+        if not 0 < edge < 0.5:
+            raise ValueError(f"edge lies between 0 and 0.5, not {edge}")
+        self._edge = math.log(1 / edge - 1)  # in slope * logit
+        self._neurons = {name: m for name, m in model.named_modules() if isinstance(m, BinaryNeuron)}
+        self._counts: dict[str, _Counts] = {}
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> FiringRecorder:
+        for name, neuron in self._neurons.items():
+            self._handles.append(neuron.register_forward_hook(self._hook(name), with_kwargs=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, name: str) -> Any:
+        @torch.no_grad()
+        def record(module: BinaryNeuron, args: tuple[Any, ...], kwargs: dict[str, Any], bits: Tensor) -> None:
+            logits = args[0] if args else kwargs["logits"]
+            self._counts.setdefault(name, _Counts()).add(bits, module.slope * logits, self._edge)
+
+        return record
+
+    def report(self) -> dict[str, Firing]:
+        """Each neuron that ran, by its name in the model."""
+        return {name: counts.report() for name, counts in self._counts.items()}
+
+    def reset(self) -> None:
+        """Forget what was recorded."""
+        self._counts.clear()

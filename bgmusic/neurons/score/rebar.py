@@ -1,0 +1,63 @@
+"""REBAR: REINFORCE with a relaxed control variate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bgmusic.neurons.score.base import Loss, ScoreFunction, attach, draws, evaluate, per_row, register_score
+
+
+@register_score("rebar")
+class REBAR(ScoreFunction):
+    """REBAR: REINFORCE, less a binary Concrete relaxation of it whose own gradient is added back.
+
+    With ``z = slope x + logit(v)``, ``b = 1[z > 0]``, ``z'`` drawn anew given b, and ``c = sigmoid(z / temperature)``::
+
+        g = slope (b - p) (f(b) - eta f(c')) + eta (d f(c) / dx - d f(c') / dx)
+
+    Bias: none, whatever eta and temperature. Variance: low where f is near its relaxation; eta and the
+    temperature are fixed here (the paper adapts both by gradient). Three calls of the loss, which must accept numbers
+    between 0 and 1 and be differentiable.
+    Source: Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, arXiv 1703.07370.
+
+    Args:
+        eta: weight of the control variate.
+        temperature: of the relaxation, positive.
+        slope: the sigmoid's slope.
+
+    Raises:
+        ValueError: the temperature or the slope is not a positive number.
+
+    """
+
+    def __init__(self, eta: float = 1.0, temperature: float = 0.5, slope: float = 1.0) -> None:
+        super().__init__(slope)
+        if not temperature > 0:
+            raise ValueError(f"a temperature is a positive number, not {temperature}")
+        self.eta = eta
+        self.temperature = temperature
+
+    def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Losses ``(batch,)`` that carry the estimated gradient; three calls of ``loss``."""
+        p = self.probability(logits)
+        # The smallest float32 keeps logit(v) finite.
+        v, again = (draws(logits, generator).clamp(1e-7, 1 - 1e-7) for _ in range(2))
+        bits = (v > 1 - p).to(logits.dtype)
+        losses = evaluate(loss, bits)
+        with torch.enable_grad():
+            x = logits.detach().requires_grad_()
+            argument = self.slope * x.float()
+            q = torch.sigmoid(argument)
+            # z given b: v is uniform above 1 - p where b = 1, below it where b = 0 (the paper's appendix C).
+            conditional = torch.where(bits > 0, 1 - q * (1 - again), again * (1 - q)).clamp(1e-7, 1 - 1e-7)
+            free = torch.sigmoid((argument + torch.logit(v)) / self.temperature)
+            tied = torch.sigmoid((argument + torch.logit(conditional)) / self.temperature)
+            relaxed, control = evaluate(loss, free.to(logits.dtype)), evaluate(loss, tied.to(logits.dtype))
+            (correction,) = torch.autograd.grad((relaxed - control).sum(), x)
+        score = self.slope * (bits - p) * per_row(losses - self.eta * control, p)
+        return attach(losses, logits, score + self.eta * correction)
+
+    def extra_repr(self) -> str:
+        """What ``print(module)`` shows."""
+        return f"eta={self.eta}, temperature={self.temperature}"

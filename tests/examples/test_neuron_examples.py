@@ -1,0 +1,82 @@
+"""The examples of neurons in models, run at small size, and what they learn there."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Examples import each other as scripts in one folder do; threads are set back."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def example(name: str) -> ModuleType:
+    sys.modules.pop(name, None)
+    return importlib.import_module(name)
+
+
+def test_each_is_short() -> None:
+    for path in EXAMPLES.glob("*.py"):
+        assert len(path.read_text().splitlines()) < 150
+
+
+def test_binarygan_in_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("binarygan_generator").main(["--steps", "60"])
+    assert found["after"] < 0.9 * found["before"]
+    assert "values [0.0, 1.0]" in capsys.readouterr().out
+    source = (EXAMPLES / "binarygan_generator.py").read_text()
+    body = source.split("generator = ")[1].split("\n)\n")[0]
+    assert len(body.splitlines()) <= 10
+
+
+def test_recurrent_composer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("recurrent_composer").main(["--steps", "40", "--out", str(tmp_path)])
+    assert found["binary"] < found["frequencies"]
+    assert (tmp_path / "composed.mid").read_bytes()[:4] == b"MThd"
+    assert "a phrase of its own" in capsys.readouterr().out
+
+
+def test_gated_transformer(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("gated_transformer").main(["--steps", "16", "--price", "1"])
+    assert found["gated"] < found["frequencies"]
+    assert found["gated share"] < 0.9
+    assert found["open share"] == 1
+    assert "of its gates open" in capsys.readouterr().out
+
+
+def test_phrase_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("phrase_bits").main(["--steps", "60", "--bits", "16", "--out", str(tmp_path)])
+    assert found["kept"] > 1.3 * found["usual"]
+    assert found["most"] > 0.02
+    assert len(list(tmp_path.glob("*.mid"))) == 3
+    assert "pitches kept" in capsys.readouterr().out
+
+
+def test_tokens_are_the_music(tmp_path: Path) -> None:
+    chorales = example("chorales")
+    from bgmusic.music.corpora.corpus import open_corpus
+    from bgmusic.music.midi import read_midi
+
+    tokens = chorales.load("test")
+    corpus = open_corpus("bach")
+    assert tokens.shape == (len(corpus.indices("test")), 64, 4)
+    roll = corpus.roll(int(corpus.indices("test")[3]))
+    chorales.save(tmp_path / "phrase.mid", tokens[3])
+    notes = read_midi(tmp_path / "phrase.mid").notes
+    begins = (tokens[3] >= chorales.FIRST).sum(0)
+    assert len(notes) == int(begins.sum())
+    # Every onset of the roll is one of ours, and what sounds over the phrase's start begins there.
+    assert roll.onsets is not None
+    sounding = roll.cells[:, 0, 0].any(-1) & ~roll.onsets[:, 0, 0].any(-1)
+    assert len(notes) == int(roll.onsets.sum() + sounding.sum())

@@ -1,0 +1,86 @@
+"""Schedules that follow the step, and recorders of firing."""
+
+import math
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from bgmusic.neurons import DBN, SBN, Annealing, BinaryDense, FiringRecorder, Glide, Stairs
+
+
+def test_stairs_rise_once_an_epoch_to_their_limit() -> None:
+    stairs = Stairs(1.1, every=100, limit=5)
+    values = [stairs(step) for step in (0, 99, 100, 250, 10**9)]
+    assert values == pytest.approx([1, 1, 1.1, 1.21, 5])
+    assert Stairs(0.5, limit=0.1)(1000) == 0.1
+    assert math.isfinite(Stairs(1.1)(10**6))
+
+
+def test_a_glide_goes_evenly_by_factors_and_stays() -> None:
+    glide = Glide(1.0, 0.01, 100)
+    assert [glide(step) for step in (0, 50, 100, 1000)] == pytest.approx([1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("values", [{"factor": 0}, {"every": 0}, {"start": -1}, {"limit": 0}])
+def test_stairs_without_a_value_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="stairs need"):
+        Stairs(**values)  # type: ignore[arg-type]
+
+
+def test_a_glide_without_a_value_is_refused() -> None:
+    for start, end, steps in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
+        with pytest.raises(ValueError, match="glide"):
+            Glide(start, end, steps)
+
+
+def test_annealing_follows_the_step_and_resumes() -> None:
+    def model() -> nn.Sequential:
+        return nn.Sequential(BinaryDense(3, 3), BinaryDense(3, 2, SBN("concrete")))
+
+    first = Annealing(model(), slope=Stairs(2.0, every=2), temperature=Glide(1.0, 0.25, 4))
+    seen = []
+    for _ in range(5):
+        neuron = first.model[1].neuron
+        seen.append((float(neuron.slope), float(neuron.temperature)))
+        first.step()
+    assert seen == [pytest.approx(pair) for pair in ((1, 1), (1, 0.5**0.5), (2, 0.5), (2, 0.5**1.5), (4, 0.25))]
+    again = Annealing(model(), slope=Stairs(2.0, every=2))
+    again.load_state_dict(pickle.loads(pickle.dumps(first.state_dict())))  # noqa: S301 (our own)
+    assert float(again.model[0].neuron.slope) == 4
+    with pytest.raises(ValueError, match="no neuron"):
+        Annealing(nn.Linear(2, 2), slope=Stairs())
+    with pytest.raises(ValueError, match="no rule"):
+        Annealing(model())
+
+
+def test_rates_saturation_and_stuck_units() -> None:
+    model = nn.Sequential(nn.Identity(), DBN(slope=2.0))
+    always, never, half = 3.0, -3.0, torch.tensor([1.0, -1.0, 1.0, -1.0])
+    x = torch.stack([torch.full((4,), always), torch.full((4,), never), half], 1)
+    with FiringRecorder(model, edge=0.01) as recorder:
+        model(x)
+        model(-x[:, [1, 0, 2]])
+    model(x)  # outside: not recorded
+    (name, firing), *others = recorder.report().items()
+    assert (name, others) == ("1", [])
+    assert firing.rate == pytest.approx(0.5)
+    assert firing.decisions == 24
+    assert firing.saturation == pytest.approx(2 / 3)  # |2 * 3| is beyond log(99), |2 * 1| is not
+    assert firing.stuck == pytest.approx(2 / 3)
+    recorder.reset()
+    assert recorder.report() == {}
+
+
+def test_shapes_may_change_and_keywords_do_no_harm() -> None:
+    neuron = SBN()
+    with FiringRecorder(neuron) as recorder:
+        neuron(logits=torch.zeros(5, 3))
+        neuron(torch.zeros(5, 4), torch.Generator())
+        neuron(torch.zeros(7))
+    firing = recorder.report()[""]
+    assert firing.decisions == 42
+    assert firing.stuck is None
+    with pytest.raises(ValueError, match="edge"):
+        FiringRecorder(neuron, edge=0.5)

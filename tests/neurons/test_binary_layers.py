@@ -1,0 +1,126 @@
+"""Binary dense and convolutional layers, and the bottleneck of bits."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bgmusic.neurons import (
+    SBN,
+    BinaryConv1d,
+    BinaryConv2d,
+    BinaryConv3d,
+    BinaryDense,
+    BitsBottleneck,
+    Thresholded,
+    from_integers,
+    to_integers,
+)
+
+CASES = {
+    "dense": (BinaryDense(6, 4), (5, 6), F.linear, 1),
+    "dense over steps": (BinaryDense(6, 4), (5, 3, 6), F.linear, 2),
+    "conv1d": (BinaryConv1d(2, 4, 3, padding=1), (5, 2, 7), lambda x, w: F.conv1d(x, w, padding=1), 1),
+    "conv2d": (BinaryConv2d(2, 4, (3, 2), stride=2), (5, 2, 7, 8), lambda x, w: F.conv2d(x, w, stride=2), 1),
+    "conv3d": (BinaryConv3d(2, 4, 2, groups=2), (5, 2, 3, 4, 5), lambda x, w: F.conv3d(x, w, groups=2), 1),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_unit_fires_where_its_input_exceeds_its_threshold(case: str) -> None:
+    layer, shape, linear, axis = CASES[case]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        layer.threshold.copy_(torch.tensor([-1.0, 0.0, 0.3, 100.0]))
+    x = torch.randn(shape, generator=generator)
+    activation = linear(x, layer.linear.weight).movedim(axis, -1)
+    bits = layer(x).movedim(axis, -1)
+    assert torch.equal(bits, (activation > layer.threshold).float())
+    assert bits[..., 3].sum() == 0
+    assert 0 < bits.mean() < 1
+
+
+def test_thresholds_and_weights_learn_the_sigmoid_adjusted_gradient() -> None:
+    layer = BinaryDense(6, 4)
+    x = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    layer(x).sum().backward()
+    p = torch.sigmoid(x @ layer.linear.weight.detach().T)  # type: ignore[operator]
+    slopes = p * (1 - p)
+    torch.testing.assert_close(layer.threshold.grad, -slopes.sum(0))
+    torch.testing.assert_close(layer.linear.weight.grad, slopes.T @ x)
+
+
+def test_any_linear_layer_can_be_thresholded_and_any_neuron_decides() -> None:
+    layer = Thresholded(nn.ConvTranspose1d(3, 4, 2, stride=2, bias=False), 4, 1, SBN())
+    x = torch.zeros(100, 3, 50)
+    bits = layer(x, torch.Generator().manual_seed(0))
+    assert bits.shape == (100, 4, 100)
+    assert float(bits.detach().mean()) == pytest.approx(0.5, abs=0.02)
+    assert torch.equal(bits, layer(x, torch.Generator().manual_seed(0)))
+
+
+def test_a_dense_layer_learns_a_threshold_function() -> None:
+    # Majority of seven bits: from random weights, by gradients through the neuron alone.
+    torch.manual_seed(0)
+    x = torch.randint(0, 2, (512, 7)).float()
+    target = (x.sum(1) > 3).float()
+    layer = BinaryDense(7, 1)
+    optimizer = torch.optim.Adam(layer.parameters(), 0.05)
+    for _ in range(200):
+        loss = (layer(x)[:, 0] - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert torch.equal(layer(x)[:, 0], target)
+
+
+def test_the_bottleneck_keeps_bits_and_decodes_those_set_by_hand() -> None:
+    bottleneck = BitsBottleneck(6, 3)
+    x = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))
+    features, code = bottleneck(x, torch.Generator().manual_seed(1))
+    assert features.shape == x.shape
+    assert code.shape == (4, 5, 3)
+    assert set(code.unique().tolist()) <= {0.0, 1.0}
+    assert torch.equal(code, bottleneck.encode(x, torch.Generator().manual_seed(1)))
+    flipped = code.clone()
+    flipped[..., 1] = 1 - flipped[..., 1]
+    change = bottleneck.decode(flipped) - features
+    expected = (2 * flipped - 1 - (2 * code - 1))[..., 1:2] * bottleneck.decoder.weight[:, 1]
+    torch.testing.assert_close(change, expected)
+
+
+def test_imbalance_is_one_for_dead_bits_and_falls_to_zero() -> None:
+    bottleneck = BitsBottleneck(6, 3)
+    x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        bottleneck.encoder.bias.fill_(100)
+    assert float(bottleneck.imbalance(x).detach()) == pytest.approx(1)
+    with torch.no_grad():
+        bottleneck.encoder.bias.fill_(2)
+    optimizer = torch.optim.Adam(bottleneck.parameters(), 0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        bottleneck.imbalance(x).backward()
+        optimizer.step()
+    assert float(bottleneck.imbalance(x).detach()) < 0.01
+
+
+@given(st.lists(st.integers(0, 2**62 - 1), min_size=1, max_size=20))
+def test_integers_and_codes_are_the_same_thing(numbers: list[int]) -> None:
+    integers = torch.tensor(numbers)
+    code = from_integers(integers, 62)
+    assert code.shape == (len(numbers), 62)
+    assert torch.equal(to_integers(code), integers)
+    assert [int("".join(str(int(bit)) for bit in row.flip(0)), 2) for row in code] == numbers
+
+
+@pytest.mark.parametrize(
+    ("integers", "bits"), [(torch.tensor([8]), 3), (torch.tensor([-1]), 3), (torch.tensor([0]), 63)]
+)
+def test_integers_out_of_range_are_refused(integers: Tensor, bits: int) -> None:
+    with pytest.raises(ValueError, match="bits"):
+        from_integers(integers, bits)
+    with pytest.raises(ValueError, match="62 bits"):
+        to_integers(torch.zeros(2, 63))

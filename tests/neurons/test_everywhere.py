@@ -1,0 +1,231 @@
+"""Every estimator and layer where users put them: bfloat16, compiled, copied, pickled, saved, on each device."""
+
+import copy
+import importlib.metadata
+import os
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import bgmusic
+from bgmusic.neurons import (
+    DBN,
+    ESTIMATORS,
+    SBN,
+    SCORE_FUNCTIONS,
+    BinaryConv1d,
+    BinaryConv2d,
+    BinaryConv3d,
+    BinaryDense,
+    BinaryGate,
+    BitsBottleneck,
+)
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+class Scored(nn.Module):
+    """A score function in a model: a dense layer's bits, and a loss with a weight of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.dense = nn.Linear(3, 3)
+        self.out = nn.Linear(3, 1)
+        self.score = SCORE_FUNCTIONS[name]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        losses: Tensor = self.score(lambda bits: self.out(bits)[:, 0] ** 2, self.dense(x))
+        return losses
+
+
+class Shaped(nn.Module):
+    """Rows of three in the shape that a layer wants, and its first output."""
+
+    def __init__(self, layer: nn.Module, *shape: int) -> None:
+        super().__init__()
+        self.layer, self.shape = layer, shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x.reshape(len(x), *self.shape))
+        return y[0] if isinstance(y, tuple) else y
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    **{f"dbn {name}": lambda name=name: DBN(name, 1.3, 0.7) for name in ESTIMATORS},
+    **{f"sbn {name}": lambda name=name: SBN(name, 1.3, 0.7) for name in ESTIMATORS},
+    **{f"score {name}": lambda name=name: Scored(name) for name in SCORE_FUNCTIONS},
+    "dense": lambda: BinaryDense(3, 4),
+    "conv1d": lambda: Shaped(BinaryConv1d(1, 4, 2, SBN()), 1, 3),
+    "conv2d": lambda: Shaped(BinaryConv2d(1, 4, (1, 2)), 1, 1, 3),
+    "conv3d": lambda: Shaped(BinaryConv3d(1, 4, (1, 1, 2)), 1, 1, 1, 3),
+    "gate": lambda: BinaryGate(nn.Linear(3, 3), nn.Linear(3, 1)),
+    "bottleneck": lambda: Shaped(BitsBottleneck(3, 4), 3),
+}
+# Their graphs break: one takes a gradient inside, the other's work depends on the decisions.
+BREAKING = {"score rebar", "gate"}
+
+
+def rows(device: str = "cpu") -> Tensor:
+    return torch.randn(8, 3, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def run(model: Callable[[Tensor], Tensor], device: str = "cpu") -> tuple[Tensor, Tensor]:
+    """Output, and the gradient by the input of a loss with different derivatives."""
+    x = rows(device).requires_grad_()
+    torch.manual_seed(1)
+    y = model(x)
+    (y.float() ** 2 * torch.arange(1, y.numel() + 1, device=device).view(y.shape)).sum().backward()
+    assert x.grad is not None
+    return y.detach(), x.grad
+
+
+def build(name: str) -> nn.Module:
+    torch.manual_seed(2)
+    return MODELS[name]()
+
+
+def same(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> None:
+    for left, right in zip(a, b, strict=True):
+        torch.testing.assert_close(left.cpu(), right.cpu(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_copied_pickled_and_loaded_ones_are_the_same(name: str) -> None:
+    model = build(name)
+    loaded = MODELS[name]()
+    loaded.load_state_dict(model.state_dict())
+    copies = [copy.deepcopy(model), loaded]
+    if not name.startswith("score"):
+        copies.append(pickle.loads(pickle.dumps(model)))  # noqa: S301 (our own)
+    expected = run(model)
+    assert expected[1].abs().sum() > 0
+    for other in copies:
+        same(run(other), expected)
+
+
+@pytest.mark.parametrize("name", sorted(SCORE_FUNCTIONS))
+def test_score_functions_pickle(name: str) -> None:
+    score = pickle.loads(pickle.dumps(SCORE_FUNCTIONS[name](slope=1.5)))  # noqa: S301 (our own)
+    assert float(score.slope) == 1.5
+
+
+@pytest.mark.parametrize("name", MODELS)
+# Torch's own tracer looks at the gradients of inputs to the second half of a broken graph.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_compiled_ones_are_the_same(name: str) -> None:
+    model = build(name)
+    expected = run(copy.deepcopy(model))
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=name not in BREAKING)
+    same(run(compiled), expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_autocast(name: str) -> None:
+    model = build(name)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, gradient = run(model)
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(gradient).all()
+    assert gradient.dtype == torch.float32
+    if name.startswith(("dbn", "sbn")):
+        same((y, gradient), run(build(name)))  # neurons have nothing that autocast would round
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_other_types_decide_alike(name: str, dtype: torch.dtype) -> None:
+    x = rows().to(dtype)
+    for kind in (DBN, SBN):
+        logits = x.clone().requires_grad_()
+        torch.manual_seed(1)
+        bits = kind(name)(logits)
+        bits.sum().backward()
+        assert bits.dtype == dtype
+        assert logits.grad is not None
+        assert logits.grad.dtype == dtype
+        torch.manual_seed(1)
+        wide = x.float().requires_grad_()
+        expected = kind(name)(wide)
+        expected.sum().backward()
+        torch.testing.assert_close(bits.float(), expected, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(logits.grad.float(), wide.grad, rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", MODELS)
+def test_devices(name: str, device: str) -> None:
+    model = build(name).to(device)
+    y, gradient = run(model, device)
+    assert y.device.type == device
+    if name.startswith("dbn") or name in ("dense", "conv2d", "conv3d"):
+        same((y, gradient), run(build(name)))
+
+
+@pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"concrete"}))
+def test_a_second_derivative_is_refused(estimator: str) -> None:
+    x = rows().requires_grad_()
+    (gradient,) = torch.autograd.grad((DBN(estimator)(x * 2) ** 2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str) -> None:
+    x = rows()
+    assert not SBN(estimator)(x).requires_grad
+    with torch.no_grad():
+        assert not SBN(estimator)(x.requires_grad_()).requires_grad
+
+
+def _top_levels(distribution: str, seen: set[str]) -> set[str]:
+    """Top-level modules of a distribution and of all it requires."""
+    if distribution in seen:
+        return set()
+    seen.add(distribution)
+    try:
+        found = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return set()  # a requirement of other platforms
+    modules = {file.parts[0] for file in found.files or [] if not file.parts[0].endswith((".dist-info", "..", "bin"))}
+    for requirement in found.requires or []:
+        if "extra ==" not in requirement:
+            modules |= _top_levels(re.split(r"[^\w.-]", requirement)[0].lower(), seen)
+    return modules
+
+
+def test_importing_needs_torch_alone(tmp_path: Path) -> None:
+    # An environment of symbolic links: torch, what torch requires, and bgmusic. -S leaves out everything else.
+    seen: set[str] = set()
+    modules = _top_levels("torch", seen)
+    assert "torch" in modules
+    assert not seen & {"numpy", "pydantic", "typer", "rich", "pyyaml", "safetensors"}
+    sources = [Path(folder) for folder in sys.path if folder and Path(folder).is_dir()]
+    for module in modules - {"__pycache__"}:
+        source = next((folder / module for folder in sources if (folder / module).exists()), None)
+        if source:
+            (tmp_path / module).symlink_to(source)
+    (tmp_path / "bgmusic").symlink_to(Path(bgmusic.__file__).parent)
+    program = (
+        "import bgmusic.neurons as n, torch, sys\n"
+        "x = torch.zeros(2, 3, requires_grad=True)\n"
+        "n.SBN()(x).sum().backward()\n"
+        "print(sorted(set(sys.modules) & {'numpy', 'pydantic', 'typer', 'rich', 'yaml', 'safetensors'}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-S", "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

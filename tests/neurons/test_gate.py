@@ -1,0 +1,132 @@
+"""Gates that skip: what runs, what comes out, and gradients against the dense computation."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bgmusic.neurons import DBN, SBN, BinaryGate
+
+
+class Counting(nn.Module):
+    """Passes on, and counts the rows that it saw."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.rows: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows.append(len(x))
+        result: Tensor = self.inner(x)
+        return result
+
+
+def make(out: int = 6, **options: Any) -> BinaryGate:
+    torch.manual_seed(0)
+    branch = Counting(nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, out)))
+    return BinaryGate(branch, nn.Linear(6, 1), **options)
+
+
+def rows(count: int = 40) -> Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(1))
+
+
+def results(gate: BinaryGate, x: Tensor, routed: bool, seed: int = 2) -> list[Tensor]:
+    """Output, and gradients of a loss by x and by each parameter; dense, if not routed."""
+    gate.zero_grad()
+    x = x.clone().requires_grad_()
+    generator = torch.Generator().manual_seed(seed)
+    bits = gate.decide(x, generator)
+    y = gate.route(x, bits, generator) if routed else gate.shortcut(x) + bits[:, None] * gate.branch(x)
+    y.square().sum().backward()
+    assert x.grad is not None
+    return [y.detach(), x.grad, *(torch.zeros_like(p) if p.grad is None else p.grad for p in gate.parameters())]
+
+
+@pytest.mark.parametrize("bias", [0.0, 100.0, -100.0], ids=["some open", "all open", "all closed"])
+@pytest.mark.parametrize("widening", [False, True])
+@pytest.mark.parametrize(
+    ("neuron", "explore"), [(SBN("one-sided"), 0), (DBN("one-sided"), 0), (SBN("reinmax"), 1), (DBN(), 1)], ids=str
+)
+def test_output_and_gradients_are_those_of_the_dense_computation(
+    neuron: nn.Module, explore: float, widening: bool, bias: float
+) -> None:
+    shortcut = nn.Linear(6, 9) if widening else None
+    gate = make(9 if widening else 6, shortcut=shortcut, neuron=neuron, explore=explore)
+    with torch.no_grad():
+        gate.scorer.bias.fill_(bias)
+    ours = results(gate, rows(), routed=True)
+    dense = results(gate, rows(), routed=False)
+    for a, b in zip(ours, dense, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+    scorer = [name for name, _ in gate.named_parameters()].index("scorer.weight") + 2
+    assert (ours[scorer].abs().sum() > 0) == (bias == 0)
+
+
+def test_exploring_some_closed_rows_gives_the_dense_gradient_in_expectation() -> None:
+    gate = make(explore=0.2)
+    x = rows(20)
+    scorer = [name for name, _ in gate.named_parameters()].index("scorer.weight") + 2
+    pairs = [[results(gate, x, routed, seed)[scorer] for routed in (True, False)] for seed in range(700)]
+    difference = torch.stack([ours - dense for ours, dense in pairs])
+    error = difference.std(0) / len(pairs) ** 0.5
+    assert ((difference.mean(0)).abs() < 4 * error).all()
+    dense_mean = torch.stack([dense for _, dense in pairs]).mean(0)
+    assert (error < 0.3 * dense_mean.abs().max()).all()
+
+
+def test_the_branch_sees_open_rows_alone_and_none_at_all_if_none_is_open() -> None:
+    gate = make(neuron=DBN(), explore=0).train()
+    x = rows()
+    opened = int((gate.scorer(x) > 0).sum())
+    assert 0 < opened < len(x)
+    gate(x)
+    assert gate.branch.rows == [opened]
+    closed = gate.route(x, torch.zeros(len(x)))
+    assert closed is x
+    assert gate.branch.rows == [opened]
+    gate.route(x, torch.ones(len(x)))
+    assert gate.branch.rows == [opened, len(x)]
+
+
+def test_closed_rows_run_in_training_alone() -> None:
+    gate = make(neuron=DBN(), explore=0.5)
+    x = rows()
+    opened = int((gate.scorer(x) > 0).sum())
+    y = gate(x, torch.Generator().manual_seed(0))
+    (ran,) = gate.branch.rows
+    assert opened < ran < len(x)
+    torch.testing.assert_close(gate.eval()(x), y)
+    assert gate.branch.rows == [ran, opened]
+    with torch.no_grad():
+        gate.train()(x)
+    assert gate.branch.rows[-1] == opened
+
+
+def test_a_price_closes_gates_that_do_not_help() -> None:
+    # Half of the rows need the branch. It learns to serve them, and the gate who needs it.
+    gate = make(explore=0.25)
+    x = rows(256)
+    useful = x[:, 0] > 0
+    target = torch.where(useful[:, None], x + 1, x)
+    optimizer = torch.optim.Adam(gate.parameters(), 0.02)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(400):
+        bits = gate.decide(x, generator)
+        loss = (gate.route(x, bits, generator) - target).square().mean() + 0.2 * bits.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    p = torch.sigmoid(gate.scorer(x)).detach()[:, 0]
+    assert float(((p > 0.5) == useful).float().mean()) > 0.8
+    assert float(p[useful].mean()) > 0.8
+    assert float(p[~useful].mean()) < 0.3
+
+
+def test_misuse_is_refused() -> None:
+    with pytest.raises(ValueError, match="one logit for each of 40 rows"):
+        BinaryGate(nn.Linear(6, 6), nn.Linear(6, 2))(rows())
+    with pytest.raises(ValueError, match="explore"):
+        make(explore=1.5)

@@ -1,0 +1,153 @@
+"""The score functions' interface: what they call, return and refuse."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bgmusic.neurons import SBN, SCORE_FUNCTIONS, ScoreFunction, expected_loss, register_score, set_slope
+from bgmusic.neurons.score import REBAR, RLOO, AdjustedReinforce, DisARM, Exact, Reinforce
+
+NAMES = sorted(SCORE_FUNCTIONS)
+
+
+def loss(bits: Tensor) -> Tensor:
+    return (bits.flatten(1).sum(1) - 1.3) ** 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(5, 3), (5, 2, 2), (5,)])
+def test_shapes_and_calls(name: str, shape: tuple[int, ...]) -> None:
+    calls = []
+
+    def counted(bits: Tensor) -> Tensor:
+        assert bits.shape == shape
+        calls.append(bits)
+        return loss(bits.reshape(len(bits), -1))
+
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    losses = SCORE_FUNCTIONS[name]()(counted, logits, torch.Generator().manual_seed(1))
+    assert losses.shape == (5,)
+    losses.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.shape == shape
+    assert logits.grad.abs().sum() > 0
+    bits = logits[0].numel()
+    assert len(calls) == {"exact": 2**bits, "rebar": 3, "rloo": 2, "arm": 2, "disarm": 2}.get(name, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_losses_own_parameters_get_their_ordinary_gradient(name: str) -> None:
+    scale = torch.tensor(2.0, requires_grad=True)
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    losses = SCORE_FUNCTIONS[name]()(lambda bits: scale * loss(bits), logits, generator)
+    losses.sum().backward()
+    # The loss is linear in the scale, so its derivative is the value over the scale.
+    assert float(scale.grad) == pytest.approx(float(losses.detach().sum()) / 2, rel=1e-5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"rebar"}))
+def test_the_loss_need_not_be_differentiable(name: str) -> None:
+    logits = torch.zeros(4, 3, requires_grad=True)
+    losses = SCORE_FUNCTIONS[name]()(
+        lambda bits: (bits.detach().sum(1) > 1).float(), logits, torch.Generator().manual_seed(0)
+    )
+    losses.sum().backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_come_from_the_generator_alone(name: str) -> None:
+    logits = torch.randn(6, 3)
+    before = torch.get_rng_state()
+    results = [SCORE_FUNCTIONS[name]()(loss, logits, torch.Generator().manual_seed(7)) for _ in range(2)]
+    assert torch.equal(*results)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_for_the_whole_batch_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="one loss for each row"):
+        SCORE_FUNCTIONS[name]()(lambda bits: bits.sum(), torch.zeros(4, 3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_certain_bits_stay_finite(name: str) -> None:
+    logits = torch.tensor([[200.0, -200.0, 0.0]], requires_grad=True)
+    losses = SCORE_FUNCTIONS[name]()(loss, logits, torch.Generator().manual_seed(0))
+    losses.sum().backward()
+    assert torch.isfinite(losses).all()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_it_works_without_gradients() -> None:
+    with torch.no_grad():
+        for name in NAMES:
+            assert not SCORE_FUNCTIONS[name]()(loss, torch.zeros(4, 3)).requires_grad
+
+
+def test_the_adjusted_baseline_is_the_minimum_variance_one() -> None:
+    # c = E[(b - p)^2 f] / E[(b - p)^2] for each bit, reached after many batches of a loss that does not change.
+    logits = torch.tensor([[0.5, -1.0]])
+    score = AdjustedReinforce((2,), decay=0.9)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        score(lambda b: b[:, 0] + 2 * b[:, 1] + 1, logits.expand(2000, -1), generator)
+    p = torch.sigmoid(logits[0])
+    mean = float(p[0] + 2 * p[1] + 1)
+    # Given b_i, the rest of the loss is independent of (b_i - p_i)^2, which leans towards the rarer value.
+    expected = torch.stack([mean + (1 - 2 * p[0]), mean + 2 * (1 - 2 * p[1])])
+    torch.testing.assert_close(score.weighted / score.weight, expected, rtol=0.01, atol=0)
+    frozen = copy.deepcopy(score).eval()
+    frozen(loss, logits, generator)
+    assert torch.equal(frozen.weight, score.weight)
+
+
+def test_first_batch_of_the_adjusted_one_is_plain_reinforce() -> None:
+    grads = []
+    for score in (Reinforce(), AdjustedReinforce((3,))):
+        logits = torch.ones(4, 3, requires_grad=True)
+        score(loss, logits, torch.Generator().manual_seed(0)).sum().backward()
+        grads.append(logits.grad)
+    assert torch.equal(*grads)
+
+
+def test_rebar_follows_its_formula() -> None:
+    # With eta 0 it is REINFORCE; the control variate must then change single draws but not their mean.
+    def level(bits: Tensor) -> Tensor:
+        return bits.sum(1) + 3
+
+    logits = torch.zeros(20_000, 2, requires_grad=True)
+    means = []
+    for eta in (0.0, 1.0):
+        (grad,) = torch.autograd.grad(REBAR(eta)(level, logits, torch.Generator().manual_seed(0)).sum(), logits)
+        means.append((grad.mean(0), grad.std(0)))
+    assert (means[1][1] < 0.5 * means[0][1]).all()
+    assert ((means[0][0] - means[1][0]).abs() < 4 * means[0][1] / 20_000**0.5).all()
+
+
+def test_misuse_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 samples or more"):
+        RLOO(1)
+    with pytest.raises(ValueError, match=r"\[0, 1\)"):
+        AdjustedReinforce(decay=1.0)
+    with pytest.raises(ValueError, match="temperature"):
+        REBAR(temperature=0)
+    with pytest.raises(ValueError, match="16 bits"):
+        Exact()(loss, torch.zeros(1, 17))
+    with pytest.raises(ValueError, match="exists already"):
+        register_score("disarm")(DisARM)
+    with pytest.raises(TypeError, match="common base"):
+        ScoreFunction()(loss, torch.zeros(1, 2))
+
+
+def test_neurons_and_score_functions_share_a_slope() -> None:
+    model = nn.ModuleList([SBN(), RLOO(), nn.Linear(2, 2)])
+    assert set_slope(model, 2.5) == 2
+    assert float(model[1].slope) == 2.5
+    with pytest.raises(ValueError, match="one loss for each row"):
+        expected_loss(lambda bits: bits.sum(), torch.zeros(4, 3), SBN())
