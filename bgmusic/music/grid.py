@@ -99,11 +99,20 @@ class StepNotes:
             UserError: a bar of this metre is no whole number of steps.
 
         """
+        starts = [np.arange(start, stop - bars + 1, hop) for start, stop in self.runs(metre)]
+        return np.concatenate([*starts, np.empty(0)]).astype(np.int64)
+
+    def runs(self, metre: tuple[int, int] = COMMON_TIME) -> list[tuple[int, int]]:
+        """The unbroken runs of full bars in ``metre``: of each its first bar, and the bar after its last.
+
+        Raises:
+            UserError: a bar of this metre is no whole number of steps.
+
+        """
         steps = self.steps_per_bar(metre)
         fits = self.full & (self.metres == metre).all(axis=1) & (np.diff(self.bar_starts) == steps)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(np.int8)))
-        runs = [np.arange(start, stop - bars + 1, hop) for start, stop in edges.reshape(-1, 2)]
-        return np.concatenate([*runs, np.empty(0)]).astype(np.int64)
+        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def steps_per_bar(metre: tuple[int, int], resolution: int) -> int:
@@ -117,6 +126,21 @@ def steps_per_bar(metre: tuple[int, int], resolution: int) -> int:
     if numerator < 1 or denominator < 1 or (numerator * 4 * resolution) % denominator:
         raise UserError(f"a bar of {numerator}/{denominator} is no whole number of 1/{resolution} beats")
     return numerator * 4 * resolution // denominator
+
+
+def parse_metre(text: str) -> tuple[int, int]:
+    """Numerator and denominator of ``"4/4"``.
+
+    Raises:
+        UserError: it is something else.
+
+    """
+    numerator, slash, denominator = text.partition("/")
+    if not (slash and numerator.isdecimal() and denominator.isdecimal() and len(text) < 8 and int(numerator)):
+        raise UserError(f"metre {text!r}: write numerator and denominator, such as 4/4")
+    if int(denominator) not in (1, 2, 4, 8, 16, 32, 64):
+        raise UserError(f"metre {text!r}: a denominator is 1, 2, 4, 8, 16, 32 or 64")
+    return int(numerator), int(denominator)
 
 
 def quantise(

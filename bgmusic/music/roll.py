@@ -115,7 +115,7 @@ class Roll:
         if len(notes) and int(notes["track"].max()) >= tracks:
             raise UserError(f"a note is in track {int(notes['track'].max())} of {tracks}")
         onset, row = notes["onset"], notes["pitch"].astype(np.int64) - track_set.low
-        stop = _pause_stops(notes, track_set) if encoding == "pause" else onset + notes["duration"]
+        stop = pause_stops(notes, track_set) if encoding == "pause" else onset + notes["duration"]
         seen = (stop > 0) & (onset < length) & (row >= 0) & (row < pitches)
         track, row = notes["track"][seen].astype(np.int64), row[seen]
         onset, stop = onset[seen], stop[seen]
@@ -253,7 +253,8 @@ def _repeats(notes: Table, track_set: TrackSet) -> NDArray[np.bool_]:
     return result
 
 
-def _pause_stops(notes: Table, track_set: TrackSet) -> NDArray[np.int64]:
+def pause_stops(notes: Table, track_set: TrackSet) -> NDArray[np.int64]:
+    """Where the notes (dtype ``STEP_NOTE``) end in the papers' encoding, in steps."""
     shortened = _repeats(notes, track_set) & (notes["duration"] > 1)
     stops: NDArray[np.int64] = notes["onset"] + notes["duration"] - shortened
     return stops

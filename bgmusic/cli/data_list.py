@@ -1,0 +1,31 @@
+"""``bgmusic data list``: the corpora that come with bgmusic, and those in given folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def list_corpora(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders that hold corpora of yours.", metavar="[FOLDER...]")
+    ] = None,
+) -> None:
+    """List the embedded corpora, and those in the folders given."""
+    from bgmusic.errors import UserError
+    from bgmusic.music.corpora.corpus import embedded_corpora, find_corpora, open_corpus
+
+    found = embedded_corpora() | {str(path): path for folder in folders or [] for path in find_corpora(folder)}
+    for name, path in found.items():
+        try:
+            corpus = open_corpus(path)
+        except UserError as error:
+            typer.echo(f"{name}: {error}")
+            continue
+        settings = corpus.settings
+        typer.echo(
+            f"{name}: {len(corpus)} phrases of {settings.bars} bars, {corpus.track_set.name}, "
+            f"{corpus.resolution} steps a beat, encoding {corpus.encoding}"
+        )

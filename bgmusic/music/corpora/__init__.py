@@ -1,0 +1,1 @@
+"""Packed corpora: built from any music, opened by name or folder, loaded as bits."""

@@ -1,0 +1,112 @@
+"""Duplicates: the same music under another name, in another key, or played by other instruments.
+
+A fingerprint of a phrase is a hash of its pitched onsets, all tracks together: steps and intervals, never
+pitches, so a transposed phrase has the same one. Drums have no part in it. Pieces that share the
+fingerprint of any phrase belong to one group, and a group is never divided between splits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.grid import StepNotes
+
+PHRASE_BARS = 4
+# Phrases poorer than this say nothing about a piece: held chords and ostinati are everybody's.
+MIN_ONSETS = 16
+MIN_INTERVALS = 6
+
+RULE = (
+    f"pieces that share {PHRASE_BARS} bars, note for note up to transposition and instruments (pitched onsets "
+    f"alone; at least {MIN_ONSETS} onsets and {MIN_INTERVALS} different intervals), or are the same file, "
+    "are one group"
+)
+
+Hashes = NDArray[np.uint64]
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def fingerprints(piece: StepNotes, runs: list[tuple[int, int]]) -> Hashes:
+    """The fingerprints of all phrases of ``PHRASE_BARS`` bars within the runs (first bar, end), unique."""
+    drums = np.array([track.is_drum for track in piece.track_set.tracks])
+    notes = piece.notes[~drums[piece.notes["track"]]]
+    # One voice of all: sorted by onset and pitch, each pitch once.
+    code = np.sort(notes["onset"] * 128 + notes["pitch"])
+    code = code[np.diff(code, prepend=-1) > 0]
+    onset, pitch = code // 128, code % 128
+    bounds = np.searchsorted(onset, piece.bar_starts)
+    bounds[-1] = len(code)
+    bar = np.repeat(np.arange(piece.bars), np.diff(bounds))
+    if len(code) < MIN_ONSETS:
+        return np.zeros(0, np.uint64)
+    interval = np.diff(pitch, prepend=pitch[0])
+    opens = np.diff(bar, prepend=-1) > 0
+    inner = np.where(opens, 0, interval)
+    token = _mix((onset - piece.bar_starts[bar]) * 4096 + inner + 128)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(token, dtype=np.uint64)])
+    contents = sums[bounds[1:]] - sums[bounds[:-1]]
+    # What joins a bar to the one before: the interval between their lowest first notes.
+    first = np.where(np.diff(bounds) > 0, pitch[np.minimum(bounds[:-1], len(pitch) - 1)], -1)
+    joins = np.where((first[1:] >= 0) & (first[:-1] >= 0), first[1:] - first[:-1], 999)
+    links = _mix(np.concatenate([[0], joins]) + 5000)
+    rich = _rich(inner, bounds)
+    return np.unique(np.concatenate([_windows(contents, links, rich, *run) for run in runs] or [sums[:0]]))
+
+
+def _windows(contents: Hashes, links: Hashes, rich: NDArray[np.bool_], start: int, stop: int) -> Hashes:
+    """Hashes of the windows within one run, those that are rich enough."""
+    count = stop - start - PHRASE_BARS + 1
+    if count < 1:
+        return np.zeros(0, np.uint64)
+    total = np.zeros(count, np.uint64)
+    for k in range(PHRASE_BARS):
+        total = total * _ODD + contents[start + k : start + k + count]
+        if k:
+            total = total * _ODD + links[start + k : start + k + count]
+    return _mix(total)[rich[start : start + count]]
+
+
+def _rich(inner: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """For every bar whether the window that it opens has enough onsets and different intervals."""
+    bars = len(bounds) - 1
+    ends = np.minimum(np.arange(bars) + PHRASE_BARS, bars)
+    enough = bounds[ends] - bounds[:-1] >= MIN_ONSETS
+    kinds = np.zeros((bars + PHRASE_BARS, 256), np.bool_)
+    kinds[np.repeat(np.arange(bars), np.diff(bounds)), inner + 128] = True
+    for length in (1, 2):  # bars, then pairs, then fours
+        kinds = kinds[: len(kinds) - length] | kinds[length:]
+    rich: NDArray[np.bool_] = enough & (kinds[:bars].sum(axis=1) >= MIN_INTERVALS)
+    return rich
+
+
+def _mix(values: NDArray[np.int64] | Hashes) -> Hashes:
+    """Scatter numbers over 64 bits (the finaliser of splitmix64, public domain)."""
+    x = values.astype(np.uint64) * _ODD
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Hashes = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDArray[np.int64]:
+    """The group of each piece, named by its first piece: pieces that share a fingerprint are in one.
+
+    ``prints`` (n,) are fingerprints, ``owners`` (n,) the pieces that have them.
+    """
+    group = list(range(pieces))
+
+    def find(piece: int) -> int:
+        while group[piece] != piece:
+            group[piece] = group[group[piece]]
+            piece = group[piece]
+        return piece
+
+    order = np.lexsort((owners, prints))
+    owners, prints = owners[order], prints[order]
+    shared = np.flatnonzero(prints[1:] == prints[:-1])
+    pairs = np.unique(np.stack([owners[shared], owners[shared + 1]], axis=1), axis=0)
+    for one, other in pairs.tolist():
+        a, b = find(one), find(other)
+        group[max(a, b)] = min(a, b)
+    return np.array([find(piece) for piece in range(pieces)], np.int64)

@@ -1,0 +1,156 @@
+"""One entry of a source becomes one piece of a corpus: decoded, put on the grid, packed, fingerprinted.
+
+This is what the workers do. Whatever an entry holds, it ends in a piece or in a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from math import lcm
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.music.beat import grid_fit
+from bgmusic.music.corpora.duplicates import Hashes, fingerprints
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.corpora.tiles import Tiles, pack_tiles
+from bgmusic.music.grid import StepNotes, quantise
+from bgmusic.music.midi import read_midi
+from bgmusic.music.roll import encoding_loss
+from bgmusic.music.song import Song
+from bgmusic.music.sources.base import Entry, Unreadable
+from bgmusic.music.sources.lpd import decode_lpd
+from bgmusic.music.sources.musegan import decode_cells
+from bgmusic.music.tracks import TrackSet
+
+FINE_GRID = 24  # steps a beat
+
+# Tonics by fifths, from seven flats in major to seven sharps in minor.
+TONICS = (
+    *("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
+    *("G#", "D#", "A#"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What a corpus keeps of one entry.
+
+    ``passages`` (n, 3): unbroken runs of bars: the first bar's number in the piece (from 0), its row in
+    ``tiles.bars``, and how many. ``phrases`` (n, 2): passage and bar within it. ``record`` goes into meta.json.
+    """
+
+    record: dict[str, Any]
+    tiles: Tiles
+    passages: NDArray[np.int64]
+    phrases: NDArray[np.int64]
+    prints: Hashes
+
+
+def read_piece(entry: Entry, content: bytes, settings: Settings) -> Piece | dict[str, Any]:
+    """The piece of an entry, or the record of why there is none (its "skipped" is one line)."""
+    record: dict[str, Any] = {"name": entry.name}
+    try:
+        song, digest = _decode(entry, content, settings)
+        return _piece(song, record | {"sha256": digest}, settings, entry.kind)
+    except (Unreadable, UserError) as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "it needs more memory than there is"
+    except Exception as error:  # one file must not end a build of thousands: its name and reason are kept
+        reason = f"unexpected {type(error).__name__}: {error}"
+    return record | {"skipped": " ".join(reason.split())[:300]}
+
+
+def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str]:
+    """The song, and the SHA-256 of the file that it came from."""
+    if entry.kind == "unusable":
+        raise Unreadable(entry.reason)
+    if entry.kind == "music21":
+        from bgmusic.music.sources.music21_corpus import decode_music21
+
+        song, content = decode_music21(content)
+    elif entry.kind == "muspy":
+        from bgmusic.music.sources.muspy_dataset import decode_muspy
+
+        song = decode_muspy(content)
+        content = song.notes.tobytes()
+    elif entry.kind == "lpd":
+        song = decode_lpd(content)
+    elif entry.kind == "cells":
+        tracks = settings.track_set.tracks
+        names, drums = tuple(t.name for t in tracks), tuple(t.is_drum for t in tracks)
+        song = decode_cells(content, names, drums, settings.metre[0] * 4 // settings.metre[1])
+    else:
+        song = read_midi(content)
+    return song, hashlib.sha256(content).hexdigest()
+
+
+def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) -> Piece | dict[str, Any]:
+    track_set = settings.track_set
+    if kind == "cells":
+        track_set = _by_number(track_set)
+    if not len(song.notes):
+        raise Unreadable("it has no notes")
+    # Triplets and 1/32 notes have a beat too, even where the corpus's own grid can't hold them.
+    fit = grid_fit(song, lcm(FINE_GRID, settings.resolution))
+    record["grid_fit"] = round(fit, 3)
+    if song.repairs:
+        record["repairs"] = list(song.repairs)[:8]
+    if fit < settings.min_grid_fit:
+        return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
+    sounding = len(np.unique(song.notes["part"]))
+    if track_set.by == "part" and sounding != len(track_set):
+        raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
+    piece = quantise(song, track_set, settings.resolution, default_metre=settings.metre)
+    losses = {name: count for name, count in vars(piece.losses).items() if count}
+    record["losses"] = losses | {
+        f"{encoding}_encoding": round(encoding_loss(piece.notes, piece.track_set, encoding).lost, 5)
+        for encoding in ("pause", "onset")
+    }
+    record["bpm"] = round(piece.bpm, 3)
+    if len(song.key_signatures):
+        record["key"] = key_name(int(song.key_signatures["fifths"][0]), bool(song.key_signatures["minor"][0]))
+    runs = [run for run in piece.runs(settings.metre) if run[1] - run[0] >= settings.bars]
+    if not runs:
+        n, d = settings.metre
+        return record | {"skipped": f"it has no {settings.bars} bars of {n}/{d} in a row"}
+    return _pack(piece, runs, record, settings)
+
+
+def _pack(
+    piece: StepNotes, runs: list[tuple[int, int]], record: dict[str, Any], settings: Settings
+) -> Piece | dict[str, Any]:
+    bars = np.concatenate([np.arange(*run) for run in runs])
+    tiles = pack_tiles(piece, bars, settings.steps, settings.encoding)
+    lengths = [stop - start for start, stop in runs]
+    rows = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    passages = np.stack([[start for start, _ in runs], rows, lengths], axis=1).astype(np.int64)
+    phrases = [
+        np.stack([np.full(len(starts), number), starts], axis=1)
+        for number, (row, length) in enumerate(zip(rows, lengths, strict=True))
+        for starts in [settings.hops(tiles.bars[row : row + length] != 0)]
+    ]
+    found = np.concatenate(phrases).astype(np.int64)
+    if not len(found):
+        few = settings.min_tracks
+        return record | {"skipped": f"no {settings.bars} bars in which {few} or more of its tracks play"}
+    record["bars"], record["phrases"] = len(bars), len(found)
+    return Piece(record, tiles, passages, found, fingerprints(piece, runs))
+
+
+def _by_number(track_set: TrackSet) -> TrackSet:
+    """The set for songs whose tracks are the set's, in order: a program is the number of a track."""
+    tracks = [
+        replace(track, programs=() if track.is_drum else (number,)) for number, track in enumerate(track_set.tracks)
+    ]
+    return TrackSet(track_set.name, tuple(tracks), track_set.low, track_set.pitches)
+
+
+def key_name(fifths: int, minor: bool) -> str:
+    """The name of a key signature: ``key_name(-3, True)`` is "C minor"."""
+    return f"{TONICS[fifths + 7 + 3 * minor]} {'minor' if minor else 'major'}"

@@ -1,0 +1,130 @@
+"""Tiles: one bar of one track, the unit in which a corpus stores its bits.
+
+A tile has one plane of sustained cells and, in the lossless encoding, one of onsets. A plane is
+``numpy.packbits`` of its (steps, pitches) cells in row-major order: the first cell is the highest bit of the
+first byte. A piece stores every tile once, however often it sounds; tile 0 of a corpus is the silent one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.grid import StepNotes
+from bgmusic.music.roll import Encoding, pause_stops
+from bgmusic.music.sources.base import Unreadable
+
+MAX_SOUNDING_CELLS = 1 << 22  # of one piece: an hour of ten voices at 24 steps a beat has 1.7 million
+MAX_TILE_BYTES = 1 << 26
+SILENT_RANGE = (255, 0)  # the lowest and highest row of a tile that has none
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The tiles of one piece.
+
+    ``planes`` (tiles, planes, bytes) uint8; ``ranges`` (tiles, 2) uint8: lowest and highest row (pitch) lit;
+    ``bars`` (bars, tracks) uint32: the tile of each bar and track, 0 for silence, k for ``planes[k - 1]``.
+    """
+
+    planes: Bytes
+    ranges: Bytes
+    bars: NDArray[np.uint32]
+
+
+def plane_count(encoding: Encoding) -> int:
+    """Planes of a tile: cells, and onsets in the lossless encoding."""
+    return 2 if encoding == "onset" else 1
+
+
+def plane_bytes(steps: int, pitches: int) -> int:
+    """Bytes of one plane of (steps, pitches) cells."""
+    return (steps * pitches + 7) // 8
+
+
+def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: Encoding) -> Tiles:
+    """Pack the given bars (indices, ascending, each ``steps`` long) of a piece.
+
+    Raises:
+        Unreadable: far more cells than any music has.
+
+    """
+    tracks, pitches = len(piece.track_set), piece.track_set.pitches
+    bar, track, row, start, count, begins = _segments(piece, encoding)
+    if int(count.sum()) > MAX_SOUNDING_CELLS:
+        raise Unreadable(f"its notes fill more than {MAX_SOUNDING_CELLS:,} cells: no piece of music does")
+    place = np.full(piece.bars, -1)  # of a bar among those packed
+    place[bars] = np.arange(len(bars))
+    slot = place[bar] * tracks + track
+    inside = place[bar] >= 0
+    if not inside.all():
+        slot, row, start, count, begins = (x[inside] for x in (slot, row, start, count, begins))
+
+    used = np.zeros(len(bars) * tracks, np.bool_)
+    used[slot] = True
+    number = np.cumsum(used) - 1  # of each used slot
+    found, planes, size = int(used.sum()), plane_count(encoding), plane_bytes(steps, pitches)
+    if found * planes * size > MAX_TILE_BYTES:
+        raise Unreadable(f"it has {found:,} bars that sound: more than any piece of music")
+    tile = number[slot]
+    packed = np.zeros((found, planes * size), np.uint8)
+    # Bits by their numbers; the cells of a segment lie `pitches` apart.
+    bit = tile * (planes * size * 8) + start * pitches + row
+    before = np.cumsum(count) - count
+    every = np.arange(int(count.sum())) * pitches + np.repeat(bit - before * pitches, count)
+    _light(packed, every)
+    if encoding == "onset":
+        _light(packed, bit[begins] + size * 8)
+    ranges = np.empty((found, 2), np.uint8)
+    ranges[:] = SILENT_RANGE
+    np.minimum.at(ranges[:, 0], tile, row.astype(np.uint8))
+    np.maximum.at(ranges[:, 1], tile, row.astype(np.uint8))
+    kept, renumbered = _distinct(packed)
+    table = np.zeros(len(used), np.uint32)
+    table[used] = renumbered + 1
+    return Tiles(packed[kept].reshape(-1, planes, size), ranges[kept], table.reshape(len(bars), tracks))
+
+
+def _light(packed: Bytes, bits: NDArray[np.int64]) -> None:
+    """Set bits, each given once (notes of one pitch don't overlap), so that adding is as good as `or`."""
+    np.add.at(packed.reshape(-1), bits >> 3, _MASKS[bits & 7])
+
+
+_MASKS = np.array([128, 64, 32, 16, 8, 4, 2, 1], np.uint8)
+
+
+def _segments(piece: StepNotes, encoding: Encoding) -> tuple[NDArray[Any], ...]:
+    """The notes cut at the bar lines: of each segment bar, track, row, first step in the bar, steps, and whether it
+    begins a note.
+    """
+    notes, lines = piece.notes, piece.bar_starts
+    onset = notes["onset"]
+    stop = pause_stops(notes, piece.track_set) if encoding == "pause" else onset + notes["duration"]
+    stop = np.minimum(stop, lines[-1])
+    bar_of = np.repeat(np.arange(piece.bars), np.diff(lines))
+    first = bar_of[onset]
+    spans = bar_of[stop - 1] - first + 1
+    whole = np.repeat(np.arange(len(notes)), spans)
+    bar = np.arange(len(whole)) - np.repeat(np.cumsum(spans) - spans - first, spans)
+    start = np.maximum(onset[whole], lines[bar])
+    count = np.minimum(stop[whole], lines[bar + 1]) - start
+    row = notes["pitch"].astype(np.int64)[whole] - piece.track_set.low
+    track = notes["track"].astype(np.int64)[whole]
+    return bar, track, row, start - lines[bar], count, bar == first[whole]
+
+
+def _distinct(rows: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first row of each kind, in order, and for every row the number of its kind."""
+    numbers: dict[bytes, int] = {}
+    every = rows.tobytes()
+    width = rows.shape[1]
+    keys = (every[start : start + width] for start in range(0, len(every), width))
+    kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+    # A kind's number is new where it is larger than all before.
+    new = kinds > np.maximum.accumulate(np.concatenate([[-1], kinds]))[:-1]
+    return np.flatnonzero(new), kinds

@@ -1,0 +1,63 @@
+"""Files of a folder, or single files: MIDI and pypianoroll's npz; archives and MuseGAN's npz open as sources."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bgmusic.music.sources.base import MAX_ENTRIES, Entry, Unreadable, kind_of, printable, too_large
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All regular files below ``folder`` in the order of their names; links to folders are not followed."""
+    pending = [folder]
+    found = 0
+    while pending:
+        here = pending.pop()
+        with os.scandir(here) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for item in listed:
+            if item.is_file():  # follows links to files; pipes and devices would block a reader
+                found += 1
+                if found > MAX_ENTRIES:
+                    return
+                yield Path(item.path)
+        pending.extend(Path(item.path) for item in reversed(listed) if item.is_dir(follow_symlinks=False))
+
+
+class FileSource:
+    """Single files, read one by one; ``names`` are what they are called in the corpus, beside their paths."""
+
+    def __init__(self, files: list[tuple[str, Path]]) -> None:
+        self._files = files
+
+    def entries(self) -> Iterator[Entry]:
+        """See ``Source.entries``."""
+        for name, path in self._files:
+            shown = printable(name)
+            kind = kind_of(path.name) or "midi"  # a file named outright is read whatever its suffix
+            try:
+                found = path.stat()
+            except OSError as error:
+                yield Entry(shown, "unusable", reason=error.strerror or "unreadable")
+                continue
+            size, stamp = found.st_size, found.st_mtime_ns
+            yield too_large(shown, kind, size) or Entry(shown, kind, size, str(path), stamp=stamp)
+
+    def read(self, entry: Entry) -> bytes:
+        """See ``Source.read``."""
+        try:
+            with open(entry.key, "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise Unreadable("no regular file")
+                content = file.read(entry.size + 1)
+        except OSError as error:
+            raise Unreadable(error.strerror or "unreadable") from None
+        if len(content) != entry.size:
+            raise Unreadable("the file changed while the corpus was built")
+        return content
+
+    def close(self) -> None:
+        """See ``Source.close``."""

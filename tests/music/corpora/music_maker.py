@@ -1,0 +1,44 @@
+"""Music for the tests of corpora: small songs, written by symusic, which bgmusic does not read with."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import symusic
+
+PROGRAMS = {"Drums": (0, True), "Piano": (0, False), "Guitar": (25, False), "Bass": (33, False), "Strings": (48, False)}
+
+
+def song(
+    seed: int,
+    bars: int = 8,
+    transpose: int = 0,
+    parts: tuple[str, ...] = tuple(PROGRAMS),
+    metre: tuple[int, int] = (4, 4),
+) -> symusic.Score:
+    """A song at 480 ticks a beat: its onsets are on the grid of 12 steps a beat, its parts differ."""
+    rng = random.Random(seed)
+    score = symusic.Score(480)
+    score.time_signatures.append(symusic.TimeSignature(0, *metre))
+    score.tempos.append(symusic.Tempo(0, 90.0))
+    steps = bars * 12 * 4 * metre[0] // metre[1]
+    for name in parts:
+        program, is_drum = PROGRAMS[name]
+        track = symusic.Track(name, program, is_drum)
+        step = 0
+        while step < steps:
+            length = min(rng.choice((3, 4, 6, 12)), steps - step)
+            pitch = rng.choice((36, 38, 42)) if is_drum else rng.randint(50, 70) + transpose
+            track.notes.append(symusic.Note(step * 40, length * 40, pitch, 90))
+            step += length
+        score.tracks.append(track)
+    return score
+
+
+def write_songs(folder: Path, seeds: range, **options: object) -> Path:
+    """A folder of songs, one for each seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        song(seed, **options).dump_midi(str(folder / f"song{seed:03}.mid"))  # type: ignore[arg-type]
+    return folder

@@ -1,0 +1,266 @@
+"""A folder of songs becomes a corpus whose phrases are the songs' notes, whoever and however many build it."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import symusic
+from music_maker import song, write_songs
+
+from bgmusic.errors import UserError
+from bgmusic.music.corpora import build as build_module
+from bgmusic.music.corpora.build import BUILDING, Workers, build_corpus
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.tracks import TrackSet
+
+LPD5 = TrackSet.load("lpd-5")
+SETTINGS = Settings(LPD5, 12)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def expected_cells(score: symusic.Score, bar: int, bars: int) -> tuple[np.ndarray, np.ndarray]:
+    """The roll of some bars, cell by cell, straight from symusic's notes."""
+    cells = np.zeros((5, bars, 48, 84), bool)
+    onsets = np.zeros_like(cells)
+    for number, track in enumerate(score.tracks):
+        for note in track.notes:
+            start = note.start // 40 - bar * 48
+            length = 1 if track.is_drum else note.duration // 40
+            for step in range(start, start + length):
+                if 0 <= step < bars * 48:
+                    cells[number, step // 48, step % 48, note.pitch - 24] = True
+            if 0 <= start < bars * 48:
+                onsets[number, start // 48, start % 48, note.pitch - 24] = True
+    return cells, onsets
+
+
+def test_every_phrase_has_its_songs_notes(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(5), bars=7)
+    build_corpus([str(songs)], tmp_path / "out", SETTINGS)
+    corpus = open_corpus(tmp_path / "out")
+    assert len(corpus) == 5 * 4  # seven bars have four phrases of four
+    for index in range(len(corpus)):
+        info = corpus.info(index)
+        seed = int(info.source[-7:-4])
+        roll = corpus.roll(index)
+        cells, onsets = expected_cells(song(seed, bars=7), info.bar, 4)
+        assert roll.onsets is not None
+        assert np.array_equal(roll.cells, cells)
+        assert np.array_equal(roll.onsets, onsets)
+        assert info.bpm == pytest.approx(90.0, abs=0.01)
+
+
+def test_the_pause_encoding_leaves_a_step_out(tmp_path: Path) -> None:
+    score = symusic.Score(12)
+    track = symusic.Track("Piano", 0, False)
+    for bar in range(4):
+        track.notes.append(symusic.Note(bar * 48, 24, 60, 90))
+        track.notes.append(symusic.Note(bar * 48 + 24, 12, 60, 90))
+    score.tracks.append(track)
+    (tmp_path / "in").mkdir()
+    score.dump_midi(str(tmp_path / "in" / "a.mid"))
+    build_corpus([str(tmp_path / "in")], tmp_path / "out", Settings(LPD5, 12, encoding="pause", min_tracks=1))
+    roll = open_corpus(tmp_path / "out").roll(0)
+    assert roll.onsets is None
+    lit = np.flatnonzero(roll.cells[1, 0, :, 36])
+    assert lit.tolist() == [*range(23), *range(24, 36)]
+
+
+@pytest.mark.parametrize("jobs", [2])
+def test_the_bytes_do_not_depend_on_jobs(tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 3)
+    songs = write_songs(tmp_path / "songs", range(11))
+    (songs / "broken.mid").write_bytes(b"MThd nonsense")
+    build_corpus([str(songs)], tmp_path / "one", SETTINGS)
+    build_corpus([str(songs)], tmp_path / "many", SETTINGS, workers=Workers(jobs))
+    assert content(tmp_path / "one") == content(tmp_path / "many")
+
+
+def _killed_build(songs: str, out: str) -> None:
+    saved = build_module.Part.save
+    build_module.CHUNK_ENTRIES = 2
+
+    def save_two(self: object, path: Path) -> None:
+        saved(self, path)  # type: ignore[arg-type]
+        if path.name.endswith("000001.npz"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    build_module.Part.save = save_two  # type: ignore[method-assign,assignment]
+    build_corpus([songs], Path(out), SETTINGS)
+
+
+def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 2)
+    songs, out = write_songs(tmp_path / "songs", range(8)), tmp_path / "out"
+    process = multiprocessing.get_context("spawn").Process(target=_killed_build, args=(str(songs), str(out)))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    parts = sorted((out / BUILDING).glob("*.npz"))
+    assert len(parts) == 2
+    assert not (out / "meta.json").exists()
+
+    seen: list[int] = []
+    made: list[int] = []
+    make = build_module.make_part
+
+    def counted(chunk, settings):  # type: ignore[no-untyped-def]
+        made.append(len(chunk))
+        return make(chunk, settings)
+
+    monkeypatch.setattr(build_module, "make_part", counted)
+    build_corpus([str(songs)], out, SETTINGS, progress=lambda done, total: seen.append(done))
+    assert made == [2, 2]
+    assert seen == [4, 6, 8]
+    build_corpus([str(songs)], tmp_path / "whole", SETTINGS)
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_a_build_with_other_settings_starts_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs, out = write_songs(tmp_path / "songs", range(2)), tmp_path / "out"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "assemble", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_corpus([str(songs)], out, SETTINGS)
+    assert list((out / BUILDING).glob("*.npz"))
+    build_corpus([str(songs)], out, Settings(LPD5, 4))
+    assert open_corpus(out).resolution == 4
+    assert not (out / BUILDING).exists()
+
+
+def test_a_corpus_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    songs, out = write_songs(tmp_path / "songs", range(1)), tmp_path / "out"
+    build_corpus([str(songs)], out, SETTINGS)
+    with pytest.raises(UserError, match="holds a corpus already"):
+        build_corpus([str(songs)], out, SETTINGS)
+    build_corpus([str(songs)], out, Settings(LPD5, 12, hop=4), overwrite=True, compress=True)
+    assert open_corpus(out).settings.hop == 4
+    assert {path.suffix for path in out.iterdir()} == {".xz", ".json"}
+
+
+def test_compressed_and_plain_corpora_hold_the_same(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(3))
+    build_corpus([str(songs)], tmp_path / "plain", SETTINGS)
+    build_corpus([str(songs)], tmp_path / "xz", SETTINGS, compress=True)
+    plain, packed = open_corpus(tmp_path / "plain"), open_corpus(tmp_path / "xz")
+    assert isinstance(plain.shards[0], np.memmap)
+    assert all(np.array_equal(a, b) for a, b in zip(plain.shards, packed.shards, strict=True))
+    for index in range(len(plain)):
+        assert np.array_equal(plain.roll(index).channels(), packed.roll(index).channels())
+
+
+def test_shards_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs = write_songs(tmp_path / "songs", range(3))
+    build_corpus([str(songs)], tmp_path / "one", SETTINGS)
+    monkeypatch.setattr("bgmusic.music.corpora.assemble.SHARD_BYTES", 20_000)
+    build_corpus([str(songs)], tmp_path / "many", SETTINGS)
+    one, many = open_corpus(tmp_path / "one"), open_corpus(tmp_path / "many")
+    assert len(one.shards) == 1
+    assert len(many.shards) > 3
+    for index in range(len(one)):
+        assert np.array_equal(one.roll(index).channels(), many.roll(index).channels())
+
+
+def test_meta_says_what_was_left_out_and_lost(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(2))
+    (songs / "broken.mid").write_bytes(b"nothing at all")
+    (songs / "readme.txt").write_text("no music")
+    song(9, metre=(3, 4)).dump_midi(str(songs / "waltz.mid"))
+    song(10, parts=("Bass",)).dump_midi(str(songs / "solo.mid"))
+    rng = np.random.default_rng(0)
+    loose = song(11)
+    for track in loose.tracks:
+        for note in track.notes:
+            note.start += int(rng.integers(0, 480))
+    loose.dump_midi(str(songs / "loose.mid"))
+    meta = build_corpus([str(songs)], tmp_path / "out", SETTINGS)
+    assert json.loads((tmp_path / "out" / "meta.json").read_text()) == meta
+    skipped = {Path(record["name"]).name: record["skipped"] for record in meta["skipped"]}
+    assert set(skipped) == {"broken.mid", "waltz.mid", "solo.mid", "loose.mid"}
+    assert "4 bars of 4/4" in skipped["waltz.mid"]
+    assert "3 or more of its tracks" in skipped["solo.mid"]
+    assert "no beat" in skipped["loose.mid"]
+    assert meta["ignored_files"] == {".txt": 1}
+    assert meta["sources"] == ["songs"]
+    assert meta["losses"]["onset_encoding"] == 0
+    assert meta["losses"]["pause_encoding"] > 0
+    assert (
+        meta["losses"]["notes"]
+        == meta["losses"]["kept"]
+        == sum(len(track.notes) for seed in range(2) for track in song(seed).tracks)
+    )
+
+
+def test_nothing_but_unusable_files_is_an_error_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(UserError, match="nothing in"):
+        build_corpus([str(tmp_path / "in")], tmp_path / "out", SETTINGS)
+    (tmp_path / "in" / "a.mid").write_bytes(b"?")
+    with pytest.raises(UserError, match=r"no phrase in any of 1 files. in/a.mid: "):
+        build_corpus([str(tmp_path / "in")], tmp_path / "out", SETTINGS)
+
+
+def test_an_absurd_file_takes_neither_time_nor_memory(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(1))
+    score = symusic.Score(480)
+    for name, program in (("a", 0), ("b", 25), ("c", 33), ("d", 48)):
+        track = symusic.Track(name, program, False)
+        for pitch in range(24, 108):
+            track.notes.append(symusic.Note(0, 1 << 27, pitch, 90))
+        score.tracks.append(track)
+    score.dump_midi(str(songs / "long.mid"))
+    started = time.process_time()
+    meta = build_corpus([str(songs)], tmp_path / "out", SETTINGS)
+    assert time.process_time() - started < 5
+    (skipped,) = meta["skipped"]
+    assert "cells" in skipped["skipped"] or "bars" in skipped["skipped"]
+
+
+def test_without_overlap_and_repetition_a_corpus_needs_an_eighth_of_its_booleans(tmp_path: Path) -> None:
+    # Bars that come again, silent tracks and phrases that overlap would make it smaller.
+    songs = write_songs(tmp_path / "songs", range(12), bars=32, parts=("Drums", "Piano", "Bass", "Strings"))
+    build_corpus([str(songs)], tmp_path / "out", Settings(LPD5, 12, hop=4))
+    corpus = open_corpus(tmp_path / "out")
+    booleans = corpus.roll(0).channels().size * len(corpus)
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= booleans / 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resolution": 0}, "resolution 0"),
+        ({"bars": 0}, "1 to 64 bars"),
+        ({"hop": 0}, "hop 0"),
+        ({"encoding": "best"}, "encoding 'best'"),
+        ({"min_tracks": 6}, "of 5 tracks, 6"),
+        ({"metre": (5, 16), "resolution": 1}, "whole number"),
+        ({"shares": (0.5, 0.1, 0.1)}, "add up to 1"),
+        ({"min_grid_fit": 2.0}, "grid fit"),
+        ({"resolution": 480, "bars": 64, "metre": (8, 4)}, "cells, more than"),
+    ],
+)
+def test_senseless_settings_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Settings(**({"track_set": LPD5, "resolution": 12} | options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [((0,), "--jobs 0"), ((1, "mpi"), "neither"), ((1, "dask"), "belong together"), ((1, "loky", "tcp://x"), "belong")],
+)
+def test_senseless_workers_are_refused(options: tuple[int, str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Workers(*options)

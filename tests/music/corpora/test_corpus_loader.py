@@ -1,0 +1,170 @@
+"""Batches are the corpus's phrases, bit for bit, moved only as far as the tracks' ranges allow."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from music_maker import song, write_songs
+
+from bgmusic.errors import UserError
+from bgmusic.music.corpora.bits import shift_rows, unpack_rows
+from bgmusic.music.corpora.build import build_corpus
+from bgmusic.music.corpora.corpus import Corpus, open_corpus
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.tracks import TrackSet
+
+LPD5 = TrackSet.load("lpd-5")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    here = tmp_path_factory.mktemp("loader")
+    songs = write_songs(here / "songs", range(6), bars=12)
+    build_corpus([str(songs)], here / "out", Settings(LPD5, 12, shares=(1.0, 0.0, 0.0)))
+    return here / "out"
+
+
+@pytest.fixture(scope="module")
+def corpus(folder: Path) -> Corpus:
+    return open_corpus(folder)
+
+
+def as_rows(batch: torch.Tensor) -> list[bytes]:
+    return [np.packbits(phrase.numpy() > 0).tobytes() for phrase in batch]
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_batch_is_made_of_phrases(corpus: Corpus) -> None:
+    known = {np.packbits(corpus.roll(i).channels()).tobytes(): i for i in range(len(corpus))}
+    loader = corpus.loader("train")
+    batch = loader.batch(200, rng(0))
+    assert batch.shape == (200, *loader.shape) == (200, 10, 4, 48, 84)
+    assert batch.dtype == torch.float32
+    drawn = {known[row] for row in as_rows(batch)}
+    assert len(drawn) > len(corpus) * 0.9
+
+
+def test_phrases_are_those_asked_for(corpus: Corpus) -> None:
+    found = corpus.loader(dtype=torch.bool).phrases([7, 0, 7])
+    for phrase, number in zip(found, (7, 0, 7), strict=True):
+        assert np.array_equal(phrase.numpy(), corpus.roll(number).channels())
+
+
+def test_the_generators_state_is_all_that_is_needed_to_go_on(corpus: Corpus) -> None:
+    options = {"transpose": (-5, 6), "random_offset": True, "dtype": torch.bool}
+    generator = rng(3)
+    loader = corpus.loader("train", **options)
+    loader.batch(16, generator)
+    state = generator.get_state()
+    following = [loader.batch(16, generator) for _ in range(3)]
+    resumed = torch.Generator()
+    resumed.set_state(state)
+    again = open_corpus(corpus.path).loader("train", **options)
+    assert all(torch.equal(batch, again.batch(16, resumed)) for batch in following)
+
+
+def test_transposed_phrases_are_the_phrases_transposed(corpus: Corpus) -> None:
+    """Every transposed batch is what rolling the stored roll by some shift gives: drums still, nothing lost."""
+    plain = corpus.loader("train", dtype=torch.bool).batch(64, rng(5))
+    moved = corpus.loader("train", dtype=torch.bool, transpose=(-5, 6)).batch(64, rng(5))
+    drums = [0, 5]
+    melodic = [channel for channel in range(10) if channel not in drums]
+    shifts = []
+    for before, after in zip(plain, moved, strict=True):
+        assert torch.equal(before[drums], after[drums])
+        fits = [s for s in range(-5, 7) if torch.equal(torch.roll(before[melodic], s, -1), after[melodic])]
+        assert len(fits) == 1
+        assert before.sum() == after.sum()
+        shifts += fits
+    assert set(shifts) == set(range(-5, 7))
+
+
+def test_transposition_stays_within_each_tracks_range(tmp_path: Path) -> None:
+    tracks = LPD5.to_dict()
+    for track, high in zip(tracks["tracks"], (107, 70, 73, 107, 107), strict=True):
+        track["high"] = high
+    songs = write_songs(tmp_path / "songs", range(2))  # pitches are 50 to 70: piano may not rise at all
+    narrow = Settings(TrackSet.from_dict(tracks), 12, shares=(1.0, 0.0, 0.0))
+    build_corpus([str(songs)], tmp_path / "out", narrow)
+    corpus = open_corpus(tmp_path / "out")
+    batch = corpus.loader(transpose=(-7, 7)).batch(300, rng(0))
+    rows = [batch[:, [channel, channel + 5]].amax((0, 1, 2, 3)).nonzero() + 24 for channel in (1, 2, 3)]
+    assert int(rows[0].max()) == 70
+    assert int(rows[1].max()) <= 73
+    assert int(rows[2].min()) == 50 - 7
+
+
+def test_the_pause_encoding_follows_from_the_lossless_one(tmp_path: Path) -> None:
+    """As a corpus built with pauses has it, there from the notes of the whole piece and here from a phrase's cells."""
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for seed in range(3):
+        score = song(seed, bars=6)
+        for note in (note for track in score.tracks for note in track.notes):
+            note.pitch = 50 + note.pitch % 3  # many repeated notes
+        score.dump_midi(str(songs / f"{seed}.mid"))
+    build_corpus([str(songs)], tmp_path / "onset", Settings(LPD5, 12))
+    build_corpus([str(songs)], tmp_path / "pause", Settings(LPD5, 12, encoding="pause"))
+    onset, pause = open_corpus(tmp_path / "onset"), open_corpus(tmp_path / "pause")
+    derived = onset.loader(encoding="pause").phrases(range(len(onset)))
+    stored = pause.loader().phrases(range(len(pause)))
+    assert derived.shape == stored.shape == (9, 5, 4, 48, 84)
+    assert (stored != onset.loader().phrases(range(len(onset)))[:, :5]).any()
+    # Whether the last step is a pause is decided by the bar after the phrase, which is not part of it.
+    differs = (derived != stored).flatten(2, 3).any(dim=(0, 1, 3))
+    assert not differs[:-1].any()
+
+
+def test_a_random_offset_begins_later_but_within_its_piece(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(3), bars=10)
+    build_corpus([str(songs)], tmp_path / "hop1", Settings(LPD5, 12, shares=(1.0, 0.0, 0.0)))
+    build_corpus([str(songs)], tmp_path / "hop4", Settings(LPD5, 12, hop=4, shares=(1.0, 0.0, 0.0)))
+    every, coarse = open_corpus(tmp_path / "hop1"), open_corpus(tmp_path / "hop4")
+    assert (len(every), len(coarse)) == (21, 6)
+    fixed = set(as_rows(coarse.loader().batch(200, rng(0))))
+    assert len(fixed) == 6
+    offset = set(as_rows(coarse.loader(random_offset=True).batch(500, rng(0))))
+    assert fixed < offset
+    assert offset == set(as_rows(every.loader().phrases(range(21))))
+
+
+def test_shards_make_no_difference(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs = corpus.path.parent / "songs"
+    monkeypatch.setattr("bgmusic.music.corpora.assemble.SHARD_BYTES", 100_000)
+    build_corpus([str(songs)], tmp_path / "out", corpus.settings)
+    many = open_corpus(tmp_path / "out")
+    assert len(many.shards) > 2
+    assert torch.equal(many.loader().batch(50, rng(1)), corpus.loader().batch(50, rng(1)))
+
+
+@pytest.mark.parametrize(
+    ("split", "options", "message"),
+    [
+        ("test", {}, "no phrase in split test"),
+        ("all", {}, "split 'all'"),
+        ("train", {"encoding": "best"}, "encoding 'best'"),
+        ("train", {"transpose": (1, 2)}, "transpose"),
+        ("train", {"transpose": (-8, 2)}, "transpose"),
+    ],
+)
+def test_senseless_options_are_refused(corpus: Corpus, split: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        corpus.loader(split, **options)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 1000))
+def test_moved_bits_are_moved_cells(rows: int, width: int, seed: int) -> None:
+    """``shift_rows`` beside numpy on unpacked bits, at every shift and at the edges of bytes and rows."""
+    random = np.random.default_rng(seed)
+    bits = random.random((rows, 8 * width)) < 0.3
+    shifts = random.integers(-7, 8, rows)
+    moved = unpack_rows(shift_rows(torch.from_numpy(np.packbits(bits, axis=1)), torch.from_numpy(shifts)), 8 * width)
+    for row, shift, found in zip(bits, shifts.tolist(), moved.numpy(), strict=True):
+        padded = np.pad(row, 8)
+        assert np.array_equal(found, padded[8 - shift : 8 - shift + 8 * width])
