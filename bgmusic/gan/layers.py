@@ -1,4 +1,4 @@
-"""Layers for discriminators whose input gradients are penalised."""
+"""Layers that digits and music share."""
 
 from __future__ import annotations
 
@@ -32,3 +32,20 @@ class LeakyReLU(nn.Module):
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
         return f"slope={self.slope}"
+
+
+class Scale(nn.Module):
+    """A learned scale and offset per channel: batch norm that never normalises, as BinaryGAN's code runs.
+
+    Takes and returns ``(batch, channels, ...)``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift each channel."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)
