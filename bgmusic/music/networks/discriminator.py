@@ -18,16 +18,12 @@ from bgmusic.music.networks.plan import OCTAVE, Plan
 
 
 class Patches(nn.Module):
-    """A convolution over ``(..., steps, pitches, inputs)`` whose kernel equals its stride, with a leaky ReLU.
+    """A convolution over ``(..., steps, pitches, inputs)`` whose kernel equals its stride, with a leaky ReLU."""
 
-    With ``tracks``, the first dimension is the tracks', and each has weights of its own.
-    """
-
-    def __init__(self, inputs: int, outputs: int, steps: int = 1, pitches: int = 1, tracks: int | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, steps: int = 1, pitches: int = 1) -> None:
         super().__init__()
         self.steps, self.pitches = steps, pitches
-        size = inputs * steps * pitches
-        self.linear = GroupedLinear(tracks, size, outputs) if tracks else nn.Linear(size, outputs)
+        self.linear = nn.Linear(inputs * steps * pitches, outputs)
         self.leak = LeakyReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,22 +68,32 @@ class MainStream(nn.Module):
         super().__init__()
         self.plan = plan
         a, b, c, self.outputs = (widen(channels, width) for channels in (32, 64, 128, 256))
-        tracks, ticks = plan.tracks, plan.ticks
+        tracks, ticks, planes = plan.tracks, plan.ticks, plan.planes
         self.pitch_time = nn.Sequential(
-            Patches(plan.planes, a, pitches=OCTAVE, tracks=tracks), Patches(a, b, steps=ticks, tracks=tracks)
+            *(GroupedLinear(tracks, OCTAVE * planes, a), LeakyReLU(), nn.Flatten(-2)),
+            *(GroupedLinear(tracks, ticks * a, b), LeakyReLU()),
         )
         self.time_pitch = nn.Sequential(
-            Patches(plan.planes, a, steps=ticks, tracks=tracks), Patches(a, b, pitches=OCTAVE, tracks=tracks)
+            *(GroupedLinear(tracks, ticks * planes, a), LeakyReLU(), nn.Flatten(-2)),
+            *(GroupedLinear(tracks, OCTAVE * a, b), LeakyReLU()),
         )
-        self.merged = Patches(2 * b, b, tracks=tracks)
+        # One layer on both streams' channels, as a sum of two: nothing has to be copied side by side.
+        self.merge_pitch_time = GroupedLinear(tracks, b, b, fan_in=2 * b)
+        self.merge_time_pitch = GroupedLinear(tracks, b, b, fan_in=2 * b, bias=False)
+        self.leak = LeakyReLU()
         self.shared = nn.Sequential(
             Regions(tracks * b, c, plan.parts, plan), Patches(c, self.outputs, plan.beats, plan.regions)
         )
 
     def forward(self, rolls: Tensor) -> Tensor:
         """One vector a bar, of rolls ``(batch, planes, tracks, bars, steps, rows)``."""
-        x = rolls.permute(2, 0, 3, 4, 5, 1)
-        both = self.merged(torch.cat([self.pitch_time(x), self.time_pitch(x)], -1))
+        plan = self.plan
+        # Cut into pieces of (ticks, 12) at once, while there are few channels: what each layer joins then lies
+        # together. -> tracks, batch, bars, beats * parts, octaves, ticks, 12, planes
+        pieces = rolls.unflatten(-1, (-1, OCTAVE)).unflatten(-3, (-1, plan.ticks)).permute(2, 0, 3, 4, 6, 5, 7, 1)
+        pitch_time = self.pitch_time(pieces.flatten(-2))
+        time_pitch = self.time_pitch(pieces.transpose(-3, -2).flatten(-2))
+        both = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))
         together = both.permute(1, 2, 3, 4, 0, 5).flatten(-2)  # batch, bars, steps, octaves, tracks and channels
         bars: Tensor = self.shared(together)
         return bars.flatten(2)

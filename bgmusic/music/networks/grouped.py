@@ -33,18 +33,19 @@ class GroupedLinear(nn.Module):
     """For each track a linear layer of its own: ``(tracks, ..., inputs)`` to ``(tracks, ..., outputs)``.
 
     ``weight`` is ``(tracks, inputs, outputs)``, ``bias`` ``(tracks, 1, outputs)``. On patches it is a convolution
-    with tracks as groups, whose kernel equals its stride.
+    with tracks as groups, whose kernel equals its stride. ``fan_in`` scales the initial weights; ``inputs`` by default.
     """
 
-    def __init__(self, tracks: int, inputs: int, outputs: int) -> None:
+    def __init__(self, tracks: int, inputs: int, outputs: int, fan_in: int | None = None, bias: bool = True) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(inputs)
+        bound = 1 / math.sqrt(fan_in or inputs)
         self.weight = nn.Parameter(torch.empty(tracks, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(tracks, 1, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(tracks, 1, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply each track's layer."""
-        rows = torch.baddbmm(self.bias, x.flatten(1, -2), self.weight)
+        rows = x.flatten(1, -2)
+        rows = torch.bmm(rows, self.weight) if self.bias is None else torch.baddbmm(self.bias, rows, self.weight)
         return rows.view(*x.shape[:-1], -1)
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.discriminator import MainStream, Patches
+from bgmusic.music.networks.discriminator import MainStream
 from bgmusic.music.networks.generator import PrivateGenerator
-from bgmusic.music.networks.grouped import GroupedNormLinear
+from bgmusic.music.networks.grouped import GroupedLinear, GroupedNormLinear
 from bgmusic.music.networks.refiner import Refiner
 
 
@@ -66,24 +66,26 @@ def refiner(network: Refiner, preactivated: Tensor) -> Tensor:
     return torch.stack(outputs, 2).flatten(1, 2)
 
 
-def convolved(layer: Patches, track: int, x: Tensor) -> Tensor:
+def convolved(layer: GroupedLinear, track: int, x: Tensor, steps: int = 1, pitches: int = 1) -> Tensor:
     """One track's convolution and leaky ReLU."""
-    linear = layer.linear
-    weight = linear.weight[track].reshape(layer.steps, layer.pitches, x.shape[1], -1).permute(3, 2, 0, 1).unsqueeze(2)
-    y = F.conv3d(x, weight, linear.bias[track, 0], stride=(1, layer.steps, layer.pitches))
+    weight = layer.weight[track].reshape(steps, pitches, x.shape[1], -1).permute(3, 2, 0, 1).unsqueeze(2)
+    y = F.conv3d(x, weight, layer.bias[track, 0], stride=(1, steps, pitches))
     return F.leaky_relu(y, 0.2)
 
 
 def main_stream(stream: MainStream, rolls: Tensor) -> Tensor:
     """What :class:`MainStream` computes, of ``(batch, planes, tracks, bars, steps, rows)``."""
-    outputs = []
+    ticks, outputs = stream.plan.ticks, []
     for track in range(stream.plan.tracks):
         x = rolls[:, :, track]
-        one, two = stream.pitch_time
-        pitch_time = convolved(two, track, convolved(one, track, x))
-        one, two = stream.time_pitch
-        time_pitch = convolved(two, track, convolved(one, track, x))
-        outputs.append(convolved(stream.merged, track, torch.cat([pitch_time, time_pitch], 1)))
+        one, two = stream.pitch_time[0], stream.pitch_time[3]
+        pitch_time = convolved(two, track, convolved(one, track, x, pitches=12), steps=ticks)
+        one, two = stream.time_pitch[0], stream.time_pitch[3]
+        time_pitch = convolved(two, track, convolved(one, track, x, steps=ticks), pitches=12)
+        merge = torch.cat([stream.merge_pitch_time.weight[track], stream.merge_time_pitch.weight[track]])
+        both = torch.cat([pitch_time, time_pitch], 1)
+        merged = F.conv3d(both, merge.T[:, :, None, None, None], stream.merge_pitch_time.bias[track, 0])
+        outputs.append(F.leaky_relu(merged, 0.2))
     x = torch.cat(outputs, 1)
     plan, (regions, last) = stream.plan, stream.shared
     inputs = x.shape[1]
