@@ -18,6 +18,7 @@ from torch import Tensor
 
 from bgmusic.gan.config import OptimizerConfig, PenaltyConfig, TrainingConfig
 from bgmusic.gan.game import Game
+from bgmusic.gan.memory import keep_freed_memory
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
 from bgmusic.music.networks.discriminator import Discriminator
 from bgmusic.music.networks.generator import Generator
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as `bgmusic train pianoroll` does
     batch = options.batch or (32 if options.stage == 1 else 16)
     d, g, whole = measure(make_game(options.stage, batch, options.precision), options.rounds)
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -117,7 +117,7 @@ class OnsetStream(nn.Module):
         )
 
     def view(self, rolls: Tensor) -> Tensor:
-        """What the stream sees, ``(batch, channels, bars, steps)``, of ``(batch, planes, tracks, bars, steps, rows)``."""
+        """What the stream sees, of ``(batch, planes, tracks, bars, steps, rows)``: ``(batch, channels, bars, steps)``."""
         sounding = rolls.sum(-1)
         cells = sounding[:, 0]
         # Through the whole phrase: a note that is held over a bar line does not begin there.
@@ -142,9 +142,7 @@ class ChromaStream(nn.Module):
         super().__init__()
         self.plan = plan
         a, self.outputs = (widen(channels, width) for channels in (64, 128))
-        self.layers = nn.Sequential(
-            Patches(plan.tracks, a, pitches=OCTAVE), Patches(a, self.outputs, steps=plan.beats)
-        )
+        self.layers = nn.Sequential(Patches(plan.tracks, a, pitches=OCTAVE), Patches(a, self.outputs, steps=plan.beats))
 
     def view(self, rolls: Tensor) -> Tensor:
         """What the stream sees, of ``(batch, planes, tracks, bars, steps, rows)``.

@@ -97,7 +97,7 @@ class GroupedNormLinear(nn.Module):
         return torch.baddbmm(bias, x, weight)
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``, as exact as the weights."""
+        """Mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``."""
         positions, taps = x.shape[1], self.weight.shape[2]
         second = torch.bmm(x.transpose(1, 2), x)
         with torch.autocast(x.device.type, enabled=False):

@@ -17,7 +17,7 @@ from bgmusic.music.networks.plan import Plan
 from bgmusic.music.networks.refiner import Refiner
 
 SHAPES = {
-    "lpd-5": RollShape(track_set="lpd-5", resolution=12, bars=2, steps=48, encoding="pause"),
+    "lpd-5": RollShape(track_set="lpd-5", resolution=12, bars=2, steps=24, encoding="pause"),
     "satb with onsets": RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset"),
     "seven eighths": RollShape(track_set="lpd-5", resolution=4, bars=1, steps=14, encoding="onset"),
 }
@@ -34,7 +34,7 @@ def _shaken(network: nn.Module) -> nn.Module:
     """In double precision, with no weight at its start (a scale of 1 or an offset of 0 would hide an error)."""
     with torch.no_grad():
         for weight in network.parameters():
-            weight += 0.3 * torch.randn_like(weight)
+            weight.add_(torch.randn_like(weight), alpha=0.3)
     return network.double()
 
 

@@ -58,7 +58,9 @@ def refiner(network: Refiner, preactivated: Tensor) -> Tensor:
             y = torch.relu(F.batch_norm(x, None, None, unit.norm.weight[mine], unit.norm.bias[mine], training=True))
             first = unit.first.weight[track, :, 0].T.reshape(-1, plan.planes, 1, 3, 12)
             y = window(y, first)
-            y = torch.relu(F.batch_norm(y, None, None, unit.first.scale[track], unit.first.offset[track], training=True))
+            y = torch.relu(
+                F.batch_norm(y, None, None, unit.first.scale[track], unit.first.offset[track], training=True)
+            )
             # Handing out is a convolution with the kernel turned around.
             second = unit.weight[track, 0].reshape(plan.planes, 3, 12, -1).permute(0, 3, 1, 2).flip(2, 3).unsqueeze(2)
             x = x + window(y, second) + unit.bias[track].view(1, -1, 1, 1, 1)
