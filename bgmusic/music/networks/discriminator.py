@@ -33,7 +33,7 @@ class Patches(nn.Module):
 
 
 class Regions(nn.Module):
-    """A convolution over octaves ``(..., steps, octaves, inputs)``: stride 2, its kernel as the plan says; leaky ReLU."""
+    """A convolution over octaves ``(..., steps, octaves, inputs)`` with stride 2 and the plan's kernel; leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, steps: int, plan: Plan) -> None:
         super().__init__()
@@ -117,7 +117,10 @@ class OnsetStream(nn.Module):
         )
 
     def view(self, rolls: Tensor) -> Tensor:
-        """What the stream sees, of ``(batch, planes, tracks, bars, steps, rows)``: ``(batch, channels, bars, steps)``."""
+        """What the stream sees of ``(batch, planes, tracks, bars, steps, rows)``.
+
+        ``(batch, channels, bars, steps)``.
+        """
         sounding = rolls.sum(-1)
         cells = sounding[:, 0]
         # Through the whole phrase: a note that is held over a bar line does not begin there.
@@ -202,8 +205,8 @@ class Discriminator(nn.Module):
     def forward(self, phrases: Tensor) -> Tensor:
         """Scores: real numbers ``(batch, 1)``."""
         plan = self.plan
-        # Whole octaves: silence above the highest row.
-        whole = F.pad(phrases, (0, plan.rows - plan.pitches))
-        rolls = whole.unflatten(1, (plan.planes, plan.tracks))
+        if plan.rows > plan.pitches:  # whole octaves: silence above the highest row
+            phrases = F.pad(phrases, (0, plan.rows - plan.pitches))
+        rolls = phrases.unflatten(1, (plan.planes, plan.tracks))
         scores: Tensor = self.bars(torch.cat([stream(rolls) for stream in self.streams], -1))
         return scores

@@ -17,11 +17,11 @@ from bgmusic.music.networks.plan import Plan
 from bgmusic.music.networks.refiner import Refiner
 
 SHAPES = {
-    "lpd-5": RollShape(track_set="lpd-5", resolution=12, bars=2, steps=24, encoding="pause"),
+    "lpd-5": RollShape(track_set="lpd-5", resolution=6, bars=2, steps=12, encoding="pause"),
     "satb with onsets": RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset"),
     "seven eighths": RollShape(track_set="lpd-5", resolution=4, bars=1, steps=14, encoding="onset"),
 }
-SMALL = NetworkConfig(width=0.125)
+SMALL = NetworkConfig(width=0.07)
 
 
 @pytest.fixture(params=SHAPES.values(), ids=SHAPES)
@@ -52,7 +52,7 @@ def _agree(network: nn.Module, reference: Callable[[Tensor], Tensor], x: Tensor)
 
 def test_private_generator(plan: Plan) -> None:
     network = _shaken(PrivateGenerator(SMALL, plan))
-    shared = torch.randn(3, 8, plan.bars, plan.beats * plan.parts, plan.octaves, dtype=torch.double)
+    shared = torch.randn(3, 4, plan.bars, plan.beats * plan.parts, plan.octaves, dtype=torch.double)
     _agree(network, lambda x: track_loops.generator(network, x), shared)
 
 
@@ -63,13 +63,13 @@ def test_refiner(plan: Plan) -> None:
 
 
 def test_discriminator(plan: Plan) -> None:
-    network = _shaken(MainStream(0.125, plan))
+    network = _shaken(MainStream(0.07, plan))
     rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
     _agree(network, lambda x: track_loops.main_stream(network, x).contiguous(), rolls)
 
 
 def test_discriminator_differentiates_twice(plan: Plan) -> None:
-    network = _shaken(MainStream(0.125, plan))
+    network = _shaken(MainStream(0.07, plan))
     rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
     rolls.requires_grad_()
     weights = [weight for name, weight in network.named_parameters() if name.endswith("weight")]
