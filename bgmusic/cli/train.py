@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from enum import Enum
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bgmusic.errors import UserError
+from bgmusic.cli.options import Device, Neuron, check_training, run_training
+from bgmusic.cli.train_pianoroll import pianoroll
 
 if TYPE_CHECKING:
     from bgmusic.digits.config import DigitsConfig
 
 app = typer.Typer(help="Train a generator.")
+app.command()(pianoroll)
 
 
 class Network(str, Enum):
@@ -24,14 +25,6 @@ class Network(str, Enum):
 
     mlp = "mlp"
     cnn = "cnn"
-
-
-class Neuron(str, Enum):
-    """Which output neuron."""
-
-    dbn = "dbn"
-    sbn = "sbn"
-    real = "real"
 
 
 class ObjectiveName(str, Enum):
@@ -42,14 +35,6 @@ class ObjectiveName(str, Enum):
     wgan_gp = "wgan-gp"
     hinge = "hinge"
     relativistic = "relativistic"
-
-
-class Device(str, Enum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 @app.command()
@@ -71,16 +56,8 @@ def mnist(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run --out, with its own config.")] = False,
 ) -> None:
     """Train on binarized MNIST; without options, our own recipe."""
-    if steps is not None and minutes is not None:
-        raise UserError("--steps and --minutes are two budgets; give one")
-    if minutes is not None and not math.isfinite(minutes):
-        raise UserError(f"--minutes {minutes} is no budget")
-    if resume:
-        changes = (config != "default", set_, network, neuron, objective, steps, minutes, seed)
-        if any(changes):
-            raise UserError("--resume goes on with the run's own config and seed; give only --out, --device, --threads")
-        if out is None:
-            raise UserError("--resume needs --out RUN")
+    changes = (config != "default", set_, network, neuron, objective, seed)
+    check_training(steps, minutes, resume, out, changes)
 
     import torch
 
@@ -89,24 +66,16 @@ def mnist(
 
     if threads:
         torch.set_num_threads(threads)
-    out = out or next_run(Path("runs"), "mnist")
-    name = shlex.quote(str(out))
-    try:
+    run = out or next_run(Path("runs"), "mnist")
+    command = shlex.join(["bgmusic", *sys.argv[1:]])
+
+    def training() -> bool:
         if resume:
-            finished = resume_digits(out, device.value)
-        else:
-            resolved = _resolve(config, set_ or [], network, neuron, objective, steps)
-            command = shlex.join(["bgmusic", *sys.argv[1:]])
-            finished = train_digits(out, resolved, seed, device.value, minutes, command)
-    except KeyboardInterrupt:  # a second one, or one before the training began
-        if out.exists():
-            typer.echo(f"Stopped at once. Go on from the last checkpoint: bgmusic train mnist --resume --out {name}")
-        raise typer.Exit(130) from None
-    if finished:
-        typer.echo(f"Finished: {out}. Next: bgmusic generate {name} --out samples; bgmusic evaluate {name}")
-    else:
-        typer.echo(f"Interrupted and saved. Go on with: bgmusic train mnist --resume --out {name}")
-        raise typer.Exit(130)
+            return resume_digits(run, device.value)
+        resolved = _resolve(config, set_ or [], network, neuron, objective, steps)
+        return train_digits(run, resolved, seed, device.value, minutes, command)
+
+    run_training("mnist", run, training, "bgmusic generate {run} --out samples; bgmusic evaluate {run}")
 
 
 def _resolve(

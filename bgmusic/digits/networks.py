@@ -8,28 +8,11 @@ from torch import Tensor, nn
 from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
 from bgmusic.gan.game import SampleNetwork
-from bgmusic.gan.layers import LeakyReLU
+from bgmusic.gan.layers import LeakyReLU, Scale
 from bgmusic.neurons import NEURONS
 
 PIXELS = SHAPE[0] * SHAPE[1]
 SLOPE_OF_LEAK = 0.2  # LeakyReLU's, in every discriminator
-
-
-class Scale(nn.Module):
-    """A learned scale and offset per channel: batch norm that never normalises, as BinaryGAN's code runs.
-
-    Takes and returns ``(batch, channels, ...)``.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale and shift each channel."""
-        shape = (-1, *[1] * (x.dim() - 2))
-        return x * self.weight.view(shape) + self.bias.view(shape)
 
 
 def _norm(kind: Norm, channels: int, planes: bool) -> list[nn.Module]:

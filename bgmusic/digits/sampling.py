@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.networks import Generator
 from bgmusic.errors import UserError
 from bgmusic.files import read_npz
-from bgmusic.gan.game import SampleNetwork
 from bgmusic.gan.runs import fill, read_generator
-from bgmusic.neurons import bernoulli_sample, hard_threshold
+from bgmusic.gan.sampling import noises, sample
+
+__all__ = ["KIND", "load_generator", "preactivated", "read_samples", "sample"]
 
 KIND = "digits"
-_BATCH = 1000
 
 
 def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
@@ -38,49 +36,12 @@ def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
     return config, generator
 
 
-def _noises(generator: SampleNetwork, count: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
-    for start in range(0, count, _BATCH):
-        yield torch.randn(min(_BATCH, count - start), generator.latent, generator=rng).to(device)
-
-
-def _device(generator: SampleNetwork) -> torch.device:
-    return next(generator.parameters()).device
-
-
-@torch.no_grad()
-def sample(generator: SampleNetwork, count: int, seed: int, binarize: str = "ht") -> npt.NDArray[np.uint8]:
-    """Generate digits: uint8 ``(count, 28, 28)``, zeros and ones.
-
-    A real-valued generator is binarized by ``"ht"`` (hard threshold) or ``"bs"`` (Bernoulli sampling);
-    a binary one decides for itself. The generator samples in evaluation mode and is left in its own.
-
-    Raises:
-        UserError: ``binarize`` is neither.
-
-    """
-    if binarize not in ("ht", "bs"):
-        raise UserError(f"binarize is ht or bs, not {binarize!r}")
-    device, mode = _device(generator), generator.training
-    rng = torch.Generator().manual_seed(seed)
-    draws = rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
-    generator.eval()
-    parts = []
-    for noise in _noises(generator, count, rng, device):
-        digits = generator(noise, generator=draws)
-        # On what a binary neuron decided, a threshold changes nothing.
-        digits = bernoulli_sample(digits, draws) if binarize == "bs" else hard_threshold(digits)
-        parts.append(digits.to(torch.uint8).cpu())
-    generator.train(mode)
-    return torch.cat(parts).numpy()
-
-
 @torch.no_grad()
 def preactivated(generator: Generator, count: int, seed: int) -> npt.NDArray[Any]:
     """Preactivated outputs, float32 ``(count, 28, 28)``, of the same noise as :func:`sample` for a DBN."""
-    device, mode = _device(generator), generator.training
-    rng = torch.Generator().manual_seed(seed)
+    mode, rng = generator.training, torch.Generator().manual_seed(seed)
     generator.eval()
-    parts = [generator.preactivated(noise).float().cpu() for noise in _noises(generator, count, rng, device)]
+    parts = [generator.preactivated(noise).float().cpu() for noise in noises(generator, count, rng)]
     generator.train(mode)
     return torch.cat(parts).numpy()
 

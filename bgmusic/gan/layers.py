@@ -1,20 +1,58 @@
-"""Layers for discriminators whose input gradients are penalised."""
+"""Layers that digits and music share."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+
+class _Leak(torch.autograd.Function):
+    """A factor of 1 or the slope, by the sign of ``output``; the factor itself counts as constant."""
+
+    @staticmethod
+    def forward(gradient: Tensor, output: Tensor, slope: float) -> Tensor:
+        return torch.ops.aten.leaky_relu_backward(gradient, output, slope, True)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], result: Tensor) -> None:
+        _, output, ctx.slope = inputs
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (output,) = ctx.saved_tensors
+        return _Leak.apply(gradients[0], output, ctx.slope), None, None
+
+
+class _LeakyReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, slope: float) -> Tensor:
+        return leaky_relu(x, slope)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.slope = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (output,) = ctx.saved_tensors
+        # Detached: autograd shall see no way from the derivative back to the input.
+        return _Leak.apply(gradients[0], output.detach(), ctx.slope), None
 
 
 class LeakyReLU(nn.Module):
-    """Leaky ReLU, as a product with its own constant derivative: the same values and gradients as torch's.
+    """Leaky ReLU with a constant derivative on each side: the same values and gradients as torch's.
 
     A gradient penalty differentiates twice, and the second derivative of a piecewise linear function is zero.
     torch's layer tells autograd so by propagating a tensor of zeros through the whole network, a third of a
     penalised update's work; here there is no such path.
 
     Args:
-        slope: for negative inputs.
+        slope: for negative inputs, above 0.
 
     """
 
@@ -24,11 +62,26 @@ class LeakyReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` where positive, else ``slope x``; any shape."""
-        with torch.no_grad():
-            # 1 or the slope, without a branch: ceil lifts what is above 0 to 1.
-            derivative = x.clamp(0, 1).ceil_().mul_(1 - self.slope).add_(self.slope)
-        return x * derivative
+        output: Tensor = _LeakyReLU.apply(x, self.slope)
+        return output
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
         return f"slope={self.slope}"
+
+
+class Scale(nn.Module):
+    """A learned scale and offset per channel: batch norm that never normalises, as BinaryGAN's code runs.
+
+    Takes and returns ``(batch, channels, ...)``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift each channel."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)

@@ -30,6 +30,8 @@ from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
+KINDS = ("digits", "music")
+
 _STATE_VERSION = 1
 _LARGEST_ENVIRONMENT = 100_000  # bytes; usually a few hundred
 
@@ -238,11 +240,11 @@ def _ordered(content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[end:]
 
 
-def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:
-    """Read a generator's config and weights.
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a generator's file says of itself.
 
     Raises:
-        UserError: the file is missing, corrupt, or of another kind.
+        UserError: the file is missing or corrupt.
 
     """
     if not path.parent.is_dir():
@@ -251,7 +253,21 @@ def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyCo
         raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            return dict(file.metadata() or {})
+    except SafetensorError:
+        raise UserError(f"{path}: corrupt, not safetensors") from None
+
+
+def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:
+    """Read a generator's config and weights.
+
+    Raises:
+        UserError: the file is missing, corrupt, or of another kind.
+
+    """
+    metadata = read_metadata(path)
+    try:
+        with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError:
         raise UserError(f"{path}: corrupt, not safetensors") from None
@@ -284,6 +300,19 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Modu
         raise UserError(f"{source}: weights don't fit the config ({', '.join(sorted(wrong)[:3])})")
     network.load_state_dict(weights, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def kind_of(run: Path) -> str:
+    """What kind of run made a generator, as its file says: ``digits`` or ``music``.
+
+    Raises:
+        UserError: there is no generator, or one of no known kind.
+
+    """
+    kind = str(read_metadata(run / "generator.safetensors").get("kind"))
+    if kind not in KINDS:
+        raise UserError(f"{run / 'generator.safetensors'}: not a generator of bgmusic")
+    return kind
 
 
 def next_run(folder: Path, prefix: str) -> Path:

@@ -1,1 +1,48 @@
 """Piano-rolls, MIDI in and out, corpora."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bgmusic.music.corpora.corpus import Corpus, open_corpus
+    from bgmusic.music.grid import StepNotes, quantise
+    from bgmusic.music.midi import read_midi
+    from bgmusic.music.midi_write import write_midi
+    from bgmusic.music.roll import Roll
+    from bgmusic.music.song import Song
+    from bgmusic.music.tracks import Track, TrackSet
+
+# Where each public name lives. They are imported when first asked for: reading a MIDI file needs no torch.
+_HOMES = {
+    "Corpus": "corpora.corpus",
+    "Roll": "roll",
+    "Song": "song",
+    "StepNotes": "grid",
+    "Track": "tracks",
+    "TrackSet": "tracks",
+    "open_corpus": "corpora.corpus",
+    "quantise": "grid",
+    "read_midi": "midi",
+    "write_midi": "midi_write",
+}
+
+__all__ = [
+    "Corpus",
+    "Roll",
+    "Song",
+    "StepNotes",
+    "Track",
+    "TrackSet",
+    "open_corpus",
+    "quantise",
+    "read_midi",
+    "write_midi",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,57 @@
+"""Samples of a trained generator: the same seed gives the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bgmusic.errors import UserError
+from bgmusic.gan.game import SampleNetwork
+from bgmusic.neurons import bernoulli_sample, hard_threshold
+
+BATCH = 1000
+
+
+def device_of(generator: SampleNetwork) -> torch.device:
+    """Where a generator's weights are."""
+    return next(generator.parameters()).device
+
+
+def noises(generator: SampleNetwork, count: int, rng: torch.Generator, batch: int = BATCH) -> Iterator[Tensor]:
+    """Noise for ``count`` samples in batches ``(batch, latent)``, on the generator's device."""
+    for start in range(0, count, batch):
+        yield torch.randn(min(batch, count - start), generator.latent, generator=rng).to(device_of(generator))
+
+
+@torch.no_grad()
+def sample(
+    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH
+) -> npt.NDArray[np.uint8]:
+    """Generate samples: uint8 ``(count, ...)``, zeros and ones.
+
+    A real-valued generator is binarized by ``"ht"`` (hard threshold) or ``"bs"`` (Bernoulli sampling);
+    a binary one decides for itself. The generator samples in evaluation mode, ``batch`` samples at a time, and is
+    left in its own mode.
+
+    Raises:
+        UserError: ``binarize`` is neither.
+
+    """
+    if binarize not in ("ht", "bs"):
+        raise UserError(f"binarize is ht or bs, not {binarize!r}")
+    device, mode = device_of(generator), generator.training
+    rng = torch.Generator().manual_seed(seed)
+    draws = rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
+    generator.eval()
+    parts = []
+    for noise in noises(generator, count, rng, batch):
+        samples = generator(noise, generator=draws)
+        # On what a binary neuron decided, a threshold changes nothing.
+        samples = bernoulli_sample(samples, draws) if binarize == "bs" else hard_threshold(samples)
+        parts.append(samples.to(torch.uint8).cpu())
+    generator.train(mode)
+    return torch.cat(parts).numpy()

@@ -1,0 +1,107 @@
+"""Configs of piano-roll trainings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from bgmusic.gan.config import Config, TrainingConfig
+from bgmusic.music.grid import MAX_RESOLUTION
+from bgmusic.music.roll import Encoding
+from bgmusic.music.tracks import TrackSet
+from bgmusic.neurons.estimators import find
+
+MAX_BARS = 64
+MAX_STEPS = 4096
+_MAX_CELLS = 1 << 26  # of a phrase; the papers' have 258,048
+
+Width = Annotated[int, Field(ge=1, le=16_384)]
+
+
+def _track_set(value: Any) -> Any:
+    if isinstance(value, TrackSet):
+        return value
+    return TrackSet.load(value) if isinstance(value, str) else TrackSet.from_dict(value)
+
+
+class RollShape(Config):
+    """What kind of roll a network makes and judges."""
+
+    track_set: Annotated[TrackSet, BeforeValidator(_track_set)]
+    """The tracks: a given set's name (`lpd-5`, `lpd-8`, `satb`), or a set's own keys."""
+    resolution: Annotated[int, Field(ge=1, le=MAX_RESOLUTION)]
+    """Steps a beat."""
+    bars: Annotated[int, Field(ge=1, le=MAX_BARS)]
+    """Bars of a phrase."""
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    """Steps of a bar."""
+    encoding: Encoding
+    """`onset` (cells and a plane of onsets, lossless) or `pause` (the papers')."""
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> RollShape:
+        if self.cells > _MAX_CELLS:
+            raise ValueError(f"a phrase of {self.cells:,} cells is larger than {_MAX_CELLS:,}")
+        return self
+
+    @property
+    def cells(self) -> int:
+        """Cells of a phrase, without its onset plane."""
+        return len(self.track_set) * self.bars * self.steps * self.track_set.pitches
+
+
+class NetworkConfig(Config):
+    """BinaryMuseGAN's networks (arXiv 1804.09399), whose sizes follow from the rolls."""
+
+    latent: Width = 128
+    """Numbers of noise that a phrase is made of, each N(0, 1)."""
+    first: Width = 512
+    """Channels of G's first layer (256 in its small form)."""
+    width: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] = 1.0
+    """Channels of all layers, as a multiple of the paper's."""
+    refiner: Annotated[int, Field(ge=0, le=8)] = 2
+    """Residual units of the refiner; 0: no refiner, G's own output is what the neuron decides on."""
+    discriminator: Literal["full", "ablated-1", "ablated-2"] = "full"
+    """`full`; `ablated-1` has no onset and chroma streams; `ablated-2` is one network that all tracks share."""
+    norm: Literal["batch", "scale"] = "batch"
+    """In G and its refiner: batch norm, or its learned scale and offset alone (as the original code runs)."""
+
+
+class PianorollConfig(Config):
+    """A piano-roll training: networks, neuron, strategy and the game's rules."""
+
+    network: NetworkConfig = NetworkConfig()
+    """The networks."""
+    neuron: Literal["dbn", "sbn", "real"] = "dbn"
+    """Output neuron; `real` stays real-valued and is binarized after training."""
+    estimator: str = "sigmoid-adjusted"
+    """Gradient estimator behind the neuron."""
+    strategy: Literal["end-to-end", "two-stage", "joint"] = "end-to-end"
+    """`end-to-end`: everything at once, from the start (a first stage too, with `refiner: 0` and `neuron: real`).
+    The others are second stages, which begin with a first stage's G and D: `two-stage` trains the refiner alone,
+    `joint` the refiner and G."""
+    encoding: Encoding | None = None
+    """Encoding of the rolls, `onset` or `pause`; by default the corpus's own."""
+    transpose: tuple[Annotated[int, Field(ge=-64, le=0)], Annotated[int, Field(ge=0, le=64)]] = (0, 0)
+    """Phrases are transposed at random by so many semitones, within each track's range."""
+    rolls: RollShape | None = None
+    """What the corpus must hold; by default whatever it does. A run's config says what it was."""
+    training: TrainingConfig = TrainingConfig(batch=32)
+    """The game's rules."""
+
+    @field_validator("estimator")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        find(name)
+        return name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PianorollConfig:
+        if self.strategy != "end-to-end" and not self.network.refiner:
+            raise ValueError(f"a {self.strategy} training needs a refiner: network.refiner is 0")
+        if self.rolls and self.encoding not in (None, self.rolls.encoding):
+            raise ValueError(f"encoding {self.encoding} is not that of rolls, {self.rolls.encoding}")
+        if self.network.norm == "batch" and self.training.batch // self.training.accumulate < 2:
+            raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
+        return self

@@ -1,0 +1,1 @@
+"""The networks that compose: generators, refiners and discriminators of piano-rolls."""

@@ -1,0 +1,132 @@
+"""Phrases from whatever a user names: an npz of generated ones, MIDI files, a corpus."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.music.corpora.assemble import META
+from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.grid import quantise
+from bgmusic.music.midi import read_midi
+from bgmusic.music.phrases import Phrases, corpus_phrases, read_phrases, stack_rolls
+from bgmusic.music.roll import Roll
+from bgmusic.music.sources.base import kind_of
+from bgmusic.music.sources.folder import walk
+
+
+def is_music(source: Path) -> bool:
+    """Whether a user's word names phrases: a corpus, MIDI files, or an npz with ``rolls``; nothing large is read."""
+    if source.is_file():
+        if kind_of(source.name) == "midi":
+            return True
+        try:
+            with zipfile.ZipFile(source) as archive:
+                return "rolls.npy" in archive.namelist()
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+            return False
+    if source.is_dir():
+        return not (source / "config.yaml").is_file()
+    return str(source) in embedded_corpora()
+
+
+def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
+    """At most ``most`` phrases of what a user names, in the form of the corpus that they are compared with.
+
+    Phrases of a corpus, or of an npz, are evenly spread; of that corpus itself they are training phrases: those of
+    every second piece. MIDI files are cut into phrases that don't overlap.
+
+    Raises:
+        UserError: it holds no such phrases, or can't be read.
+        OSError: a file can't be read.
+
+    """
+    if source.is_file() and kind_of(source.name) != "midi":
+        phrases, _ = read_phrases(source)
+        return phrases[:: -(-len(phrases) // most)]
+    if str(source) in embedded_corpora() or (source / META).is_file():
+        corpus = open_corpus(source)
+        same = corpus.path.resolve() == against.path.resolve()
+        return corpus_phrases(corpus, _spread(halves(corpus)[1] if same else corpus.indices(), most))
+    return midi_phrases(source, against.settings, most)
+
+
+def held_out(corpus: Corpus) -> Phrases:
+    """The phrases of a corpus that no training saw: of validation and test.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    numbers = np.concatenate([corpus.indices("validation"), corpus.indices("test")])
+    return corpus_phrases(corpus, _some(corpus, numbers, "held-out"))
+
+
+def training(corpus: Corpus, half: bool = False) -> Phrases:
+    """The training phrases of a corpus, or those of every other piece (the half that ``open_phrases`` leaves).
+
+    Raises:
+        UserError: there is none.
+
+    """
+    numbers = halves(corpus)[0] if half else corpus.indices("train")
+    return corpus_phrases(corpus, _some(corpus, numbers, "training"))
+
+
+def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the training phrases, those of every other piece and those of the pieces between them."""
+    numbers = corpus.indices("train")
+    _, place = np.unique(corpus.piece_of_phrase[numbers], return_inverse=True)
+    return numbers[place % 2 == 0], numbers[place % 2 == 1]
+
+
+def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
+    """Phrases of a MIDI file, or of all below a folder, as a corpus of these settings would read them.
+
+    Files that can't be read are left out. Every phrase knows its file.
+
+    Raises:
+        UserError: none holds a phrase; why the first does not.
+        OSError: a file can't be read.
+
+    """
+    if not source.exists():
+        raise UserError(f"no corpus, file or folder {str(source)!r}")
+    files = [path for path in walk(source) if kind_of(path.name) == "midi"] if source.is_dir() else [source]
+    rolls: list[Roll] = []
+    pieces: list[int] = []
+    reasons = []
+    for number, path in enumerate(files):
+        if len(rolls) >= most:
+            break
+        try:
+            piece = quantise(read_midi(path), settings.track_set, settings.resolution, default_metre=settings.metre)
+        except UserError as error:
+            reasons.append(f"{path.name}: {error}")
+            continue
+        starts = piece.phrase_starts(settings.bars, settings.metre, hop=settings.bars)[: most - len(rolls)]
+        rolls += [Roll.from_phrase(piece, int(start), settings.bars, settings.encoding) for start in starts]
+        pieces += [number] * len(starts)
+    if not rolls:
+        numerator, denominator = settings.metre
+        what = f"no {settings.bars} bars of {numerator}/{denominator} in {len(files)} MIDI files"
+        raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
+    return stack_rolls(rolls, pieces)
+
+
+def _spread(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(numbers) <= most:
+        return numbers
+    chosen: NDArray[np.int64] = numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
+    return chosen
+
+
+def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str) -> NDArray[np.int64]:
+    if not len(numbers):
+        raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
+    return numbers

@@ -1,0 +1,182 @@
+"""Training on rolls: from corpus and config to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bgmusic.errors import UserError
+from bgmusic.gan.game import Game
+from bgmusic.gan.runs import Run, environment, read_generator
+from bgmusic.gan.training import choose_device, resume, train
+from bgmusic.music.config import PianorollConfig, RollShape
+from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.networks.discriminator import Discriminator
+from bgmusic.music.networks.generator import Generator
+from bgmusic.music.pictures import save_rolls
+from bgmusic.music.sampling import KIND, phrases, shape_of, to_rolls
+
+_PICTURE_SEED = 0
+_PICTURED = 8
+_MOST_WEIGHTS = 200_000_000  # a config, perhaps a stranger's, shall not fill the memory
+_FEWEST_PHRASES = 2
+
+
+def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
+    """The config with ``rolls`` as the corpus has them.
+
+    Raises:
+        UserError: the config wants other rolls than the corpus holds, or an encoding that it lost.
+
+    """
+    if config.encoding == "onset" and corpus.encoding == "pause":
+        raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
+    shape = RollShape(
+        track_set=corpus.track_set,
+        resolution=corpus.resolution,
+        bars=corpus.settings.bars,
+        steps=corpus.settings.steps,
+        encoding=config.encoding or (config.rolls.encoding if config.rolls else corpus.encoding),
+    )
+    if config.rolls is not None:
+        for key in ("track_set", "resolution", "bars", "steps"):
+            has, wants = getattr(shape, key), getattr(config.rolls, key)
+            if has != wants:
+                has, wants = (value.name if key == "track_set" else value for value in (has, wants))
+                raise UserError(f"corpus {corpus.path.name} does not fit: its {key} is {has}, not {wants} as here")
+        if config.rolls.encoding == "onset" and corpus.encoding == "pause":
+            raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
+    return config.model_copy(update={"rolls": shape, "encoding": shape.encoding})
+
+
+def make_game(
+    config: PianorollConfig, corpus: Corpus, seed: int, device: str = "cpu", seconds: float | None = None
+) -> Game:
+    """A new game on the corpus's training phrases.
+
+    Args:
+        config: networks, neuron, strategy and rules, its ``rolls`` filled in by :func:`fit`.
+        corpus: where phrases come from.
+        seed: of the networks' initial weights and of all draws.
+        device: ``cpu`` or ``cuda``.
+        seconds: budget of wall time instead of ``config.training.steps``.
+
+    Raises:
+        UserError: the networks are far too large, or there are fewer than two training phrases.
+
+    """
+    shape = shape_of(config, "this training")
+    with torch.device("meta"):
+        networks = Generator(config, shape), Discriminator(config.network, shape)
+    weights = sum(weight.numel() for network in networks for weight in network.parameters())
+    if weights > _MOST_WEIGHTS:
+        raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed")
+    source = corpus.loader("train", device=device, encoding=shape.encoding, transpose=config.transpose)
+    if len(source) < _FEWEST_PHRASES:
+        raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
+    torch.manual_seed(seed)
+    generator, discriminator = Generator(config, shape), Discriminator(config.network, shape)
+    return Game(generator, discriminator, source, config.training, seed, device, seconds)
+
+
+def begin_with(game: Game, config: PianorollConfig, first_stage: Path) -> None:
+    """Give a second stage the networks of a first: its sampling generator's body, and its discriminator.
+
+    Raises:
+        UserError: that run has none, or its networks have other sizes.
+
+    """
+    path = first_stage / "generator.safetensors"
+    theirs, weights = read_generator(path, KIND, PianorollConfig)
+    state = Run.open(first_stage, KIND).load_state()
+    if state is None:
+        raise UserError(f"{first_stage} has no checkpoint, and so no discriminator; train it first")
+    if theirs.rolls != config.rolls:
+        raise UserError(f"{first_stage} makes other rolls (tracks, bars, steps or encoding) than this training")
+    body = {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")}
+    networks = [game.generator, *([game.average] if game.average else [])]
+    try:
+        for network in networks:
+            network.get_submodule("body").load_state_dict(body)
+        game.discriminator.load_state_dict(state["discriminator"])
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        raise UserError(f"{first_stage}: its networks don't fit this config's network settings") from None
+
+
+def _drawing(config: PianorollConfig) -> Callable[[Game, Path], None]:
+    shape = shape_of(config, "this training")
+
+    def draw(game: Game, path: Path) -> None:
+        save_rolls(path, to_rolls(phrases(game.sampler, shape, _PICTURED, _PICTURE_SEED), shape))
+
+    return draw
+
+
+def train_pianoroll(
+    out: Path,
+    config: PianorollConfig,
+    data: str,
+    seed: int = 0,
+    device: str = "auto",
+    minutes: float | None = None,
+    start: Path | None = None,
+    command: str = "",
+    quiet: bool = False,
+) -> bool:
+    """Train into a new run folder; True when finished, False when interrupted.
+
+    Args:
+        out: the run folder.
+        config: what to train, see :class:`PianorollConfig`.
+        data: an embedded corpus's name, or a folder with one.
+        seed: of weights and draws.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        minutes: budget of wall time instead of ``config.training.steps``.
+        start: the first stage's run, for a second stage.
+        command: kept in the run's environment.
+        quiet: no progress bar.
+
+    Raises:
+        UserError: the corpus or the first stage does not fit, the folder is taken, the device is missing, or
+            training diverged.
+        OSError: the folder can't be written.
+
+    """
+    if (config.strategy == "end-to-end") != (start is None):
+        takes = "begins anew and takes no first stage" if start else "needs a first stage's run (--start RUN)"
+        raise UserError(f"the strategy {config.strategy} {takes}")
+    device = choose_device(device)
+    corpus = open_corpus(data)
+    config = fit(config, corpus)
+    game = make_game(config, corpus, seed, device, minutes * 60 if minutes else None)
+    if start:
+        begin_with(game, config, start)
+    # An embedded corpus lies elsewhere on another machine, but is found by its name.
+    folder = data if data in embedded_corpora() else str(corpus.path.resolve())
+    places = {"data": folder, "start": str(start.resolve()) if start else None}
+    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
+    return train(run, game, config, _drawing(config), quiet=quiet)
+
+
+def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, quiet: bool = False) -> bool:
+    """Go on with a run from its last checkpoint, with its own config, corpus and seed; True when finished.
+
+    Args:
+        out: the run folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        data: where the corpus is now, if it was moved.
+        quiet: no progress bar.
+
+    Raises:
+        UserError: it is no run of music, corrupt, or its corpus or first stage is gone.
+
+    """
+    run = Run.open(out, KIND)
+    config, places = run.config(PianorollConfig), run.environment()
+    corpus = open_corpus(data or str(places.get("data", "")))
+    game = make_game(fit(config, corpus), corpus, run.seed(), choose_device(device), run.seconds())
+    if not resume(run, game) and config.strategy != "end-to-end":
+        begin_with(game, config, Path(str(places.get("start", ""))))
+    return train(run, game, config, _drawing(config), quiet=quiet)

@@ -1,0 +1,110 @@
+"""All tracks at once equal a loop over them: values, gradients, and gradients of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import track_loops
+from torch import Tensor, nn
+
+from bgmusic.music.config import NetworkConfig, RollShape
+from bgmusic.music.networks.discriminator import MainStream
+from bgmusic.music.networks.generator import PrivateGenerator
+from bgmusic.music.networks.grouped import GroupedNormLinear
+from bgmusic.music.networks.plan import Plan
+from bgmusic.music.networks.refiner import Refiner
+
+SHAPES = {
+    "lpd-5": RollShape(track_set="lpd-5", resolution=6, bars=2, steps=12, encoding="pause"),
+    "satb with onsets": RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset"),
+    "seven eighths": RollShape(track_set="lpd-5", resolution=4, bars=1, steps=14, encoding="onset"),
+}
+SMALL = NetworkConfig(width=0.07)
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
+def plan(request: pytest.FixtureRequest) -> Plan:
+    torch.manual_seed(0)
+    return Plan.of(request.param)
+
+
+def _shaken(network: nn.Module) -> nn.Module:
+    """In double precision, with no weight at its start (a scale of 1 or an offset of 0 would hide an error)."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn_like(weight), alpha=0.3)
+    return network.double()
+
+
+def _agree(network: nn.Module, reference: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    x.requires_grad_()
+    weights = [x, *network.parameters()]
+    mine, theirs = network(x), reference(x)
+    torch.testing.assert_close(mine, theirs)
+    towards = torch.randn_like(mine)
+    for one, other in zip(
+        torch.autograd.grad(mine, weights, towards), torch.autograd.grad(theirs, weights, towards), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_private_generator(plan: Plan) -> None:
+    network = _shaken(PrivateGenerator(SMALL, plan))
+    shared = torch.randn(3, 4, plan.bars, plan.beats * plan.parts, plan.octaves, dtype=torch.double)
+    _agree(network, lambda x: track_loops.generator(network, x), shared)
+
+
+def test_refiner(plan: Plan) -> None:
+    network = _shaken(Refiner(SMALL, plan))
+    outputs = torch.rand(2, plan.channels, plan.bars, plan.steps, plan.pitches, dtype=torch.double)
+    _agree(network, lambda x: track_loops.refiner(network, x), outputs)
+
+
+def test_discriminator(plan: Plan) -> None:
+    network = _shaken(MainStream(0.07, plan))
+    rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
+    _agree(network, lambda x: track_loops.main_stream(network, x).contiguous(), rolls)
+
+
+def test_discriminator_differentiates_twice(plan: Plan) -> None:
+    network = _shaken(MainStream(0.07, plan))
+    rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
+    rolls.requires_grad_()
+    weights = [weight for name, weight in network.named_parameters() if name.endswith("weight")]
+    penalties = []
+    for outputs in (network(rolls), track_loops.main_stream(network, rolls)):
+        (gradient,) = torch.autograd.grad(outputs.square().sum(), rolls, create_graph=True)
+        penalties.append(torch.autograd.grad((gradient.flatten(1).norm(dim=1) - 1).square().mean(), weights))
+    for one, other in zip(*penalties, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("taps", [1, 3])
+def test_folded_batch_norm_is_batch_norm(taps: int) -> None:
+    """Also its running statistics, and what it makes of them in evaluation mode."""
+    torch.manual_seed(1)
+    layer = _shaken(GroupedNormLinear(2, 4, taps, 5))
+    norms = [nn.BatchNorm1d(5).double() for _ in range(2)]
+    for track, norm in enumerate(norms):
+        norm.weight.data, norm.bias.data = layer.scale[track].detach(), layer.offset[track].detach()
+    for mode in (True, True, False):
+        layer.train(mode)
+        x = torch.randn(2, 50, 4, dtype=torch.double) * 2 + 1
+        expected, outputs_of_all = [], layer(x)
+        for track, norm in enumerate(norms):
+            norm.train(mode)
+            outputs = torch.einsum("mi,ito->mto", x[track], layer.weight[track])
+            expected.append(norm(outputs.reshape(-1, 5)).view(50, -1))
+            torch.testing.assert_close(layer.running_mean[track], norm.running_mean)
+            torch.testing.assert_close(layer.running_var[track], norm.running_var)
+        torch.testing.assert_close(outputs_of_all, torch.stack(expected))
+
+
+def test_a_constant_input_gives_no_nan() -> None:
+    """Where nothing varies, rounding may make a folded variance negative; the outputs must stay the offsets."""
+    layer = GroupedNormLinear(1, 4, 1, 3)
+    layer.offset.data.fill_(0.7)
+    outputs = layer(torch.full((1, 1000, 4), 3.3))
+    torch.testing.assert_close(outputs, torch.full((1, 1000, 3), 0.7), atol=0.05, rtol=0)
