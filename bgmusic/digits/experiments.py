@@ -12,7 +12,7 @@ from bgmusic.digits.sampling import KIND
 from bgmusic.digits.training import resume_digits, train_digits
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
-from bgmusic.gan.game import Diverged
+from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
 
 Scale = Literal["smoke", "quick", "full"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bgmusic.gan.game import SampleNetwork
 from bgmusic.gan.layers import Scale
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
 from bgmusic.music.networks.grouped import GroupedNormLinear, Norm
 from bgmusic.music.networks.plan import OCTAVE, Plan
