@@ -48,11 +48,11 @@ def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
     """
     if source.is_file() and kind_of(source.name) != "midi":
         phrases, _ = read_phrases(source)
-        return phrases[:: -(-len(phrases) // most)]
+        return phrases.spread(most)
     if str(source) in embedded_corpora() or (source / META).is_file():
         corpus = open_corpus(source)
         same = corpus.path.resolve() == against.path.resolve()
-        return corpus_phrases(corpus, _spread(halves(corpus)[1] if same else corpus.indices(), most))
+        return corpus_phrases(corpus, halves(corpus)[1] if same else corpus.indices()).spread(most)
     return midi_phrases(source, against.settings, most)
 
 
@@ -117,13 +117,6 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
         what = f"no {settings.bars} bars of {numerator}/{denominator} in {len(files)} MIDI files"
         raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
     return stack_rolls(rolls, pieces)
-
-
-def _spread(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    if len(numbers) <= most:
-        return numbers
-    chosen: NDArray[np.int64] = numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
-    return chosen
 
 
 def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str) -> NDArray[np.int64]:
