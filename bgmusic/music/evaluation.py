@@ -87,7 +87,8 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     """Compare ``samples`` with ``held_out`` phrases, and ``training`` phrases with these: the floor.
 
     The data are read in the samples' encoding. The floor is of as many training phrases as there are samples, evenly
-    spread; copies are looked for among all that are given. ``seed`` decides what the two-sample test and the bootstrap draw.
+    spread; copies are looked for among all that are given. ``seed`` decides what the two-sample test and the bootstrap
+    draw.
 
     Raises:
         UserError: the forms differ, or a side has fewer than ten phrases or two pieces.
