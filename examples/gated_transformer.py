@@ -4,7 +4,7 @@ From a soprano it tells the alto, tenor and bass at every step. Each block sits 
 bit says whether the block runs. A price on open gates teaches them to close where it costs little. Shown at the
 end: what it learned, the share of open gates, and the time they save, against the same network with all gates open.
 
-    python examples/gated_transformer.py [--steps 300] [--price 0.05]
+    python examples/gated_transformer.py [--steps 150] [--price 0.3]
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ class Harmoniser(nn.Module):
         x = self.note(soprano) + self.place
         decided = []
         for gate in self.gates:
-            assert isinstance(gate, BinaryGate)
             bits = torch.ones(len(x)) if every else gate.decide(x)
             x = gate.route(x, bits)
             decided.append(bits)
@@ -105,8 +104,8 @@ def judge(model: Harmoniser, test: Tensor, every: bool) -> tuple[float, float, f
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     """Train with gates and without, and print what they learned and cost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=300, help="training steps")
-    parser.add_argument("--price", type=float, default=0.05, help="nats a token that an open network costs")
+    parser.add_argument("--steps", type=int, default=150, help="training steps")
+    parser.add_argument("--price", type=float, default=0.3, help="nats a token that an open network costs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tokens, test = load("train"), load("test")

@@ -4,7 +4,7 @@ Each step's 256 bits are computed from the last bits and the notes just heard, b
 read from the bits alone. Shown at the end: what it learned, against token frequencies and against the same network with
 a real-valued state; which bits tell the beat; and a phrase of its own.
 
-    python examples/recurrent_composer.py [--steps 600] [--out composed]
+    python examples/recurrent_composer.py [--steps 300] [--out composed]
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def beat_bits(model: Composer, tokens: Tensor) -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     """Train both, print what they learned, write ``composed.mid``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=600, help="training steps")
+    parser.add_argument("--steps", type=int, default=300, help="training steps")
     parser.add_argument("--out", type=Path, default=Path("composed"), help="folder of what is composed")
     options = parser.parse_args(arguments)
     torch.manual_seed(0)

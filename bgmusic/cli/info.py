@@ -15,7 +15,7 @@ def info() -> None:
     import bgmusic
     from bgmusic.files import configs_dir, data_dir
     from bgmusic.gan.config import presets
-    from bgmusic.neurons import ESTIMATORS
+    from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS
 
     table = Table(show_header=False, box=None)
     table.add_row("bgmusic", bgmusic.__version__)
@@ -24,6 +24,7 @@ def info() -> None:
     table.add_row("CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
     table.add_row("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
     table.add_row("estimators", ", ".join(sorted(ESTIMATORS)))
+    table.add_row("score functions", ", ".join(sorted(SCORE_FUNCTIONS)))
     for family in sorted(path.name for path in configs_dir().iterdir() if path.is_dir()):
         table.add_row(f"presets: {family}", ", ".join(presets(family)))
     table.add_row("data", f"{data_dir()}: {', '.join(sorted(p.name for p in data_dir().iterdir() if p.is_dir()))}")

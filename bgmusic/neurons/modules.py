@@ -51,30 +51,36 @@ class BinaryNeuron(Sloped):
     Args:
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         slope: the sigmoid's slope at the start.
-        temperature: of the estimators that have one; a buffer too, saved where the estimator uses it.
+        temperature: of the estimators that have one, a buffer too; None is kept for the others.
 
     Raises:
         ValueError: the estimator is unknown, or slope or temperature are not positive numbers.
 
     """
 
-    temperature: Tensor
+    temperature: Tensor | None
 
     def __init__(self, estimator: str = "sigmoid-adjusted", slope: float = 1.0, temperature: float = 1.0) -> None:
         super().__init__(slope)
         find(estimator)
         self.estimator = estimator
-        self.register_buffer("temperature", torch.ones((), dtype=torch.float32), persistent=estimator in TEMPERED)
-        self.set_temperature(temperature)
+        # Others have no buffer, so that their saved weights are what they were before there were temperatures.
+        buffer = torch.ones((), dtype=torch.float32)
+        _fill(buffer, temperature, "temperature")
+        self.register_buffer("temperature", buffer if estimator in TEMPERED else None)
 
     def set_temperature(self, temperature: float) -> None:
-        """Set the estimator's temperature, in place.
+        """Set the estimator's temperature, in place; nothing happens where it has none.
 
         Raises:
             ValueError: the temperature is not a positive, finite number.
 
         """
-        _fill(self.temperature, temperature, "temperature")
+        if self.temperature is not None:
+            _fill(self.temperature, temperature, "temperature")
+
+    def _temperature(self) -> float | Tensor:
+        return 1.0 if self.temperature is None else self.temperature
 
     def current_estimator(self) -> str:
         """Name of the estimator in use: a relaxed one gives way to plain decisions in evaluation mode."""
@@ -91,7 +97,7 @@ class BinaryNeuron(Sloped):
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
         shown = f"estimator={self.estimator!r}, slope={float(self.slope):.4g}"
-        return shown + f", temperature={float(self.temperature):.4g}" * (self.estimator in TEMPERED)
+        return shown if self.temperature is None else shown + f", temperature={float(self.temperature):.4g}"
 
 
 class DBN(BinaryNeuron):
@@ -99,7 +105,7 @@ class DBN(BinaryNeuron):
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Decide: zeros and ones of the logits' shape and type. ``generator`` is not needed and ignored."""
-        return functional.dbn(logits, self.slope, self.current_estimator(), self.temperature)
+        return functional.dbn(logits, self.slope, self.current_estimator(), self._temperature())
 
 
 class SBN(BinaryNeuron):
@@ -110,7 +116,7 @@ class SBN(BinaryNeuron):
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Decide: zeros and ones of the logits' shape and type; draws come from ``generator`` if given."""
-        return functional.sbn(logits, self.slope, self.current_estimator(), generator, self.temperature)
+        return functional.sbn(logits, self.slope, self.current_estimator(), generator, self._temperature())
 
 
 class RealValued(BinaryNeuron):
@@ -137,8 +143,8 @@ def set_slope(model: nn.Module, slope: float) -> int:
 
 
 def set_temperature(model: nn.Module, temperature: float) -> int:
-    """Set the temperature of every binary neuron in ``model``; returns how many there are."""
-    neurons = [module for module in model.modules() if isinstance(module, BinaryNeuron)]
+    """Set the temperature of every binary neuron in ``model`` that has one; returns how many there are."""
+    neurons = [m for m in model.modules() if isinstance(m, BinaryNeuron) and m.temperature is not None]
     for neuron in neurons:
         neuron.set_temperature(temperature)
     return len(neurons)

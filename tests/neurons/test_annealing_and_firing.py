@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bgmusic.neurons import DBN, SBN, Annealing, BinaryDense, FiringRecorder, Glide, Stairs
+from bgmusic.neurons import DBN, SBN, Annealing, BinaryDense, FiringRecorder, Glide, Stairs, set_temperature
 
 
 def test_stairs_rise_once_an_epoch_to_their_limit() -> None:
@@ -84,3 +84,17 @@ def test_shapes_may_change_and_keywords_do_no_harm() -> None:
     assert firing.stuck is None
     with pytest.raises(ValueError, match="edge"):
         FiringRecorder(neuron, edge=0.5)
+
+
+def test_only_tempered_neurons_carry_a_temperature() -> None:
+    # Weights saved by others load as ever, also into a model that was built without memory of its own.
+    assert set(DBN().state_dict()) == {"slope"}
+    assert set(SBN("concrete").state_dict()) == {"slope", "temperature"}
+    model = nn.Sequential(DBN(), SBN("reinmax"))
+    assert set_temperature(model, 0.5) == 1
+    with torch.device("meta"):
+        empty = nn.Sequential(DBN(), SBN("reinmax"))
+    empty.load_state_dict(model.state_dict(), assign=True)
+    assert empty.to("cpu")[1].extra_repr() == "estimator='reinmax', slope=1, temperature=0.5"
+    with pytest.raises(ValueError, match="temperature"):
+        DBN(temperature=0)
