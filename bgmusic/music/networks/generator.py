@@ -116,7 +116,7 @@ class PrivateGenerator(nn.Module):
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
         for layer in layers:
-            cells = torch.relu_(layer(cells)).view(len(cells), -1, layer.weight.shape[-1])
+            cells = torch.relu_(layer(cells))
         return torch.bmm(cells, merge)
 
 
