@@ -97,22 +97,22 @@ def _show(found: Evaluation, against: str) -> None:
 
     console = Console()
     title = f"{found.phrases} phrases against {found.held_out} held-out ones of {against}"
-    columns = ("", "samples", "data", "distance", "floor", "overlap", "floor")
-    table = Table(*columns, title=title, caption="distance: Wasserstein-1 over the data's standard deviation")
+    caption = "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'"
+    table = Table(title=title, caption=caption)
+    table.add_column("", no_wrap=True)
+    for column in ("samples", "data", "distance", "floor", "overlap", "floor"):
+        table.add_column(column, justify="right")
     for row in found.rows:
         numbers = (row.samples, row.data, row.distance, row.floor)
         areas = (row.overlap, row.floor_overlap)
         name = row.name if row.core else f"({row.name})"
         table.add_row(name, *(f"{value:.3g}" for value in numbers), *(f"{value:.0%}" for value in areas))
-    table.add_section()
-    for name, get in (
-        ("mean distance", lambda d, _: f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})"),
-        ("told apart (50% is best)", lambda _, t: f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})"),
-        ("precision, recall", lambda _, t: f"{t.precision:.2f}, {t.recall:.2f}"),
-    ):
-        table.add_row(
-            name, "", "", get(found.distance, found.two_sample), get(found.floor, found.floor_two_sample), "", ""
-        )
     console.print(table)
+    summary = Table("", "samples", "floor")
+    both = ((found.distance, found.two_sample), (found.floor, found.floor_two_sample))
+    summary.add_row("mean distance", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
+    summary.add_row("told apart (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both))
+    summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
+    console.print(summary)
     for line in found.verdict():
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from bgmusic.digits.sampling import KIND
 from bgmusic.digits.training import resume_digits, train_digits
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
-from bgmusic.gan.game import Diverged
+from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
 
 Scale = Literal["smoke", "quick", "full"]
@@ -20,7 +20,7 @@ Scale = Literal["smoke", "quick", "full"]
 _PAPER_STEPS = 18_740
 _STEPS: dict[Scale, dict[str, int]] = {
     "smoke": {"mlp": 4, "cnn": 2},
-    "quick": {"mlp": 2_500, "cnn": 400},  # a convolutional update costs five times a dense one
+    "quick": {"mlp": 1_200, "cnn": 100},  # a convolutional update costs ten times a dense one
     "full": {"mlp": _PAPER_STEPS, "cnn": _PAPER_STEPS},
 }
 

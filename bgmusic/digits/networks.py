@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
-from bgmusic.gan.game import SampleNetwork
 from bgmusic.gan.layers import LeakyReLU, Scale
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.neurons import NEURONS
 
 PIXELS = SHAPE[0] * SHAPE[1]

@@ -7,53 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bgmusic.errors import UserError
 from bgmusic.gan import penalties, schedules
 from bgmusic.gan.config import OptimizerConfig, TrainingConfig
 from bgmusic.gan.objectives import OBJECTIVES
+from bgmusic.gan.roles import Callback, Diverged, SampleNetwork, Source
 from bgmusic.neurons import set_slope
 
 METRICS = ("d_loss", "g_loss", "penalty", "real_score", "fake_score")
-
-
-class Diverged(UserError):
-    """A loss is no longer a number."""
-
-
-class Source(Protocol):
-    """Where real samples come from."""
-
-    def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw ``(size, ...)`` real samples, zeros and ones as float32, on the training device."""
-        ...
-
-
-class SampleNetwork(nn.Module):
-    """What a generator is: a module from noise to samples, ``forward(noise, generator=None)``."""
-
-    latent: int
-    """Numbers of noise that a sample is made of."""
-
-
-class Callback:
-    """Told what happens while a game is played; does all the I/O. Every method may be left as it is."""
-
-    def start(self, game: Game) -> None:
-        """Before the first update, also of a resumed game."""
-
-    def step(self, game: Game) -> None:
-        """After each G update."""
-
-    def metrics(self, game: Game, values: dict[str, float]) -> None:
-        """Every ``log_every`` G updates and after the last, with the means since the last time, before :meth:`step`."""
-
-    def end(self, game: Game, interrupted: bool) -> None:
-        """After the last update; ``interrupted`` tells that the budget is not spent."""
 
 
 @dataclass

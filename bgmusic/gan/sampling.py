@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.gan.game import SampleNetwork
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.neurons import bernoulli_sample, hard_threshold
 
 BATCH = 1000

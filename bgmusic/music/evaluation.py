@@ -87,7 +87,8 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     """Compare ``samples`` with ``held_out`` phrases, and ``training`` phrases with these: the floor.
 
     The data are read in the samples' encoding. The floor is of as many training phrases as there are samples, evenly
-    spread; copies are looked for among all. ``seed`` decides what the two-sample test and the bootstrap draw.
+    spread; copies are looked for among all that are given. ``seed`` decides what the two-sample test and the bootstrap
+    draw.
 
     Raises:
         UserError: the forms differ, or a side has fewer than ten phrases or two pieces.
@@ -98,32 +99,25 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
         if len(side) < FEWEST or (side.groups.max() < 1):
             raise UserError(f"too few {name} to compare: {len(side)} phrases; {FEWEST} of two pieces are needed")
     held_out, training = held_out.encoded(samples.encoding), training.encoded(samples.encoding)
-    like = _spread(training, len(samples))
+    like = training.spread(len(samples))
     found, data, usual = statistics(samples), statistics(held_out), statistics(like)
     scales = [
         [deviation(p, q) for p, q in zip(s.parts, t.parts, strict=True)] for s, t in zip(data, usual, strict=True)
     ]
     rng = torch.Generator().manual_seed(seed)
     rows = [_row(*of) for of in zip(found, data, usual, scales, strict=True)]
-    judged = _spread(held_out, _MOST_JUDGED)
+    judged = held_out.spread(_MOST_JUDGED)
     return Evaluation(
         phrases=len(samples),
         held_out=len(held_out),
         rows=tuple(sorted(rows, key=lambda row: not row.core)),
         distance=_mean_distance((samples, found), (held_out, data), scales, rng),
         floor=_mean_distance((like, usual), (held_out, data), scales, rng),
-        two_sample=two_sample(_spread(samples, _MOST_JUDGED), judged, seed),
-        floor_two_sample=two_sample(_spread(like, _MOST_JUDGED), judged, seed),
+        two_sample=two_sample(samples.spread(_MOST_JUDGED), judged, seed),
+        floor_two_sample=two_sample(like.spread(_MOST_JUDGED), judged, seed),
         copying=_copying(samples, training),
         held_out_copying=_copying(held_out, training),
     )
-
-
-def _spread(phrases: Phrases, most: int) -> Phrases:
-    """As many phrases as ``most``, evenly spread."""
-    if len(phrases) <= most:
-        return phrases
-    return phrases[torch.linspace(0, len(phrases) - 1, most, dtype=torch.float64).long()]
 
 
 def _row(of: Statistic, data: Statistic, usual: Statistic, scale: list[float]) -> Row:
@@ -175,7 +169,7 @@ def _resampled(groups: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _copying(phrases: Phrases, training: Phrases) -> Copying:
-    judged = _spread(phrases, _MOST_JUDGED)
+    judged = phrases.spread(_MOST_JUDGED)
     common = notes_in_common(judged, training)
     low, middle, high = common.quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
     return Copying((low, middle, high), float((common >= _COPY).float().mean()), known_bars(phrases, training))

@@ -19,6 +19,8 @@ from bgmusic.music.roll import Roll
 from bgmusic.music.sources.base import kind_of
 from bgmusic.music.sources.folder import walk
 
+_MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
+
 
 def is_music(source: Path) -> bool:
     """Whether a user's word names phrases: a corpus, MIDI files, or an npz with ``rolls``; nothing large is read."""
@@ -48,16 +50,17 @@ def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
     """
     if source.is_file() and kind_of(source.name) != "midi":
         phrases, _ = read_phrases(source)
-        return phrases[:: -(-len(phrases) // most)]
+        return phrases.spread(most)
     if str(source) in embedded_corpora() or (source / META).is_file():
         corpus = open_corpus(source)
         same = corpus.path.resolve() == against.path.resolve()
-        return corpus_phrases(corpus, _spread(halves(corpus)[1] if same else corpus.indices(), most))
+        numbers = halves(corpus)[1] if same else corpus.indices()
+        return corpus_phrases(corpus, _some(corpus, numbers, "such", most))
     return midi_phrases(source, against.settings, most)
 
 
 def held_out(corpus: Corpus) -> Phrases:
-    """The phrases of a corpus that no training saw: of validation and test.
+    """The phrases of a corpus that no training saw: of validation and test; of a large corpus evenly spread ones.
 
     Raises:
         UserError: there is none.
@@ -69,6 +72,8 @@ def held_out(corpus: Corpus) -> Phrases:
 
 def training(corpus: Corpus, half: bool = False) -> Phrases:
     """The training phrases of a corpus, or those of every other piece (the half that ``open_phrases`` leaves).
+
+    Of a large corpus, evenly spread ones.
 
     Raises:
         UserError: there is none.
@@ -119,14 +124,14 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
     return stack_rolls(rolls, pieces)
 
 
-def _spread(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str, most: int | None = None) -> NDArray[np.int64]:
+    """At most so many of the numbers, evenly spread, and no more than fit into memory."""
+    if not len(numbers):
+        raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
+    settings = corpus.settings
+    cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
+    most = min(most or len(numbers), max(1, _MAX_CELLS // cells))
     if len(numbers) <= most:
         return numbers
     chosen: NDArray[np.int64] = numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
     return chosen
-
-
-def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str) -> NDArray[np.int64]:
-    if not len(numbers):
-        raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
-    return numbers

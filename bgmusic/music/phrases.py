@@ -64,6 +64,12 @@ class Phrases:
         pieces = None if self.pieces is None else self.pieces[chosen]
         return replace(self, cells=self.cells[chosen], onsets=onsets, pieces=pieces)
 
+    def spread(self, most: int) -> Phrases:
+        """At most ``most`` of the phrases, evenly spread."""
+        if len(self) <= most:
+            return self
+        return self[torch.linspace(0, len(self) - 1, most, dtype=torch.float64).long()]
+
     @property
     def encoding(self) -> Encoding:
         """``onset`` (lossless) or ``pause`` (the papers')."""

@@ -42,7 +42,7 @@ def save_rolls(path: Path, rolls: Sequence[Roll], columns: int = 4, zoom: int = 
 
     panels = [draw_roll(rolls[0])]
     height, width = (size * zoom + _GAP for size in panels[0].shape)
-    shown = min(len(rolls), max(1, _MOST_PIXELS // (height * width)))
+    shown: int = min(len(rolls), max(1, _MOST_PIXELS // (height * width)))
     panels += [draw_roll(roll) for roll in rolls[1:shown]]
     columns = min(columns, shown)
     sheet = np.full((-(-shown // columns) * height + _GAP, columns * width + _GAP), _PAPER, np.uint8)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.gan.game import SampleNetwork
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.runs import fill, read_generator
 from bgmusic.gan.sampling import sample
 from bgmusic.music.config import PianorollConfig, RollShape

@@ -57,7 +57,8 @@ class TwoSample:
     """What the test says of some phrases; ``accuracy`` 0.5 to 1 (less by chance), 0.5 is best.
 
     ``low`` and ``high`` enclose the accuracy with 95% confidence (a bootstrap over pieces). ``precision`` is the share
-    of the phrases that look real, ``recall`` the share of real phrases that these cover, 0 to 1, 1 is best.
+    of the phrases that look real, ``recall`` the share of real phrases that these cover, 0 to 1, 1 is best; NaN for
+    fewer than 30 phrases, of which no fold has neighbours enough.
     """
 
     accuracy: float

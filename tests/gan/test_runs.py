@@ -19,7 +19,8 @@ from toys import ToyGenerator, toy_game
 from bgmusic.errors import UserError
 from bgmusic.gan.callbacks import Callback
 from bgmusic.gan.config import TrainingConfig
-from bgmusic.gan.game import Diverged, Game
+from bgmusic.gan.game import Game
+from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run, environment, fill, next_run, read_generator, save_generator
 from bgmusic.gan.training import choose_device, resume, train
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from bgmusic.gan.bits import BitSource
 from bgmusic.gan.config import TrainingConfig
-from bgmusic.gan.game import Game, SampleNetwork
+from bgmusic.gan.game import Game
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.neurons import NEURONS
 
 BITS = 6

@@ -155,7 +155,8 @@ class ChromaStream(nn.Module):
         plan = self.plan
         beats = rolls[:, 0].unflatten(-2, (plan.beats, -1)).sum(-2)
         classes = beats.unflatten(-1, (plan.octaves, OCTAVE)).sum(-2)
-        return classes.roll(plan.low % OCTAVE, -1)  # the lowest row is no C on every grid
+        # The lowest row is no C on every grid.
+        return torch.roll(classes, plan.low % OCTAVE, -1)
 
     def forward(self, rolls: Tensor) -> Tensor:
         """One vector a bar."""

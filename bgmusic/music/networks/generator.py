@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bgmusic.gan.game import SampleNetwork
 from bgmusic.gan.layers import Scale
+from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
 from bgmusic.music.networks.grouped import GroupedNormLinear, Norm
 from bgmusic.music.networks.plan import OCTAVE, Plan
@@ -116,7 +116,7 @@ class PrivateGenerator(nn.Module):
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
         for layer in layers:
-            cells = torch.relu_(layer(cells)).view(len(cells), -1, layer.weight.shape[-1])
+            cells = torch.relu_(layer(cells))
         return torch.bmm(cells, merge)
 
 

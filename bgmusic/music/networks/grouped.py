@@ -86,15 +86,16 @@ class GroupedNormLinear(nn.Module):
             self.register_buffer("running_var", torch.ones(tracks, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(tracks, positions, inputs)`` to ``(tracks, positions, taps * outputs)``, normalised."""
-        scale, offset = self.scale, self.offset
+        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised."""
+        scale: Tensor = self.scale
+        offset: Tensor = self.offset
         if self.norm == "batch":
             mean, variance = self._statistics(x) if self.training else (self.running_mean, self.running_var)
             scale = scale * (variance + self.EPSILON).rsqrt()
             offset = offset - mean * scale
         weight = (self.weight * scale[:, None, None, :]).flatten(2)
         bias = offset[:, None, None, :].expand(-1, 1, self.weight.shape[2], -1).flatten(2)
-        return torch.baddbmm(bias, x, weight)
+        return torch.baddbmm(bias, x, weight).view(len(x), -1, self.weight.shape[-1])
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``."""
