@@ -7,8 +7,10 @@ format without beats. Their onsets fall anywhere between the beats, and no grid 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bgmusic.music.song import Song
 
@@ -30,12 +32,16 @@ def grid_fit(song: Song, resolution: int) -> float:
     if not len(song.notes):
         return 1.0
     # Onsets share few places within the beat: each is looked at once.
-    counts = np.bincount(song.notes["onset"] % song.ticks_per_beat)
+    onset = song.notes["onset"]
+    counts = np.bincount(onset - onset // song.ticks_per_beat * song.ticks_per_beat)
     places = np.flatnonzero(counts)
-    phase, weight = places / song.ticks_per_beat, counts[places] / len(song.notes)
+    off = places / song.ticks_per_beat * _grids(resolution) % 1.0
+    near = np.minimum(off, 1.0 - off) <= _TOLERANCE
+    return int((near * counts[places]).sum(axis=1).max()) / len(onset)
+
+
+@cache
+def _grids(resolution: int) -> NDArray[np.int64]:
+    """Steps a beat of all grids that are tried, shape (grids, 1)."""
     finest = math.lcm(_COMMON, resolution)
-    shares = []
-    for steps in (steps for steps in range(_FEWEST, finest + 1) if finest % steps == 0):
-        off = phase * steps % 1.0
-        shares.append(float(weight[np.minimum(off, 1.0 - off) <= _TOLERANCE].sum()))
-    return max(shares)
+    return np.array([[steps] for steps in range(_FEWEST, finest + 1) if finest % steps == 0])

@@ -124,6 +124,8 @@ def _map(dtype: np.dtype[Any], rows: dict[int, Any]) -> Table:
 
 def _text(content: bytes) -> str:
     """A name in UTF-8, else in Shift-JIS or Latin-1 (where any bytes are text); no control characters."""
+    if content.isascii() and (text := content.decode("ascii")).isprintable():
+        return text.strip()
     # Bytes from 0x80 to 0x9f are control characters in Latin-1, and the commonest of Shift-JIS.
     guesses = ["utf-8", "cp932"] if any(0x80 <= byte < 0xA0 for byte in content) else ["utf-8"]
     text = content.decode("latin-1")

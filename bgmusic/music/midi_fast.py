@@ -15,7 +15,7 @@ turns out not to be a status byte, which is a doubt like any other.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,13 +34,10 @@ from bgmusic.music.midi_events import (
     Span,
 )
 
-# A meta event of a known type or an exclusive one, up to its length of at most 127 bytes; what looks otherwise is most
-# probably the continuation of a delta time (a wrong guess here is a doubt later).
-_KNOWN = bytes((*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F))
-_CANDIDATE = re.compile(
-    rb"[\xf0\xf7\xff](?:(?<=\xff)[" + re.escape(_KNOWN) + rb"][\x00-\x7f]|(?<!\xff)[\x00-\x7f](?=[\x00-\x7f]))",
-    re.DOTALL,
-).search
+# Meta events of other types are rare enough; what looks like one is most probably the continuation of a delta time
+# (a wrong guess here is a doubt later).
+_KNOWN = np.zeros(256, dtype=np.bool_)
+_KNOWN[[*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F]] = True
 _STAND_IN = b"\xff\0\0"
 
 _Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
@@ -53,15 +50,15 @@ class _Runs:
     """The runs of high bytes in a stream: arrays of one length.
 
     ``last`` is the position of a run's last byte, ``length`` its bytes, ``following`` the low bytes after it.
-    ``is_status`` tells a status byte from continuations, ``status`` is the run of the status in force,
-    ``short`` says that this has one data byte.
+    ``byte`` is that last byte. ``is_status`` tells a status byte from continuations, ``short`` says that the
+    status in force has one data byte.
     """
 
     last: _Ints
     length: _Ints
     following: _Ints
+    byte: NDArray[np.uint8]
     is_status: _Bools
-    status: _Ints
     short: _Bools
 
 
@@ -80,19 +77,26 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     # ends a delta time, and from there every three bytes (two where there is one data byte).
     low_bytes = runs.following + runs.is_status
     count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
-    before = np.cumsum(count, dtype=np.int32) - count
+    until = np.cumsum(count, dtype=np.int32)
+    before, events = until - count, int(until[-1])
     first = runs.last + 2 - runs.is_status
     data1 = np.repeat(first - 3 * before, count)
-    data1 += np.arange(0, 3 * len(data1), 3, dtype=np.int32)
-    is_short = np.repeat(runs.short, count)
+    data1 += np.arange(0, 3 * events, 3, dtype=np.int32)
+    # A status is in force from its own event on up to the next one's.
+    statuses = np.flatnonzero(runs.is_status)
+    has_status = np.zeros(events, dtype=np.bool_)
+    has_status[before[statuses]] = True
+    status = runs.byte[statuses][np.cumsum(has_status) - 1]
+    # No event may repeat a stand-in's status.
+    if np.count_nonzero(status >= 0xF0) != len(places):
+        return None
+    is_short = (status & 0xE0) == 0xC0
     if (count[runs.short] > 1).any():
         event = np.flatnonzero(is_short)
         data1[event] -= event - np.repeat(before, count)[event]
 
     # A delta time ends before its event's data, or before the status in between; it may have begun with a run.
-    delta_end = data1 - 1
-    delta_end[before[runs.is_status]] -= 1
-    delta = raw[delta_end].astype(np.int64)
+    delta = raw[data1 - 1 - has_status].astype(np.int64)
     delta[0] = 0  # the stream begins with a stand-in
     continuation = np.flatnonzero(~runs.is_status)
     for back in range(3):
@@ -100,10 +104,6 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
         delta[before[continuation]] += byte.astype(np.int64) << (7 * back + 7)
         continuation = continuation[runs.length[continuation] > back + 1]
     tick = np.cumsum(delta)
-    status = np.repeat(raw[runs.last[runs.status]], count)
-    # No event may repeat a stand-in's status.
-    if int((status >= 0xF0).sum()) != len(places):
-        return None
     data2 = raw[data1 + 1]  # the stream ends with a stand-in, which has two
     data2[is_short] = 0
 
@@ -129,34 +129,52 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
     length = 0
     metas: Metas = []
     first_of_track: list[int] = []
+    candidates = _candidates(data)
     for index, (start, stop) in enumerate(spans):
         first_of_track.append(len(places))
         pieces.append(b"\0" + _STAND_IN)
         places.append(length + 1)
         length += 4
-        at = look = start
-        kind = -1
-        while kind != END_OF_TRACK:
-            found = _CANDIDATE(data, look, stop)
-            if not found:
-                return None  # no end-of-track event: something may be missing
-            here, content = found.span()
-            if here > at and data[here - 1] >= 0x80:  # after a continuation comes no status byte
-                look = here + 1
-                continue
+        at = start
+        for here, kind, content, end in candidates:
+            if here < at or (here > at and data[here - 1] >= 0x80):
+                continue  # inside another event, or after a continuation, where no status byte comes
+            if here + 2 >= stop:
+                return None
             pieces += (data[at:here], _STAND_IN)
             length += here - at
-            at = look = content + data[content - 1]
-            kind = data[here + 1] if content == here + 3 else -1
+            at = end
             if kind in KEPT:
                 if len(metas) == MAX_METAS:
                     return None
-                metas.append((len(places), index, kind, data[content:at]))
+                metas.append((len(places), index, kind, data[content:end]))
             places.append(length)
             length += 3
+            if kind == END_OF_TRACK:
+                break
+        else:
+            return None  # no end-of-track event: something may be missing
         if at != stop:
             return None
     return b"".join(pieces), places, metas, first_of_track
+
+
+def _candidates(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """What may be a meta event of a known type or an exclusive one, of at most 127 bytes.
+
+    Of each its place, its type (0xF0 or 0xF7 of exclusive ones), and where its content begins and ends.
+    """
+    raw = np.frombuffer(data, dtype=np.uint8)
+    here = np.flatnonzero(raw[:-2] >= 0xF0)
+    first, second, third = raw[here], raw[here + 1], raw[here + 2]
+    is_meta = first == 0xFF
+    is_exclusive = (first == 0xF0) | (first == 0xF7)
+    chosen = np.flatnonzero((third < 0x80) & ((is_meta & _KNOWN[second]) | (is_exclusive & (second < 0x80))))
+    here, is_meta, second = here[chosen], is_meta[chosen], second[chosen]
+    content = here + 2 + is_meta
+    end = content + np.where(is_meta, third[chosen], second)
+    kind = np.where(is_meta, second, first[chosen])
+    return zip(here.tolist(), kind.tolist(), content.tolist(), end.tolist(), strict=True)
 
 
 def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
@@ -174,13 +192,13 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     is_status = np.empty(len(changes), dtype=np.bool_)
     is_status[0] = True
     is_status[1:] = (np.cumsum(changes[:-1]) & 1) == 0
-    wrong = np.where(is_status, length != 1, length > 3) | (~short & (left_over == np.where(is_status, 1, 2)))
+    # One status byte, or up to three continuations; then no such rest as neither can leave.
+    wrong = (length > 3 - 2 * is_status) | (~short & (left_over == 2 - is_status))
     # The stand-ins, and only they, are system messages; the last of them ends the stream.
     system = last[is_status & (byte >= 0xF0)]
     if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
         return None
-    status = np.maximum.accumulate(np.where(is_status, np.arange(len(last), dtype=np.int32), 0))
-    return _Runs(last, length, following, is_status, status, short)
+    return _Runs(last, length, following, byte, is_status, short)
 
 
 def _changes(
@@ -196,8 +214,9 @@ def _changes(
     short = np.zeros(len(changes), dtype=np.bool_)
     before: _Ints = np.cumsum(after_long) - after_long
     extra, done = 0, 0
-    for run in np.flatnonzero(one_byte).tolist():
-        if run < done or (int(before[run]) + extra) & 1:
+    runs = np.flatnonzero(one_byte)
+    for run, changed in zip(runs.tolist(), before[runs].tolist(), strict=True):
+        if run < done or (changed + extra) & 1:
             continue
         kind, done = 0, run
         while done < len(changes):

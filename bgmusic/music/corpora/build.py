@@ -25,9 +25,10 @@ from bgmusic.music.sources.base import Entry, Source, Unreadable
 BUILDING = ".building"
 CHUNK_ENTRIES = 32
 CHUNK_BYTES = 4 << 20
-_FORMAT = 1  # of parts: a build that an older version began starts afresh
+_FORMAT = 2  # of parts: a build that an older version began starts afresh
 
 Numbered = tuple[int, Entry]  # the number of a source, and one of its entries
+Task = list[tuple[Entry, bytes | str]]  # entries with their bytes, or with the reason why there are none
 Progress = Callable[[int, int], None]  # entries done, of how many
 
 
@@ -76,7 +77,7 @@ def build_corpus(
             raise UserError(f"nothing in {', '.join(words)} is music: no MIDI file, no npz of rolls, no archive")
         chunks = list(_chunks(entries))
         building = _prepare(out, _digest(entries, settings))
-        paths = [building / f"part-{number:06}.npz" for number in range(len(chunks))]
+        paths = [building / f"part-{number:06}.bin" for number in range(len(chunks))]
         _make_parts(chunks, paths, sources, settings, workers or Workers(), progress)
     finally:
         for source in sources:
@@ -140,8 +141,7 @@ def _make_parts(
     done = total - sum(len(chunks[number]) for number in missing)
     progress(done, total)
     tasks = ([(entry, _content(sources[s], entry)) for s, entry in chunks[number]] for number in missing)
-    for number, part in zip(missing, _run(tasks, settings, workers), strict=True):
-        write_bytes(paths[number], part)
+    for number, _ in zip(missing, _run([paths[i] for i in missing], tasks, settings, workers), strict=True):
         done += len(chunks[number])
         progress(done, total)
 
@@ -156,23 +156,36 @@ def _content(source: Source, entry: Entry) -> bytes | str:
         return str(error)
 
 
-def _run(tasks: Iterator[list[tuple[Entry, bytes | str]]], settings: Settings, workers: Workers) -> Iterator[bytes]:
-    """The parts in the order of the tasks; few tasks are read ahead, so memory does not grow with their number."""
+def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: Workers) -> Iterator[None]:
+    """Make and write the parts in their order, and yield after each.
+
+    Few tasks are read ahead, so memory does not grow with their number.
+    """
     if workers.backend == "dask":
         from bgmusic.music.corpora.cluster import run_on_cluster
 
-        yield from run_on_cluster(make_part, tasks, settings, str(workers.scheduler))
+        # Its workers may have disks of their own.
+        for path, part in zip(paths, run_on_cluster(make_part, tasks, settings, str(workers.scheduler)), strict=True):
+            write_bytes(path, part)
+            yield
     elif workers.jobs == 1:
-        for task in tasks:
-            yield make_part(task, settings)
+        for path, task in zip(paths, tasks, strict=True):
+            _write_part(path, task, settings)
+            yield
     else:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         parallel = Parallel(n_jobs=workers.jobs, return_as="generator", pre_dispatch=2 * workers.jobs, batch_size=1)
         try:
-            yield from parallel(delayed(make_part)(task, settings) for task in tasks)
+            yield from parallel(
+                delayed(_write_part)(path, task, settings) for path, task in zip(paths, tasks, strict=True)
+            )
         except TerminatedWorkerError:
             raise UserError(
                 "a worker process died (was it out of memory?): the same command goes on from there"
             ) from None
+
+
+def _write_part(path: Path, task: Task, settings: Settings) -> None:
+    write_bytes(path, make_part(task, settings))

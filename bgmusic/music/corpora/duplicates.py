@@ -7,6 +7,8 @@ fingerprint of any phrase belong to one group, and a group is never divided betw
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,34 +26,41 @@ RULE = (
 )
 
 Hashes = NDArray[np.uint64]
+Number = TypeVar("Number", np.int64, np.uint64)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def fingerprints(piece: StepNotes, runs: list[tuple[int, int]]) -> Hashes:
     """The fingerprints of all phrases of ``PHRASE_BARS`` bars within the runs (first bar, end), unique."""
     drums = np.array([track.is_drum for track in piece.track_set.tracks])
-    notes = piece.notes[~drums[piece.notes["track"]]]
     # One voice of all: sorted by onset and pitch, each pitch once.
-    code = np.sort(notes["onset"] * 128 + notes["pitch"])
-    code = code[np.diff(code, prepend=-1) > 0]
-    onset, pitch = code // 128, code % 128
+    code = _distinct((piece.notes["onset"] << 7 | piece.notes["pitch"])[~drums[piece.notes["track"]]])
+    onset, pitch = code >> 7, code & 127
     bounds = np.searchsorted(onset, piece.bar_starts)
     bounds[-1] = len(code)
-    bar = np.repeat(np.arange(piece.bars), np.diff(bounds))
+    counts = np.diff(bounds)
     if len(code) < MIN_ONSETS:
         return np.zeros(0, np.uint64)
-    interval = np.diff(pitch, prepend=pitch[0])
-    opens = np.diff(bar, prepend=-1) > 0
-    inner = np.where(opens, 0, interval)
-    token = _mix((onset - piece.bar_starts[bar]) * 4096 + inner + 128)
+    inner = np.zeros(len(pitch), np.int64)
+    np.subtract(pitch[1:], pitch[:-1], out=inner[1:])
+    inner[bounds[:-1][counts > 0]] = 0  # the first of a bar follows nothing within it
+    token = _mix((onset - np.repeat(piece.bar_starts[:-1], counts)) * 4096 + inner + 128)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(token, dtype=np.uint64)])
     contents = sums[bounds[1:]] - sums[bounds[:-1]]
     # What joins a bar to the one before: the interval between their lowest first notes.
-    first = np.where(np.diff(bounds) > 0, pitch[np.minimum(bounds[:-1], len(pitch) - 1)], -1)
+    first = np.where(counts > 0, pitch[np.minimum(bounds[:-1], len(pitch) - 1)], -1)
     joins = np.where((first[1:] >= 0) & (first[:-1] >= 0), first[1:] - first[:-1], 999)
     links = _mix(np.concatenate([[0], joins]) + 5000)
     rich = _rich(inner, bounds)
-    return np.unique(np.concatenate([_windows(contents, links, rich, *run) for run in runs] or [sums[:0]]))
+    return _distinct(np.concatenate([_windows(contents, links, rich, *run) for run in runs] or [sums[:0]]))
+
+
+def _distinct(values: NDArray[Number]) -> NDArray[Number]:
+    """As ``numpy.unique``, without its overhead, which is most of its time on arrays so short."""
+    values = np.sort(values)
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return values[new]
 
 
 def _windows(contents: Hashes, links: Hashes, rich: NDArray[np.bool_], start: int, stop: int) -> Hashes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
 from bgmusic.music.sources.base import Entry
 
-ARRAYS = ("planes", "ranges", "bars", "passages", "phrases", "prints", "print_owners")
+ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners", "planes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +41,32 @@ class Part:
     skipped: list[dict[str, Any]]
 
     def pack(self) -> bytes:
-        """The part as the bytes of an npz; ``load`` reads them back."""
-        packed = io.BytesIO()
+        """The part as bytes; ``load`` reads them back.
+
+        A line of JSON says the types and shapes of the arrays that follow, the records first, the planes last.
+        Nothing is compressed or summed up: a part lives in its build's own folder, and is written whole or not
+        at all.
+        """
         records = json.dumps([self.pieces, self.skipped]).encode()
-        arrays = {name: getattr(self, name) for name in ARRAYS}
-        np.savez(packed, records=np.frombuffer(records, np.uint8), **arrays)
-        return packed.getvalue()
+        arrays = {"records": np.frombuffer(records, np.uint8), **{name: getattr(self, name) for name in ARRAYS}}
+        described = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
+        head = json.dumps(described).encode() + b"\n"
+        return b"".join([head, *(np.ascontiguousarray(array).data for array in arrays.values())])
 
     @staticmethod
     def load(path: Path, names: Sequence[str] = ARRAYS) -> Part:
         """Read a part; of the arrays only those ``names``, the others empty."""
-        with np.load(path) as saved:
-            pieces, skipped = json.loads(saved["records"].tobytes())
-            none = np.zeros(0, np.uint8)
-            arrays: dict[str, Any] = {name: saved[name] if name in names else none for name in ARRAYS}
-            return Part(pieces=pieces, skipped=skipped, **arrays)
+        with path.open("rb") as file:
+            arrays: dict[str, Any] = {}
+            for name, (dtype, shape) in json.loads(file.readline()).items():
+                count = prod(shape)
+                if name == "records" or name in names:
+                    arrays[name] = np.fromfile(file, dtype, count).reshape(shape)
+                else:
+                    file.seek(count * np.dtype(dtype).itemsize, os.SEEK_CUR)
+                    arrays[name] = np.zeros(0, dtype)
+        pieces, skipped = json.loads(arrays.pop("records").tobytes())
+        return Part(pieces=pieces, skipped=skipped, **arrays)
 
 
 def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> bytes:

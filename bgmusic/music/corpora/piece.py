@@ -99,7 +99,7 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         record["repairs"] = list(song.repairs)[:8]
     if fit < settings.min_grid_fit:
         return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
-    sounding = len(np.unique(song.notes["part"]))
+    sounding = int(np.count_nonzero(np.bincount(song.notes["part"])))
     if track_set.by == "part" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
     piece = quantise(song, track_set, settings.resolution, default_metre=settings.metre)

@@ -91,7 +91,7 @@ def _killed_build(songs: str, out: str) -> None:
 
     def write_two(path: Path, content: bytes) -> None:
         write(path, content)
-        if path.name.endswith("000001.npz"):
+        if path.name.endswith("000001.bin"):
             os.kill(os.getpid(), signal.SIGKILL)
 
     build_module.write_bytes = write_two
@@ -105,7 +105,7 @@ def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: py
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    parts = sorted((out / BUILDING).glob("*.npz"))
+    parts = sorted((out / BUILDING).glob("part-*.bin"))
     assert len(parts) == 2
     assert not (out / "meta.json").exists()
 
@@ -135,7 +135,7 @@ def test_a_build_with_other_settings_starts_afresh(tmp_path: Path, monkeypatch: 
         patched.setattr(build_module, "assemble", stop)
         with pytest.raises(KeyboardInterrupt):
             build_corpus([str(songs)], out, SETTINGS)
-    assert list((out / BUILDING).glob("*.npz"))
+    assert list((out / BUILDING).glob("part-*.bin"))
     build_corpus([str(songs)], out, Settings(LPD5, 4))
     assert open_corpus(out).resolution == 4
     assert not (out / BUILDING).exists()

@@ -136,7 +136,7 @@ def test_an_interrupted_command_goes_on(tmp_path: Path) -> None:
     songs, out = write_songs(tmp_path / "songs", range(200), bars=24), tmp_path / "out"
     command = [sys.executable, "-m", "bgmusic.cli.main", "data", "build", str(songs), "--out", str(out)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while first.poll() is None and not list(out.glob(".building/part-*.npz")):
+    while first.poll() is None and not list(out.glob(".building/part-*.bin")):
         time.sleep(0.001)
     first.kill()
     first.wait()
