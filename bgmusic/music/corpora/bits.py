@@ -47,18 +47,6 @@ def unpack_rows(packed: Tensor, count: int) -> Tensor:
     return _unpack_by_masks(packed, count)
 
 
-def as_dtype(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """Booleans as zeros and ones of ``dtype``, on the same device."""
-    if bits.device.type != "cpu" or dtype == torch.bool or not bits.numel():
-        return bits.to(dtype)
-    import numpy as np
-
-    # NumPy asks the system for huge pages: most of the time goes into touching a new batch's memory, and torch's own
-    # memory takes five times as long.
-    memory = torch.from_numpy(np.empty(bits.numel() * dtype.itemsize, np.uint8))
-    return memory.view(dtype).view(bits.shape).copy_(bits)
-
-
 def _unpack_by_masks(packed: Tensor, count: int) -> Tensor:
     """As ``unpack_rows``, in torch's operations alone: for every other device."""
     masks = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=packed.device)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.bits import MAX_SHIFT, as_dtype, shift_rows, unpack_rows
+from bgmusic.music.corpora.bits import MAX_SHIFT, shift_rows, unpack_rows
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.corpora.tiles import plane_count
 from bgmusic.music.roll import ENCODINGS, Encoding
@@ -139,7 +139,7 @@ class Loader:
         if self.encoding != self.corpus.encoding:
             cells, onsets = channels.chunk(2, dim=1)
             channels = pauses(cells, onsets, self._drums.tolist())
-        return as_dtype(channels, self.dtype)
+        return channels.to(self.dtype)
 
     def _gather(self, rows: Tensor) -> Tensor:
         """The packed planes of these numbers (n, bytes), from the shards that hold them."""
