@@ -1,8 +1,8 @@
 """Layers in which every track has weights of its own, and all tracks are computed at once.
 
 A convolution whose kernel equals its stride is a matrix product of patches, and one of all tracks a batched
-product. Tracks come first and channels last, ``(tracks, positions, channels)``: on a CPU such a product takes a
-third of the time of the grouped 3-d convolution that it equals, on any device it differentiates twice at the same
+product. Tracks come first and channels last, ``(tracks, positions, channels)``: on a CPU such a product takes no longer
+than a grouped convolution in float32 and half its time in bfloat16, on any device it differentiates twice at the same
 price, and in what order the positions come does not matter until the roll is put together.
 """
 
