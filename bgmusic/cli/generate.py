@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,13 +36,20 @@ def generate(
     """
     from bgmusic.gan.runs import kind_of
 
+    formats = [name.strip() for name in format_.split(",")] if format_ is not None else None
+    # A format that no run has is wrong before there is a run to look at.
+    _check(formats or [], sorted({name for known in _FORMATS.values() for name in known}))
     kind = kind_of(run)
-    formats = [name.strip() for name in format_.split(",")] if format_ is not None else list(_FORMATS[kind])
-    unknown = [name for name in formats if name not in _FORMATS[kind]]
-    if unknown:
-        raise UserError(f"--format {format_!r}: {unknown[0]!r} is none of {', '.join(_FORMATS[kind])}")
+    formats = formats or list(_FORMATS[kind])
+    _check(formats, _FORMATS[kind])
     make = _digits if kind == "digits" else _music
     make(run, number or _NUMBER[kind], seed, out, formats, binarize)
+
+
+def _check(formats: Sequence[str], known: Sequence[str]) -> None:
+    for name in formats:
+        if name not in known:
+            raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
 
 
 def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
