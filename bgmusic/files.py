@@ -58,15 +58,20 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files for their owner alone; what replaces `path` gets the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
+        usual_permissions(name, 0o666)
         Path(name).replace(path)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, name):
             error.filename = str(path)  # "No space left on device" alone would not say where
         raise
+
+
+def usual_permissions(path: str | Path, mode: int) -> None:
+    """Give a file or folder that was made for its owner alone the permissions that the user's umask leaves."""
+    umask = os.umask(0)  # reading it means setting it
+    os.umask(umask)
+    Path(path).chmod(mode & ~umask)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

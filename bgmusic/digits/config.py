@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from bgmusic.gan.config import Config, TrainingConfig
-from bgmusic.neurons.estimators import find
+from bgmusic.gan.config import Config, EstimatorName, TrainingConfig
 
 Width = Annotated[int, Field(ge=1, le=16_384)]
 Norm = Literal["batch", "scale", "none"]
@@ -39,16 +38,10 @@ class DigitsConfig(Config):
     """The two networks."""
     neuron: Literal["dbn", "sbn", "real"] = "dbn"
     """Output neuron of G; `real` stays real-valued and is binarized after training."""
-    estimator: str = "sigmoid-adjusted"
+    estimator: EstimatorName = "sigmoid-adjusted"
     """Gradient estimator behind the neuron."""
     training: TrainingConfig = TrainingConfig()
     """The game's rules."""
-
-    @field_validator("estimator")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        find(name)
-        return name
 
     @model_validator(mode="after")
     def _enough_for_batch_norm(self) -> DigitsConfig:

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
+from bgmusic.neurons.estimators import find
 
 _LARGEST_FILE = 1_000_000  # bytes; a preset has a few hundred
 _LONGEST_QUOTE = 200  # characters of a stranger's text in an error
 
+
+def _known_estimator(name: str) -> str:
+    find(name)
+    return name
+
+
+EstimatorName = Annotated[str, AfterValidator(_known_estimator)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 import bgmusic
 from bgmusic.errors import UserError
-from bgmusic.files import write_bytes, write_text
+from bgmusic.files import usual_permissions, write_bytes, write_text
 from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -75,7 +75,7 @@ class Run:
             write_text(new / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
             write_text(new / "environment.json", json.dumps({"kind": kind, **environment}, indent=2) + "\n")
             (new / "samples").mkdir()
-            new.chmod(0o777 & ~_umask())
+            usual_permissions(new, 0o777)
             new.rename(path)  # onto nothing, or onto an empty folder
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
@@ -217,12 +217,6 @@ def _is_plain_archive(path: Path) -> bool:
         all(member.compress_type == zipfile.ZIP_STORED for member in members)
         and sum(member.file_size for member in members) <= path.stat().st_size
     )
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from bgmusic.gan.config import Config, TrainingConfig
+from bgmusic.gan.config import Config, EstimatorName, TrainingConfig
 from bgmusic.music.grid import MAX_RESOLUTION
 from bgmusic.music.roll import Encoding
 from bgmusic.music.tracks import TrackSet
-from bgmusic.neurons.estimators import find
 
 MAX_BARS = 64
 MAX_STEPS = 4096
@@ -75,7 +74,7 @@ class PianorollConfig(Config):
     """The networks."""
     neuron: Literal["dbn", "sbn", "real"] = "dbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""
-    estimator: str = "sigmoid-adjusted"
+    estimator: EstimatorName = "sigmoid-adjusted"
     """Gradient estimator behind the neuron."""
     strategy: Literal["end-to-end", "two-stage", "joint"] = "end-to-end"
     """`end-to-end`: everything at once, from the start (a first stage too, with `refiner: 0` and `neuron: real`).
@@ -89,12 +88,6 @@ class PianorollConfig(Config):
     """What the corpus must hold; by default whatever it does. A run's config says what it was."""
     training: TrainingConfig = TrainingConfig(batch=32)
     """The game's rules."""
-
-    @field_validator("estimator")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        find(name)
-        return name
 
     @model_validator(mode="after")
     def _consistent(self) -> PianorollConfig:
