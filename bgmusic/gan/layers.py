@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-
 _SMALL = 2**20  # elements
 
 _derivative = torch.ops.aten.leaky_relu_backward

@@ -23,6 +23,7 @@ from PIL import Image
 from small_run import RESUME, SMALL
 
 from bgmusic.gan.config import presets
+from bgmusic.gan.locks import Lock
 
 STEPS = ["--steps", 2, "--set", "training.warmup=null", "--set", "training.batch=8"]
 
@@ -286,6 +287,18 @@ def test_a_corrupt_run_is_one_line_and_stays_as_it_is(name: str, run: Path) -> N
     assert "run" in ended.err or "networks of 4," in ended.err
     assert not (run.parent / "mark").exists()
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_in_training_elsewhere_is_one_line_and_stays_as_it_is(run: Path) -> None:
+    (run / ".state.pt.abcdefgh.tmp").write_bytes(b"what the other process is writing")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    lock = Lock(run)
+    ended = command(*RESUME, "run", folder=run.parent)
+    lock.release()
+    assert ended.is_mistake(), ended.err
+    assert "run is in training by another process" in ended.err
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+    assert command(*RESUME, "run", folder=run.parent).code == 0
 
 
 @pytest.mark.parametrize(
