@@ -49,7 +49,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 def test_train_leaves_a_run_and_says_what_comes_next(whole: Path) -> None:
     names = {"config.yaml", "environment.json", "metrics.jsonl", "timings.jsonl", "samples", "tensorboard"}
-    assert {p.name for p in whole.iterdir()} == names | {"generator.safetensors", "state.pt"}
+    assert {p.name for p in whole.iterdir()} == names | {"generator.safetensors", "state.pt", ".lock"}
     assert (whole.parent / ".stdout").read_text().startswith("Finished: run. Next: bgmusic generate run ")
     config = yaml.safe_load((whole / "config.yaml").read_text())
     assert (config["neuron"], config["training"]["batch"], config["training"]["steps"]) == ("sbn", 8, 42)
