@@ -33,10 +33,10 @@ class Result:
 
 
 def score_all(out: Path, scale: Scale, ended: dict[str, str], seed: int) -> tuple[list[Result], Scores]:
-    """Score every run against the test digits; with the training digits' own score as the floor."""
+    """Score the runs in ``ended`` against the test digits; with the training digits' own score as the floor."""
     reference = load_digits("test").images()
     scorer, results = Scorer(reference[:500] if scale == "smoke" else reference), []
-    for experiment in experiments():
+    for experiment in (e for e in experiments() if e.name in ended):
         path = out / "runs" / experiment.name
         seconds = _cpu_seconds(path)
         if not (path / "generator.safetensors").exists():

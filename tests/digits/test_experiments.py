@@ -63,4 +63,13 @@ def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.
     # Every run's metrics were written once, by the first of the two commands.
     lines = (tmp_path / "runs" / "mlp-dbn-wgan-gp" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [4]
+    # One experiment alone: its runs, and a table of them.
     capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--part", "I"])
+    told = capsys.readouterr().out
+    assert "2/2 mlp-" in told
+    assert "real" not in told
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["name"] for row in results["results"]] == ["mlp-dbn-wgan-gp", "mlp-sbn-wgan-gp"]
+    assert "--part I " in results["command"]
