@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.estimators import TEMPERED, find
 
 
@@ -77,8 +78,8 @@ def sbn(
     """
     if thresholds is not None:
         return _estimate(estimator, logits, _given(thresholds, logits), slope, temperature)
-    # A generator restores the same draws on another run; float32, because 8 bits would skew the odds.
-    draws = torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
+    # Float32 whatever the logits' type: bfloat16's 8 bits would skew the odds.
+    draws = uniform_draws(logits.shape, generator, logits.device)
     return _estimate(estimator, logits, draws, slope, temperature)
 
 
@@ -105,5 +106,5 @@ def hard_threshold(preactivated: Tensor) -> Tensor:
 
 def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """BS: 1 with a probability of the real-valued model's preactivated output (BinaryGAN, section 4.4)."""
-    draws = torch.rand(preactivated.shape, dtype=torch.float32, device=preactivated.device, generator=generator)
+    draws = uniform_draws(preactivated.shape, generator, preactivated.device)
     return (draws < preactivated.float()).to(preactivated.dtype)
