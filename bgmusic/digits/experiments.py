@@ -20,7 +20,7 @@ Scale = Literal["smoke", "quick", "full"]
 _PAPER_STEPS = 18_740
 _STEPS: dict[Scale, dict[str, int]] = {
     "smoke": {"mlp": 4, "cnn": 2},
-    # Five times the rate makes a fifth of the updates as long a way; a convolutional update costs ten times a dense one.
+    # At five times the rate a fifth of the updates go as far; a convolutional update costs ten times a dense one.
     "quick": {"mlp": 3_750, "cnn": 100},
     "full": {"mlp": _PAPER_STEPS, "cnn": _PAPER_STEPS},
 }
