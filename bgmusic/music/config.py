@@ -87,6 +87,8 @@ class ComposerConfig(Config):
     """Share of the stages over which the part of a phrase that is revised falls."""
     least: Share = 0.05
     """The share of a phrase that the last stages revise."""
+    lesson: Share = 0.3
+    """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
     judge_channels: Width = 32
     """Channels of a cell in D."""
     judge_layers: Annotated[int, Field(ge=1, le=64)] = 3

@@ -189,8 +189,10 @@ class Composer(SampleNetwork):
         """Decide on the free units of a draft, stage by stage; the last stage alone is differentiated."""
         stages = list(self._stages(noise))
         for number, (chance, *chances) in enumerate(stages):
-            opened = free if number == 0 else free & (chance < self._share(number))
-            with torch.set_grad_enabled(torch.is_grad_enabled() and number == len(stages) - 1):
+            taught = torch.is_grad_enabled() and number == len(stages) - 1
+            share = max(self._share(number), self.settings.lesson if taught else 0)
+            opened = free if number == 0 else free & (chance < share)
+            with torch.set_grad_enabled(taught):
                 draft = self._decide(draft, opened, *chances)
         return self._phrases(draft)
 
