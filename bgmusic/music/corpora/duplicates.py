@@ -111,11 +111,12 @@ def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDAr
             piece = group[piece]
         return piece
 
-    order = np.lexsort((owners, prints))
+    order = np.argsort(prints, kind="stable")  # copies of a piece pair up with the same neighbour in every print
     owners, prints = owners[order], prints[order]
     shared = np.flatnonzero(prints[1:] == prints[:-1])
-    pairs = np.unique(np.stack([owners[shared], owners[shared + 1]], axis=1), axis=0)
-    for one, other in pairs.tolist():
+    # As one number each: pairs of columns would be sorted as text is, far slower.
+    pairs = _distinct(owners[shared] * pieces + owners[shared + 1])
+    for one, other in zip((pairs // pieces).tolist(), (pairs % pieces).tolist(), strict=True):
         a, b = find(one), find(other)
         group[max(a, b)] = min(a, b)
     return np.array([find(piece) for piece in range(pieces)], np.int64)

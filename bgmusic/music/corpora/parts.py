@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,12 @@ from numpy.typing import NDArray
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
-from bgmusic.music.sources.base import Entry
+from bgmusic.music.sources.base import Entry, content_of
+from bgmusic.music.sources.folder import read_file
 
+# In the order in which they lie on disk. The planes, nearly all of a part, are copied without a look at them.
 ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners", "planes")
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,40 +45,55 @@ class Part:
     def pack(self) -> bytes:
         """The part as bytes; ``load`` reads them back.
 
-        A line of JSON says the types and shapes of the arrays that follow, the records first, the planes last.
-        Nothing is compressed or summed up: a part lives in its build's own folder, and is written whole or not
-        at all.
+        A line of JSON says the types and shapes of the arrays that follow, and their CRC-32; the records come
+        first, the planes last. Nothing is compressed: parts live no longer than their build.
         """
         records = json.dumps([self.pieces, self.skipped]).encode()
         arrays = {"records": np.frombuffer(records, np.uint8), **{name: getattr(self, name) for name in ARRAYS}}
-        described = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
-        head = json.dumps(described).encode() + b"\n"
-        return b"".join([head, *(np.ascontiguousarray(array).data for array in arrays.values())])
+        body = [np.ascontiguousarray(array).data for array in arrays.values()]
+        crc = 0
+        for array in body:
+            crc = zlib.crc32(array, crc)
+        head = {"crc32": crc, "arrays": {name: (array.dtype.str, array.shape) for name, array in arrays.items()}}
+        return b"".join([json.dumps(head).encode() + b"\n", *body])
 
     @staticmethod
-    def load(path: Path, names: Sequence[str] = ARRAYS) -> Part:
-        """Read a part; of the arrays only those ``names``, the others empty."""
-        with path.open("rb") as file:
-            arrays: dict[str, Any] = {}
-            for name, (dtype, shape) in json.loads(file.readline()).items():
-                count = prod(shape)
-                if name == "records" or name in names:
-                    arrays[name] = np.fromfile(file, dtype, count).reshape(shape)
-                else:
-                    file.seek(count * np.dtype(dtype).itemsize, os.SEEK_CUR)
-                    arrays[name] = np.zeros(0, dtype)
+    def load(file: IO[bytes]) -> Part:
+        """Read a part but for its planes, where the file then stands: one for each row of ``ranges``."""
+        arrays: dict[str, Any] = {"planes": np.zeros(0, np.uint8)}
+        for name, (dtype, shape) in json.loads(file.readline())["arrays"].items():
+            if name != "planes":
+                content = file.read(prod(shape) * np.dtype(dtype).itemsize)
+                arrays[name] = np.frombuffer(content, dtype).reshape(shape)
         pieces, skipped = json.loads(arrays.pop("records").tobytes())
         return Part(pieces=pieces, skipped=skipped, **arrays)
 
 
-def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> bytes:
-    """What a worker does: entries with their bytes, or with the reason why these could not be read, become a part.
+def is_whole(path: Path) -> bool:
+    """Whether a part is there as it was packed.
 
-    It comes packed, so that whoever collects the parts has nothing to do but to write them down.
+    Parts are not waited for until they are on the disk: after a power failure one may lack its content.
+    """
+    try:
+        with path.open("rb") as file:
+            expected, crc = json.loads(file.readline())["crc32"], 0
+            while block := file.read(_BLOCK_BYTES):
+                crc = zlib.crc32(block, crc)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(crc == expected)
+
+
+def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings) -> bytes:
+    """What a worker does: entries become a part, packed.
+
+    Entries come with their bytes, or with the reason why these could not be read, or with None: then they are
+    files of this machine, to be read here.
     """
     pieces: list[Piece] = []
     skipped: list[dict[str, Any]] = []
-    for entry, content in chunk:
+    for entry, given in chunk:
+        content = content_of(read_file, entry) if given is None else given
         if isinstance(content, str):
             skipped.append({"name": entry.name, "skipped": content})
             continue

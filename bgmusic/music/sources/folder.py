@@ -48,16 +48,26 @@ class FileSource:
 
     def read(self, entry: Entry) -> bytes:
         """See ``Source.read``."""
-        try:
-            with open(entry.key, "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise Unreadable("no regular file")
-                content = file.read(entry.size + 1)
-        except OSError as error:
-            raise Unreadable(error.strerror or "unreadable") from None
-        if len(content) != entry.size:
-            raise Unreadable("the file changed while the corpus was built")
-        return content
+        return read_file(entry)
 
     def close(self) -> None:
         """See ``Source.close``."""
+
+
+def read_file(entry: Entry) -> bytes:
+    """The bytes of an entry of any ``FileSource``: its key is a path, so any process of this machine can read it.
+
+    Raises:
+        Unreadable: it can't be read.
+
+    """
+    try:
+        with open(entry.key, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable("no regular file")
+            content = file.read(entry.size + 1)
+    except OSError as error:
+        raise Unreadable(error.strerror or "unreadable") from None
+    if len(content) != entry.size:
+        raise Unreadable("the file changed while the corpus was built")
+    return content
