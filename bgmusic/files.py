@@ -76,9 +76,9 @@ def usual_permissions(path: str | Path, mode: int) -> None:
     Path(path).chmod(mode & ~umask)
 
 
-def write_bytes(path: str | Path, content: bytes, *, sync: bool = True) -> None:
-    """Write ``content`` to ``path``, whole or not at all; ``sync`` as in ``atomic_write``."""
-    with atomic_write(path, sync=sync) as file:
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
+    with atomic_write(path) as file:
         file.write(content)
 
 

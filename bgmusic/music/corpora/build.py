@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bgmusic.errors import UserError
-from bgmusic.files import write_bytes, write_text
+from bgmusic.files import atomic_write, write_text
 from bgmusic.music.corpora.assemble import META, Assembly
-from bgmusic.music.corpora.parts import is_whole, make_part
+from bgmusic.music.corpora.parts import Bytes, is_whole, make_part
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.sources import open_sources
 from bgmusic.music.sources.base import Entry, Source, content_of
@@ -170,27 +171,41 @@ def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: 
         from bgmusic.music.corpora.cluster import run_on_cluster
 
         # Its workers may have disks of their own.
-        for path, part in zip(paths, run_on_cluster(make_part, tasks, settings, str(workers.scheduler)), strict=True):
-            write_bytes(path, part, sync=False)
+        for path, part in zip(paths, run_on_cluster(_joined, tasks, settings, str(workers.scheduler)), strict=True):
+            _write_part(path, [part])
             yield
     elif workers.jobs == 1:
         for path, task in zip(paths, tasks, strict=True):
-            _write_part(path, task, settings)
+            _write_part(path, make_part(task, settings))
             yield
     else:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         parallel = Parallel(n_jobs=workers.jobs, return_as="generator", pre_dispatch=2 * workers.jobs, batch_size=1)
+        made = parallel(delayed(_make_and_write)(path, task, settings) for path, task in zip(paths, tasks, strict=True))
         try:
-            yield from parallel(
-                delayed(_write_part)(path, task, settings) for path, task in zip(paths, tasks, strict=True)
-            )
+            for _ in made:
+                yield
         except TerminatedWorkerError:
             raise UserError(
                 "a worker process died (was it out of memory?): the same command goes on from there"
             ) from None
+        finally:
+            with warnings.catch_warnings():  # where the build failed, joblib says that tasks were for nothing
+                warnings.simplefilter("ignore")
+                made.close()
 
 
-def _write_part(path: Path, task: Task, settings: Settings) -> None:
-    write_bytes(path, make_part(task, settings), sync=False)  # ``is_whole`` finds what a power failure took
+def _joined(task: Task, settings: Settings) -> bytes:
+    return b"".join(make_part(task, settings))
+
+
+def _make_and_write(path: Path, task: Task, settings: Settings) -> None:
+    _write_part(path, make_part(task, settings))
+
+
+def _write_part(path: Path, part: list[Bytes]) -> None:
+    # Nobody waits for the disk: what a power failure takes ``is_whole`` finds, and it is made again.
+    with atomic_write(path, sync=False) as file:
+        file.writelines(part)

@@ -34,7 +34,8 @@ def fingerprints(piece: StepNotes, runs: list[tuple[int, int]]) -> Hashes:
     """The fingerprints of all phrases of ``PHRASE_BARS`` bars within the runs (first bar, end), unique."""
     drums = np.array([track.is_drum for track in piece.track_set.tracks])
     # One voice of all: sorted by onset and pitch, each pitch once.
-    code = _distinct((piece.notes["onset"] << 7 | piece.notes["pitch"])[~drums[piece.notes["track"]]])
+    pitched = np.flatnonzero(~drums.take(piece.notes["track"]))
+    code = _distinct((piece.notes["onset"] << 7 | piece.notes["pitch"]).take(pitched))
     onset, pitch = code >> 7, code & 127
     bounds = np.searchsorted(onset, piece.bar_starts)
     bounds[-1] = len(code)
@@ -60,7 +61,7 @@ def _distinct(values: NDArray[Number]) -> NDArray[Number]:
     values = np.sort(values)
     new = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
-    return values[new]
+    return values.take(np.flatnonzero(new))
 
 
 def _windows(contents: Hashes, links: Hashes, rich: NDArray[np.bool_], start: int, stop: int) -> Hashes:

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.corpora.tiles import plane_bytes, plane_count
 from bgmusic.music.sources.base import Entry, content_of
 from bgmusic.music.sources.folder import read_file
 
-# In the order in which they lie on disk. The planes, nearly all of a part, are copied without a look at them.
-ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners", "planes")
+ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners")
 _BLOCK_BYTES = 1 << 20
+
+Bytes: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The pieces of one chunk, joined: as ``Piece``, with numbers that count within the part.
+    """The pieces of one chunk, joined but for their planes: as ``Piece``, with numbers that count within the part.
 
     ``passages`` (n, 4): piece, first bar, row, bars; tile numbers in ``bars`` count from 1, 0 is silence.
     ``prints`` and ``print_owners`` (n,): fingerprints and the pieces that have them. ``pieces`` are the records
     of the pieces kept, ``skipped`` those of the entries left out.
     """
 
-    planes: NDArray[np.uint8]
     ranges: NDArray[np.uint8]
     bars: NDArray[np.uint32]
     passages: NDArray[np.uint32]
@@ -41,30 +40,32 @@ class Part:
     print_owners: NDArray[np.int64]
     pieces: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
+    planes: list[NDArray[np.uint8]] = field(default_factory=list)
 
-    def pack(self) -> bytes:
-        """The part as bytes; ``load`` reads them back.
+    def pack(self) -> list[Bytes]:
+        """The part as bytes, piece by piece; ``load`` reads them back.
 
-        A line of JSON says the types and shapes of the arrays that follow, and their CRC-32; the records come
-        first, the planes last. Nothing is compressed: parts live no longer than their build.
+        A line of JSON says the types and shapes of the arrays that follow, and the CRC-32 of all the rest: the
+        records, the arrays, and the planes, which are nearly all of it and are copied nowhere but to the disk.
+        Nothing is compressed: parts live no longer than their build.
         """
         records = json.dumps([self.pieces, self.skipped]).encode()
         arrays = {"records": np.frombuffer(records, np.uint8), **{name: getattr(self, name) for name in ARRAYS}}
-        body = [np.ascontiguousarray(array).data for array in arrays.values()]
+        body = [array.tobytes() for array in arrays.values()]
+        body += [planes.data.cast("B") for planes in self.planes if planes.size]
         crc = 0
-        for array in body:
-            crc = zlib.crc32(array, crc)
+        for content in body:
+            crc = zlib.crc32(content, crc)
         head = {"crc32": crc, "arrays": {name: (array.dtype.str, array.shape) for name, array in arrays.items()}}
-        return b"".join([json.dumps(head).encode() + b"\n", *body])
+        return [json.dumps(head).encode() + b"\n", *body]
 
     @staticmethod
     def load(file: IO[bytes]) -> Part:
         """Read a part but for its planes, where the file then stands: one for each row of ``ranges``."""
-        arrays: dict[str, Any] = {"planes": np.zeros(0, np.uint8)}
+        arrays: dict[str, Any] = {}
         for name, (dtype, shape) in json.loads(file.readline())["arrays"].items():
-            if name != "planes":
-                content = file.read(prod(shape) * np.dtype(dtype).itemsize)
-                arrays[name] = np.frombuffer(content, dtype).reshape(shape)
+            content = file.read(prod(shape) * np.dtype(dtype).itemsize)
+            arrays[name] = np.frombuffer(content, dtype).reshape(shape)
         pieces, skipped = json.loads(arrays.pop("records").tobytes())
         return Part(pieces=pieces, skipped=skipped, **arrays)
 
@@ -84,7 +85,7 @@ def is_whole(path: Path) -> bool:
     return bool(crc == expected)
 
 
-def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings) -> bytes:
+def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings) -> list[Bytes]:
     """What a worker does: entries become a part, packed.
 
     Entries come with their bytes, or with the reason why these could not be read, or with None: then they are
@@ -106,8 +107,7 @@ def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings)
 
 
 def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings) -> Part:
-    tracks, planes = len(settings.track_set), plane_count(settings.encoding)
-    size = plane_bytes(settings.steps, settings.track_set.pitches)
+    tracks = len(settings.track_set)
 
     def offsets(counts: list[int]) -> list[int]:
         return [0, *np.cumsum(counts).tolist()][: len(counts)]
@@ -121,7 +121,6 @@ def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings
         return np.concatenate([np.zeros((0, *empty), dtype), *arrays]).astype(dtype, copy=False)
 
     return Part(
-        planes=joined([p.tiles.planes for p in pieces], (planes, size), "u1"),
         ranges=joined([p.tiles.ranges for p in pieces], (2,), "u1"),
         bars=joined(
             [np.where(p.tiles.bars > 0, p.tiles.bars + np.uint32(tile[i]), 0) for p, i in numbered], (tracks,), "u4"
@@ -134,4 +133,5 @@ def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings
         print_owners=joined([np.full(len(p.prints), i) for p, i in numbered], (), "i8"),
         pieces=[piece.record for piece in pieces],
         skipped=skipped,
+        planes=[piece.tiles.planes for piece in pieces],
     )
