@@ -1,21 +1,23 @@
 """From parts to a corpus: arrays grow while parts are made; then groups and splits are decided, meta.json written.
 
-What grows with a corpus in memory is its records and fingerprints alone.
+What grows with a corpus in memory is its records alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.files import write_text
+from bgmusic.files import atomic_write
 from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
 from bgmusic.music.corpora.settings import Settings
@@ -26,6 +28,7 @@ META = "meta.json"
 FORMAT = "bgmusic corpus"
 VERSION = 1
 SHARD_BYTES = 256 << 20
+PRINT_FILES = 16  # equal fingerprints are in the same one, so no more than one is in memory at a time
 LAYOUT = (
     "bits-*.npy: tiles (tiles, planes, plane_bytes) uint8. A tile is one bar of one track, a plane "
     "numpy.packbits of its (steps, pitches) cells: plane 0 the sustained cells, plane 1 (encoding onset) the "
@@ -46,14 +49,13 @@ class Assembly:
         self._folder, self._settings = folder, settings
         self._pieces: list[dict[str, Any]] = []
         self._skipped: list[dict[str, Any]] = []
-        self._prints: list[duplicates.Hashes] = []
-        self._owners: list[Any] = []
         self._row = (plane_count(settings.encoding), plane_bytes(settings.steps, settings.track_set.pitches))
         self._limit = max(1, SHARD_BYTES // (self._row[0] * self._row[1]))
         widths = {"bars": len(settings.track_set), "passages": 4, "phrases": 2}
         self._tables = {name: RowFile(folder / f"{name}.npy", "<u4", (width,)) for name, width in widths.items()}
         self._ranges = RowFile(folder / "ranges.npy", "u1", (2,))
         self._ranges.append(np.array([SILENT_RANGE]))
+        self._prints = [RowFile(folder / f"prints-{number:02}.npy", "<u8", (2,)) for number in range(PRINT_FILES)]
         self._shards: list[RowFile] = []
         self._shard().append(np.zeros((1, *self._row), np.uint8))
 
@@ -63,7 +65,7 @@ class Assembly:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in self._files():
+        for file in (*self._files(), *self._prints):
             file.close()
 
     def _files(self) -> list[RowFile]:
@@ -93,10 +95,16 @@ class Assembly:
                 count = min(missing, self._limit - shard.rows)
                 shard.copy(raw, count)
                 missing -= count
-        self._prints.append(part.prints)
-        self._owners.append(part.print_owners + len(self._pieces))
+        self._add_prints(part.prints, part.print_owners.astype(np.uint64) + np.uint64(len(self._pieces)))
         self._pieces += part.pieces
         self._skipped += part.skipped
+
+    def _add_prints(self, prints: duplicates.Hashes, owners: NDArray[np.uint64]) -> None:
+        number = prints % np.uint64(PRINT_FILES)
+        rows = np.stack([owners, prints], axis=1)[np.argsort(number, kind="stable")]
+        edges = np.cumsum(np.bincount(number.astype(np.intp), minlength=PRINT_FILES))
+        for file, some in zip(self._prints, np.split(rows, edges[:-1]), strict=True):
+            file.append(some)
 
     def finish(self, out: Path, about: dict[str, Any], compress: bool) -> dict[str, Any]:
         """Make a corpus in ``out``; returns what meta.json says, which is written last.
@@ -139,16 +147,18 @@ class Assembly:
                 compress_file(file.path, to)
             else:
                 file.path.replace(to)
-        write_text(out / META, dumps(meta))
+        with atomic_write(out / META, "w", encoding="utf-8", newline="") as text:
+            text.writelines(json_lines(meta))
         return meta
 
     def _group(self) -> None:
         """Give every piece its group and split."""
         pieces = self._pieces
         # The same file twice is a duplicate, whatever its fingerprints say.
-        self._prints.append(np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64))
-        self._owners.append(np.arange(len(pieces)))
-        groups = duplicates.group_pieces(np.concatenate(self._owners), np.concatenate(self._prints), len(pieces))
+        files = np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64)
+        self._add_prints(files, np.arange(len(pieces), dtype=np.uint64))
+        batches = ((rows[:, 0].astype(np.int64), rows[:, 1]) for rows in (file.read() for file in self._prints))
+        groups = duplicates.group_pieces(batches, len(pieces))
         smallest: dict[int, str] = {}
         for piece, group in zip(pieces, groups.tolist(), strict=True):
             smallest[group] = min(smallest.get(group, piece["sha256"]), piece["sha256"])
@@ -197,12 +207,14 @@ def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(total) | {f"{name}_encoding": round(share / kept, 5) for name, share in lost.items()}
 
 
-def dumps(meta: dict[str, Any]) -> str:
-    """JSON that people can read: indented, but one line for each piece and each file skipped."""
+def json_lines(meta: dict[str, Any]) -> Iterator[str]:
+    """JSON that people can read: indented, but one line for each piece and each file skipped; these come last."""
     lists = {name: meta[name] for name in ("pieces", "skipped")}
-    head = json.dumps({**meta, **{name: [] for name in lists}}, indent=1, ensure_ascii=False)
+    head = {name: value for name, value in meta.items() if name not in lists}
+    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
     for name, records in lists.items():
-        lines = ",\n".join(f"  {json.dumps(record, ensure_ascii=False)}" for record in records)
-        if lines:
-            head = head.replace(f'\n "{name}": []', f'\n "{name}": [\n{lines}\n ]')
-    return head + "\n"
+        yield f',\n "{name}": ['
+        for number, record in enumerate(records):
+            yield f"{',' if number else ''}\n  {json.dumps(record, ensure_ascii=False)}"
+        yield "\n ]" if records else "]"
+    yield "\n}\n"

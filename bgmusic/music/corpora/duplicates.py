@@ -7,6 +7,7 @@ fingerprint of any phrase belong to one group, and a group is never divided betw
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -99,10 +100,11 @@ def _mix(values: NDArray[np.int64] | Hashes) -> Hashes:
     return mixed
 
 
-def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDArray[np.int64]:
+def group_pieces(batches: Iterable[tuple[NDArray[np.int64], Hashes]], pieces: int) -> NDArray[np.int64]:
     """The group of each piece, named by its first piece: pieces that share a fingerprint are in one.
 
-    ``prints`` (n,) are fingerprints, ``owners`` (n,) the pieces that have them.
+    Batches are ``owners`` (n,), pieces, and ``prints`` (n,), the fingerprints that they have; equal fingerprints
+    are all in one batch.
     """
     group = list(range(pieces))
 
@@ -112,12 +114,13 @@ def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDAr
             piece = group[piece]
         return piece
 
-    order = np.argsort(prints, kind="stable")  # copies of a piece pair up with the same neighbour in every print
-    owners, prints = owners[order], prints[order]
-    shared = np.flatnonzero(prints[1:] == prints[:-1])
-    # As one number each: pairs of columns would be sorted as text is, far slower.
-    pairs = _distinct(owners[shared] * pieces + owners[shared + 1])
-    for one, other in zip((pairs // pieces).tolist(), (pairs % pieces).tolist(), strict=True):
-        a, b = find(one), find(other)
-        group[max(a, b)] = min(a, b)
+    for owners, prints in batches:
+        order = np.argsort(prints, kind="stable")  # copies of a piece pair up with the same neighbour in every print
+        owners, prints = owners[order], prints[order]
+        shared = np.flatnonzero(prints[1:] == prints[:-1])
+        # As one number each: pairs of columns would be sorted as text is, far slower.
+        pairs = _distinct(owners[shared] * pieces + owners[shared + 1])
+        for one, other in zip((pairs // pieces).tolist(), (pairs % pieces).tolist(), strict=True):
+            a, b = find(one), find(other)
+            group[max(a, b)] = min(a, b)
     return np.array([find(piece) for piece in range(pieces)], np.int64)

@@ -39,8 +39,8 @@ class RowFile:
         self.path, self.rows = path, 0
         self._dtype, self._row = np.dtype(dtype), row
         self._unsynced = 0
-        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
-        self._file = path.open("wb", buffering=0)
+        self._buffer = memoryview(b"")
+        self._file = path.open("w+b", buffering=0)
         self._write(memoryview(_header(dtype, (0, *row))))
 
     def append(self, rows: NDArray[Any]) -> None:
@@ -57,6 +57,7 @@ class RowFile:
 
         """
         missing = count * prod(self._row) * self._dtype.itemsize
+        self._buffer = self._buffer or memoryview(bytearray(_BUFFER_BYTES))
         while missing:
             # One buffer again and again: fresh memory for each part costs several times as much as the copying.
             found = file.readinto(self._buffer[:missing])
@@ -65,6 +66,11 @@ class RowFile:
             self._write(self._buffer[:found])
             missing -= found
         self.rows += count
+
+    def read(self) -> NDArray[Any]:
+        """All rows so far."""
+        self._file.seek(len(_header(self._dtype.str, (0, *self._row))))
+        return np.fromfile(self._file, self._dtype).reshape(-1, *self._row)
 
     def finish(self) -> None:
         """Complete the header and close; now all is on the disk."""
