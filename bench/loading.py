@@ -18,7 +18,7 @@ from bgmusic.music.corpora.loader import Loader
 
 
 def rate(loader: Loader, batch: int, reuse: bool, seconds: float = 3.0) -> float:
-    """Batches a second of processor time on a CPU, of wall time on another device; in one memory, or each in its own."""
+    """Batches a second of processor time on a CPU, of wall time on another device; into one tensor, or new ones."""
     generator = torch.Generator().manual_seed(0)
     on_cpu = loader.device.type == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter

@@ -114,9 +114,10 @@ def group_pieces(batches: Iterable[tuple[NDArray[np.int64], Hashes]], pieces: in
             piece = group[piece]
         return piece
 
-    for owners, prints in batches:
-        order = np.argsort(prints, kind="stable")  # copies of a piece pair up with the same neighbour in every print
-        owners, prints = owners[order], prints[order]
+    for all_owners, all_prints in batches:
+        # Stable: copies of a piece pair up with the same neighbour in every print.
+        order = np.argsort(all_prints, kind="stable")
+        owners, prints = all_owners[order], all_prints[order]
         shared = np.flatnonzero(prints[1:] == prints[:-1])
         # As one number each: pairs of columns would be sorted as text is, far slower.
         pairs = _distinct(owners[shared] * pieces + owners[shared + 1])
