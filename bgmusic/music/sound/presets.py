@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,14 +97,21 @@ class Region:
     def __getitem__(self, generator: str) -> int:
         return self.generators[generator]
 
-    @cached_property
-    def wave(self) -> NDArray[np.float32]:
-        """The samples as floats from -1 to 1, with what an interpolation reads around them: one before, three after."""
-        wave = np.zeros(len(self.pcm) + 4, np.float32)
-        wave[1:-3] = self.pcm.astype(np.float32) / 32768
+    def wave(self, count: int) -> NDArray[np.float32]:
+        """The first ``count`` points as floats from -1 to 1, or all there are, of a loop to its end.
+
+        Around them is what an interpolation reads: one before, three after.
+        """
+        end = min(count, len(self.pcm)) if self.loop is None else self.loop[1]
+        wave = np.zeros(end + 4, np.float32)
+        wave[1 : end + 1] = self.pcm[:end]
+        wave /= 32768
         if self.loop is not None:
-            begin, end = self.loop
+            begin = self.loop[0]
             wave[end + 1 : end + 4] = wave[begin + 1 : begin + 4]
+        else:
+            after = self.pcm[end : end + 3]
+            wave[end + 1 : end + 1 + len(after)] = after.astype(np.float32) / 32768
         return wave
 
 

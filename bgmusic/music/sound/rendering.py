@@ -64,13 +64,13 @@ def render(
 
     """
     check_numbers(rate, bpm, reverb, loudness, seconds)
-    piece = shortened(timed(music, bpm), rate, seconds)
+    times = -(-_GOOD_RATE // rate)
+    piece = shortened(timed(music, bpm), rate * times, seconds)
     if synth == "fluidsynth" or (synth == "auto" and fluidsynth_path()):
         path = Path(soundfont) if soundfont is not None else default_soundfont()
         check_header(path)  # an error that says more than FluidSynth's
         audio = play(piece, path, rate, round((piece.end + MAX_TAIL) * rate))
     else:
-        times = -(-_GOOD_RATE // rate)
         voices = voices_of(piece, load_soundfont(soundfont), rate * times)
         audio = _decimated(_mix(voices, piece, rate * times), times)
     return finish(add_reverb(audio, rate, reverb), rate, piece.end, loudness)
@@ -104,13 +104,13 @@ def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
     limit = MAX_SAMPLES / rate - MAX_TAIL
     if seconds is not None:
         if seconds > limit:
-            raise UserError(f"{clock(seconds)} are more than the {clock(limit)} that are rendered at {rate} Hz")
+            raise UserError(f"{clock(seconds)} are more than the {clock(limit)} that can be rendered at this rate")
         within = piece.onset < seconds
         notes, onset, stop = piece.notes[within], piece.onset[within], np.minimum(piece.stop[within], seconds)
         return Timed(notes, onset, stop, min(piece.end, seconds))
     if piece.last > limit:
         raise UserError(
-            f"the piece lasts {clock(piece.last)}, more than the {clock(limit)} that are rendered at {rate} Hz: "
+            f"the piece lasts {clock(piece.last)}, more than the {clock(limit)} that can be rendered at this rate: "
             "give the seconds of its beginning that you want"
         )
     # A silence after the last note that doesn't fit is no music.
