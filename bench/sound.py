@@ -68,7 +68,7 @@ def beside_fluidsynth() -> None:
         octaves.append(np.abs(our_bands - their_bands - (ours - theirs))[heard].mean())
     print(
         f"{len(kinds)} notes beside FluidSynth's: level {np.mean(levels):+.1f} dB (the gains), standard deviation "
-        f"{np.std(levels):.2f}; octaves that are heard differ by {np.mean(octaves):.2f} dB, at most {np.max(octaves):.1f}"
+        f"{np.std(levels):.2f}; heard octaves differ by {np.mean(octaves):.2f} dB, at most {np.max(octaves):.1f}"
     )
 
 

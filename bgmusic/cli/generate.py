@@ -105,19 +105,25 @@ def _music(run: Path, number: int, seed: int, out: Path, formats: list[str], bin
     if "png" in formats:
         shown = save_rolls(out / "rolls.png", rolls[:64])
         typer.echo(f"Picture of {shown}: {out / 'rolls.png'}")
-    for name in _AUDIO:
-        if name in formats:
-            _sounds(rolls, out, name)
+    if audio := [name for name in _AUDIO if name in formats]:
+        _sounds(rolls, out, audio)
 
 
-def _sounds(rolls: list[Roll], out: Path, suffix: str) -> None:
+def _sounds(rolls: list[Roll], out: Path, suffixes: list[str]) -> None:
     from bgmusic.music import sound
     from bgmusic.music.sampling import one_after_another
 
+    def write(name: str, roll: Roll) -> None:
+        audio = sound.render(roll, sound.DEFAULT_RATE, synth="auto")
+        for suffix in suffixes:
+            sound.write_audio(out / f"{name}.{suffix}", audio, sound.DEFAULT_RATE)
+
     for index, roll in enumerate(rolls):
-        sound.write_audio(
-            out / f"phrase-{index:04d}.{suffix}", sound.render(roll, sound.DEFAULT_RATE), sound.DEFAULT_RATE
-        )
-    together = sound.render(one_after_another(rolls), sound.DEFAULT_RATE)
-    sound.write_audio(out / f"all.{suffix}", together, sound.DEFAULT_RATE)
-    typer.echo(f"{len(rolls)} phrases as sound: {out / f'all.{suffix}'}, and phrase-0000.{suffix} and so on beside it")
+        write(f"phrase-{index:04d}", roll)
+    first, names = suffixes[0], f"phrase-0000.{suffixes[0]}"
+    try:
+        write("all", one_after_another(rolls))
+    except UserError as error:  # so many that together they are too long
+        typer.echo(f"{len(rolls)} phrases as sound: {out / names} and so on; none with all: {error}")
+    else:
+        typer.echo(f"{len(rolls)} phrases as sound: {out / f'all.{first}'}, and {names} and so on beside it")

@@ -67,8 +67,9 @@ def render(
         loudness=loudness,
         seconds=seconds,
         synth=synth.value,
+        channels=1 if mono else 2,
     )
-    sound.write_audio(out, audio.mean(axis=1) if mono else audio, rate)
+    sound.write_audio(out, audio, rate)
     typer.echo(f"{out}: {len(audio) / rate:.1f} seconds")
 
 

@@ -20,6 +20,7 @@ Audio = NDArray[np.float32]
 _TICKS = 10_000  # a second
 _PATIENCE = 60.0  # seconds that it may take, and as long again as the piece lasts
 _GAIN = 0.2
+_CHANNELS = 15  # of MIDI, the drums' aside
 
 
 def fluidsynth_path() -> str | None:
@@ -72,4 +73,6 @@ def _in_seconds(piece: Timed) -> Song:
     notes = piece.notes.copy()
     notes["onset"] = np.rint(piece.onset * _TICKS)
     notes["duration"] = np.maximum(np.rint(piece.stop * _TICKS) - notes["onset"], 1)
+    if len(np.unique(notes[["part", "program", "is_drum"]])) > _CHANNELS:
+        notes["part"] = 0  # parts of one program share a channel: MIDI has no more
     return Song(ticks_per_beat=_TICKS // 2, notes=notes, tempos=table(TEMPO, [(0, 120.0)]))

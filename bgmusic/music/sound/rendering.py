@@ -47,8 +47,9 @@ def render(
     loudness: float | None = LOUDNESS,
     seconds: float | None = None,
     synth: Synth = "builtin",
+    channels: Literal[1, 2] = 2,
 ) -> Audio:
-    """The sound of a song, or of a roll at ``bpm`` quarter notes a minute: float32 ``(samples, 2)``, -1 to 1.
+    """The sound of a song, or of a roll at ``bpm`` quarter notes a minute: float32 ``(samples, channels)``, -1 to 1.
 
     Sample 0 is tick 0. The sound lasts to the piece's end, and then until its tail has died away, 5 seconds at most;
     silence stays silence. The same input gives the same samples.
@@ -73,7 +74,10 @@ def render(
     else:
         voices = voices_of(piece, load_soundfont(soundfont), rate * times)
         audio = _decimated(_mix(voices, piece, rate * times), times)
-    return finish(add_reverb(audio, rate, reverb), rate, piece.end, loudness)
+    add_reverb(audio, rate, reverb)
+    if channels == 1:
+        audio = audio.mean(axis=1, keepdims=True)
+    return finish(audio, rate, piece.end, loudness)
 
 
 def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, seconds: float | None) -> None:

@@ -182,6 +182,14 @@ def test_wild_rolls_are_finite_and_never_clipped(density: float, resolution: int
     assert audio.any() == bool(roll.cells.any() or roll.onsets.any())
 
 
+def test_one_channel_is_as_loud_as_two() -> None:
+    roll = open_corpus("freedoom").roll(7)
+    mono, stereo = (render(roll, 22_050, channels=channels) for channels in (1, 2))
+    assert mono.shape == (mono.shape[0], 1)
+    for audio in (mono, stereo):
+        assert integrated_loudness(audio, 22_050) == pytest.approx(LOUDNESS, abs=0.1)
+
+
 def test_silence_stays_silence() -> None:
     audio = render(Roll(LPD_5, 4, np.zeros((5, 2, 16, 84), np.bool_)), bpm=120)
     assert audio.shape == (4 * RATE, 2)

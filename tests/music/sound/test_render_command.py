@@ -98,6 +98,10 @@ def test_generate_writes_sound(
     assert soundfile.info(tmp_path / "music" / "phrase-0001.mp3").duration >= 8
     assert soundfile.info(tmp_path / "music" / "all.mp3").duration >= 18
     assert "2 phrases as sound" in capsys.readouterr().out
+    monkeypatch.setattr("bgmusic.music.sound.rendering.MAX_SAMPLES", 18 * 32_000)  # one phrase and its tail, not two
+    run("generate", trained, "-n", 2, "--format", "wav,flac", "--out", tmp_path / "long")
+    assert {path.stem for path in (tmp_path / "long").iterdir()} == {"phrase-0000", "phrase-0001"}
+    assert "none with all: the piece lasts" in capsys.readouterr().out
     run("generate", trained, "-n", 1, "--out", tmp_path / "usual")
     assert {path.suffix for path in (tmp_path / "usual").iterdir()} == {".mid", ".png", ".npz"}
 
