@@ -7,6 +7,7 @@ too, are held below ``CEILING``, -1 dB of full scale. Silence stays silence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ def _weighted(audio: Audio, rate: int) -> Iterator[tuple[int, NDArray[np.float64
         yield begin, filtered[: len(block)]
 
 
+@lru_cache(maxsize=4)
 def _k_weighting(size: int, rate: int) -> NDArray[np.complex128]:
     """The response of BS.1770's two filters at the frequencies of an FFT, for any rate.
 

@@ -128,9 +128,11 @@ class Soundfont:
         self._file = SoundfontFile(path)
         rows = self._file.presets[["bank", "program"]].tolist()
         self._presets = {key: number for number, key in reversed(list(enumerate(rows)))}
-        self._regions: dict[int, list[Region]] = {}
         if not self._presets:
             raise self._file.refusal("no presets")
+        pitched = [number for (bank, _), number in self._presets.items() if bank != DRUM_BANK]
+        self._first = self._presets.get((0, 0), min(pitched, default=None))
+        self._regions: dict[int, list[Region]] = {}
 
     def regions(self, program: int, is_drum: bool, key: int, velocity: int) -> list[Region]:
         """What sounds for a note: nothing where the SoundFont has no such key, or no drums at all.
@@ -152,9 +154,7 @@ class Soundfont:
     def _preset(self, program: int, is_drum: bool) -> int | None:
         if is_drum:
             return self._presets.get((DRUM_BANK, program), self._presets.get((DRUM_BANK, 0)))
-        pitched = [number for (bank, _), number in self._presets.items() if bank != DRUM_BANK]
-        first = self._presets.get((0, 0), min(pitched, default=None))
-        return self._presets.get((0, program), first)
+        return self._presets.get((0, program), self._first)
 
     def _build(self, number: int) -> list[Region]:
         """The regions of a preset: every zone of it with every zone of its instrument."""
