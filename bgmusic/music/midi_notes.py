@@ -31,7 +31,7 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     chosen = np.flatnonzero((command | 0x10) == 0x90)
     status = events.status.take(chosen)
     voice = events.track.take(chosen) * 16 + (status & 0x0F)
-    pitch, velocity, tick = (column.take(chosen) for column in (events.data1, events.data2, events.tick))
+    pitch, velocity, tick = events.data1.take(chosen), events.data2.take(chosen), events.tick.take(chosen)
     is_on = (status >= 0x90) & (velocity > 0)
 
     key = voice << 7 | pitch
