@@ -12,7 +12,7 @@ import torch
 
 from bgmusic.errors import UserError
 from bgmusic.music import phrase_sources
-from bgmusic.music.copying import known_bars, notes_in_common
+from bgmusic.music.copying import known_bars, nearest, notes_in_common
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.evaluation import evaluate
 from bgmusic.music.metrics.statistics import deviation, distance, statistics
@@ -139,16 +139,27 @@ def test_notes_in_common_equals_loops():
         drums = [track.is_drum for track in roll.track_set.tracks]
         return {(t, o, p if drums[t] else p + shift) for t, o, _, p in roll.notes().tolist()}
 
-    expected = []
+    found = nearest(some, others)
     for i in range(3):
-        shares = []
+        shares = {}
         for j in range(3):
             theirs = notes(others.roll(j), 0)
             for shift in range(-12, 13):
                 mine = notes(some.roll(i), shift)
-                shares.append(2 * len(mine & theirs) / (len(mine) + len(theirs)))
-        expected.append(max(shares))
-    np.testing.assert_allclose(notes_in_common(some, others), expected, rtol=1e-5)
+                shares[j, shift] = 2 * len(mine & theirs) / (len(mine) + len(theirs))
+        best = max(shares.values())
+        assert found.share[i] == pytest.approx(best, rel=1e-5)
+        assert shares[int(found.index[i]), int(found.shift[i])] == pytest.approx(best)
+    assert notes_in_common(some, others).tolist() == found.share.tolist()
+
+
+def test_a_transposed_copy_knows_whose_it_is(bach):
+    _, _, training = bach
+    chosen = torch.tensor([5, 17, 60])
+    found = nearest(changed(training[chosen], lambda x: x.roll(2, -1)), training)
+    assert found.index.tolist() == chosen.tolist()
+    assert found.shift.tolist() == [-2, -2, -2]
+    assert found.share.min() > 0.99
 
 
 def test_evaluation_is_repeatable_and_reads_either_encoding(bach):
