@@ -20,13 +20,15 @@ Ticks = tuple[tuple[float, str], ...]
 class Chart:
     """One curve, ready to be drawn on ``WIDTH`` x ``HEIGHT``.
 
-    ``points`` are those of an SVG polyline; ``reference`` is the height of a dashed line; ticks are places and labels.
-    ``summary`` says the same in words.
+    ``points`` are those of an SVG polyline, ``end`` the last of them; ``reference`` is the height of a dashed line;
+    ticks are places and labels. ``value`` is the last one, and ``summary`` says everything in words.
     """
 
     title: str
+    value: str
     summary: str
     points: str
+    end: tuple[float, float]
     reference: float | None
     x_ticks: Ticks
     y_ticks: Ticks
@@ -60,8 +62,10 @@ def chart(title: str, curve: Curve, reference: float | None = None, reference_na
     marks = _powers(low, high) if logarithmic else [(place, _label(place)) for place in _round_numbers(low, high, 4)]
     return Chart(
         title=title,
+        value=number(values[-1]),
         summary=summary,
         points=points,
+        end=(x(steps[-1]), y(heights[len(values) - 1])),
         reference=y(heights[-1]) if drawn else None,
         x_ticks=tuple((x(step), f"{step:,.0f}") for step in _round_numbers(first, last, 3) if step == round(step)),
         y_ticks=tuple((y(place), label) for place, label in marks),
@@ -73,7 +77,9 @@ def _round_numbers(low: float, high: float, about: int) -> list[float]:
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
-    return [round(place * step, 12) for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    return [
+        round(place * step, 12) for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
 
 
 def _powers(low: float, high: float) -> list[tuple[float, str]]:

@@ -67,8 +67,8 @@ def trained_on(run: Path) -> str:
     return data
 
 
-def run_phrases(run: Path, against: Corpus, number: int, seed: int = 0, binarize: str = "ht") -> Phrases:
-    """Phrases from a run's generator, in the form of the corpus that they are compared with.
+def run_phrases(run: Path, against: Corpus | None, number: int, seed: int = 0, binarize: str = "ht") -> Phrases:
+    """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
 
     The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
     real-valued generator.
@@ -79,10 +79,11 @@ def run_phrases(run: Path, against: Corpus, number: int, seed: int = 0, binarize
 
     """
     _, shape, generator = sampling.load_generator(run)
-    # Before anything is generated: a thousand phrases may take minutes.
-    size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
-    form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
-    form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
+    if against is not None:
+        # Before anything is generated: a thousand phrases may take minutes.
+        size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
+        form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
+        form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
     most = _MAX_CELLS // shape.cells
     if number > most:
         raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
@@ -131,8 +132,17 @@ def training(corpus: Corpus, half: bool = False) -> Phrases:
         UserError: there is none.
 
     """
-    numbers = halves(corpus)[0] if half else corpus.indices("train")
-    return corpus_phrases(corpus, _some(corpus, numbers, "training"))
+    return corpus_phrases(corpus, training_numbers(corpus, half))
+
+
+def training_numbers(corpus: Corpus, half: bool = False) -> NDArray[np.int64]:
+    """The numbers of the phrases that ``training`` gives, in its order.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    return _some(corpus, halves(corpus)[0] if half else corpus.indices("train"), "training")
 
 
 def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

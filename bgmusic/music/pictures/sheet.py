@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
 from bgmusic.music.pictures.raster import Rows, draw, used_rows
 from bgmusic.music.roll import Roll
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _GAP, _HEAD, _TEXT = 10, 18, 13
 _WIDTH = 256  # pixels that a phrase of four bars should take
@@ -43,14 +47,11 @@ def draw_sheet(
     return sheet, shown
 
 
-def save_rolls(path: Path, rolls: Sequence[Roll], columns: int = 4) -> int:
-    """Write rolls of one shape side by side as PNG, whole or not at all; returns how many fitted on the sheet.
-
-    The tracks' names stand above, in their colours.
-    """
+def sheet_picture(rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None) -> tuple[Image, int]:
+    """Rolls of one shape side by side, the tracks' names above them in their colours; and how many fitted."""
     from PIL import Image, ImageDraw, ImageFont
 
-    cells, shown = draw_sheet(rolls, columns)
+    cells, shown = draw_sheet(rolls, columns, rows)
     tracks = rolls[0].track_set.tracks
     picture = Image.fromarray(np.pad(cells, ((_HEAD, 0), (0, 0)), constant_values=colours.PAPER))
     picture.putpalette(colours.palette([track.is_drum for track in tracks]).tobytes())
@@ -63,7 +64,13 @@ def save_rolls(path: Path, rolls: Sequence[Roll], columns: int = 4) -> int:
             break
         pen.text((left, 6), name, colours.held(number) + 1)
         left += pen.textlength(name) + _GAP
+    return picture, shown
+
+
+def save_rolls(path: Path, rolls: Sequence[Roll], columns: int = 4) -> int:
+    """Write ``sheet_picture`` as PNG, whole or not at all; returns how many rolls fitted on the sheet."""
+    picture, shown = sheet_picture(rolls, columns)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", bits=8)
+    picture.save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())
     return shown

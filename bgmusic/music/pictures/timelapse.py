@@ -32,7 +32,7 @@ def timelapse(frames: Sequence[tuple[int, Sequence[Roll]]], kind: str = "GIF", c
     """An animation's bytes: ``frames`` are numbers of updates, each with rolls of one shape.
 
     At most 60 frames, evenly spread; all show the same rows. ``kind`` is ``GIF``, ``PNG`` (animated) or ``WEBP``. It
-    is played once.
+    begins again when it ends.
 
     Raises:
         UserError: there are no frames.
@@ -49,9 +49,7 @@ def timelapse(frames: Sequence[tuple[int, Sequence[Roll]]], kind: str = "GIF", c
     durations = [_FRAME_MS] * (len(pictures) - 1) + [_LAST_MS]
     buffer = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {}
-    # A GIF that does not say how often plays once; to the others 0 would be for ever.
-    once = {} if kind == "GIF" else {"loop": 1}
-    pictures[0].save(buffer, kind, save_all=True, append_images=pictures[1:], duration=durations, **once, **options)
+    pictures[0].save(buffer, kind, save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)
     return buffer.getvalue()
 
 
