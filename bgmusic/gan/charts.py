@@ -44,8 +44,9 @@ def chart(title: str, curve: Curve, reference: float | None = None, reference_na
     logarithmic = min(shown) > 0 and max(shown) / min(shown) >= _LOGARITHMIC
     heights = [math.log10(value) if logarithmic else value for value in shown]
     low, high = min(heights), max(heights)
-    if high - low < 1e-9 * max(1.0, abs(high)):  # a constant still needs an axis
-        low, high = low - 0.5, high + 0.5
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-290):  # a constant still needs an axis
+        room = max(0.5, 0.5 * abs(high))
+        low, high = low - room, high + room
     first, last = steps[0], max(steps[-1], steps[0] + 1)
 
     def x(step: float) -> float:

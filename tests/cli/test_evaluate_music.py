@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html.parser
 import json
 import shutil
 
 import numpy as np
 import pytest
+from page_reader import Page
 
 from bgmusic.cli.main import main
 from bgmusic.files import data_dir
@@ -27,45 +27,19 @@ def run(*words):
     return command("evaluate", *words)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run on bach, hardly trained; not to be changed."""
-    path = tmp_path_factory.mktemp("trained") / "run"
-    sizes = ["--set", "network.width=0.07", "--set", "training.batch=4", "--set", "training.warmup=null"]
-    assert command("train", "pianoroll", "--steps", 2, "--device", "cpu", "--out", path, *sizes) == 0
-    return path
-
-
 @pytest.fixture
 def quick(monkeypatch):
     """The network of the two-sample test takes most of the time."""
     monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
 
 
-class Page(html.parser.HTMLParser):
-    """What a page says, and what it would load."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.words, self.tags, self.addresses = "", [], []
-        self.feed(text)
-        self.close()
-
-    def handle_data(self, data):
-        self.words += data
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href")]
-
-
-def test_a_run_is_compared_with_what_it_was_trained_on(trained, tmp_path, capsys, quick):
+def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, capsys, quick):
     files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html"]
-    assert run(trained, "-n", 12, "--seed", 3, *files) == 0
+    assert run(music_run, "-n", 12, "--seed", 3, *files) == 0
     shown = capsys.readouterr().out
     assert "12 phrases against 580 held-out ones of bach" in shown
     # The same as those that the user hears: what generate makes, evaluated as an npz.
-    assert command("generate", trained, "-n", 12, "--seed", 3, "--format", "npz", "--out", tmp_path) == 0
+    assert command("generate", music_run, "-n", 12, "--seed", 3, "--format", "npz", "--out", tmp_path) == 0
     npz = [tmp_path / "rolls.npz", "--against", "bach"]
     assert run(*npz, "-n", 12, "--seed", 3, "--json", tmp_path / "npz.json") == 0
     scores = json.loads((tmp_path / "run.json").read_text())
@@ -80,14 +54,14 @@ def test_a_run_is_compared_with_what_it_was_trained_on(trained, tmp_path, capsys
     assert "script" not in page.tags
 
 
-def test_a_run_of_another_form_or_history_ends_in_one_line(trained, tmp_path, capsys):
+def test_a_run_of_another_form_or_history_ends_in_one_line(music_run, tmp_path, capsys):
     copy = tmp_path / "copy"
-    shutil.copytree(trained, copy)
+    shutil.copytree(music_run, copy)
     known = (copy / "environment.json").read_text()
     for words, message in (
-        ([trained, "--against", "freedoom"], "tracks: these phrases have Soprano, Alto, Tenor, Bass"),
-        ([trained, "-n", 100_000], "don't fit into memory"),
-        ([trained, "-n", 12, "--binarize", "no"], "binarize is ht or bs"),
+        ([music_run, "--against", "freedoom"], "tracks: these phrases have Soprano, Alto, Tenor, Bass"),
+        ([music_run, "-n", 100_000], "don't fit into memory"),
+        ([music_run, "-n", 12, "--binarize", "no"], "binarize is ht or bs"),
         ([copy], "no corpus '/gone'"),
     ):
         (copy / "environment.json").write_text(known.replace('"data": "bach"', '"data": "/gone"'))

@@ -46,7 +46,7 @@ class Sounds:
         """The phrase as MP3 in a data URI, or None."""
         from bgmusic.music.sound import mp3_bytes, render
 
-        if not len(roll.notes()):
+        if not len(roll.notes()) or self._left <= 0:
             return None
         try:
             sound = data_uri(mp3_bytes(render(roll, _RATE, seconds=self._seconds), _RATE), "audio/mpeg")
@@ -55,6 +55,7 @@ class Sounds:
             return None
         if len(sound) > self._left:
             self.missing = "the page has no room for more sound"
+            self._left = 0
             return None
         self._left -= len(sound)
         return sound
