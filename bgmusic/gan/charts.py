@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from bgmusic.gan.logs import Curve, thinned
-from bgmusic.gan.pages import number
 
 WIDTH, HEIGHT = 320, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 10, 22
@@ -56,14 +55,14 @@ def chart(title: str, curve: Curve, reference: float | None = None, reference_na
         return round(HEIGHT - _BOTTOM - (height - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
 
     points = " ".join(f"{x(step)},{y(height)}" for step, height in zip(steps, heights, strict=False))
-    summary = f"{title}: {number(values[0])} at update {steps[0]:,.0f}, {number(values[-1])} at {steps[-1]:,.0f}"
+    summary = f"{title}: {_short(values[0])} at update {steps[0]:,.0f}, {_short(values[-1])} at {steps[-1]:,.0f}"
     drawn = len(shown) > len(values)
     if drawn:
-        summary += f"; {reference_name}: {number(reference)}"
+        summary += f"; {reference_name}: {_short(reference)}"
     marks = _powers(low, high) if logarithmic else [(place, _label(place)) for place in _round_numbers(low, high, 4)]
     return Chart(
         title=title,
-        value=number(values[-1]),
+        value=_short(values[-1]),
         summary=summary,
         points=points,
         end=(x(steps[-1]), y(heights[len(values) - 1])),
@@ -88,6 +87,10 @@ def _powers(low: float, high: float) -> list[tuple[float, str]]:
     exponents = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     every = -(-len(exponents) // 5)
     return [(float(exponent), _label(10.0**exponent)) for exponent in exponents[::every]]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _label(value: float) -> str:

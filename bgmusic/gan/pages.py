@@ -35,8 +35,12 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits of a number; a dash for none."""
-    return "–" if value is None or not isfinite(value) else f"{value:.3g}"  # noqa: RUF001 (a dash as tables have it)
+    """Three digits of a number, three decimals at most; a dash for none."""
+    if value is None or not isfinite(value):
+        return "–"  # noqa: RUF001 (a dash as tables have it)
+    return (
+        f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}" if not 0 < abs(value) < 0.1 else f"{value:.3f}"
+    )
 
 
 def share(value: float | None) -> str:

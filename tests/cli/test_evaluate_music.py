@@ -11,6 +11,7 @@ from page_reader import Page
 
 from bgmusic.cli.main import main
 from bgmusic.files import data_dir
+from bgmusic.gan import pages
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi import write_midi
 from bgmusic.music.phrase_sources import midi_phrases
@@ -47,7 +48,7 @@ def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, caps
     page = Page((tmp_path / "page.html").read_text())
     for row in scores["rows"]:
         assert row["name"] in page.words
-        assert f"{row['distance']:.3g}" in page.words
+        assert pages.number(row["distance"]) in page.words
     for line in scores["verdict"]:
         assert line[1:] in page.words
     assert all(address.startswith("data:") for address in page.addresses)

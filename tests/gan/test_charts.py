@@ -60,7 +60,8 @@ def test_any_numbers_stay_inside_the_picture(values, reference, first):
 
 
 def test_numbers_and_times_for_people():
-    assert (number(1234.5678), number(0.123456), number(None), number(math.nan)) == ("1.23e+03", "0.123", "–", "–")  # noqa: RUF001
+    told = [number(value) for value in (1234.5678, 0.123456, 12, 0, -0.0375, 1e9, None, math.nan)]
+    assert told == ["1,235", "0.123", "12", "0", "-0.037", "1e+09", "–", "–"]  # noqa: RUF001
     assert (share(0.5), share(None)) == ("50%", "–")  # noqa: RUF001
     assert [spell(seconds) for seconds in (12.4, 250, 3780, -5, math.inf)][:4] == [
         "12 s",

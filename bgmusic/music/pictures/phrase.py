@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH, _HEIGHT = 160, 900  # pixels that a bar and all tracks should take
 _MOST_PIXELS = 1 << 24
-_TEXT, _SMALL = 17, 14  # names of tracks, of notes
+_TEXT, _SMALL = 19, 16  # names of tracks, of notes
 _HEAD = 24  # above the cells
 _LONGEST = 12  # characters of a track's name
 _DRUM_NAMES = {36: "kick", 38: "snare", 42: "hat", 46: "open", 49: "crash", 51: "ride"}

@@ -50,8 +50,8 @@ def score_curves(run: Run) -> dict[str, Curve]:
 
 
 def data_values(corpus: Corpus, shape: RollShape) -> dict[str, float]:
-    """The training data's value of each score; of the distance, what nothing is nearer than: 0."""
-    return {DISTANCE: 0.0} | means(statistics(data_phrases(corpus, shape)))
+    """The training data's value of each score, but for the distance to themselves."""
+    return means(statistics(data_phrases(corpus, shape)))
 
 
 def score_charts(curves: dict[str, Curve], data: dict[str, float]) -> list[Chart]:
@@ -59,7 +59,7 @@ def score_charts(curves: dict[str, Curve], data: dict[str, float]) -> list[Chart
     charts = []
     for name, curve in curves.items():
         title = "mean distance to training phrases" if name == DISTANCE else name
-        charts.append(chart(title, curve, None if name == DISTANCE else data.get(name)))
+        charts.append(chart(title, curve, data.get(name)))
     return charts
 
 

@@ -169,7 +169,5 @@ def test_a_phrase_in_words(bach):
 
 
 def test_scores_stand_beside_the_data():
-    charts = score_charts(
-        {"distance": ([0], [3]), "polyphony": ([0], [0.1]), "other": ([0], [1])}, {"polyphony": 0.5, "distance": 0}
-    )
+    charts = score_charts({"distance": ([0], [3]), "polyphony": ([0], [0.1]), "other": ([0], [1])}, {"polyphony": 0.5})
     assert [drawn.reference is None for drawn in charts] == [True, False, True]
