@@ -14,14 +14,14 @@ from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.runs import fill, read_generator
 from bgmusic.gan.sampling import sample
 from bgmusic.music.config import PianorollConfig, RollShape
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.build import make_generator
 from bgmusic.music.roll import Roll
 
 KIND = "music"
 _CELLS = 1 << 22  # made at a time: a generator needs some 300 bytes for each
 
 
-def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, Generator]:
+def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
     """A run's sampling generator, in evaluation mode, and the shape of its rolls.
 
     Raises:
@@ -32,7 +32,7 @@ def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, Generator]:
     config, weights = read_generator(path, KIND, PianorollConfig)
     shape = shape_of(config, str(path))
     with torch.device("meta"):
-        generator = Generator(config, shape)
+        generator = make_generator(config, shape)
     fill(generator, weights, str(path))
     return config, shape, generator
 

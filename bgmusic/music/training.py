@@ -13,8 +13,7 @@ from bgmusic.gan.runs import Run, environment, read_generator
 from bgmusic.gan.training import choose_device, resume, train
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
-from bgmusic.music.networks.discriminator import Discriminator
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.sampling import KIND, phrases, shape_of, to_rolls
 from bgmusic.music.scoring import Scores
@@ -70,7 +69,7 @@ def make_game(
     """
     shape = shape_of(config, "this training")
     with torch.device("meta"):
-        networks = Generator(config, shape), Discriminator(config.network, shape)
+        networks = make_generator(config, shape), make_discriminator(config, shape)
     weights = sum(weight.numel() for network in networks for weight in network.parameters())
     if weights > _MOST_WEIGHTS:
         raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed")
@@ -78,7 +77,7 @@ def make_game(
     if len(source) < _FEWEST_PHRASES:
         raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
     torch.manual_seed(seed)
-    generator, discriminator = Generator(config, shape), Discriminator(config.network, shape)
+    generator, discriminator = make_generator(config, shape), make_discriminator(config, shape)
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 
 

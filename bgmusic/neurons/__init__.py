@@ -6,6 +6,7 @@ that need the loss itself (:data:`SCORE_FUNCTIONS`, :func:`expected_loss`); anne
 
 from bgmusic.neurons.annealing import Annealing, Glide, Stairs
 from bgmusic.neurons.bottleneck import BitsBottleneck, from_integers, to_integers
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.estimators import ESTIMATORS, register
 from bgmusic.neurons.firing import Firing, FiringRecorder
 from bgmusic.neurons.functional import bernoulli_sample, dbn, hard_threshold, preactivate, sbn
@@ -47,4 +48,5 @@ __all__ = [
     "set_slope",
     "set_temperature",
     "to_integers",
+    "uniform_draws",
 ]

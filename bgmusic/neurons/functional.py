@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.estimators import TEMPERED, find
 
 
@@ -51,6 +52,7 @@ def sbn(
     estimator: str = "sigmoid-adjusted",
     generator: torch.Generator | None = None,
     temperature: float | Tensor = 1.0,
+    thresholds: Tensor | None = None,
 ) -> Tensor:
     """Stochastic binary neuron: ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``; fires with probability sigmoid.
 
@@ -60,19 +62,36 @@ def sbn(
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         generator: source of the draws, on the logits' device; the global one by default.
         temperature: for the estimators that have one, a positive number or 0-d tensor; others ignore it.
+        thresholds: the ``v`` themselves, floating, of the logits' shape or one that broadcasts to it, instead of
+            independent draws: neurons that share a number decide together, and each still fires with its own
+            probability if its number is uniform in [0, 1). The generator is then left alone; nothing is
+            differentiated by them.
 
     Returns:
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
-        ValueError: the estimator is unknown.
+        ValueError: the estimator is unknown, or thresholds are not floating or don't broadcast to the logits' shape.
 
     Source: BinaryGAN, arXiv 1810.04714, equation 2.
 
     """
-    # A generator restores the same draws on another run; float32, because 8 bits would skew the odds.
-    draws = torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
+    if thresholds is not None:
+        return _estimate(estimator, logits, _given(thresholds, logits), slope, temperature)
+    # Float32 whatever the logits' type: bfloat16's 8 bits would skew the odds.
+    draws = uniform_draws(logits.shape, generator, logits.device)
     return _estimate(estimator, logits, draws, slope, temperature)
+
+
+def _given(thresholds: Tensor, logits: Tensor) -> Tensor:
+    """Thresholds of the caller's, of the logits' shape."""
+    if not thresholds.is_floating_point():
+        raise ValueError(f"thresholds are floating-point numbers in [0, 1), not {thresholds.dtype}")
+    try:
+        return thresholds.detach().expand(logits.shape)
+    except RuntimeError:
+        shapes = f"{tuple(thresholds.shape)} don't broadcast to the logits' {tuple(logits.shape)}"
+        raise ValueError(f"thresholds of shape {shapes}") from None
 
 
 def preactivate(logits: Tensor, slope: float | Tensor = 1.0) -> Tensor:
@@ -87,5 +106,5 @@ def hard_threshold(preactivated: Tensor) -> Tensor:
 
 def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """BS: 1 with a probability of the real-valued model's preactivated output (BinaryGAN, section 4.4)."""
-    draws = torch.rand(preactivated.shape, dtype=torch.float32, device=preactivated.device, generator=generator)
+    draws = uniform_draws(preactivated.shape, generator, preactivated.device)
     return (draws < preactivated.float()).to(preactivated.dtype)

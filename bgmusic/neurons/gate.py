@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.modules import SBN, BinaryNeuron
 
 
@@ -68,7 +69,7 @@ class BinaryGate(nn.Module):
         base: Tensor = self.shortcut(x)
         running = bits.detach() != 0
         if self.training and self.explore > 0 and bits.requires_grad:
-            drawn = torch.rand(bits.shape, device=bits.device, generator=generator) < self.explore
+            drawn = uniform_draws(bits.shape, generator, bits.device) < self.explore
             explored = drawn & ~running
             bits = torch.where(explored, bits / self.explore, bits)  # 0 / explore is 0; its gradient counts more
             running = running | explored

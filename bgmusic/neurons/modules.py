@@ -114,9 +114,15 @@ class SBN(BinaryNeuron):
     It draws in evaluation mode too: being stochastic is what it is. ``preactivate`` gives the probabilities.
     """
 
-    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Decide: zeros and ones of the logits' shape and type; draws come from ``generator`` if given."""
-        return functional.sbn(logits, self.slope, self.current_estimator(), generator, self._temperature())
+    def forward(
+        self, logits: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Decide: zeros and ones of the logits' shape and type.
+
+        Draws come from ``generator`` if given; ``thresholds``, uniform numbers of the caller's, take their place.
+        """
+        name = self.current_estimator()
+        return functional.sbn(logits, self.slope, name, generator, self._temperature(), thresholds)
 
 
 class RealValued(BinaryNeuron):

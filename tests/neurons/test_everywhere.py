@@ -127,6 +127,20 @@ def test_compiled_ones_are_the_same(name: str) -> None:
     same(run(compiled), expected)
 
 
+# The tracer's own warning where a graph's shapes vary.
+@pytest.mark.parametrize("name", ["dbn sigmoid-adjusted", "sbn sigmoid-adjusted", "sbn reinmax", "score disarm"])
+def test_compiled_ones_take_batches_of_any_size(name: str) -> None:
+    model = build(name)
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    for count in (8, 5, 11):
+        x = torch.randn(count, 3, generator=torch.Generator().manual_seed(count))
+        torch.manual_seed(1)
+        expected = model(x)
+        torch.manual_seed(1)
+        torch.testing.assert_close(compiled(x), expected)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16_autocast(name: str) -> None:
     model = build(name)

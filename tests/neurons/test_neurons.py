@@ -148,6 +148,46 @@ def test_the_global_generator_serves_by_default() -> None:
     assert torch.equal(*outputs)
 
 
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_thresholds_may_be_handed_in(estimator: str) -> None:
+    # Numpy's own numbers, whatever the generator says; and it stays where it was.
+    v = np.random.default_rng(0).random((50, 6))
+    logits = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    given = torch.from_numpy(v).requires_grad_()
+    generator = torch.Generator().manual_seed(2)
+    before = generator.get_state(), torch.get_rng_state()
+    bits = SBN(estimator)(logits, generator, thresholds=given)
+    assert torch.equal(generator.get_state(), before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+    np.testing.assert_array_equal(as_numpy(bits).round(), numpy_sigmoid(as_numpy(logits)) > v)
+    bits.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0
+    assert given.grad is None
+
+
+def test_neurons_that_share_a_threshold_decide_together_and_fire_as_often() -> None:
+    # One number a row, shifted evenly over its cells: systematic sampling. The number of ones of a row is then
+    # one of the two integers around the sum of its probabilities, and each cell keeps its own rate.
+    logits = torch.tensor([-2.0, -1.0, 0.0, 0.5, -3.0])
+    p = torch.sigmoid(logits)
+    rows = 40_000
+    shared = torch.rand(rows, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    below = torch.cat([torch.zeros(1), p.double().cumsum(0)[:-1]])
+    v = (shared - below) % 1
+    bits = SBN()(logits.expand(rows, -1), thresholds=v)
+    assert set(bits.sum(1).tolist()) == {math.floor(p.sum()), math.ceil(p.sum())}
+    assert (bits.mean(0) - p).abs().max() < 4.5 * 0.5 / rows**0.5
+    together = SBN()(torch.zeros(rows, 3), thresholds=shared)
+    assert torch.equal(together, together[:, :1].expand(-1, 3))
+
+
+@pytest.mark.parametrize("thresholds", [torch.zeros(3), torch.zeros(2, 5, 4), torch.zeros(5, 4, dtype=torch.int64)])
+def test_thresholds_that_do_not_fit_are_refused(thresholds: Tensor) -> None:
+    with pytest.raises(ValueError, match="thresholds"):
+        sbn(torch.zeros(5, 4), thresholds=thresholds)
+
+
 def test_hard_threshold() -> None:
     for dtype in TYPES:
         result = hard_threshold(torch.tensor([0, 0.25, 0.5, 0.75, 1], dtype=dtype))

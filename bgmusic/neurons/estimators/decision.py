@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def decide(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
     """The decision itself, ``u(sigmoid(slope * x) - v)``, as zeros and ones of the logits' type.
 
     At a tie the neuron stays silent: ``u(0) = 0``. The deterministic neuron looks at the logit's sign, since
@@ -24,12 +24,15 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
     return distance.clamp_(0, 1).ceil_().to(logits.dtype)
 
 
-def scaled(logits: Tensor, slope: Tensor) -> Tensor:
-    """``slope * logits``; the logits themselves where the slope can be seen to be 1."""
-    # Looking costs less than multiplying on the CPU; it would stall a GPU and break a compiled graph.
-    if not torch.compiler.is_compiling() and slope.device.type == "cpu" and slope.item() == 1:
-        return logits
-    return slope * logits
+def number(slope: Tensor) -> float | Tensor:
+    """The slope as a number where it lies on the CPU: cheaper than a tensor, and it can be seen to be 1."""
+    # Looking would stall a GPU and break a compiled graph.
+    return slope if torch.compiler.is_compiling() or slope.device.type != "cpu" else slope.item()
+
+
+def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
+    """``slope * logits``; the logits themselves where the slope is the number 1."""
+    return logits if isinstance(slope, float) and slope == 1 else slope * logits
 
 
 def wants_gradient(logits: Tensor) -> bool:

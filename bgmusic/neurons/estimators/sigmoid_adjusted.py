@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only, scaled, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -15,13 +15,16 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
-        ctx.save_for_backward(logits, slope)
+    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
+        # A slope on a GPU is saved as tensors are, so that changing it before the backward pass is found out.
+        ctx.save_for_backward(logits, *[slope] * isinstance(slope, Tensor))
+        ctx.slope = None if isinstance(slope, Tensor) else slope
         return decide(logits, threshold, slope)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        logits, slope = ctx.saved_tensors
+        logits, *slopes = ctx.saved_tensors
+        slope = slopes[0] if slopes else ctx.slope
         if torch.is_grad_enabled():
             probability = torch.sigmoid(slope * logits)
             return first_only(_sigmoid_backward.default(gradients[0], probability) * slope), None, None
@@ -48,5 +51,5 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
             probability = torch.sigmoid(slope * logits)
             derivative = probability * (1 - probability) * slope
         return substitute(logits, decision, derivative)
-    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, slope)
+    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, number(slope))
     return output

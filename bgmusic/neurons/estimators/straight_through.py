@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, substitute
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -15,7 +15,7 @@ from bgmusic.neurons.estimators.registry import register
 # arguments by inspection at every call, which costs more than the whole neuron at a few thousand logits.
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
         return decide(logits, threshold, slope)
 
     @staticmethod
@@ -38,5 +38,5 @@ def straight_through(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
             decision = decide(logits, threshold, slope)
             derivative = torch.ones_like(logits)
         return substitute(logits, decision, derivative)
-    output: Tensor = _StraightThrough.apply(logits, threshold, slope)
+    output: Tensor = _StraightThrough.apply(logits, threshold, number(slope))
     return output

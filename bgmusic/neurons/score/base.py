@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.modules import Sloped
 
 Loss = Callable[[Tensor], Tensor]
@@ -56,7 +57,7 @@ class ScoreFunction(Sloped):
 
 def draws(logits: Tensor, generator: torch.Generator | None) -> Tensor:
     """Float32 draws from U[0, 1) of the logits' shape."""
-    return torch.rand(logits.shape, dtype=torch.float32, device=logits.device, generator=generator)
+    return uniform_draws(logits.shape, generator, logits.device)
 
 
 def evaluate(loss: Loss, bits: Tensor) -> Tensor:

@@ -1,0 +1,105 @@
+"""Uniform draws: their bits against numpy, their distribution, and what moves the generator."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bgmusic.neurons import SBN, uniform_draws
+from bgmusic.neurons.draws import FEW
+
+MANY = 1_000_000
+SHAPES = [(FEW,), (FEW + 1,), (3, 5, 11, 100), (64, 784), (FEW // 2, 2, 1)]
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_word_of_the_generator_serves_four_draws(shape: tuple[int, ...]) -> None:
+    drawn = uniform_draws(shape, seeded(0))
+    assert drawn.shape == shape
+    assert drawn.dtype == torch.float32
+    count = math.prod(shape)
+    # numpy's own reading of the same 64-bit words: four 16-bit digits each, and bytes of the last 129 behind them.
+    size = -(-count // 1032) * 258
+    words = torch.empty(size + 129, dtype=torch.int64).random_(-(2**63), None, generator=seeded(0)).numpy()
+    digits = words.view(np.int16)[:count].astype(np.int64) + 2**15
+    expected = (digits * 256 + words[size:].view(np.uint8)[np.arange(count) % 1032]) / 2.0**24
+    np.testing.assert_array_equal(drawn.double().numpy().ravel(), expected)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (FEW - 1,)])
+def test_few_are_torchs_own(shape: tuple[int, ...]) -> None:
+    assert torch.equal(uniform_draws(shape, seeded(0)), torch.rand(shape, generator=seeded(0)))
+
+
+def test_they_are_uniform() -> None:
+    drawn = uniform_draws((4 * MANY,), seeded(1)).double()
+    assert float(drawn.min()) >= 0
+    assert float(drawn.max()) < 1
+    n = len(drawn)
+    # Moments, and counts of 1,000 equal cells by chi-squared (mean 999, standard deviation 45).
+    for power in range(1, 6):
+        spread = math.sqrt(1 / (2 * power + 1) - 1 / (power + 1) ** 2)
+        assert abs(float((drawn**power).mean()) - 1 / (power + 1)) < 4 * spread / math.sqrt(n)
+    counts = torch.histc(drawn, 1000, 0, 1)
+    chi = float(((counts - n / 1000) ** 2 / (n / 1000)).sum())
+    assert abs(chi - 999) < 4 * math.sqrt(2 * 999)
+
+
+@pytest.mark.parametrize("p", [1e-4, 1e-3, 0.01, 0.3, 0.5, 0.7, 0.99, 0.999, 1 - 1e-4])
+def test_neurons_fire_as_often_as_their_probability_says(p: float) -> None:
+    logits = torch.full((MANY,), math.log(p / (1 - p)))
+    exact = float(torch.sigmoid(logits[0].double()))
+    rates = torch.stack([SBN()(logits, seeded(seed)).double().mean() for seed in range(4)])
+    assert abs(float(rates.mean()) - exact) < 4 * math.sqrt(exact * (1 - exact) / (4 * MANY))
+
+
+@pytest.mark.parametrize("p", [2.0**-20, 2.0**-18, 1e-4])
+def test_shared_bits_change_neither_mean_nor_variance_of_rare_decisions(p: float) -> None:
+    n, calls = 200_000, 400
+    generator = seeded(7)
+    ones = torch.stack([(uniform_draws((n,), generator) < p).sum() for _ in range(calls)]).double()
+    exact = math.ceil(p * 2**24) / 2**24  # as for torch.rand: draws are multiples of 2^-24
+    variance = n * exact * (1 - exact)
+    assert abs(float(ones.mean()) - n * exact) < 4 * math.sqrt(variance / calls)
+    # The sample variance's own spread, with the Poisson's fourth moment.
+    spread = math.sqrt((2 + 1 / variance) / calls)
+    assert abs(float(ones.var()) / variance - 1) < 4 * spread
+
+
+def test_draws_are_independent_of_each_other_and_of_other_calls() -> None:
+    generator = seeded(2)
+    first, second = (uniform_draws((MANY,), generator).double() - 0.5 for _ in range(2))
+    bound = 4 / 12 / math.sqrt(MANY)  # the product of two independent ones has a standard deviation of 1/12
+    for lag in (1, 2, 3, 4, 5, 8, 16, 784, 1024):
+        assert abs(float((first[lag:] * first[:-lag]).mean())) < bound
+    assert abs(float((first * second).mean())) < bound
+    # The four digits of a word, by their joint distribution in 4^4 cells.
+    cells = ((first.view(-1, 4) + 0.5) * 4).long() @ torch.tensor([64, 16, 4, 1])
+    counts = torch.bincount(cells, minlength=256).double()
+    expected = MANY / 4 / 256
+    assert abs(float(((counts - expected) ** 2 / expected).sum()) - 255) < 4 * math.sqrt(2 * 255)
+
+
+def test_the_generator_moves_on_and_the_seed_brings_draws_back() -> None:
+    generator = seeded(3)
+    before = generator.get_state()
+    first = uniform_draws((FEW,), generator)
+    assert not torch.equal(before, generator.get_state())
+    assert not torch.equal(first, uniform_draws((FEW,), generator))
+    generator.set_state(before)
+    assert torch.equal(first, uniform_draws((FEW,), generator))
+    torch.manual_seed(4)
+    ours = uniform_draws((FEW,))
+    assert torch.equal(ours, uniform_draws((FEW,), seeded(4)))
+    assert not torch.equal(ours, uniform_draws((FEW,)))
+
+
+def test_handed_in_they_are_what_a_neuron_draws() -> None:
+    logits = torch.randn(100, 200, generator=seeded(5))
+    given = SBN()(logits, thresholds=uniform_draws(logits.shape, seeded(6)))
+    assert torch.equal(given, SBN()(logits, seeded(6)))
