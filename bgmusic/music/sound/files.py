@@ -6,7 +6,7 @@ import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,12 @@ Audio = NDArray[np.float32]
 FORMATS = ("wav", "flac", "ogg", "mp3")
 _BLOCK = 1 << 16  # samples: libsndfile's Vorbis overflows its stack on long writes
 _MOST_BYTES = (1 << 32) - 1 - 36  # of a WAV file's samples
-_SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
+# Some 150 kbit a second of stereo for Ogg Vorbis and MP3: what few can tell from the original.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "flac": {"subtype": "PCM_16"},
+    "ogg": {"subtype": "VORBIS", "compression_level": 0.4},
+    "mp3": {"subtype": "MPEG_LAYER_III", "compression_level": 0.3, "bitrate_mode": "VARIABLE"},
+}
 
 
 def format_of(path: str | Path) -> str:
@@ -107,10 +112,12 @@ def _write(file: IO[bytes], audio: Audio, rate: int, kind: str) -> None:
     import soundfile
 
     try:
-        sound = soundfile.SoundFile(file, "w", rate, audio.shape[1], _SUBTYPES[kind], format=kind.upper())
-        with sound:
-            for block in _blocks(audio):
-                sound.write(block)
+        options = {"format": kind.upper(), **_OPTIONS[kind]}
+        with soundfile.SoundFile(file, "w", rate, audio.shape[1], **options) as sound:
+            for begin in range(0, max(len(audio), 1), _BLOCK):
+                block = np.clip(audio[begin : begin + _BLOCK], -1, 1)
+                # Nothing at all makes files that no reader takes; and libsndfile distorts MP3 of whole numbers.
+                sound.write(block.astype(np.float32) if len(block) else np.zeros((1, audio.shape[1]), np.float32))
     except soundfile.LibsndfileError as error:
         raise UserError(f"{kind} can't hold this sound at {rate} Hz: {error.error_string}") from None
 

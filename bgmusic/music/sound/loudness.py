@@ -7,6 +7,7 @@ too, are held below ``CEILING``, -1 dB of full scale. Silence stays silence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ _MOST_GAIN = 60.0  # dB: what is quieter than that is no music, and its noise sh
 _BLOCK = 1 << 16
 _RING = 1 << 14  # samples after which the weighting's slow high-pass has died away, at 192 kHz too
 _ATTACK = 0.003  # seconds: the limiter's smallest gain lasts so long before and after a peak
-_PHASES = 4  # places between two samples where a peak is looked for
-_TAPS = 12
+_FINER = 4  # places from one sample to the next where a peak is looked for
+_MARGIN = 1 << 9  # samples around a block, within which an FFT takes its end for its beginning
 
 
 def master(audio: Audio, rate: int, loudness: float | None = LOUDNESS) -> Audio:
@@ -76,6 +77,7 @@ def _weighted(audio: Audio, rate: int) -> Iterator[tuple[int, NDArray[np.float64
         yield begin, filtered[: len(block)]
 
 
+@lru_cache(maxsize=4)
 def _k_weighting(size: int, rate: int) -> NDArray[np.complex128]:
     """The response of BS.1770's two filters at the frequencies of an FFT, for any rate.
 
@@ -126,25 +128,18 @@ def _peaks(audio: Audio, hop: int) -> NDArray[np.float32]:
     """The highest level of all channels in every ``hop`` samples, between the samples too."""
     count = -(-len(audio) // hop)
     peaks = np.zeros(count * hop, np.float32)
-    kernels = [_between(phase / _PHASES) for phase in range(1, _PHASES)]
-    before, after = _TAPS // 2 - 1, _TAPS // 2
     for begin in range(0, len(audio), _BLOCK):
         end = min(begin + _BLOCK, len(audio))
-        block = audio[max(begin - before, 0) : end + after]
-        block = np.pad(block, ((max(before - begin, 0), max(end + after - len(audio), 0)), (0, 0)))
-        level = np.abs(block[before : len(block) - after]).max(axis=1)
-        for kernel in kernels:
-            for channel in block.T:
-                np.maximum(level, np.abs(np.convolve(channel, kernel, "valid")), out=level)
+        level = np.abs(audio[begin:end]).max(axis=1)
+        # Between samples a sound may rise above them, but hardly to twice as much.
+        if level.max() > _factor(CEILING - 6):
+            first = max(begin - _MARGIN, 0)
+            block = audio[first : end + _MARGIN]
+            fine = np.fft.irfft(np.fft.rfft(block, axis=0), _FINER * len(block), axis=0)
+            fine = np.abs(fine).max(axis=1).reshape(-1, _FINER).max(axis=1)
+            np.maximum(level, _FINER * fine[begin - first : end - first], out=level)
         peaks[begin:end] = level
     return np.asarray(peaks.reshape(count, hop).max(axis=1))
-
-
-def _between(shift: float) -> NDArray[np.float32]:
-    """The taps that interpolate so far after a sample (0 to 1), turned round for a convolution."""
-    places = np.arange(_TAPS) - (_TAPS // 2 - 1) - shift
-    taps = np.sinc(places) * np.cos(np.pi * places / (_TAPS + 1)) ** 2
-    return np.asarray((taps / taps.sum())[::-1], np.float32)
 
 
 def _factor(decibels: float) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,14 +97,21 @@ class Region:
     def __getitem__(self, generator: str) -> int:
         return self.generators[generator]
 
-    @cached_property
-    def wave(self) -> NDArray[np.float32]:
-        """The samples as floats from -1 to 1, with what an interpolation reads around them: one before, three after."""
-        wave = np.zeros(len(self.pcm) + 4, np.float32)
-        wave[1:-3] = self.pcm.astype(np.float32) / 32768
+    def wave(self, count: int) -> NDArray[np.float32]:
+        """The first ``count`` points as floats from -1 to 1, or all there are, of a loop to its end.
+
+        Around them is what an interpolation reads: one before, three after.
+        """
+        end = min(count, len(self.pcm)) if self.loop is None else self.loop[1]
+        wave = np.zeros(end + 4, np.float32)
+        wave[1 : end + 1] = self.pcm[:end]
+        wave /= 32768
         if self.loop is not None:
-            begin, end = self.loop
+            begin = self.loop[0]
             wave[end + 1 : end + 4] = wave[begin + 1 : begin + 4]
+        else:
+            after = self.pcm[end : end + 3]
+            wave[end + 1 : end + 1 + len(after)] = after.astype(np.float32) / 32768
         return wave
 
 
@@ -122,9 +128,11 @@ class Soundfont:
         self._file = SoundfontFile(path)
         rows = self._file.presets[["bank", "program"]].tolist()
         self._presets = {key: number for number, key in reversed(list(enumerate(rows)))}
-        self._regions: dict[int, list[Region]] = {}
         if not self._presets:
             raise self._file.refusal("no presets")
+        pitched = [number for (bank, _), number in self._presets.items() if bank != DRUM_BANK]
+        self._first = self._presets.get((0, 0), min(pitched, default=None))
+        self._regions: dict[int, list[Region]] = {}
 
     def regions(self, program: int, is_drum: bool, key: int, velocity: int) -> list[Region]:
         """What sounds for a note: nothing where the SoundFont has no such key, or no drums at all.
@@ -146,9 +154,7 @@ class Soundfont:
     def _preset(self, program: int, is_drum: bool) -> int | None:
         if is_drum:
             return self._presets.get((DRUM_BANK, program), self._presets.get((DRUM_BANK, 0)))
-        pitched = [number for (bank, _), number in self._presets.items() if bank != DRUM_BANK]
-        first = self._presets.get((0, 0), min(pitched, default=None))
-        return self._presets.get((0, program), first)
+        return self._presets.get((0, program), self._first)
 
     def _build(self, number: int) -> list[Region]:
         """The regions of a preset: every zone of it with every zone of its instrument."""

@@ -27,7 +27,8 @@ def add_reverb(audio: Audio, rate: int, amount: float = DEFAULT_REVERB) -> Audio
         block = audio[begin : begin + _BLOCK]
         echo = np.zeros((size, 2), np.float32)
         if block.any():
-            echo += amount * np.fft.irfft(np.fft.rfft(block, size, axis=0) * response, size, axis=0)
+            middle = block.sum(axis=1) * np.float32(amount / np.sqrt(2))
+            echo += np.fft.irfft(np.fft.rfft(middle, size)[:, None] * response, size, axis=0)
         echo[: len(rest)] += rest
         block += echo[: len(block)]
         rest = echo[_BLOCK:]

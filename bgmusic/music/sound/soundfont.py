@@ -51,14 +51,8 @@ class SoundfontFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with self.path.open("rb"):  # an error that says more than the one below
-            pass
-        try:
-            content = np.memmap(self.path, np.uint8, "r")
-        except ValueError:
-            raise self.refusal("an empty file") from None
-        if bytes(content[:4]) != b"RIFF" or bytes(content[8:12]) != b"sfbk":
-            raise self.refusal("no SoundFont (a RIFF file of the type sfbk)")
+        check_header(self.path)
+        content = np.memmap(self.path, np.uint8, "r")
         chunks: dict[str, tuple[int, int]] = {}
         for name, begin, end in self._chunks(content, 12, len(content)):
             if name == "LIST":
@@ -104,6 +98,22 @@ class SoundfontFile:
                 raise self.refusal(f"its {name} are out of order")
         zones = [generators[begin:end] for begin, end in zip(bags[:-1].tolist(), bags[1:].tolist(), strict=True)]
         return [zones[begin:end] for begin, end in zip(owners[:-1].tolist(), owners[1:].tolist(), strict=True)]
+
+
+def check_header(path: Path) -> None:
+    """Make sure that a file begins as a SoundFont does.
+
+    Raises:
+        UserError: it does not.
+        OSError: it can't be read.
+
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: not a file")  # a pipe would keep us waiting
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise UserError(f"{path}: no SoundFont (a RIFF file of the type sfbk)")
 
 
 def default_soundfont() -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.sound.filter import lowpass
-from bgmusic.music.sound.presets import Region
+from bgmusic.music.sound.presets import Region, Span
 
 Wave = NDArray[np.float32]
 
@@ -69,6 +69,8 @@ def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
     count = min(count, _dies_after(region, key, rate))
     modulation = _modulation(region, key, count, rate)
     positions = _positions(region, key, modulation, rate)
+    highest = positions if isinstance(positions, float) else float(positions.max(initial=0))
+    sample = region.wave(math.ceil(highest * count) + 1)
     wave = np.empty(count, np.float32)
     position = 0.0
     last = len(region.pcm) - 1
@@ -83,9 +85,9 @@ def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
             position = float(block[-1])
         if region.loop is None and block[-1] > last:
             count = begin + int(np.searchsorted(block, last))
-            wave[begin:count] = _interpolate(region, block[: count - begin])
+            wave[begin:count] = _interpolate(sample, region.loop, block[: count - begin])
             break
-        wave[begin:end] = _interpolate(region, block)
+        wave[begin:end] = _interpolate(sample, region.loop, block)
     wave = wave[:count]
     cutoff = (
         region["cutoff"] + region["mod_env_to_cutoff"] * modulation[0] + region["mod_lfo_to_cutoff"] * modulation[1]
@@ -99,16 +101,15 @@ def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
     return wave
 
 
-def _interpolate(region: Region, places: NDArray[np.float64]) -> Wave:
-    """The sample between its points, by cubic Hermite splines (Catmull-Rom)."""
-    if region.loop is not None:
-        begin, end = region.loop[0] + 1, region.loop[1] + 1  # one later, so that the point before is the loop's too
+def _interpolate(sample: Wave, loop: Span | None, places: NDArray[np.float64]) -> Wave:
+    """A sample, as ``Region.wave`` has it, between its points, by cubic Hermite splines (Catmull-Rom)."""
+    if loop is not None:
+        begin, end = loop[0] + 1, loop[1] + 1  # one later, so that the point before is the loop's too
         if places[-1] >= end:
             places = np.where(places < end, places, (places - begin) % (end - begin) + begin)
     index = places.astype(np.int64)
     t = (places - index).astype(np.float32)
-    wave = region.wave  # begins one before the sample
-    before, here, after, beyond = (wave[index + shift] for shift in range(4))
+    before, here, after, beyond = (sample[index + shift] for shift in range(4))
     slope = 0.5 * (after - before)
     curve = before - 2.5 * here + 2 * after - 0.5 * beyond
     bend = 0.5 * (beyond - before) + 1.5 * (here - after)

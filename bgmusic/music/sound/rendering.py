@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +14,18 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.music.roll import Roll
 from bgmusic.music.song import DEFAULT_BPM, Song
+from bgmusic.music.sound.fluidsynth import fluidsynth_path, play
 from bgmusic.music.sound.loudness import LOUDNESS, master
 from bgmusic.music.sound.presets import Soundfont
 from bgmusic.music.sound.reverb import DEFAULT_REVERB, add_reverb
-from bgmusic.music.sound.soundfont import default_soundfont
+from bgmusic.music.sound.soundfont import check_header, default_soundfont
 from bgmusic.music.sound.timing import Timed, timed
 from bgmusic.music.sound.voice import make_wave, pan_of, release_curve
 from bgmusic.music.sound.voices import CHOKE, Voice, voices_of
 
 Audio = NDArray[np.float32]
+
+Synth = Literal["auto", "builtin", "fluidsynth"]
 
 DEFAULT_RATE = 44_100
 RATES = (8_000, 96_000)
@@ -41,8 +46,10 @@ def render(
     reverb: float = DEFAULT_REVERB,
     loudness: float | None = LOUDNESS,
     seconds: float | None = None,
+    synth: Synth = "builtin",
+    channels: Literal[1, 2] = 2,
 ) -> Audio:
-    """The sound of a song, or of a roll at ``bpm`` quarter notes a minute: float32 ``(samples, 2)``, -1 to 1.
+    """The sound of a song, or of a roll at ``bpm`` quarter notes a minute: float32 ``(samples, channels)``, -1 to 1.
 
     Sample 0 is tick 0. The sound lasts to the piece's end, and then until its tail has died away, 5 seconds at most;
     silence stays silence. The same input gives the same samples.
@@ -50,18 +57,27 @@ def render(
     ``rate`` is in Hz, 8,000 to 96,000; ``soundfont`` an ``.sf2`` file (None: the General MIDI one that comes with
     pretty_midi); ``reverb`` the level of the room (0: none); ``loudness`` the integrated loudness in LUFS (None: as
     the SoundFont has it), of which peaks are held below -1 dB of full scale. ``seconds`` renders the beginning alone.
+    ``synth`` is ``builtin``, ``fluidsynth`` (whose program must be installed), or ``auto``: FluidSynth where it is.
 
     Raises:
-        UserError: the piece is too long, the SoundFont unusable, or a number makes no sense.
+        UserError: the piece is too long, the SoundFont unusable, FluidSynth missing, or a number makes no sense.
         OSError: the SoundFont can't be read.
 
     """
     check_numbers(rate, bpm, reverb, loudness, seconds)
-    piece = shortened(timed(music, bpm), rate, seconds)
     times = -(-_GOOD_RATE // rate)
-    audio = _mix(voices_of(piece, load_soundfont(soundfont), rate * times), piece, rate * times)
-    add_reverb(audio, rate * times, reverb)
-    return finish(_decimated(audio, times), rate, piece.end, loudness)
+    piece = shortened(timed(music, bpm), rate * times, seconds)
+    if synth == "fluidsynth" or (synth == "auto" and fluidsynth_path()):
+        path = Path(soundfont) if soundfont is not None else default_soundfont()
+        check_header(path)  # an error that says more than FluidSynth's
+        audio = play(piece, path, rate, round((piece.end + MAX_TAIL) * rate))
+    else:
+        voices = voices_of(piece, load_soundfont(soundfont), rate * times)
+        audio = _decimated(_mix(voices, piece, rate * times), times)
+    add_reverb(audio, rate, reverb)
+    if channels == 1:
+        audio = audio.mean(axis=1, keepdims=True)
+    return finish(audio, rate, piece.end, loudness)
 
 
 def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, seconds: float | None) -> None:
@@ -92,17 +108,17 @@ def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
     limit = MAX_SAMPLES / rate - MAX_TAIL
     if seconds is not None:
         if seconds > limit:
-            raise UserError(f"{clock(seconds)} are more than the {clock(limit)} that are rendered at {rate} Hz")
+            raise UserError(f"{clock(seconds)} are more than the {clock(limit)} that can be rendered at this rate")
         within = piece.onset < seconds
         notes, onset, stop = piece.notes[within], piece.onset[within], np.minimum(piece.stop[within], seconds)
         return Timed(notes, onset, stop, min(piece.end, seconds))
     if piece.last > limit:
         raise UserError(
-            f"the piece lasts {clock(piece.last)}, more than the {clock(limit)} that are rendered at {rate} Hz: "
+            f"the piece lasts {clock(piece.last)}, more than the {clock(limit)} that can be rendered at this rate: "
             "give the seconds of its beginning that you want"
         )
     # A silence after the last note that doesn't fit is no music.
-    return Timed(piece.notes, piece.onset, piece.stop, min(piece.end, limit))
+    return piece if piece.end <= limit else replace(piece, end=piece.last)
 
 
 def clock(seconds: float) -> str:
@@ -132,6 +148,8 @@ def _loaded(path: Path, _time: int, _size: int) -> Soundfont:
 def _mix(voices: list[Voice], piece: Timed, rate: int) -> Audio:
     """All voices together, with room for the tail."""
     audio = np.zeros((round((piece.end + MAX_TAIL) * rate), 2), np.float32)
+    # Left and right as one complex number: NumPy adds such rows many times as fast as pairs.
+    pairs = audio.view(np.complex64)[:, 0]
     # Notes of one region and key are one wave, of which each takes its beginning.
     alike: dict[tuple[int, int], list[Voice]] = defaultdict(list)
     for voice in voices:
@@ -139,19 +157,20 @@ def _mix(voices: list[Voice], piece: Timed, rate: int) -> Audio:
     work = sum(max(voice.length for voice in group) for group in alike.values()) / rate
     if work > _MOST_WORK:
         raise UserError(f"the piece has {clock(work)} of different sounds, more than the {clock(_MOST_WORK)} allowed")
+    choke = np.linspace(1, 0, round(CHOKE * rate), dtype=np.float32)
     for group in alike.values():
         region = group[0].region
         longest = max(voice.length for voice in group)
         wave = make_wave(region, group[0].key, longest, rate)
         curve = release_curve(region, longest - min(voice.held for voice in group), rate)
-        pan = np.array(pan_of(region), np.float32)
+        pan = np.complex64(complex(*pan_of(region)))
         for voice in group:
             heard = wave[: min(voice.length, len(audio) - voice.onset)] * np.float32(voice.gain)
             heard[voice.held :] *= curve[: max(len(heard) - voice.held, 0)]
             if voice.cut is not None:
                 fading = heard[voice.cut :]
-                fading *= np.linspace(1, 0, round(CHOKE * rate), dtype=np.float32)[: len(fading)]
-            audio[voice.onset : voice.onset + len(heard)] += heard[:, None] * pan
+                fading *= choke[: len(fading)]
+            pairs[voice.onset : voice.onset + len(heard)] += heard * pan
     return audio
 
 
