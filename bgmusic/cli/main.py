@@ -13,6 +13,7 @@ from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
 from bgmusic.cli.render import render
+from bgmusic.cli.report import report
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
 app.command()(render)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
 
 
