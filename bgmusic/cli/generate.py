@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bgmusic.errors import UserError
 
+if TYPE_CHECKING:
+    from bgmusic.music.roll import Roll
+
 _MOST = 1_000_000  # samples; more would not fit in memory at once
-_FORMATS = {"digits": ("png", "npz"), "music": ("mid", "png", "npz")}
+_FORMATS = {"digits": ("png", "npz"), "music": ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")}
+_DEFAULT = ("mid", "png", "npz")
+_AUDIO = ("wav", "flac", "ogg", "mp3")
 _NUMBER = {"digits": 100, "music": 16}
 
 
@@ -24,15 +29,20 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same samples.")] = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("samples"),
     format_: Annotated[
-        str | None, typer.Option("--format", help="Any of mid (music), png, npz; separated by commas. All by default.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="Any of png, npz; for music also mid, wav, flac, ogg, mp3; separated by commas. "
+            "By default png, npz, mid.",
+        ),
     ] = None,
     binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
 ) -> None:
     """Generate digits or music.
 
     png: a picture. npz: digits as uint8 zeros and ones (N, 28, 28), key samples; music as booleans
-    (N, tracks, bars, steps, pitches), key rolls (and onsets), with meta, JSON. mid: a file for each phrase, and
-    one with all.
+    (N, tracks, bars, steps, pitches), key rolls (and onsets), with meta, JSON. mid, wav, flac, ogg, mp3: a file for
+    each phrase, and one with all; the sound is what bgmusic render makes of them.
     """
     from bgmusic.gan.runs import kind_of
 
@@ -40,7 +50,7 @@ def generate(
     # A format that no run has is wrong before there is a run to look at.
     _check(formats or [], sorted({name for known in _FORMATS.values() for name in known}))
     kind = kind_of(run)
-    formats = formats or list(_FORMATS[kind])
+    formats = formats or [name for name in _DEFAULT if name in _FORMATS[kind]]
     _check(formats, _FORMATS[kind])
     make = _digits if kind == "digits" else _music
     make(run, number or _NUMBER[kind], seed, out, formats, binarize)
@@ -95,3 +105,25 @@ def _music(run: Path, number: int, seed: int, out: Path, formats: list[str], bin
     if "png" in formats:
         shown = save_rolls(out / "rolls.png", rolls[:64])
         typer.echo(f"Picture of {shown}: {out / 'rolls.png'}")
+    if audio := [name for name in _AUDIO if name in formats]:
+        _sounds(rolls, out, audio)
+
+
+def _sounds(rolls: list[Roll], out: Path, suffixes: list[str]) -> None:
+    from bgmusic.music import sound
+    from bgmusic.music.sampling import one_after_another
+
+    def write(name: str, roll: Roll) -> None:
+        audio = sound.render(roll, sound.DEFAULT_RATE, synth="auto")
+        for suffix in suffixes:
+            sound.write_audio(out / f"{name}.{suffix}", audio, sound.DEFAULT_RATE)
+
+    for index, roll in enumerate(rolls):
+        write(f"phrase-{index:04d}", roll)
+    first, names = suffixes[0], f"phrase-0000.{suffixes[0]}"
+    try:
+        write("all", one_after_another(rolls))
+    except UserError as error:  # so many that together they are too long
+        typer.echo(f"{len(rolls)} phrases as sound: {out / names} and so on; none with all: {error}")
+    else:
+        typer.echo(f"{len(rolls)} phrases as sound: {out / f'all.{first}'}, and {names} and so on beside it")

@@ -12,6 +12,7 @@ from bgmusic.cli import data, neurons, paper, train
 from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
+from bgmusic.cli.render import render
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(paper.app, name="paper")
 app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
+app.command()(render)
 app.command()(evaluate)
 app.command()(info)
 
