@@ -114,8 +114,9 @@ def _picture(rolls: Sequence[Roll], path: Path) -> None:
     from bgmusic.music.pieces import lines
 
     if rolls[0].bars > _LINE:
-        shown = save_rolls(path, [line for roll in rolls for line in lines(roll, _LINE)][:_PICTURED], columns=1)
-        typer.echo(f"Picture, {min(_LINE, rolls[0].bars)} bars a line, {shown} lines: {path}")
+        length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines as even as can be
+        shown = save_rolls(path, [line for roll in rolls for line in lines(roll, length)][:_PICTURED], columns=1)
+        typer.echo(f"Picture, {length} bars a line, {shown} lines: {path}")
         return
     shown = save_rolls(path, rolls[:_PICTURED], columns=max(1, _LINE // rolls[0].bars))
     typer.echo(f"Picture of {shown}: {path}")
