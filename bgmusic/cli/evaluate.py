@@ -38,8 +38,13 @@ def evaluate(
     import json
 
     from bgmusic.files import write_text
+    from bgmusic.gan.shipped import PREFIX, find_run, shipped_generators
+    from bgmusic.music.corpora.corpus import embedded_corpora
     from bgmusic.music.phrase_sources import is_music
 
+    # A corpus and the generator that was trained on it have one name: here it is the corpus's.
+    if str(source).removeprefix(PREFIX) in shipped_generators() and str(source) not in embedded_corpora():
+        source = find_run(source)
     if is_music(source):
         scores = _phrases(source, against, number or _PHRASES, seed)
     elif against is not None:

@@ -90,8 +90,8 @@ class ComposerConfig(Config):
     lesson: Share = 0.3
     """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
     hidden: Literal["any", "tracks"] = "any"
-    """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn accompaniment
-    to the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""
+    """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
+    the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""
     judge_channels: Width = 32
     """Channels of a cell in D."""
     judge_layers: Annotated[int, Field(ge=1, le=64)] = 3

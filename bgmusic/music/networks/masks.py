@@ -52,7 +52,7 @@ def draw_open(
 
 
 def _draw_tracks(batch: int, tracks: int, generator: torch.Generator | None) -> Tensor:
-    """Some tracks of each phrase, one at least and, where there are several, not all: boolean ``(batch, tracks, 1)``."""
+    """Some tracks of each phrase, one at least and, of several, not all: boolean ``(batch, tracks, 1)``."""
     count = torch.randint(1, max(2, tracks), (batch, 1), generator=generator)
     rank = torch.rand(batch, tracks, generator=generator).argsort(1).argsort(1)
     return (rank < count).unsqueeze(2)
