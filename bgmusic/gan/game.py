@@ -269,6 +269,9 @@ class Game:
         self._step(self.g_optimizer, self._g_weights, self.config.g_optimizer)
 
     def _step(self, optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], settings: OptimizerConfig) -> None:
+        for weight in weights:
+            if weight.grad is None:  # the loss (imitation alone) does not reach it; its moments exist all the same
+                weight.grad = torch.zeros_like(weight)
         if settings.longest is not None:
             nn.utils.clip_grad_norm_(weights, settings.longest)
         optimizer.step()

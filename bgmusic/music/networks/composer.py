@@ -33,7 +33,6 @@ from bgmusic.neurons import NEURONS, SBN
 from bgmusic.neurons.coupling import coupled_thresholds
 
 _LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
-_LEAST = 1e-4  # notes expected at once
 _CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
 
 
@@ -76,6 +75,7 @@ class Composer(SampleNetwork):
     """
 
     drums: Tensor
+    most: Tensor
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
@@ -88,6 +88,8 @@ class Composer(SampleNetwork):
         self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
         self.latent = settings.stages * plan.tracks * plan.bars * plan.beats * self.numbers
         self.register_buffer("drums", torch.tensor(plan.drums))
+        # The most notes that each track was seen to play at once: a voice that sings one never sings two.
+        self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
         cells = plan.tracks * plan.planes * self.unit
         self.mixer = Mixer(
             cells + plan.tracks,  # the last tell which tracks are open
@@ -123,7 +125,7 @@ class Composer(SampleNetwork):
         together = torch.cat([found.mean(3, keepdim=True), found.amax(3, keepdim=True)])
         count, moves = self._unfold(self.steps(together), 2)
         # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
-        expected = F.softplus(count).clamp(min=_LEAST).log()
+        expected = F.logsigmoid(count) + self.most.view(-1, 1, 1).log()
         cells = _logit(F.log_softmax(which[0], -1) + expected)
         moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
         return Logits(moves, cells, which[1] if plan.planes > 1 else None)
@@ -148,6 +150,7 @@ class Composer(SampleNetwork):
         """
         plan = self.plan
         draft = self._draft(real)
+        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
         opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator, self.settings.hidden)
         opened = opened.to(real.device)
         found = self.logits(draft, opened)
