@@ -80,7 +80,8 @@ def pieces(
         if isinstance(generator, Composer):
             parts = _joined(generator, shape, bars, path, len(start), told)
         else:
-            parts = _in_turn(generator, shape, bars, path, draws_of(generator, later, seed), binarize, told)
+            draws = draws_of(generator, first, seed), draws_of(generator, later, seed)
+            parts = _in_turn(generator, shape, bars, path, draws, binarize, told)
         made.append(parts[:, :, :bars].cpu().numpy())
     return np.concatenate(made)
 
@@ -118,13 +119,14 @@ def _in_turn(
     shape: RollShape,
     bars: int,
     path: Iterator[Tensor],
-    draws: torch.Generator,
+    draws: tuple[torch.Generator, torch.Generator],
     binarize: str,
     told: Told | None,
 ) -> Tensor:
-    parts = []
+    parts: list[Tensor] = []
     for _ in range(phrases_needed(generator, shape, bars)):
-        parts.append(decide(generator, next(path), draws, binarize).to(torch.bool))
+        noise = next(path)
+        parts.append(decide(generator, noise, draws[min(1, len(parts))], binarize).to(torch.bool))
         if told:
             told(len(parts[-1]))
     return torch.cat(parts, dim=2)
