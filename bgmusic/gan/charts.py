@@ -57,7 +57,7 @@ def chart(title: str, curve: Curve, reference: float | None = None, reference_na
     points = " ".join(f"{x(step)},{y(height)}" for step, height in zip(steps, heights, strict=False))
     summary = f"{title}: {_short(values[0])} at update {steps[0]:,.0f}, {_short(values[-1])} at {steps[-1]:,.0f}"
     drawn = len(shown) > len(values)
-    if drawn:
+    if reference is not None and drawn:
         summary += f"; {reference_name}: {_short(reference)}"
     marks = _powers(low, high) if logarithmic else [(place, _label(place)) for place in _round_numbers(low, high, 4)]
     return Chart(

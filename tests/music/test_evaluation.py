@@ -98,6 +98,28 @@ def test_silence_has_distances_and_no_notes(bach):
     assert known_bars(silence, training) == 0
 
 
+def test_silence_is_evaluated_to_the_end(bach):
+    held_out, half, training = bach
+    found = evaluate(spread(changed(half, torch.zeros_like), 40), held_out, training)
+    assert found.two_sample.low > 0.9
+    assert found.copying.copies == 0
+    assert found.copying.known_bars == 0
+    words = found.verdict()
+    assert "far from" in words[0]
+    assert "easily tells" in words[1]
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_copies_of_the_training_set_are_near_and_not_told_apart_but_called_copies(bach):
+    held_out, _, training = bach
+    found = evaluate(spread(training, 40), held_out, training)
+    assert found.distance.low <= found.floor.high
+    assert found.two_sample.low <= max(0.5, found.floor_two_sample.high)
+    assert found.copying.copies == 1
+    assert found.held_out_copying.copies < 0.5
+    assert "parts are copied" in found.verdict()[2]
+
+
 def test_shuffled_bars_are_told_apart_by_the_network_and_the_phrases_pitches(bach):
     held_out, half, _ = bach
     shuffled = shuffled_bars(half)

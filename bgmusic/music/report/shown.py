@@ -35,11 +35,11 @@ class Shown:
 class Sounds:
     """Makes the sound of phrases until a page has no room for more; ``missing`` says why there is none.
 
-    ``seconds`` of each phrase are heard at most.
+    ``seconds`` of each phrase are heard at most (None: 30).
     """
 
-    def __init__(self, budget: int = _BUDGET, seconds: float = _MOST_SECONDS) -> None:
-        self._left, self._seconds = budget, seconds
+    def __init__(self, budget: int = _BUDGET, seconds: float | None = None) -> None:
+        self._left, self._seconds = budget, seconds or _MOST_SECONDS
         self.missing = ""
 
     def of(self, roll: Roll) -> str | None:
