@@ -43,8 +43,13 @@ def evaluate(
 
     Digits are compared with the 10,000 test digits, phrases with a corpus's pieces of validation and test.
     """
+    from bgmusic.gan.shipped import PREFIX, find_run, shipped_generators
+    from bgmusic.music.corpora.corpus import embedded_corpora
     from bgmusic.music.phrase_sources import is_music
 
+    # A corpus and the generator that was trained on it have one name: here it is the corpus's.
+    if str(source).removeprefix(PREFIX) in shipped_generators() and str(source) not in embedded_corpora():
+        source = find_run(source)
     # The files come after the table: one that can't be written shall not cost the user the scores.
     if is_music(source):
         found, against = _phrases(source, against, number or _PHRASES, seed, binarize)

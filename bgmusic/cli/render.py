@@ -27,7 +27,7 @@ class Synth(str, Enum):
 
 def render(
     source: Annotated[
-        Path, typer.Argument(metavar="FILE.mid|FILE.npz|RUN", help="A MIDI file, generated phrases, or a run folder.")
+        Path, typer.Argument(metavar="FILE.mid|FILE.npz|RUN", help="A MIDI file, generated phrases, or a run.")
     ],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="What to write; .wav, .flac, .ogg or .mp3 tells the format.")
@@ -87,6 +87,8 @@ def _open(source: Path, number: int | None, index: int | None, seed: int) -> Son
         except MidiError as error:
             raise UserError(f"{source}: {error}") from None
 
+    from bgmusic.gan.memory import keep_freed_memory
+    from bgmusic.gan.shipped import find_run
     from bgmusic.music.sampling import load_generator, one_after_another, phrases, to_rolls
 
     if source.suffix == ".npz" or source.is_file():
@@ -100,5 +102,6 @@ def _open(source: Path, number: int | None, index: int | None, seed: int) -> Son
         return one_after_another([found.roll(i) for i in range(first, min(last, len(found)))])
     if index is not None:
         raise UserError("--index chooses a phrase of an npz: a run's are chosen by --seed")
-    _, shape, generator = load_generator(source)
+    _, shape, generator = load_generator(find_run(source))
+    keep_freed_memory()
     return one_after_another(to_rolls(phrases(generator, shape, number or _PHRASES, seed), shape))

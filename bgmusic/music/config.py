@@ -89,6 +89,9 @@ class ComposerConfig(Config):
     """The share of a phrase that the last stages revise."""
     lesson: Share = 0.3
     """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
+    hidden: Literal["any", "tracks"] = "any"
+    """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
+    the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""
     judge_channels: Width = 32
     """Channels of a cell in D."""
     judge_layers: Annotated[int, Field(ge=1, le=64)] = 3

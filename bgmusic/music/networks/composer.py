@@ -151,7 +151,8 @@ class Composer(SampleNetwork):
         plan = self.plan
         draft = self._draft(real)
         self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
-        opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator).to(real.device)
+        opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator, self.settings.hidden)
+        opened = opened.to(real.device)
         found = self.logits(draft, opened)
         hidden = opened.repeat_interleave(self.unit, 2).float()
         moves = self._moves(draft)
