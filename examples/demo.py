@@ -1,6 +1,6 @@
-"""A first look at bgmusic in about three minutes: train on digits, then look at what came out.
+"""A first look at bgmusic in a few minutes: train on Bach's chorales, then see and hear what came out.
 
-Run it with ``make demo``, or ``python examples/demo.py [--seconds 120] [--out demo]``.
+Run it with ``make demo``, or ``python examples/demo.py [--minutes 3] [--out demo] [--digits]``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,18 @@ def bgmusic(*arguments: str) -> None:
         sys.exit(ended.returncode)
 
 
-def demo(seconds: float, out: Path) -> None:
-    """Train for so many seconds, then generate and score."""
-    if (out / "run").exists():  # the last demo's
-        shutil.rmtree(out / "run")
+def music(minutes: float, out: Path, config: str) -> None:
+    """Train on chorales for so many minutes; then four pieces of 16 bars as MIDI, pictures and sound."""
     run = str(out / "run")
-    bgmusic("train", "mnist", "--minutes", str(seconds / 60), "--out", run)
+    bgmusic("train", "pianoroll", "--data", "bach", "--config", config, "--minutes", str(minutes), "--out", run)
+    bgmusic("generate", run, "-n", "4", "--bars", "16", "--format", "mid,png,npz,wav", "--out", str(out))
+    print(f"\nListen to {out / 'all.wav'} and look at {out / 'rolls.png'}: four pieces, each also a .mid beside them.")
+
+
+def digits(minutes: float, out: Path, config: str) -> None:
+    """Train on digits for so many minutes, then generate and score."""
+    run = str(out / "run")
+    bgmusic("train", "mnist", "--config", config, "--minutes", str(minutes), "--out", run)
     bgmusic("generate", run, "-n", "256", "--out", str(out))
     bgmusic("evaluate", run, "--json", str(out / "scores.json"))
     print(f"\nLook at {out / 'samples.png'}: 256 digits, every pixel a binary decision.")
@@ -33,7 +39,11 @@ def demo(seconds: float, out: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120, help="length of the training")
+    parser.add_argument("--digits", action="store_true", help="digits instead of music")
+    parser.add_argument("--minutes", type=float, default=3.0, help="length of the training")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of what is made")
+    parser.add_argument("--config", default="default", help="what is trained: a preset, or your own YAML file")
     options = parser.parse_args()
-    demo(options.seconds, options.out)
+    if (options.out / "run").exists():  # the last demo's
+        shutil.rmtree(options.out / "run")
+    (digits if options.digits else music)(options.minutes, options.out, options.config)

@@ -2,54 +2,77 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bgmusic.cli import music_files
+from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 _MOST = 1_000_000  # samples; more would not fit in memory at once
-_FORMATS = {"digits": ("png", "npz"), "music": ("mid", "png", "npz")}
+_FORMATS = {"digits": ("png", "npz"), "music": music_files.FORMATS}
 _NUMBER = {"digits": 100, "music": 16}
 
 
 def generate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach.")
+    ],
     number: Annotated[
-        int | None, typer.Option("-n", "--number", min=1, max=_MOST, help="How many; 100 digits or 16 phrases.")
+        int | None,
+        typer.Option(
+            "-n",
+            "--number",
+            min=1,
+            max=_MOST,
+            help="How many.",
+            show_default="100 digits, 16 phrases, 1 piece of more bars",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same samples.")] = 0,
+    bars: Annotated[
+        int | None, typer.Option(min=1, help="For music: bars, 1024 at most.", show_default="a phrase")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("samples"),
     format_: Annotated[
-        str | None, typer.Option("--format", help="Any of mid (music), png, npz; separated by commas. All by default.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="Any of png, npz; for music also mid, wav, flac, ogg, mp3; separated by commas. "
+            "By default png, npz, mid.",
+        ),
     ] = None,
     binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
 ) -> None:
     """Generate digits or music.
 
     png: a picture. npz: digits as uint8 zeros and ones (N, 28, 28), key samples; music as booleans
-    (N, tracks, bars, steps, pitches), key rolls (and onsets), with meta, JSON. mid: a file for each phrase, and
-    one with all.
+    (N, tracks, bars, steps, pitches), key rolls (and onsets), with meta, JSON. mid, wav, flac, ogg, mp3: a file for
+    each phrase, and one with all; the sound is what bgmusic render makes of them.
+
+    More --bars than a phrase has are phrases along a path in latent space, one after the other; a composer composes
+    each with the last half of the one before in sight.
     """
-    from bgmusic.gan.runs import kind_of
-
-    formats = [name.strip() for name in format_.split(",")] if format_ is not None else None
     # A format that no run has is wrong before there is a run to look at.
-    _check(formats or [], sorted({name for known in _FORMATS.values() for name in known}))
-    kind = kind_of(run)
-    formats = formats or list(_FORMATS[kind])
-    _check(formats, _FORMATS[kind])
-    make = _digits if kind == "digits" else _music
-    make(run, number or _NUMBER[kind], seed, out, formats, binarize)
+    formats = music_files.parse_formats(format_, sorted({name for known in _FORMATS.values() for name in known}))
 
+    from bgmusic.gan.memory import keep_freed_memory
+    from bgmusic.gan.runs import kind_of
+    from bgmusic.gan.shipped import find_run
 
-def _check(formats: Sequence[str], known: Sequence[str]) -> None:
-    for name in formats:
-        if name not in known:
-            raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
+    folder = find_run(run)
+    kind = kind_of(folder)
+    formats = formats or [name for name in music_files.DEFAULT if name in _FORMATS[kind]]
+    music_files.check_formats(formats, _FORMATS[kind])
+    if kind == "digits" and bars is not None:
+        raise UserError(f"--bars is for music: {run} is a run of digits")
+    keep_freed_memory()
+    if kind == "digits":
+        _digits(folder, number or _NUMBER[kind], seed, out, formats, binarize)
+    else:
+        _music(folder, number, bars, seed, out, formats, binarize, str(run))
 
 
 def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
@@ -58,7 +81,8 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
     from bgmusic.files import write_npz
 
     _, generator = load_generator(run)
-    images = sample(generator, number, seed, binarize)
+    with progress_bar("Drawing", number) as told:
+        images = sample(generator, number, seed, binarize, told=told)
     out.mkdir(parents=True, exist_ok=True)
     if "npz" in formats:
         write_npz(out / "samples.npz", {"samples": images})
@@ -69,29 +93,23 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
         typer.echo(f"Picture of {len(shown)}: {out / 'samples.png'}")
 
 
-def _music(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
-    import numpy as np
-
-    from bgmusic.files import write_npz
-    from bgmusic.music.midi_write import write_midi
-    from bgmusic.music.pictures import save_rolls
-    from bgmusic.music.sampling import describe, load_generator, one_after_another, phrases, to_rolls
+def _music(
+    run: Path, number: int | None, bars: int | None, seed: int, out: Path, formats: list[str], binarize: str, named: str
+) -> None:
+    from bgmusic.music.pieces import check_length, phrases_needed, pieces
+    from bgmusic.music.sampling import load_generator, phrases, to_rolls
 
     _, shape, generator = load_generator(run)
-    rolls = to_rolls(phrases(generator, shape, number, seed, binarize), shape)
-    out.mkdir(parents=True, exist_ok=True)
-    if "npz" in formats:
-        arrays = {"rolls": np.stack([roll.cells for roll in rolls])}
-        if shape.encoding == "onset":
-            arrays["onsets"] = np.stack([roll.onsets for roll in rolls if roll.onsets is not None])
-        meta = json.dumps({**describe(shape), "run": str(run), "seed": seed, "binarize": binarize})
-        write_npz(out / "rolls.npz", {**arrays, "meta": np.array(meta)})
-        typer.echo(f"{len(rolls)} phrases: {out / 'rolls.npz'}")
-    if "mid" in formats:
-        for index, roll in enumerate(rolls):
-            write_midi(roll, out / f"phrase-{index:04d}.mid")
-        write_midi(one_after_another(rolls), out / "all.mid")
-        typer.echo(f"{len(rolls)} phrases as MIDI: {out / 'all.mid'}, and phrase-0000.mid and so on beside it")
-    if "png" in formats:
-        shown = save_rolls(out / "rolls.png", rolls[:64])
-        typer.echo(f"Picture of {shown}: {out / 'rolls.png'}")
+    length = bars or shape.bars
+    number = number or (_NUMBER["music"] if length <= shape.bars else 1)
+    if bars is not None:
+        check_length(shape, bars, number)
+    needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
+    with progress_bar("Composing", needed) as told:
+        if bars is None:
+            channels = phrases(generator, shape, number, seed, binarize, told)
+        else:
+            channels = pieces(generator, shape, bars, number, seed, binarize, told)
+    name = "phrase" if length <= shape.bars else "piece"
+    about = {"run": named, "seed": seed, "binarize": binarize}
+    music_files.write_music(to_rolls(channels, shape), shape, out, formats, name, about=about)

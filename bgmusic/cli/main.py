@@ -9,9 +9,13 @@ import typer
 
 import bgmusic
 from bgmusic.cli import data, neurons, paper, train
+from bgmusic.cli.accompany import accompany
 from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
+from bgmusic.cli.interpolate import interpolate
+from bgmusic.cli.render import render
+from bgmusic.cli.report import report
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -27,7 +31,11 @@ app.add_typer(train.app, name="train")
 app.add_typer(paper.app, name="paper")
 app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
+app.command()(interpolate)
+app.command()(accompany)
+app.command()(render)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
 
 

@@ -46,7 +46,9 @@ class ProgressBar(Callback):
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
         """Show the losses."""
-        text = f"step {game.steps_done}  D {values['d_loss']:.3f}  G {values['g_loss']:.3f}"
+        shown = (("D", "d_loss"), ("G", "g_loss"), ("imitation", "imitation"))
+        losses = "  ".join(f"{label} {values[name]:.3f}" for label, name in shown if name in values)
+        text = f"step {game.steps_done}  {losses}"
         if self._task is not None:
             self._bar.update(self._task, losses=text)
         if not self._live:

@@ -52,6 +52,10 @@ class OptimizerConfig(Config):
     """Share of the training after which the rate begins to fall."""
     final: Share = 0.0
     """The rate at the end, as a share of `rate`."""
+    rise: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Updates over which the rate rises evenly from 0 in the beginning."""
+    longest: Positive | None = None
+    """If given, gradients longer than this (their norm over all weights) are cut to it."""
 
 
 class PenaltyConfig(Config):
@@ -100,6 +104,15 @@ class SlopeConfig(Config):
     """If given, the slope moves from 1 to there evenly by factors over the whole training, however long it is."""
 
 
+class ImitationConfig(Config):
+    """G learns from the data directly too, where its network can: a warm start, and a support during the game."""
+
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Of G's imitation loss beside its adversarial one."""
+    alone: Share = 0.5
+    """Share of the training in which G imitates and nothing else; then the game begins (1: never)."""
+
+
 class TrainingConfig(Config):
     """The adversarial game's rules."""
 
@@ -129,6 +142,8 @@ class TrainingConfig(Config):
     """The averaged generator; without it, G itself samples."""
     slope: SlopeConfig = SlopeConfig()
     """Slope annealing."""
+    imitation: ImitationConfig | None = None
+    """If given, G also learns from the data directly."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Type of matrix work; penalties and losses stay float32."""
     log_every: Count = 100

@@ -18,7 +18,7 @@ from bgmusic.gan.objectives import OBJECTIVES
 from bgmusic.gan.roles import Callback, Diverged, SampleNetwork, Source
 from bgmusic.neurons import set_slope
 
-METRICS = ("d_loss", "g_loss", "penalty", "real_score", "fake_score")
+METRICS = ("d_loss", "g_loss", "penalty", "real_score", "fake_score", "imitation")
 
 
 @dataclass
@@ -141,23 +141,19 @@ class Game:
         """One G update, after its D updates."""
         wall, cpu = time.perf_counter(), time.process_time()
         config, step, progress = self.config, self.steps_done, self.progress
-        for optimizer, settings in (
-            (self.g_optimizer, config.g_optimizer),
-            (self.d_optimizer, config.d_optimizer),
+        for optimizer, settings, updates in (
+            (self.g_optimizer, config.g_optimizer, step),
+            (self.d_optimizer, config.d_optimizer, self.d_updates_done),
         ):
             for group in optimizer.param_groups:
-                group["lr"] = schedules.learning_rate(settings, progress)
+                group["lr"] = schedules.learning_rate(settings, progress, updates)
         self.generator.train()
         self.discriminator.train()
-        rounds: list[_Round] = []
-        for update in range(schedules.discriminator_updates(config.d_updates, config.warmup, step)):
-            if update == 0 or not config.reuse_batch:
-                rounds = self._deal()
-            self._update_discriminator(rounds)
-        if not rounds or not config.reuse_batch:
-            # The last D update's data serve the G update, with fresh noise; the paired loss needs them.
-            rounds = [_Round(r.real, self._noise(len(r.real))) for r in rounds or self._deal()]
-        self._update_generator(rounds)
+        if config.imitation and progress < config.imitation.alone:
+            self._imitate(1.0)
+            self._step_generator()
+        else:
+            self._play_round(step)
         self.steps_done += 1
         self._follow_average()
         slope = schedules.slope(config.slope, self.steps_done, self.progress)
@@ -166,6 +162,21 @@ class Game:
             set_slope(self.average, slope)
         self.wall_seconds += time.perf_counter() - wall
         self.cpu_seconds += time.process_time() - cpu
+
+    def _play_round(self, step: int) -> None:
+        """The D updates that are due, and a G update."""
+        config = self.config
+        rounds: list[_Round] = []
+        for update in range(schedules.discriminator_updates(config.d_updates, config.warmup, step)):
+            if update == 0 or not config.reuse_batch:
+                rounds = self._deal()
+            self._update_discriminator(rounds)
+        if not rounds or not config.reuse_batch:
+            # The last D update's data serve the G update, with fresh noise; the paired loss needs them.
+            rounds = [_Round(r.real, self._noise(len(r.real))) for r in rounds or self._deal()]
+        if config.imitation and config.imitation.weight:
+            self._imitate(config.imitation.weight)
+        self._update_generator(rounds)
 
     def _noise(self, size: int) -> Tensor:
         return torch.randn(size, self.generator.latent, generator=self.rng).to(self.device)
@@ -202,11 +213,9 @@ class Game:
             real, fake, penalty = self._judge(dealt.real, dealt.fake.detach(), due)
             loss = self.objective.discriminator(real, fake)
             ((loss + weight * penalty) / len(rounds)).backward(inputs=self._d_weights)
-            self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean())
-            if due:
-                self._note(penalty=penalty)
-        self.d_optimizer.step()
-        self.d_optimizer.zero_grad()
+            noted = {"penalty": penalty} if due else {}
+            self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean(), **noted)
+        self._step(self.d_optimizer, self._d_weights, config.d_optimizer)
         if config.clip is not None:
             penalties.clip_weights(self._d_weights, config.clip)
         self.d_updates_done += 1
@@ -243,8 +252,29 @@ class Game:
             loss = self.objective.generator(real, fake)
             (loss / len(rounds)).backward(inputs=self._g_weights)
             self._note(g_loss=loss)
-        self.g_optimizer.step()
-        self.g_optimizer.zero_grad()
+        self._step_generator()
+
+    def _imitate(self, weight: float) -> None:
+        """Add the gradients of G's imitation loss on fresh data."""
+        config = self.config
+        for _ in range(config.accumulate):
+            real = self.source.batch(config.batch // config.accumulate, generator=self.rng)
+            with self._autocast():
+                loss = self.generator.imitation(real, self.rng)
+            (weight / config.accumulate * loss).backward(inputs=self._g_weights)
+            self._note(imitation=loss)
+
+    def _step_generator(self) -> None:
+        self._step(self.g_optimizer, self._g_weights, self.config.g_optimizer)
+
+    def _step(self, optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], settings: OptimizerConfig) -> None:
+        for weight in weights:
+            if weight.grad is None:  # the loss (imitation alone) does not reach it; its moments exist all the same
+                weight.grad = torch.zeros_like(weight)
+        if settings.longest is not None:
+            nn.utils.clip_grad_norm_(weights, settings.longest)
+        optimizer.step()
+        optimizer.zero_grad()
 
     @torch.no_grad()
     def _follow_average(self) -> None:
@@ -261,10 +291,9 @@ class Game:
 
     @torch.no_grad()
     def _note(self, **values: Tensor) -> None:
-        for name, value in values.items():
-            place = METRICS.index(name)
-            self._sums[place] += value.detach()
-            self._terms[place] += 1
+        places = [METRICS.index(name) for name in values]
+        self._sums[places] += torch.stack(list(values.values())).double()
+        self._terms[places] += 1
 
     def _means(self) -> dict[str, float]:
         sums, terms = self._sums.tolist(), self._terms.tolist()

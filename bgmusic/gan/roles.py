@@ -31,6 +31,15 @@ class SampleNetwork(nn.Module):
     latent: int
     """Numbers of noise that a sample is made of."""
 
+    def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """How unlike real samples ``(batch, ...)`` what the network expects is, a 0-d loss; draws are on the CPU.
+
+        Raises:
+            TypeError: this kind of network learns from a discriminator alone.
+
+        """
+        raise TypeError(f"{type(self).__name__} has nothing to imitate with")
+
 
 class Callback:
     """Told what happens while a game is played; does all the I/O. Every method may be left as it is."""

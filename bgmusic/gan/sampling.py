@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from bgmusic.gan.roles import SampleNetwork
 from bgmusic.neurons import bernoulli_sample, hard_threshold
 
 BATCH = 1000
+
+Told = Callable[[int], None]
+"""Told how many more samples are made, so that someone who waits can be told."""
 
 
 def device_of(generator: SampleNetwork) -> torch.device:
@@ -27,9 +30,33 @@ def noises(generator: SampleNetwork, count: int, rng: torch.Generator, batch: in
         yield torch.randn(min(batch, count - start), generator.latent, generator=rng).to(device_of(generator))
 
 
+def check_binarize(binarize: str) -> None:
+    """Make sure that there is this way to binarize.
+
+    Raises:
+        UserError: it is neither ``ht`` nor ``bs``.
+
+    """
+    if binarize not in ("ht", "bs"):
+        raise UserError(f"binarize is ht or bs, not {binarize!r}")
+
+
+def draws_of(generator: SampleNetwork, rng: torch.Generator, seed: int) -> torch.Generator:
+    """What a generator draws from while it samples: ``rng`` on the CPU, on another device one of that device."""
+    device = device_of(generator)
+    return rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
+
+
 @torch.no_grad()
+def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, binarize: str) -> Tensor:
+    """Samples of noise ``(batch, latent)``: zeros and ones, of whatever neuron. See :func:`sample`."""
+    samples = generator(noise, generator=draws)
+    # On what a binary neuron decided, a threshold changes nothing.
+    return bernoulli_sample(samples, draws) if binarize == "bs" else hard_threshold(samples)
+
+
 def sample(
-    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH
+    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH, told: Told | None = None
 ) -> npt.NDArray[np.uint8]:
     """Generate samples: uint8 ``(count, ...)``, zeros and ones.
 
@@ -41,17 +68,15 @@ def sample(
         UserError: ``binarize`` is neither.
 
     """
-    if binarize not in ("ht", "bs"):
-        raise UserError(f"binarize is ht or bs, not {binarize!r}")
-    device, mode = device_of(generator), generator.training
+    check_binarize(binarize)
+    mode = generator.training
     rng = torch.Generator().manual_seed(seed)
-    draws = rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
+    draws = draws_of(generator, rng, seed)
     generator.eval()
     parts = []
     for noise in noises(generator, count, rng, batch):
-        samples = generator(noise, generator=draws)
-        # On what a binary neuron decided, a threshold changes nothing.
-        samples = bernoulli_sample(samples, draws) if binarize == "bs" else hard_threshold(samples)
-        parts.append(samples.to(torch.uint8).cpu())
+        parts.append(decide(generator, noise, draws, binarize).to(torch.uint8).cpu())
+        if told:
+            told(len(noise))
     generator.train(mode)
     return torch.cat(parts).numpy()

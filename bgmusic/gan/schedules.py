@@ -7,8 +7,13 @@ import math
 from bgmusic.gan.config import AverageConfig, OptimizerConfig, PenaltyConfig, SlopeConfig, WarmupConfig
 
 
-def learning_rate(config: OptimizerConfig, progress: float) -> float:
-    """The learning rate at ``progress`` in [0, 1]."""
+def learning_rate(config: OptimizerConfig, progress: float, updates: int = 0) -> float:
+    """The learning rate at ``progress`` in [0, 1], after so many ``updates`` of the weights."""
+    rate = _falling(config, progress)
+    return rate * (updates + 1) / config.rise if updates < config.rise else rate
+
+
+def _falling(config: OptimizerConfig, progress: float) -> float:
     if config.schedule == "constant" or progress <= config.decay_from:
         return config.rate
     gone = (progress - config.decay_from) / (1 - config.decay_from)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bgmusic.gan.config import Config, EstimatorName, TrainingConfig
+from bgmusic.gan.config import Config, EstimatorName, Share, TrainingConfig
 from bgmusic.music.grid import MAX_RESOLUTION
 from bgmusic.music.roll import Encoding
 from bgmusic.music.tracks import TrackSet
@@ -53,6 +54,8 @@ class RollShape(Config):
 class NetworkConfig(Config):
     """BinaryMuseGAN's networks (arXiv 1804.09399), whose sizes follow from the rolls."""
 
+    kind: Literal["musegan"] = "musegan"
+    """`musegan`."""
     latent: Width = 128
     """Numbers of noise that a phrase is made of, each N(0, 1)."""
     first: Width = 512
@@ -67,11 +70,46 @@ class NetworkConfig(Config):
     """In G and its refiner: batch norm, or its learned scale and offset alone (as the original code runs)."""
 
 
+class ComposerConfig(Config):
+    """Our own networks: a generator that drafts and revises, and a judge over beats and pitches."""
+
+    kind: Literal["composer"]
+    """`composer`."""
+    channels: Width = 64
+    """Channels of a cell (a beat and a pitch) in G."""
+    layers: Annotated[int, Field(ge=1, le=64)] = 6
+    """Layers of G, each mixing over beats and pitches."""
+    expansion: Annotated[int, Field(ge=1, le=8)] = 2
+    """Hidden channels of a layer, as a multiple of `channels`."""
+    stages: Annotated[int, Field(ge=1, le=1024)] = 24
+    """How often G decides: a draft, then revisions."""
+    falling: Share = 0.9
+    """Share of the stages over which the part of a phrase that is revised falls."""
+    least: Share = 0.05
+    """The share of a phrase that the last stages revise."""
+    lesson: Share = 0.3
+    """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
+    hidden: Literal["any", "tracks"] = "any"
+    """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
+    the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""
+    judge_channels: Width = 32
+    """Channels of a cell in D."""
+    judge_layers: Annotated[int, Field(ge=1, le=64)] = 3
+    """Layers of D."""
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("kind", "musegan") if isinstance(value, Mapping) else getattr(value, "kind", "musegan")
+    return str(kind)
+
+
 class PianorollConfig(Config):
     """A piano-roll training: networks, neuron, strategy and the game's rules."""
 
-    network: NetworkConfig = NetworkConfig()
-    """The networks."""
+    network: Annotated[
+        Annotated[NetworkConfig, Tag("musegan")] | Annotated[ComposerConfig, Tag("composer")], Discriminator(_kind)
+    ] = NetworkConfig()
+    """The networks: BinaryMuseGAN's (`kind: musegan`), or our own (`kind: composer`)."""
     neuron: Literal["dbn", "sbn", "real"] = "dbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""
     estimator: EstimatorName = "sigmoid-adjusted"
@@ -86,15 +124,28 @@ class PianorollConfig(Config):
     """Phrases are transposed at random by so many semitones, within each track's range."""
     rolls: RollShape | None = None
     """What the corpus must hold; by default whatever it does. A run's config says what it was."""
+    score_every: Annotated[int, Field(ge=0)] = 200
+    """Samples are scored, and some kept, every so many G updates (`scores.jsonl`, `samples/`); 0: never."""
     training: TrainingConfig = TrainingConfig(batch=32)
     """The game's rules."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PianorollConfig:
-        if self.strategy != "end-to-end" and not self.network.refiner:
-            raise ValueError(f"a {self.strategy} training needs a refiner: network.refiner is 0")
+        if isinstance(self.network, ComposerConfig):
+            if self.strategy != "end-to-end":
+                raise ValueError(f"a composer learns end-to-end; it has no strategy {self.strategy}")
+        else:
+            self._check_musegan(self.network)
         if self.rolls and self.encoding not in (None, self.rolls.encoding):
             raise ValueError(f"encoding {self.encoding} is not that of rolls, {self.rolls.encoding}")
-        if self.network.norm == "batch" and self.training.batch // self.training.accumulate < 2:
-            raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
         return self
+
+    def _check_musegan(self, network: NetworkConfig) -> None:
+        if self.strategy != "end-to-end" and not network.refiner:
+            raise ValueError(f"a {self.strategy} training needs a refiner: network.refiner is 0")
+        if network.norm == "batch" and self.training.batch // self.training.accumulate < 2:
+            raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
+        if self.training.imitation:
+            raise ValueError(
+                "BinaryMuseGAN's generator has nothing to imitate by: training.imitation is for a composer"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.runs import fill, read_generator
-from bgmusic.gan.sampling import sample
+from bgmusic.gan.sampling import Told, sample
 from bgmusic.music.config import PianorollConfig, RollShape
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.build import make_generator
 from bgmusic.music.roll import Roll
 
 KIND = "music"
 _CELLS = 1 << 22  # made at a time: a generator needs some 300 bytes for each
+_AT_ONCE = 64  # phrases: no faster if they are more, and someone may be watching how it goes on
 
 
-def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, Generator]:
+def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
     """A run's sampling generator, in evaluation mode, and the shape of its rolls.
 
     Raises:
@@ -32,7 +34,7 @@ def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, Generator]:
     config, weights = read_generator(path, KIND, PianorollConfig)
     shape = shape_of(config, str(path))
     with torch.device("meta"):
-        generator = Generator(config, shape)
+        generator = make_generator(config, shape)
     fill(generator, weights, str(path))
     return config, shape, generator
 
@@ -50,7 +52,7 @@ def shape_of(config: PianorollConfig, source: str) -> RollShape:
 
 
 def phrases(
-    generator: SampleNetwork, shape: RollShape, count: int, seed: int, binarize: str = "ht"
+    generator: SampleNetwork, shape: RollShape, count: int, seed: int, binarize: str = "ht", told: Told | None = None
 ) -> NDArray[np.bool_]:
     """Generate phrases: boolean ``(count, channels, bars, steps, pitches)``, channels as ``Roll.channels`` has them.
 
@@ -58,8 +60,12 @@ def phrases(
         UserError: ``binarize`` is neither ``ht`` nor ``bs``.
 
     """
-    batch = max(1, _CELLS // shape.cells)
-    return sample(generator, count, seed, binarize, batch).view(np.bool_)
+    return sample(generator, count, seed, binarize, batch_of(shape), told).view(np.bool_)
+
+
+def batch_of(shape: RollShape) -> int:
+    """How many phrases to make at a time."""
+    return max(1, min(_AT_ONCE, _CELLS // shape.cells))
 
 
 def to_rolls(channels: NDArray[np.bool_], shape: RollShape) -> list[Roll]:
@@ -78,14 +84,15 @@ def one_after_another(rolls: list[Roll]) -> Roll:
         raise UserError("no phrases to put one after another")
     first = rolls[0]
     silence = np.zeros_like(first.cells[:, :1])
+    silent = Roll(first.track_set, first.resolution, silence, None if first.onsets is None else silence)
+    return joined([part for roll in rolls for part in (roll, silent)][:-1])
 
-    def joined(planes: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        between = [part for plane in planes for part in (plane, silence)]
-        return np.concatenate(between[:-1], axis=1)
 
+def joined(rolls: Sequence[Roll]) -> Roll:
+    """Rolls of one track set and encoding, one at least, as one roll, each following at once on the one before."""
     onsets = [roll.onsets for roll in rolls if roll.onsets is not None]
-    cells = joined([roll.cells for roll in rolls])
-    return Roll(first.track_set, first.resolution, cells, joined(onsets) if onsets else None)
+    cells = np.concatenate([roll.cells for roll in rolls], axis=1)
+    return Roll(rolls[0].track_set, rolls[0].resolution, cells, np.concatenate(onsets, axis=1) if onsets else None)
 
 
 def describe(shape: RollShape) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from bgmusic.gan.runs import Run, environment, read_generator
 from bgmusic.gan.training import choose_device, resume, train
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
-from bgmusic.music.networks.discriminator import Discriminator
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.sampling import KIND, phrases, shape_of, to_rolls
+from bgmusic.music.scoring import Scores
 
 _PICTURE_SEED = 0
 _PICTURED = 8
@@ -69,7 +69,7 @@ def make_game(
     """
     shape = shape_of(config, "this training")
     with torch.device("meta"):
-        networks = Generator(config, shape), Discriminator(config.network, shape)
+        networks = make_generator(config, shape), make_discriminator(config, shape)
     weights = sum(weight.numel() for network in networks for weight in network.parameters())
     if weights > _MOST_WEIGHTS:
         raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed")
@@ -77,7 +77,7 @@ def make_game(
     if len(source) < _FEWEST_PHRASES:
         raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
     torch.manual_seed(seed)
-    generator, discriminator = Generator(config, shape), Discriminator(config.network, shape)
+    generator, discriminator = make_generator(config, shape), make_discriminator(config, shape)
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 
 
@@ -157,7 +157,7 @@ def train_pianoroll(
     folder = data if data in embedded_corpora() else str(corpus.path.resolve())
     places = {"data": folder, "start": str(start.resolve()) if start else None}
     run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
-    return train(run, game, config, _drawing(config), quiet=quiet)
+    return _train(run, game, config, corpus, quiet)
 
 
 def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, quiet: bool = False) -> bool:
@@ -176,7 +176,13 @@ def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, q
     run = Run.open(out, KIND)
     config, places = run.config(PianorollConfig), run.environment()
     corpus = open_corpus(data or str(places.get("data", "")))
-    game = make_game(fit(config, corpus), corpus, run.seed(), choose_device(device), run.seconds())
+    config = fit(config, corpus)
+    game = make_game(config, corpus, run.seed(), choose_device(device), run.seconds())
     if not resume(run, game) and config.strategy != "end-to-end":
         begin_with(game, config, Path(str(places.get("start", ""))))
-    return train(run, game, config, _drawing(config), quiet=quiet)
+    return _train(run, game, config, corpus, quiet)
+
+
+def _train(run: Run, game: Game, config: PianorollConfig, corpus: Corpus, quiet: bool) -> bool:
+    scores = Scores(run, shape_of(config, "this training"), corpus, config.score_every)
+    return train(run, game, config, _drawing(config), [scores], quiet)

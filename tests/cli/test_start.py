@@ -18,7 +18,14 @@ HEAVY = ("torch", "numpy", "matplotlib", "PIL", "yaml", "safetensors", "tensorbo
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["--version"], ["train", "mnist", "--help"], ["generate", "--help"], ["evaluate", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "mnist", "--help"],
+        ["generate", "--help"],
+        ["evaluate", "--help"],
+        ["render", "--help"],
+    ],
     ids=str,
 )
 def test_help_imports_nothing_heavy(args: list[str]) -> None:

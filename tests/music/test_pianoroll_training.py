@@ -18,8 +18,7 @@ from bgmusic.gan.game import Game
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi import read_midi
-from bgmusic.music.networks.discriminator import Discriminator
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.roll import Roll
 from bgmusic.music.sampling import load_generator, one_after_another, phrases, to_rolls
 from bgmusic.music.training import begin_with, fit, make_game, resume_pianoroll, train_pianoroll
@@ -27,6 +26,10 @@ from bgmusic.music.training import begin_with, fit, make_game, resume_pianoroll,
 TINY: dict[str, Any] = {
     "network": {"width": 0.07, "latent": 8},
     "training": {"steps": 2, "batch": 4, "warmup": None, "d_updates": 2, "log_every": 1, "checkpoint_every": 1},
+}
+TINY_COMPOSER: dict[str, Any] = {
+    "network": {"channels": 4, "layers": 1, "stages": 2, "judge_channels": 4, "judge_layers": 1},
+    "training": TINY["training"],
 }
 STRATEGIES = presets("pianoroll/strategies")
 SHAPE = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="pause")
@@ -44,7 +47,8 @@ class Coins:
 
 def config_of(*layers: dict[str, Any], preset: str = "satb") -> PianorollConfig:
     values = load_preset("pianoroll", preset)
-    for layer in (*layers, TINY):
+    composer = values.get("network", {}).get("kind") == "composer"
+    for layer in (*layers, TINY_COMPOSER if composer else TINY):
         values = merge(values, layer)
     return validate(PianorollConfig, values, "test")
 
@@ -56,7 +60,7 @@ def strategy(name: str) -> dict[str, Any]:
 def play(config: PianorollConfig) -> Game:
     shape = SHAPE.model_copy(update={"encoding": config.encoding or "pause"})
     torch.manual_seed(0)
-    generator, discriminator = Generator(config, shape), Discriminator(config.network, shape)
+    generator, discriminator = make_generator(config, shape), make_discriminator(config, shape)
     before = [weight.clone() for weight in generator.parameters()]
     game = Game(generator, discriminator, Coins(10 if shape.encoding == "onset" else 5), config.training)
     game.play()
@@ -70,7 +74,7 @@ def play(config: PianorollConfig) -> Game:
 
 def test_all_presets_are_found() -> None:
     found = {path.stem for path in (configs_dir() / "pianoroll").glob("*.yaml")}
-    assert {"default", "lpd-5", "lpd-8", "satb"} <= found
+    assert {"default", "accompany", "lpd-5", "lpd-8", "satb"} <= found
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 

@@ -130,10 +130,13 @@ class Generator(SampleNetwork):
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
+        settings = config.network
+        if not isinstance(settings, NetworkConfig):
+            raise TypeError("BinaryMuseGAN's generator needs a NetworkConfig")
         plan = Plan.of(shape)
-        self.latent = config.network.latent
-        self.body = nn.Sequential(SharedGenerator(config.network, plan), PrivateGenerator(config.network, plan))
-        self.refiner = Refiner(config.network, plan) if config.network.refiner else None
+        self.latent = settings.latent
+        self.body = nn.Sequential(SharedGenerator(settings, plan), PrivateGenerator(settings, plan))
+        self.refiner = Refiner(settings, plan) if settings.refiner else None
         self.neuron = NEURONS[config.neuron](config.estimator)
         self.fixed = config.strategy == "two-stage"
         if self.fixed:

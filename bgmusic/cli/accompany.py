@@ -1,0 +1,66 @@
+"""``bgmusic accompany``: the other tracks to a given one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bgmusic.cli import music_files
+from bgmusic.cli.progress import progress_bar
+from bgmusic.errors import UserError
+
+
+def accompany(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A composer's run folder, or one that comes with bgmusic: bach.")
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="The file with the given track.")],
+    given: Annotated[
+        str, typer.Option(metavar="TRACK", help="Name or number (from 0) of the track that stays as it is.")
+    ],
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="How many accompaniments.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same accompaniments.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("accompaniment"),
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="Any of mid, png, npz, wav, flac, ogg, mp3. By default mid, png, npz."),
+    ] = None,
+) -> None:
+    """Compose the other tracks to one track of a MIDI file, all through the file.
+
+    The given track stays exactly as it is; what else the file holds is not looked at. A file with a single part is
+    taken for the given track. The other tracks are composed in all full bars that are as long as the run's; npz and png
+    hold these bars, mid the whole file: accompaniment-0000.mid and so on.
+    """
+    formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
+
+    from bgmusic.gan.memory import keep_freed_memory
+    from bgmusic.gan.runs import kind_of
+    from bgmusic.gan.shipped import find_run
+    from bgmusic.music.accompaniment import accompany as compose
+    from bgmusic.music.accompaniment import load_composer, phrases_needed
+    from bgmusic.music.given import read_given, track_number
+    from bgmusic.music.sampling import joined
+
+    folder = find_run(run)
+    if kind_of(folder) != "music":
+        raise UserError(f"{run} is a run of digits: accompany is for music")
+    shape, composer = load_composer(folder)
+    track = read_given(file, shape, track_number(given, shape.track_set))
+    for remark in track.remarks:
+        typer.echo(remark)
+    keep_freed_memory()
+    with progress_bar("Composing", number * phrases_needed(track)) as told:
+        found = compose(composer, track, number, seed, told)
+    about = {"run": str(run), "seed": seed, "file": str(file), "given": shape.track_set.tracks[track.track].name}
+    music_files.write_music(
+        [joined(stretches) for stretches in found],
+        shape,
+        out,
+        formats,
+        "accompaniment",
+        about=about,
+        songs=[track.with_accompaniment(stretches) for stretches in found],
+    )

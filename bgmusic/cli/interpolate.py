@@ -1,0 +1,51 @@
+"""``bgmusic interpolate``: phrases between two others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bgmusic.cli import music_files
+from bgmusic.cli.progress import progress_bar
+from bgmusic.errors import UserError
+
+_MOST = 2**63 - 1
+
+
+def interpolate(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach.")
+    ],
+    start: Annotated[int, typer.Option("--from", metavar="SEED", min=0, max=_MOST, help="Seed of the first phrase.")],
+    end: Annotated[int, typer.Option("--to", metavar="SEED", min=0, max=_MOST, help="Seed of the last phrase.")],
+    steps: Annotated[int, typer.Option(metavar="K", min=2, max=1024, help="Phrases, both ends included.")] = 9,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("interpolation"),
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="Any of mid, png, npz, wav, flac, ogg, mp3. By default mid, png, npz."),
+    ] = None,
+    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+) -> None:
+    """Go from one phrase to another: phrases at equal steps of the great circle between two seeds' noise.
+
+    The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so on, and all.mid.
+    """
+    formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
+
+    from bgmusic.gan.memory import keep_freed_memory
+    from bgmusic.gan.runs import kind_of
+    from bgmusic.gan.shipped import find_run
+    from bgmusic.music.pieces import between
+    from bgmusic.music.sampling import load_generator, to_rolls
+
+    folder = find_run(run)
+    if kind_of(folder) != "music":
+        raise UserError(f"{run} is a run of digits: interpolate is for music")
+    keep_freed_memory()
+    _, shape, generator = load_generator(folder)
+    with progress_bar("Composing", steps) as told:
+        channels = between(generator, shape, (start, end), steps, binarize, told)
+    about = {"run": str(run), "from": start, "to": end, "binarize": binarize}
+    music_files.write_music(to_rolls(channels, shape), shape, out, formats, "step", about=about)

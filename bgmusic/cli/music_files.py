@@ -1,0 +1,149 @@
+"""What the commands that make music write, and how they say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bgmusic.errors import UserError
+
+if TYPE_CHECKING:
+    from bgmusic.music.config import RollShape
+    from bgmusic.music.roll import Roll
+    from bgmusic.music.song import Song
+
+FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")
+DEFAULT = ("mid", "png", "npz")
+_AUDIO = ("wav", "flac", "ogg", "mp3")
+_LINE = 16  # bars; of what is longer, a picture has several lines
+_PICTURED = 64
+
+
+def parse_formats(text: str | None, known: Sequence[str] = FORMATS) -> list[str] | None:
+    """The formats of ``mid,png``; None where none is given.
+
+    Raises:
+        UserError: one is unknown.
+
+    """
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    check_formats(names, known)
+    return names
+
+
+def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
+    """Make sure that all formats are known.
+
+    Raises:
+        UserError: one is not.
+
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
+
+
+def write_music(
+    rolls: Sequence[Roll],
+    shape: RollShape,
+    out: Path,
+    formats: Sequence[str],
+    name: str,
+    *,
+    about: Mapping[str, Any],
+    songs: Sequence[Song] | None = None,
+) -> None:
+    """Write rolls of one shape in all formats, a file for each and one with all, and say what lies where.
+
+    Args:
+        rolls: one at least.
+        shape: of the network's phrases.
+        out: the folder, which is made if need be.
+        formats: of ``FORMATS``.
+        name: what they are, as files are called: ``phrase``, ``piece``, ...
+        about: what ``meta`` in the npz tells besides the shape.
+        songs: what is to be heard, if it is more than the rolls; then there is no file with all.
+
+    Raises:
+        UserError: there is too much for a format.
+        OSError: something can't be written.
+
+    """
+    import numpy as np
+
+    from bgmusic.files import write_npz
+    from bgmusic.music.midi_write import write_midi
+    from bgmusic.music.sampling import describe, one_after_another
+
+    out.mkdir(parents=True, exist_ok=True)
+    many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
+    heard: Sequence[Roll | Song] = songs or rolls
+    if "npz" in formats:
+        arrays = {"rolls": np.stack([roll.cells for roll in rolls])}
+        if shape.encoding == "onset":
+            arrays["onsets"] = np.stack([roll.onsets for roll in rolls if roll.onsets is not None])
+        meta = json.dumps({**describe(shape), "bars": rolls[0].bars, **about})
+        write_npz(out / "rolls.npz", {**arrays, "meta": np.array(meta)})
+        typer.echo(f"{many}: {out / 'rolls.npz'}")
+    if "mid" in formats:
+        for index, music in enumerate(heard):
+            write_midi(music, out / f"{name}-{index:04d}.mid")
+        if songs is None:
+            write_midi(one_after_another(list(rolls)), out / "all.mid")
+        typer.echo(f"{many} as MIDI: {_where(out, name, 'mid', songs is None, len(rolls))}")
+    if "png" in formats:
+        _picture(rolls, out / "rolls.png")
+    if audio := [suffix for suffix in _AUDIO if suffix in formats]:
+        _sounds(heard, out, name, audio, None if songs else rolls)
+
+
+def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:
+    first = f"{name}-0000.{suffix}"
+    beside = first + (" and so on" if count > 1 else "")
+    return f"{out / f'all.{suffix}'}, and {beside} beside it" if joined else str(out / beside)
+
+
+def _picture(rolls: Sequence[Roll], path: Path) -> None:
+    from bgmusic.music.pictures import save_rolls
+    from bgmusic.music.pieces import lines
+
+    if rolls[0].bars > _LINE:
+        length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines as even as can be
+        shown = save_rolls(path, [line for roll in rolls for line in lines(roll, length)][:_PICTURED], columns=1)
+        typer.echo(f"Picture, {length} bars a line, {shown} lines: {path}")
+        return
+    shown = save_rolls(path, rolls[:_PICTURED], columns=max(1, _LINE // rolls[0].bars))
+    typer.echo(f"Picture of {shown}: {path}")
+
+
+def _sounds(
+    heard: Sequence[Roll | Song], out: Path, name: str, suffixes: list[str], joined: Sequence[Roll] | None
+) -> None:
+    from bgmusic.cli.progress import progress_bar
+    from bgmusic.music import sound
+    from bgmusic.music.sampling import one_after_another
+
+    def write(stem: str, music: Roll | Song) -> None:
+        audio = sound.render(music, sound.DEFAULT_RATE, synth="auto")
+        for suffix in suffixes:
+            sound.write_audio(out / f"{stem}.{suffix}", audio, sound.DEFAULT_RATE)
+
+    what = f"{len(heard)} {name}{'s' * (len(heard) > 1)} as sound"
+    with progress_bar("Playing", len(heard)) as told:
+        for index, music in enumerate(heard):
+            write(f"{name}-{index:04d}", music)
+            told(1)
+        if joined is not None:
+            try:
+                write("all", one_after_another(list(joined)))
+            except UserError as error:  # so many that together they are too long
+                where = _where(out, name, suffixes[0], False, len(heard))
+                typer.echo(f"{what}: {where}; none with all: {error}")
+                return
+    typer.echo(f"{what}: {_where(out, name, suffixes[0], joined is not None, len(heard))}")

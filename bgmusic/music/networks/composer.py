@@ -1,0 +1,268 @@
+"""The composer: a generator that drafts a phrase and revises it, every note a binary decision.
+
+A phrase is made of *units*: what one track plays in one beat. In the first stage nothing is known, and stochastic
+neurons decide on all units. Each later stage opens some units again, fewer and fewer, and decides on them anew, seeing
+all the others: what did not fit together is made to fit. One network does it all. Since it learns to fill in any units
+from any others, it also accompanies: given tracks are units that are never opened.
+
+All chance comes from the noise: each stage has a number for every unit (whether it is opened) and three for every step
+(see :class:`Composer`), standard normal and turned into uniform ones. A composition is a function of its noise, and
+lies between two others where its noise does.
+
+Sources: a network that fills in what is masked, and the revision by blocks with a falling share: Coconet (Huang et
+al., ISMIR 2017, arXiv 1903.07227, sections 4 and 5); blocks that are redrawn together: Yao et al., arXiv 1407.1984.
+The rest (binary neurons, beats as channels, weights shared over pitches, coupled thresholds) is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bgmusic.gan.roles import SampleNetwork
+from bgmusic.music.config import ComposerConfig, PianorollConfig, RollShape
+from bgmusic.music.networks.masks import draw_open
+from bgmusic.music.networks.mixer import Mixer, Pointwise
+from bgmusic.music.networks.plan import Plan
+from bgmusic.neurons import NEURONS, SBN
+from bgmusic.neurons.coupling import coupled_thresholds
+
+_LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
+_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A phrase while it is made: cells and onsets ``(batch, tracks, steps, pitches)``, zeros and ones."""
+
+    cells: Tensor
+    onsets: Tensor | None
+
+    def where(self, chosen: Tensor, other: Draft) -> Draft:
+        """These cells where ``chosen`` ``(batch, tracks, steps, 1)``, those of the other draft elsewhere."""
+        onsets = None
+        if self.onsets is not None and other.onsets is not None:
+            onsets = torch.where(chosen, self.onsets, other.onsets)
+        return Draft(torch.where(chosen, self.cells, other.cells), onsets)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """What the neurons threshold, float32: ``moves`` ``(batch, tracks, steps)``, the others with pitches behind.
+
+    ``cells`` hold if the track moves at a step, ``onsets`` (None without onsets) if it moves and the cell sounds.
+    """
+
+    moves: Tensor
+    cells: Tensor
+    onsets: Tensor | None
+
+
+class Composer(SampleNetwork):
+    """From noise ``(batch, latent)`` to phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+
+    ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
+
+    At each step three kinds of decisions are made, one after the other. Does the track move? If it does not, what
+    sounds is held: notes are whole, and never fragments. If it does: which cells sound (so many as are expected, see
+    :func:`coupled_thresholds`)? And which of them begin, rather than being held from the step before? Drums always
+    move.
+    """
+
+    drums: Tensor
+    most: Tensor
+
+    def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
+        super().__init__()
+        settings = config.network
+        if not isinstance(settings, ComposerConfig):
+            raise TypeError("a composer needs a ComposerConfig")
+        self.plan = plan = Plan.of(shape)
+        self.settings = settings
+        self.unit = plan.parts * plan.ticks  # steps
+        self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
+        self.latent = settings.stages * plan.tracks * plan.bars * plan.beats * self.numbers
+        self.register_buffer("drums", torch.tensor(plan.drums))
+        # The most notes that each track was seen to play at once: a voice that sings one never sings two.
+        self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
+        cells = plan.tracks * plan.planes * self.unit
+        self.mixer = Mixer(
+            cells + plan.tracks,  # the last tell which tracks are open
+            settings.channels,
+            settings.layers,
+            settings.expansion,
+            plan.bars,
+            plan.beats,
+            plan.pitches,
+        )
+        self.notes = Pointwise(settings.channels, cells, scale=0.1)
+        # How many notes are expected, and whether the track moves, are heard in all pitches together.
+        self.steps = Pointwise(2 * settings.channels, 2 * plan.tracks * self.unit, scale=0.1)
+        self.neuron = NEURONS[config.neuron](config.estimator)
+
+    def logits(self, draft: Draft, opened: Tensor) -> Logits:
+        """What the neurons threshold, for all units, whether they are open or not.
+
+        Args:
+            draft: what is there; open units are not looked at.
+            opened: ``(batch, tracks, bars * beats)``, which units are to be decided on.
+
+        """
+        plan, batch = self.plan, len(opened)
+        known = ~opened.repeat_interleave(self.unit, 2).unsqueeze(3)
+        planes = [draft.cells * known] + ([draft.onsets * known] if draft.onsets is not None else [])
+        beats = plan.bars * plan.beats
+        shown = torch.stack(planes).view(plan.planes, batch, plan.tracks, beats, self.unit, plan.pitches)
+        shown = shown.permute(0, 2, 4, 1, 3, 5).reshape(-1, batch, beats, plan.pitches)
+        asked = opened.permute(1, 0, 2).unsqueeze(3).expand(-1, -1, -1, plan.pitches).to(shown.dtype)
+        found = self.mixer(torch.cat([shown, asked]))
+        which = self._unfold(self.notes(found), plan.planes)
+        together = torch.cat([found.mean(3, keepdim=True), found.amax(3, keepdim=True)])
+        count, moves = self._unfold(self.steps(together), 2)
+        # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
+        expected = F.logsigmoid(count) + self.most.view(-1, 1, 1).log()
+        cells = _logit(F.log_softmax(which[0], -1) + expected)
+        moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
+        return Logits(moves, cells, which[1] if plan.planes > 1 else None)
+
+    def _unfold(self, x: Tensor, planes: int) -> Tensor:
+        """``(planes * tracks * unit, batch, beats, pitches)`` to ``(planes, batch, tracks, steps, pitches)``."""
+        batch, beats, pitches = x.shape[1:]
+        x = x.view(planes, self.plan.tracks, self.unit, batch, beats, pitches).permute(0, 3, 1, 4, 2, 5).float()
+        return x.reshape(planes, batch, self.plan.tracks, beats * self.unit, pitches)
+
+    def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
+
+        Units are hidden at random in many ways (see :func:`draw_open`). The loss is the cross-entropy of the
+        decisions on them: moves everywhere; cells, summed over pitches, where the track moves; onsets where it moves
+        and the cell sounds. Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
+
+        Args:
+            real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            generator: of the draws, on the CPU.
+
+        """
+        plan = self.plan
+        draft = self._draft(real)
+        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
+        opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator, self.settings.hidden)
+        opened = opened.to(real.device)
+        found = self.logits(draft, opened)
+        hidden = opened.repeat_interleave(self.unit, 2).float()
+        moves = self._moves(draft)
+        pitched = ~self.drums.unsqueeze(1)
+        losses = _surprise(found.moves.masked_fill(~pitched, 0), moves) * pitched
+        losses = losses + _surprise(found.cells, draft.cells).sum(3) * moves
+        if found.onsets is not None and draft.onsets is not None:
+            losses = losses + (_surprise(found.onsets, draft.onsets) * draft.cells).sum(3) * moves
+        return ((losses * hidden).sum((1, 2)) / hidden.sum((1, 2))).mean()
+
+    def _moves(self, draft: Draft) -> Tensor:
+        """Where a track moves: zeros and ones ``(batch, tracks, steps)``; all do at a phrase's first step."""
+        changed = (draft.cells[:, :, 1:] != draft.cells[:, :, :-1]).any(3)
+        if draft.onsets is not None:
+            changed = changed | (draft.onsets[:, :, 1:] > 0).any(3)
+        moved = F.pad(changed, (1, 0), value=True) | self.drums.unsqueeze(1)
+        return moved.to(draft.cells.dtype)
+
+    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Phrases. All chance is in the noise: ``generator`` is not needed and ignored."""
+        plan = self.plan
+        silence = noise.new_zeros(len(noise), plan.tracks, plan.bars * plan.steps, plan.pitches)
+        free = torch.ones(len(noise), plan.tracks, plan.bars * plan.beats, dtype=torch.bool, device=noise.device)
+        return self.complete(Draft(silence, silence if plan.planes > 1 else None), free, noise)
+
+    def accompany(self, given: Tensor, free: Tensor, noise: Tensor) -> Tensor:
+        """Phrases in which some units are as they were given, and the others composed to them.
+
+        Args:
+            given: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            free: ``(batch, tracks, bars * beats)``, which units are to be composed.
+            noise: ``(batch, latent)``.
+
+        """
+        return self.complete(self._draft(given), free, noise)
+
+    def complete(self, draft: Draft, free: Tensor, noise: Tensor) -> Tensor:
+        """Decide on the free units of a draft, stage by stage; the last stage alone is differentiated."""
+        stages = list(self._stages(noise))
+        for number, (chance, *chances) in enumerate(stages):
+            taught = torch.is_grad_enabled() and number == len(stages) - 1
+            share = max(self._share(number), self.settings.lesson if taught else 0)
+            opened = free if number == 0 else free & (chance < share)
+            with torch.set_grad_enabled(taught):
+                draft = self._decide(draft, opened, *chances)
+        return self._phrases(draft)
+
+    def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, three of each step."""
+        plan = self.plan
+        uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
+        shape = self.settings.stages, plan.tracks, plan.bars * plan.beats, self.numbers
+        for stage in uniform.view(len(noise), *shape).unbind(1):
+            steps = stage[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
+            yield stage[..., 0], steps[:, :, 0], steps[:, :, 1], steps[:, :, 2]
+
+    def _share(self, stage: int) -> float:
+        """The share of units that a stage opens: from all, evenly down to the least share, which is then kept."""
+        settings = self.settings
+        falling = 1 - stage / max(1.0, settings.falling * (settings.stages - 1))
+        return max(settings.least, falling)
+
+    def _decide(self, draft: Draft, opened: Tensor, moving: Tensor, sounding: Tensor, beginning: Tensor) -> Draft:
+        """The draft with new decisions in its open units."""
+        found = self.logits(draft, opened)
+        chosen = opened.repeat_interleave(self.unit, 2)
+        moves = self._neuron(found.moves, moving)
+        # What is known counts as moving to what it is, so that open steps behind it may hold it.
+        moves = torch.where(chosen, F.pad(moves[:, :, 1:], (1, 0), value=1.0), 1.0)
+        cells = self._neuron(
+            found.cells, coupled_thresholds(self.neuron.preactivate(found.cells), sounding.unsqueeze(3))
+        )
+        cells = torch.where(chosen.unsqueeze(3), cells, draft.cells)
+        # The last step at which the track moved, up to each step.
+        place = torch.arange(moves.shape[2], device=moves.device)
+        since = torch.where(moves > 0, place, 0).cummax(2).values.unsqueeze(3).expand_as(cells)
+        moved = moves.unsqueeze(3)
+        # Where the track holds, the estimator still hears what moving there would have changed.
+        held = cells.gather(2, since)
+        cells = moved * cells + (1 - moved) * held
+        if found.onsets is None or draft.onsets is None:
+            return Draft(cells, None)
+        onsets = self._neuron(found.onsets, beginning.unsqueeze(3).expand_as(found.onsets)) * cells * moved
+        return Draft(cells, torch.where(chosen.unsqueeze(3), onsets, draft.onsets))
+
+    def _neuron(self, logits: Tensor, thresholds: Tensor) -> Tensor:
+        given = {"thresholds": thresholds} if isinstance(self.neuron, SBN) else {}
+        decided: Tensor = self.neuron(logits, **given)
+        return decided
+
+    def _draft(self, phrases: Tensor) -> Draft:
+        planes = phrases.unflatten(1, (self.plan.planes, self.plan.tracks)).flatten(3, 4).unbind(1)
+        return Draft(planes[0], planes[1] if len(planes) > 1 else None)
+
+    def _phrases(self, draft: Draft) -> Tensor:
+        """A draft as phrases; with onsets, what follows silence begins a note also where none was decided."""
+        plan, planes = self.plan, [draft.cells]
+        if draft.onsets is not None:
+            silent = 1 - F.pad(draft.cells, (0, 0, 1, 0), value=1.0)[:, :, :-1]
+            planes.append(draft.onsets + (1 - draft.onsets) * silent * draft.cells)
+        phrases: Tensor = torch.stack(planes, 1).flatten(1, 2).unflatten(2, (plan.bars, plan.steps))
+        return phrases
+
+
+def _logit(logarithm: Tensor) -> Tensor:
+    """The logit of a probability given by its logarithm, which is kept below that of 0.999."""
+    logarithm = logarithm.clamp(max=math.log(_LARGEST))
+    return logarithm - torch.log1p(-logarithm.exp())
+
+
+def _surprise(logits: Tensor, bits: Tensor) -> Tensor:
+    """The cross-entropy of each bit."""
+    return F.binary_cross_entropy_with_logits(logits, bits, reduction="none")

@@ -1,0 +1,252 @@
+"""The composer: what it may look at, what it learns from, what it leaves alone, and how its notes hold together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bgmusic.gan.config import validate
+from bgmusic.gan.penalties import scores_and_gradients, zero_centred
+from bgmusic.music.config import PianorollConfig, RollShape
+from bgmusic.music.networks.build import make_discriminator, make_generator
+from bgmusic.music.networks.composer import Composer, Draft
+from bgmusic.music.networks.masks import draw_open
+from bgmusic.music.networks.mixer import Distances, Mix, Mixer, normalised
+
+SATB = RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset")
+BAND = RollShape(track_set="lpd-5", resolution=2, bars=1, steps=8, encoding="pause")
+
+
+def composer(shape: RollShape = SATB, **changes: Any) -> Composer:
+    network = {"kind": "composer", "channels": 8, "layers": 2, "stages": 4, "judge_channels": 4, **changes}
+    config = validate(PianorollConfig, {"network": network, "neuron": "sbn"}, "test")
+    torch.manual_seed(0)
+    generator = make_generator(config, shape)
+    assert isinstance(generator, Composer)
+    with torch.no_grad():  # new heads say nothing of what the network sees
+        for weight in generator.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape))
+    return generator
+
+
+def coins(shape: RollShape, batch: int = 3, density: float = 0.03) -> Tensor:
+    channels = len(shape.track_set) * (2 if shape.encoding == "onset" else 1)
+    size = batch, channels, shape.bars, shape.steps, shape.track_set.pitches
+    phrases = (torch.rand(size, generator=torch.Generator().manual_seed(1)) < density).float()
+    if shape.encoding == "onset":
+        cells, onsets = phrases.chunk(2, 1)
+        phrases = torch.cat([torch.maximum(cells, onsets), onsets], 1)
+    return phrases
+
+
+def noise_for(generator: Composer, batch: int = 3, seed: int = 2) -> Tensor:
+    return torch.randn(batch, generator.latent, generator=torch.Generator().manual_seed(seed))
+
+
+def test_matrices_depend_on_distances_alone() -> None:
+    distances = Distances(2, 5)
+    matrices = distances().detach()
+    for row in range(5):
+        for column in range(5):
+            assert torch.equal(matrices[:, row, column], distances.weight[:, row - column + 4].detach())
+
+
+def test_mixing_equals_loops() -> None:
+    torch.manual_seed(0)
+    mix, x = Mix(2, 3, 4), torch.randn(2, 2, 3, 4)
+    pitches, beats, keep = mix.pitches().detach(), mix.beats().detach(), mix.keep.detach()
+    expected = torch.zeros_like(x)
+    for channel, roll, beat, pitch in np.ndindex(2, 2, 3, 4):
+        total = keep[channel] * x[channel, roll, beat, pitch]
+        for other in range(4):
+            total = total + x[channel, roll, beat, other] * pitches[channel, other, pitch]
+        for other in range(3):
+            total = total + beats[channel, beat, other] * x[channel, roll, other, pitch]
+        expected[channel, roll, beat, pitch] = total
+    torch.testing.assert_close(mix(x), expected)
+
+
+def test_what_is_learned_in_one_key_is_known_in_all() -> None:
+    torch.manual_seed(0)
+    mixer = Mixer(3, 6, 3, 2, 1, 4, 30).double()
+    torch.nn.init.zeros_(mixer.pitch)  # the one thing that tells pitches apart
+    for block in mixer.blocks:  # so that nothing comes back from the grid's edges
+        with torch.no_grad():
+            reach = block.mix.pitches.weight
+            reach[:, :27] = 0
+            reach[:, -27:] = 0
+    x = torch.zeros(3, 1, 4, 30, dtype=torch.float64)
+    x[:, :, :, 10:14] = torch.randn(3, 1, 4, 4, dtype=torch.float64)
+    moved = mixer(torch.roll(x, 5, 3))
+    # Cells further than three layers of reach from either edge, before and after.
+    torch.testing.assert_close(moved[..., 11:24], torch.roll(mixer(x), 5, 3)[..., 11:24])
+
+
+def test_normalised_cells_have_a_mean_square_of_one() -> None:
+    x = normalised(torch.randn(16, 2, 3, 4) * 50)
+    torch.testing.assert_close(x.square().mean(0), torch.ones(2, 3, 4), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+def test_open_units_are_not_looked_at(shape: RollShape) -> None:
+    generator, phrases = composer(shape), coins(shape)
+    tracks, beats = len(shape.track_set), shape.bars * shape.steps // shape.resolution
+    opened = torch.rand(3, tracks, beats, generator=torch.Generator().manual_seed(3)) < 0.5
+    draft = generator._draft(phrases)
+    hidden = opened.repeat_interleave(shape.resolution, 2).unsqueeze(3)
+    other = Draft(
+        torch.where(hidden, 1 - draft.cells, draft.cells),
+        None if draft.onsets is None else torch.where(hidden, 1 - draft.onsets, draft.onsets),
+    )
+    mine, theirs = generator.logits(draft, opened), generator.logits(other, opened)
+    assert torch.equal(mine.cells, theirs.cells)
+    assert torch.equal(mine.moves, theirs.moves)
+    # While what is known does count.
+    assert not torch.equal(mine.cells, generator.logits(Draft(1 - draft.cells, draft.onsets), opened).cells)
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+def test_the_imitation_loss_equals_loops(shape: RollShape) -> None:
+    generator, phrases = composer(shape), coins(shape)
+    loss = float(generator.imitation(phrases, torch.Generator().manual_seed(4)).detach())
+    tracks = shape.track_set.tracks
+    opened = draw_open(3, len(tracks), shape.bars, shape.steps // shape.resolution, torch.Generator().manual_seed(4))
+    found = generator.logits(generator._draft(phrases), opened)
+    length = shape.bars * shape.steps
+    planes = phrases.double().reshape(3, -1, len(tracks), length, shape.track_set.pitches).numpy()
+
+    def surprise(logit: Tensor, bit: float) -> float:
+        probability = float(torch.sigmoid(logit.detach().double()))
+        return -math.log(probability if bit else 1 - probability)
+
+    each = []
+    for roll in range(3):
+        total, count = 0.0, 0
+        for track, step in np.ndindex(len(tracks), length):
+            if not opened[roll, track, step // shape.resolution]:
+                continue
+            count += 1
+            column = planes[roll, :, track, step]
+            if tracks[track].is_drum or step == 0:
+                moves = True
+            else:
+                moves = bool((column[0] != planes[roll, 0, track, step - 1]).any())
+                moves = moves or (len(column) > 1 and bool(column[1].any()))
+            if not tracks[track].is_drum:
+                total += surprise(found.moves[roll, track, step], moves)
+            if not moves:
+                continue
+            for pitch in range(column.shape[1]):
+                total += surprise(found.cells[roll, track, step, pitch], column[0, pitch])
+                if found.onsets is not None and column[0, pitch]:
+                    total += surprise(found.onsets[roll, track, step, pitch], column[1, pitch])
+        each.append(total / count)
+    assert loss == pytest.approx(np.mean(each), rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+@pytest.mark.parametrize("neuron", ["dbn", "sbn"])
+def test_phrases_are_bits_and_follow_from_the_noise(shape: RollShape, neuron: str) -> None:
+    config = {"network": {"kind": "composer", "channels": 8, "layers": 1, "stages": 3}, "neuron": neuron}
+    generator = make_generator(validate(PianorollConfig, config, "test"), shape)
+    assert isinstance(generator, Composer)
+    noise = noise_for(generator)
+    phrases = generator(noise)
+    planes = 2 if shape.encoding == "onset" else 1
+    tracks = shape.track_set
+    assert phrases.shape == (3, planes * len(tracks), shape.bars, shape.steps, tracks.pitches)
+    assert set(phrases.unique().tolist()) <= {0.0, 1.0}
+    assert torch.equal(generator(noise), phrases)
+    assert torch.equal(generator(noise[1:2]), phrases[1:2])
+
+
+def test_notes_are_held_until_the_track_moves() -> None:
+    generator = composer()
+    draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
+    _, moving, sounding, beginning = next(iter(generator._stages(noise_for(generator))))
+    decided = generator._decide(draft, opened, moving, sounding, beginning)
+    moves = torch.sigmoid(generator.logits(draft, opened).moves) > moving
+    moves[:, :, 0] = True
+    assert 0.2 < moves.float().mean() < 0.9
+    cells = decided.cells.detach()
+    for roll, track, step in np.ndindex(3, 4, 32):
+        if not moves[roll, track, step]:
+            assert torch.equal(cells[roll, track, step], cells[roll, track, step - 1])
+            assert decided.onsets is not None
+            assert not decided.onsets[roll, track, step].any()
+
+
+def test_drums_always_move() -> None:
+    generator = composer(BAND)
+    found = generator.logits(generator._draft(coins(BAND)), torch.ones(3, 5, 4, dtype=torch.bool))
+    drums = torch.tensor([track.is_drum for track in BAND.track_set.tracks])
+    assert found.moves[:, drums].isposinf().all()
+    assert found.moves[:, ~drums].isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+def test_what_is_given_is_left_alone(shape: RollShape) -> None:
+    generator, given = composer(shape), coins(shape)
+    given = generator._phrases(generator._draft(given))  # every note with its onset
+    tracks, beats = len(shape.track_set), shape.bars * shape.steps // shape.resolution
+    free = torch.ones(3, tracks, beats, dtype=torch.bool)
+    free[:, 1] = False
+    result = generator.accompany(given, free, noise_for(generator))
+    for plane in range(2 if shape.encoding == "onset" else 1):
+        assert torch.equal(result[:, plane * tracks + 1], given[:, plane * tracks + 1])
+    assert not torch.equal(result, given)
+    # What stands around it is heard.
+    other = given.clone()
+    other[:, 1] = torch.roll(other[:, 1], 3, -1)
+    assert not torch.equal(generator.accompany(other, free, noise_for(generator))[:, 2], result[:, 2])
+
+
+def test_shares_fall_to_the_least() -> None:
+    generator = composer(stages=11, falling=0.5, least=0.1)
+    shares = [generator._share(stage) for stage in range(11)]
+    assert shares[:6] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0.1])
+    assert shares[6:] == [0.1] * 5
+    assert composer(stages=1)._share(0) == 1
+
+
+def test_the_game_teaches_all_weights() -> None:
+    generator = composer()
+    generator(noise_for(generator)).sum().backward()
+    silent = [name for name, weight in generator.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_something_is_always_hidden_and_ways_differ(seed: int) -> None:
+    opened = draw_open(64, 4, 2, 4, torch.Generator().manual_seed(seed))
+    assert opened.shape == (64, 4, 8)
+    assert opened.flatten(1).any(1).all()
+    assert not opened.flatten(1).all(1).all()
+
+
+def test_the_judge_scores_each_phrase_alone_and_differentiates_twice() -> None:
+    config = validate(PianorollConfig, {"network": {"kind": "composer", "judge_channels": 4}, "neuron": "sbn"}, "test")
+    torch.manual_seed(0)
+    judge = make_discriminator(config, SATB).double()
+    phrases = coins(SATB).double()
+    scores = judge(phrases)
+    assert scores.shape == (3, 1)
+    torch.testing.assert_close(judge(phrases[1:2]), scores[1:2])
+    weight = next(p for name, p in judge.named_parameters() if name.endswith("up.weight"))
+
+    def penalty() -> Tensor:
+        return zero_centred(scores_and_gradients(judge, phrases)[1].double())
+
+    (slope,) = torch.autograd.grad(penalty(), weight)
+    place = divmod(int(slope.abs().argmax()), slope.shape[1])
+    with torch.no_grad():
+        weight[place] += 1e-5
+    above = float(penalty().detach())
+    with torch.no_grad():
+        weight[place] -= 2e-5
+    assert float(slope[place]) == pytest.approx((above - float(penalty().detach())) / 2e-5, rel=1e-2)

@@ -1,0 +1,38 @@
+"""What is hidden from a composer that learns to accompany."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bgmusic.music.networks.masks import draw_open
+
+
+@pytest.mark.parametrize("tracks", [2, 4, 5])
+def test_whole_tracks_are_given(tracks: int) -> None:
+    opened = draw_open(4000, tracks, 2, 4, torch.Generator().manual_seed(tracks), "tracks")
+    assert opened.shape == (4000, tracks, 8)
+    touched = opened.any(2)
+    composed = touched.sum(1)
+    assert composed.min() == 1
+    assert composed.max() == tracks - 1  # one at least is given
+    # Every track is sometimes given, sometimes composed, and none more often than another.
+    shares = touched.float().mean(0)
+    assert float(shares.max() - shares.min()) < 0.05
+    # In half of the phrases what is touched is hidden whole, and every number of tracks is hidden equally often.
+    whole = (opened.all(2) == touched).all(1)
+    assert 0.5 < float(whole.float().mean()) < 0.75
+    counts = composed[whole].bincount(minlength=tracks)[1:tracks] / whole.sum()
+    assert float(counts.min()) > 0.7 / (tracks - 1)
+    # In the others a part of what is composed is shown.
+    assert float((opened.float().mean(2)[~whole]).amax(1).mean()) < 0.9
+
+
+def test_a_single_track_is_composed() -> None:
+    assert draw_open(50, 1, 2, 4, torch.Generator().manual_seed(0), "tracks").any(2).all()
+
+
+def test_any_units_are_hidden_by_default() -> None:
+    draws = [draw_open(8, 4, 2, 4, torch.Generator().manual_seed(1), *way) for way in ([], ["any"])]
+    assert torch.equal(*draws)
+    assert draw_open(500, 4, 2, 4, torch.Generator().manual_seed(1)).any(2).all(1).any()  # all tracks at once
