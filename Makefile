@@ -25,7 +25,7 @@ lint: install
 
 # Warnings are errors, broken references too.
 docs: install
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs site
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs 2 --builder html docs site
 
 test: lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two processes, one thread each

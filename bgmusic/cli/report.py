@@ -13,7 +13,7 @@ _NUMBER = {"digits": 10_000, "music": 1_000}
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    source: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The page to write.")] = Path("report.html"),
     against: Annotated[
         str | None,
@@ -43,7 +43,9 @@ def report(
 
     from bgmusic.files import write_text
     from bgmusic.gan.runs import kind_of
+    from bgmusic.gan.shipped import find_run
 
+    run = find_run(source)
     kind, command = kind_of(run), shlex.join(["bgmusic", *sys.argv[1:]])
     number = number or _NUMBER[kind]
     if kind == "digits":

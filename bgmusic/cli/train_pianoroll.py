@@ -10,6 +10,7 @@ import typer
 
 from bgmusic.cli import options
 from bgmusic.cli.options import Device, check_training, run_training
+from bgmusic.errors import UserError
 
 
 class Strategy(str, Enum):
@@ -50,6 +51,11 @@ def pianoroll(
     def training() -> bool:
         if resume:
             return resume_pianoroll(run, device.value, data)
+        network = load_preset("pianoroll", config).get("network")
+        if strategy and isinstance(network, dict) and network.get("kind") == "composer":
+            raise UserError(
+                f"--strategy is for BinaryMuseGAN's networks (--config satb, lpd-5, lpd-8), not for config {config}"
+            )
         layers = [load_preset("pianoroll/strategies", strategy.value)] if strategy else []
         resolved = options.resolve(PianorollConfig, "pianoroll", config, layers, neuron, steps, set_)
         return train_pianoroll(run, resolved, data or "bach", seed, device.value, minutes, start, command)

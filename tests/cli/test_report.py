@@ -70,8 +70,8 @@ def test_a_report_has_everything_in_one_file(page_file):
         "What the neurons decided",
         "qualified notes",
         "update 2",
-        "relativistic",  # the objective, in the config
-        "bgmusic train pianoroll --steps 2",
+        "objective: wgan",  # in the config
+        "bgmusic train pianoroll --steps 2 --out run --config satb",
         "4 bars of 16 steps (4 a beat), 48 pitches, onset encoding",
     ):
         assert words.lower() in page.words.lower(), words

@@ -19,6 +19,7 @@ from bgmusic.music.sampling import load_generator, phrases, to_rolls
 from bgmusic.music.training import resume_pianoroll, train_pianoroll
 
 TINY = {
+    "neuron": "sbn",
     "network": {"latent": 8, "width": 0.07},
     "score_every": 2,
     "training": {"steps": 5, "batch": 4, "d_updates": 1, "warmup": None, "checkpoint_every": 3, "log_every": 1},
@@ -26,7 +27,7 @@ TINY = {
 
 
 def config_of(**changes: object) -> PianorollConfig:
-    values = merge(load_preset("pianoroll", "default"), TINY)
+    values = merge(load_preset("pianoroll", "satb"), TINY)
     return validate(PianorollConfig, merge(values, changes), "test")
 
 

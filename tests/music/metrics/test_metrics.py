@@ -121,7 +121,7 @@ def test_real_phrases_equal_loops(name, index):
         ((1, 1, 2, 8, 37), [False], 4),  # one track
         ((1, 1, 2, 8, 37), [True], 4),  # drums alone
         ((1, 2, 1, 1, 37), [True, False], 1),  # one step
-        ((2, 2, 1, 2, 1), [False, False], 2),  # one pitch
+        ((2, 2, 1, 2, 1), [False, False], 1),  # one pitch
     ],
     ids=["one track", "drums alone", "one step", "one pitch"],
 )
