@@ -186,7 +186,7 @@ def test_from_corpus_to_midi(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ("arguments", "says"),
     [
         (["train", "pianoroll", "--data", "nowhere"], "no corpus 'nowhere'"),
-        (["train", "pianoroll", "--config", "nothing"], "presets: default"),
+        (["train", "pianoroll", "--config", "nothing"], "presets: accompany"),
         (["train", "pianoroll", "--strategy", "joint"], "--start RUN"),
         (["train", "pianoroll", "--start", "x"], "takes no first stage"),
         (["train", "pianoroll", "--set", "rolls.track_set=lpd-5"], "rolls"),
