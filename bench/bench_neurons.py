@@ -1,6 +1,9 @@
 """What a binary neuron costs: CPU time of forward + backward over a plain nn.Sigmoid's, interleaved, one thread.
 
 OMP_NUM_THREADS=1 python bench/bench_neurons.py
+
+The least of 15 rounds on each side. "thresholds given" is a stochastic neuron without its draws; `torch.rand` and
+`uniform_draws` are the draws alone.
 """
 
 import subprocess
@@ -10,9 +13,21 @@ import time
 import torch
 from torch import Tensor, nn
 
-from bgmusic.neurons import DBN, SBN, BinaryNeuron
+from bgmusic.neurons import DBN, SBN, BinaryNeuron, uniform_draws
 
 SIZES = [(64, 84), (64, 784), (64, 4 * 48 * 84), (16, 8 * 96 * 84)]
+
+
+class Given(nn.Module):
+    """A stochastic neuron that draws nothing."""
+
+    def __init__(self, neuron: SBN, thresholds: Tensor) -> None:
+        super().__init__()
+        self.neuron, self.thresholds = neuron, thresholds
+
+    def forward(self, logits: Tensor) -> Tensor:
+        bits: Tensor = self.neuron(logits, thresholds=self.thresholds)
+        return bits
 
 
 def seconds(module: nn.Module, logits: Tensor, gradient: Tensor, repeats: int) -> float:
@@ -33,15 +48,18 @@ def ratios(shape: tuple[int, int], slope: float, rounds: int = 15) -> dict[str, 
     gradient = torch.randn(shape)
     repeats = max(2, 10_000_000 // logits.numel() // 4)
     repeats = min(repeats, 100)
-    best = dict.fromkeys(["sigmoid", "torch.rand", *neurons], float("inf"))
-    modules: dict[str, nn.Module] = {"sigmoid": nn.Sigmoid(), **neurons}
+    given = Given(SBN("sigmoid-adjusted", slope), torch.rand(shape))
+    modules: dict[str, nn.Module] = {"sigmoid": nn.Sigmoid(), **neurons, "SBN thresholds given": given}
+    draws = {"torch.rand": torch.rand, "uniform_draws": uniform_draws}
+    best = dict.fromkeys([*modules, *draws], float("inf"))
     for _ in range(rounds):
         for name, module in modules.items():
             best[name] = min(best[name], seconds(module, logits, gradient, repeats))
-        start = time.thread_time()
-        for _ in range(repeats):
-            torch.rand(shape)
-        best["torch.rand"] = min(best["torch.rand"], (time.thread_time() - start) / repeats)
+        for name, draw in draws.items():
+            start = time.thread_time()
+            for _ in range(repeats):
+                draw(shape)
+            best[name] = min(best[name], (time.thread_time() - start) / repeats)
     print(f"{shape} slope {slope}: sigmoid {best['sigmoid'] * 1e6:.0f} us")
     return {name: value / best["sigmoid"] for name, value in best.items()}
 

@@ -21,18 +21,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 BUILD = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
+import psutil
 from bgmusic.music.corpora.build import Workers, build_corpus
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.tracks import TrackSet
 import bgmusic.music.corpora.corpus, joblib
+
+def peak():  # getrusage would count what the parent had when it started this process
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return psutil.Process().memory_info().rss // 1024
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+
 settings = Settings(TrackSet.load("lpd-5"), 12)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 started, used = time.perf_counter(), time.process_time()
 build_corpus([sys.argv[1]], Path(sys.argv[2]), settings, workers=Workers(int(sys.argv[3])))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(time.perf_counter() - started, time.process_time() - used, before, peak)
+print(time.perf_counter() - started, time.process_time() - used, before, peak())
 """
 
 

@@ -29,8 +29,9 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=Path("docs/estimators-vae.png"))
     options = parser.parse_args()
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    axes = figure.subplots(1, 2)
-    for axis, network in zip(axes, NETWORKS, strict=True):
+    networks = [network for network in NETWORKS if any(options.runs.glob(f"{network}-*"))]
+    axes = figure.subplots(1, len(networks), squeeze=False)[0]
+    for axis, network in zip(axes, networks, strict=True):
         found = curves(options.runs, network)
         steps = next(iter(found.values()))[-1]["step"]
         print(f"\n| {network}, {steps} steps | ELBO, train | ELBO, test | CPU s |\n|---|---|---|---|")

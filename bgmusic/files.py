@@ -35,11 +35,12 @@ def configs_dir() -> Path:
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **options: Any) -> Iterator[IO[Any]]:
     """Open a temporary file beside ``path`` that replaces it when the block ends well.
 
     When the block raises, ``path`` is as it was and the temporary file is gone.
-    A crash, even ``kill -9``, leaves either the old file or the new one, whole.
+    A crash, even ``kill -9``, leaves either the old file or the new one, whole; so does a power failure, unless
+    ``sync`` is false: then nobody waits for the disk.
 
     Raises:
         OSError: the folder can't be written, or there is no space.
@@ -56,7 +57,8 @@ def atomic_write(path: str | Path, mode: str = "wb", **options: Any) -> Iterator
         with os.fdopen(handle, mode, **options) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         # mkstemp makes files for their owner alone; what replaces `path` gets the usual permissions.
         usual_permissions(name, 0o666)
         Path(name).replace(path)

@@ -21,9 +21,17 @@ def evaluate(
         typer.Argument(metavar="RUN|FILE|DIR", help="A run folder, samples (npz), MIDI files, or a corpus."),
     ],
     against: Annotated[
-        str | None, typer.Option(metavar="DATA", help="For music: the corpus to compare with (bach, freedoom, DIR).")
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="For music: the corpus to compare with (bach, freedoom, DIR).",
+            show_default="for a run: what it was trained on",
+        ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores there.")] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="For music: write a page that works offline.")
+    ] = None,
     number: Annotated[
         int | None,
         typer.Option("-n", min=6, max=100_000, help="Samples to score.", show_default=f"{_DIGITS}; {_PHRASES} phrases"),
@@ -35,9 +43,6 @@ def evaluate(
 
     Digits are compared with the 10,000 test digits, phrases with a corpus's pieces of validation and test.
     """
-    import json
-
-    from bgmusic.files import write_text
     from bgmusic.gan.shipped import PREFIX, find_run, shipped_generators
     from bgmusic.music.corpora.corpus import embedded_corpora
     from bgmusic.music.phrase_sources import is_music
@@ -45,15 +50,40 @@ def evaluate(
     # A corpus and the generator that was trained on it have one name: here it is the corpus's.
     if str(source).removeprefix(PREFIX) in shipped_generators() and str(source) not in embedded_corpora():
         source = find_run(source)
+    # The files come after the table: one that can't be written shall not cost the user the scores.
     if is_music(source):
-        scores = _phrases(source, against, number or _PHRASES, seed)
-    elif against is not None:
-        raise UserError(f"--against is for music: {source} holds no phrases")
-    else:
-        scores = _digits(source, number or _DIGITS, seed, binarize)
-    # After the table: a file that can't be written shall not cost the user the scores.
+        found, against = _phrases(source, against, number or _PHRASES, seed, binarize)
+        _show(found, against)
+        if json_file:
+            _write_json(json_file, found.as_dict())
+        if html_file:
+            _write_page(html_file, found, source, against)
+        return
+    for option, given in (("--against", against), ("--html", html_file)):
+        if given is not None:
+            raise UserError(f"{option} is for music: {source} holds no phrases")
+    scores = _digits(source, number or _DIGITS, seed, binarize)
     if json_file:
-        write_text(json_file, json.dumps(scores, indent=2) + "\n")
+        _write_json(json_file, scores)
+
+
+def _write_json(path: Path, scores: dict[str, Any]) -> None:
+    import json
+
+    from bgmusic.files import write_text
+
+    write_text(path, json.dumps(scores, indent=2) + "\n")
+
+
+def _write_page(path: Path, found: Evaluation, source: Path, against: str) -> None:
+    import shlex
+    import sys
+
+    from bgmusic.files import write_text
+    from bgmusic.music.report import evaluation_page
+
+    command = shlex.join(["bgmusic", *sys.argv[1:]])
+    write_text(path, evaluation_page(found, f"{source} against {against}", against, command))
 
 
 def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, Any]:
@@ -81,29 +111,36 @@ def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, An
     return {"scores": scores.as_dict(), "floor": floor.as_dict()}
 
 
-def _phrases(source: Path, against: str | None, number: int, seed: int) -> dict[str, Any]:
-    from bgmusic.music import evaluation
+def _phrases(source: Path, against: str | None, number: int, seed: int, binarize: str) -> tuple[Evaluation, str]:
+    """How near the phrases are, and to what."""
+    from bgmusic.music import evaluation, phrase_sources
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.phrase_sources import held_out, open_phrases, training
 
-    if against is None:
+    run = phrase_sources.is_run(source)
+    if against is None and not run:
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
-    corpus = open_corpus(against)
-    phrases = open_phrases(source, corpus, number)
-    itself = str(source) == against or source.resolve() == corpus.path.resolve()
-    found = evaluation.evaluate(phrases, held_out(corpus), training(corpus, half=itself), seed)
-    _show(found, against)
-    return found.as_dict()
+    data = against or phrase_sources.trained_on(source)
+    corpus = open_corpus(data)
+    if run:
+        phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize)
+    else:
+        phrases = phrase_sources.open_phrases(source, corpus, number)
+    itself = str(source) == data or source.resolve() == corpus.path.resolve()
+    held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
+    return evaluation.evaluate(phrases, held_out, training, seed), data
 
 
 def _show(found: Evaluation, against: str) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     title = f"{found.phrases} phrases against {found.held_out} held-out ones of {against}"
     caption = "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'"
-    table = Table(title=title, caption=caption)
+    # Narrow enough for a terminal of 80 columns.
+    narrow: Any = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "collapse_padding": True}
+    table = Table(title=title, caption=caption, **narrow)
     table.add_column("", no_wrap=True)
     for column in ("samples", "data", "distance", "floor", "overlap", "floor"):
         table.add_column(column, justify="right")

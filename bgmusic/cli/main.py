@@ -15,6 +15,7 @@ from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
 from bgmusic.cli.interpolate import interpolate
 from bgmusic.cli.render import render
+from bgmusic.cli.report import report
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(interpolate)
 app.command()(accompany)
 app.command()(render)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
 
 

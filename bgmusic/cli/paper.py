@@ -19,10 +19,21 @@ class Scale(str, Enum):
     full = "full"
 
 
+class Part(str, Enum):
+    """Which of the paper's experiments."""
+
+    one = "I"
+    two = "II"
+    three = "III"
+    four = "IV"
+    figure_8 = "figure-8"
+
+
 @app.command()
 def binarygan(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and tables go.")],
     scale: Annotated[Scale, typer.Option(help="Seconds, an hour, or all of the paper's updates.")] = Scale.quick,
+    part: Annotated[Part | None, typer.Option(help="One experiment alone.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every run.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 2,
 ) -> None:
@@ -38,19 +49,22 @@ def binarygan(
     from bgmusic.digits.experiment_report import report_all
     from bgmusic.digits.experiments import experiments, run_all
 
-    total, done = len(experiments()), 0
+    wanted = part.value.replace("figure-8", "Figure 8") if part else None
+    chosen = [experiment for experiment in experiments() if wanted is None or wanted in experiment.parts]
+    done = 0
 
     def report(name: str, how: str) -> None:
         nonlocal done
         done += 1
-        typer.echo(f"{done}/{total} {name}: {how}")
+        typer.echo(f"{done}/{len(chosen)} {name}: {how}")
 
     facts = {
-        "command": f"bgmusic paper binarygan --scale {scale.value} --seed {seed} --jobs {jobs} --out DIR",
+        "command": f"bgmusic paper binarygan --scale {scale.value}{f' --part {part.value}' if part else ''} "
+        f"--seed {seed} --jobs {jobs} --out DIR",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
         "seed": seed,
     }
-    ended = run_all(out, scale.value, seed, jobs, report)
+    ended = run_all(out, scale.value, seed, jobs, report, chosen)
     if "interrupted" in ended.values():
         typer.echo("Interrupted and saved. Go on with the same command.")
         raise typer.Exit(130)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from bgmusic.digits.data import load_digits
@@ -19,6 +21,8 @@ from bgmusic.files import write_text
 
 _SAMPLES: dict[Scale, int] = {"smoke": 64, "quick": 10_000, "full": 10_000}
 _SHOWN = 64  # digits in a picture
+BINS = np.linspace(0.32, 0.68, 10)
+"""Edges of nine bins of preactivated outputs, the fifth of them around 0.5."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,10 @@ class Result:
 
 
 def score_all(out: Path, scale: Scale, ended: dict[str, str], seed: int) -> tuple[list[Result], Scores]:
-    """Score every run against the test digits; with the training digits' own score as the floor."""
+    """Score the runs in ``ended`` against the test digits; with the training digits' own score as the floor."""
     reference = load_digits("test").images()
     scorer, results = Scorer(reference[:500] if scale == "smoke" else reference), []
-    for experiment in experiments():
+    for experiment in (e for e in experiments() if e.name in ended):
         path = out / "runs" / experiment.name
         seconds = _cpu_seconds(path)
         if not (path / "generator.safetensors").exists():
@@ -117,13 +121,19 @@ def shape_of_histogram(values: npt.NDArray[Any]) -> dict[str, float]:
     }
 
 
-def histogram_shapes(out: Path, seed: int) -> dict[str, dict[str, float]]:
-    """:func:`shape_of_histogram` of every run that has a generator, by name."""
+def around_half(values: npt.NDArray[Any]) -> list[float]:
+    """Experiment I's notch in full: shares of preactivated outputs in the nine bins of :data:`BINS` around 0.5."""
+    return [float(count) / values.size for count in np.histogram(values, BINS)[0]]
+
+
+def histogram_shapes(out: Path, seed: int) -> dict[str, dict[str, Any]]:
+    """:func:`shape_of_histogram` of every run that has a generator, by name, and :func:`around_half` as ``bins``."""
     shapes = {}
     for experiment in experiments():
         path = out / "runs" / experiment.name
         if (path / "generator.safetensors").exists():
-            shapes[experiment.name] = shape_of_histogram(preactivated(load_generator(path)[1], 1000, seed))
+            values = preactivated(load_generator(path)[1], 1000, seed)
+            shapes[experiment.name] = {**shape_of_histogram(values), "bins": around_half(values)}
     return shapes
 
 
@@ -131,7 +141,7 @@ def write_report(
     out: Path,
     results: list[Result],
     floor: Scores,
-    shapes: dict[str, dict[str, float]],
+    shapes: dict[str, dict[str, Any]],
     facts: dict[str, Any],
 ) -> None:
     """Write ``results.json`` and the table ``results.md``."""
@@ -165,15 +175,29 @@ def write_report(
             for r in results
         ),
         "",
+        *_table_around_half({e.name: shapes[e.name] for e in experiments() if "I" in e.parts and e.name in shapes}),
     ]
     write_text(out / "results.md", "\n".join(lines))
+
+
+def _table_around_half(shapes: dict[str, dict[str, Any]]) -> list[str]:
+    if not shapes:
+        return []
+    return [
+        "Experiment I: shares of preactivated outputs in bins around 0.5, in percent of all pixels.",
+        "",
+        "| run |" + "".join(f" {low:.2f}-{high:.2f} |" for low, high in itertools.pairwise(BINS)),
+        "|---|" + "---|" * (len(BINS) - 1),
+        *(f"| {name} |" + "".join(f" {share:.2%} |" for share in shape["bins"]) for name, shape in shapes.items()),
+        "",
+    ]
 
 
 def _row(
     name: str,
     parts: str,
     scores: Scores | None,
-    shape: dict[str, float] | None,
+    shape: dict[str, Any] | None,
     seconds: float | None,
     ended: str = "finished",
 ) -> str:

@@ -213,9 +213,8 @@ class Game:
             real, fake, penalty = self._judge(dealt.real, dealt.fake.detach(), due)
             loss = self.objective.discriminator(real, fake)
             ((loss + weight * penalty) / len(rounds)).backward(inputs=self._d_weights)
-            self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean())
-            if due:
-                self._note(penalty=penalty)
+            noted = {"penalty": penalty} if due else {}
+            self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean(), **noted)
         self._step(self.d_optimizer, self._d_weights, config.d_optimizer)
         if config.clip is not None:
             penalties.clip_weights(self._d_weights, config.clip)
@@ -292,10 +291,9 @@ class Game:
 
     @torch.no_grad()
     def _note(self, **values: Tensor) -> None:
-        for name, value in values.items():
-            place = METRICS.index(name)
-            self._sums[place] += value.detach()
-            self._terms[place] += 1
+        places = [METRICS.index(name) for name in values]
+        self._sums[places] += torch.stack(list(values.values())).double()
+        self._terms[places] += 1
 
     def _means(self) -> dict[str, float]:
         sums, terms = self._sums.tolist(), self._terms.tolist()

@@ -8,13 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+_SMALL = 2**20  # elements
+
+_derivative = torch.ops.aten.leaky_relu_backward
+
 
 class _Leak(torch.autograd.Function):
     """A factor of 1 or the slope, by the sign of ``output``; the factor itself counts as constant."""
 
     @staticmethod
     def forward(gradient: Tensor, output: Tensor, slope: float) -> Tensor:
-        return torch.ops.aten.leaky_relu_backward(gradient, output, slope, True)  # type: ignore[no-any-return]
+        return _derivative(gradient, output, slope, True)  # type: ignore[no-any-return]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], result: Tensor) -> None:
@@ -49,7 +53,7 @@ class LeakyReLU(nn.Module):
 
     A gradient penalty differentiates twice, and the second derivative of a piecewise linear function is zero.
     torch's layer tells autograd so by propagating a tensor of zeros through the whole network, a third of a
-    penalised update's work; here there is no such path.
+    penalised update's work; here there is no such path. (In bfloat16 the slope itself is rounded for small inputs.)
 
     Args:
         slope: for negative inputs, above 0.
@@ -62,6 +66,12 @@ class LeakyReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` where positive, else ``slope x``; any shape."""
+        if x.numel() <= _SMALL:
+            # A product with the derivative, which counts as constant: no Python in the backward pass, a tenth of an
+            # update of the digits' networks. It keeps one more tensor, too much for large piano-rolls.
+            one = torch.ones((), dtype=x.dtype, device=x.device)
+            leak: Tensor = _derivative(one.expand_as(x), x.detach(), self.slope, False)
+            return x * leak
         output: Tensor = _LeakyReLU.apply(x, self.slope)
         return output
 

@@ -13,7 +13,6 @@ import math
 import os
 import platform
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_bytes, write_text
 from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
+from bgmusic.gan.locks import Lock, new_folder, sweep_unborn
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -57,6 +57,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: Lock | None = None
 
     @classmethod
     def create(cls, path: Path, kind: str, config: Config, environment: dict[str, Any]) -> Run:
@@ -70,7 +71,8 @@ class Run:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists already; go on with --resume, or choose another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        sweep_unborn(path)
+        new = new_folder(path)
         try:
             write_text(new / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
             write_text(new / "environment.json", json.dumps({"kind": kind, **environment}, indent=2) + "\n")
@@ -98,6 +100,21 @@ class Run:
         if run.environment().get("kind") != kind:
             raise UserError(f"{path} is not a run of {kind}")
         return run
+
+    def hold(self) -> None:
+        """Keep other processes from training in the folder, until :meth:`release`; a second call changes nothing.
+
+        Raises:
+            UserError: another process trains in it.
+
+        """
+        self._lock = self._lock or Lock(self.path)
+
+    def release(self) -> None:
+        """Let other processes train in the folder."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def environment(self) -> dict[str, Any]:
         """What made the run.

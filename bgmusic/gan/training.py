@@ -34,10 +34,13 @@ def choose_device(name: str) -> str:
 def resume(run: Run, game: Game) -> bool:
     """Bring a game to a run's last checkpoint; False if it has none yet, so that it starts anew.
 
+    From then on the run is this process's, until :func:`train` ends.
+
     Raises:
-        UserError: the checkpoint is corrupt or of another config.
+        UserError: another process trains in the run, or the checkpoint is corrupt or of another config.
 
     """
+    run.hold()
     run.sweep()
     state = run.load_state()
     if state is None:
@@ -69,8 +72,10 @@ def train(
 
     Raises:
         Diverged: the losses are no longer numbers; the last checkpoint stays.
+        UserError: another process trains in the run.
 
     """
+    run.hold()
     bar = ProgressBar()
     callbacks: list[Callback] = [
         MetricsLog(run),
@@ -86,4 +91,5 @@ def train(
             game.play(callbacks, interruption)
     finally:
         bar.close()
+        run.release()
     return game.progress >= 1

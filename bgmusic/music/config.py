@@ -124,6 +124,8 @@ class PianorollConfig(Config):
     """Phrases are transposed at random by so many semitones, within each track's range."""
     rolls: RollShape | None = None
     """What the corpus must hold; by default whatever it does. A run's config says what it was."""
+    score_every: Annotated[int, Field(ge=0)] = 200
+    """Samples are scored, and some kept, every so many G updates (`scores.jsonl`, `samples/`); 0: never."""
     training: TrainingConfig = TrainingConfig(batch=32)
     """The game's rules."""
 

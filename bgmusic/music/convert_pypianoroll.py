@@ -29,7 +29,7 @@ PITCHES = 128
 
 
 def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitrack:
-    """A roll as a pypianoroll ``Multitrack`` of ``StandardTrack``s, (time, 128) uint8 velocities.
+    """A roll as a pypianoroll ``Multitrack`` of standard tracks, (time, 128) uint8 velocities.
 
     pypianoroll knows no onsets: where a note follows another of its pitch at once, their velocities differ
     by one, and ``from_pypianoroll`` tells them apart by that. (pypianoroll's own MIDI writer joins them

@@ -181,8 +181,8 @@ def _near(found: Evaluation) -> str:
     where = ", ".join(row.name for row in furthest)
     if times <= 1.5 or found.distance.low <= found.floor.high:
         return f"distance: {times:.1f} times the floor: as near to held-out pieces as the training set, or nearly"
-    word = "near" if times <= 3 else "some way" if times <= 8 else "far"
-    return f"distance: {times:.1f} times the floor: {word} from held-out pieces, most in {where}"
+    word = "near to" if times <= 3 else "some way from" if times <= 8 else "far from"
+    return f"distance: {times:.1f} times the floor: {word} held-out pieces, most in {where}"
 
 
 def _told_apart(found: Evaluation) -> str:

@@ -172,16 +172,16 @@ def quantise(
     # One row more, for notes that have no track.
     low = np.array([*(track.low for track in track_set.tracks), 0], dtype=np.uint8)
     high = np.array([*(track.high for track in track_set.tracks), 0], dtype=np.uint8)
-    chosen = np.flatnonzero(collected & (pitches >= low[tracks]) & (pitches <= high[tracks]))
+    chosen = np.flatnonzero(collected & (pitches >= low.take(tracks)) & (pitches <= high.take(tracks)))
 
-    ticks, tracks = written[chosen], tracks[chosen]
+    ticks, tracks, pitches = written.take(chosen), tracks.take(chosen), pitches.take(chosen)
     onset = to_steps(ticks, song.ticks_per_beat, resolution)
     # A note may claim to last until tick 2^40: cut before it is multiplied.
-    stop = np.minimum(ticks + song.notes["duration"][chosen], MAX_BEATS * song.ticks_per_beat)
+    stop = np.minimum(ticks + song.notes["duration"].take(chosen), MAX_BEATS * song.ticks_per_beat)
     stop = np.maximum(to_steps(stop, song.ticks_per_beat, resolution), onset + 1)
     is_drum = np.array([track.is_drum for track in track_set.tracks], dtype=np.bool_)
-    stop = np.where(is_drum[tracks], onset + 1, stop)
-    placed, merged, cut = without_overlaps(tracks, pitches[chosen], onset, stop)
+    stop = np.where(is_drum.take(tracks), onset + 1, stop)
+    placed, merged, cut = without_overlaps(tracks, pitches, onset, stop)
     losses = Losses(
         notes=len(song.notes),
         kept=len(placed),
@@ -224,7 +224,7 @@ def without_overlaps(
     np.not_equal(group[1:], group[:-1], out=first[1:])
     merged = len(packed) - int(np.count_nonzero(first))
     if merged:
-        packed = packed[first]
+        packed = packed.take(np.flatnonzero(first))
     key, onset, stop = packed >> 2 * _STEP_BITS, packed >> _STEP_BITS & step, step - (packed & step)
 
     # The latest end so far within the key: keys are kept apart by an offset above every step.
@@ -250,10 +250,8 @@ def _tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
         found = track_set.assign_parts([song.parts[part] for part in sounding])
         by_part = np.full(len(song.parts), none, dtype=np.int64)
         by_part[sounding] = [none if track is None else track for track in found]
-        tracks: NDArray[np.int64] = by_part[song.notes["part"]]
-        return tracks
-    tracks = track_set.by_sound[np.where(song.notes["is_drum"], 128, song.notes["program"])]
-    return tracks
+        return by_part.take(song.notes["part"])
+    return track_set.by_sound.take(np.where(song.notes["is_drum"], 128, song.notes["program"]))
 
 
 def _bars(

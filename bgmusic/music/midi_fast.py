@@ -78,15 +78,16 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     low_bytes = runs.following + runs.is_status
     count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
     until = np.cumsum(count, dtype=np.int32)
-    before, events = until - count, int(until[-1])
+    before, events = (until - count).astype(np.intp), int(until[-1])
     first = runs.last + 2 - runs.is_status
     data1 = np.repeat(first - 3 * before, count)
-    data1 += np.arange(0, 3 * events, 3, dtype=np.int32)
+    data1 += np.arange(0, 3 * events, 3)
     # A status is in force from its own event on up to the next one's.
     statuses = np.flatnonzero(runs.is_status)
+    since = before.take(statuses)
     has_status = np.zeros(events, dtype=np.bool_)
-    has_status[before[statuses]] = True
-    status = runs.byte[statuses][np.cumsum(has_status) - 1]
+    has_status[since] = True
+    status = runs.byte.take(statuses).repeat(np.diff(since, append=events))
     # No event may repeat a stand-in's status.
     if np.count_nonzero(status >= 0xF0) != len(places):
         return None
@@ -96,15 +97,15 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
         data1[event] -= event - np.repeat(before, count)[event]
 
     # A delta time ends before its event's data, or before the status in between; it may have begun with a run.
-    delta = raw[data1 - 1 - has_status].astype(np.int64)
+    delta = raw.take(data1 - 1 - has_status).astype(np.int64)
     delta[0] = 0  # the stream begins with a stand-in
     continuation = np.flatnonzero(~runs.is_status)
     for back in range(3):
-        byte = raw[runs.last[continuation] - back] & 0x7F
-        delta[before[continuation]] += byte.astype(np.int64) << (7 * back + 7)
-        continuation = continuation[runs.length[continuation] > back + 1]
+        byte = raw.take(runs.last.take(continuation) - back) & 0x7F
+        delta[before.take(continuation)] += byte.astype(np.int64) << (7 * back + 7)
+        continuation = continuation[runs.length.take(continuation) > back + 1]
     tick = np.cumsum(delta)
-    data2 = raw[data1 + 1]  # the stream ends with a stand-in, which has two
+    data2 = raw.take(data1 + 1)  # the stream ends with a stand-in, which has two
     data2[is_short] = 0
 
     starts = np.flatnonzero(status == 0xFF)
@@ -115,7 +116,7 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     ends = tick[track_starts + lengths - 1].tolist()
     at = tick[starts].tolist()
     found = [(index, at[order], kind, content) for order, index, kind, content in metas]
-    return Events(track, tick, status, raw[data1], data2, found, ends)
+    return Events(track, tick, status, raw.take(data1), data2, found, ends)
 
 
 def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
@@ -186,12 +187,12 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
     length = edges[1::2] - edges[::2]
     following = np.append(edges[2::2], np.int32(len(raw))) - edges[1::2]
     left_over = following - 3 * (following // 3)  # division is faster than its remainder
-    byte = raw[last]
+    byte = raw.take(last)
     changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
     # The stream begins with a stand-in's status; each run is of the kind before it unless that changes.
     is_status = np.empty(len(changes), dtype=np.bool_)
     is_status[0] = True
-    is_status[1:] = (np.cumsum(changes[:-1]) & 1) == 0
+    is_status[1:] = ~np.logical_xor.accumulate(changes[:-1])
     # One status byte, or up to three continuations; then no such rest as neither can leave.
     wrong = (length > 3 - 2 * is_status) | (~short & (left_over == 2 - is_status))
     # The stand-ins, and only they, are system messages; the last of them ends the stream.
@@ -212,10 +213,10 @@ def _changes(
     """
     changes = after_long.copy()
     short = np.zeros(len(changes), dtype=np.bool_)
-    before: _Ints = np.cumsum(after_long) - after_long
+    odd = np.logical_xor.accumulate(after_long) ^ after_long  # whether an odd number of changes lies before
     extra, done = 0, 0
     runs = np.flatnonzero(one_byte)
-    for run, changed in zip(runs.tolist(), before[runs].tolist(), strict=True):
+    for run, changed in zip(runs.tolist(), odd[runs].tolist(), strict=True):
         if run < done or (changed + extra) & 1:
             continue
         kind, done = 0, run

@@ -29,44 +29,48 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     """
     command = events.status & 0xF0
     chosen = np.flatnonzero((command | 0x10) == 0x90)
-    voice = events.track[chosen] * 16 + (events.status[chosen] & 0x0F)
-    pitch, velocity, tick = events.data1[chosen], events.data2[chosen], events.tick[chosen]
-    is_on = (command[chosen] == 0x90) & (velocity > 0)
+    status = events.status.take(chosen)
+    voice = events.track.take(chosen) * 16 + (status & 0x0F)
+    pitch, velocity, tick = events.data1.take(chosen), events.data2.take(chosen), events.tick.take(chosen)
+    is_on = (status >= 0x90) & (velocity > 0)
 
     key = voice << 7 | pitch
-    if len(key) and key.max() < 1 << 16:
-        key = key.astype(np.uint16)  # sorted by radix
-    order = np.argsort(key, kind="stable")
-    begin, stop = _pair(key[order], is_on[order], tick[order], ticks_per_beat, damage)
+    order = _stable_order(key)
+    begin, stop = _pair(key.take(order), is_on.take(order), tick.take(order), ticks_per_beat, damage)
 
     # By part and pitch they are sorted already: a stable order of onsets completes it.
-    source = order[begin]
-    by_onset = _stable_order(tick[source])
-    source, stop = source[by_onset], stop[by_onset]
+    source = order.take(begin)
+    by_onset = _stable_order(tick.take(source))
+    source, stop = source.take(by_onset), stop.take(by_onset)
     notes = np.empty(len(begin), dtype=NOTE)
-    notes["onset"] = tick[source]
-    notes["pitch"], notes["velocity"] = pitch[source], velocity[source]
-    empty = int((stop == notes["onset"]).sum())
+    notes["onset"] = onset = tick.take(source)
+    notes["pitch"], notes["velocity"] = pitch.take(source), velocity.take(source)
+    empty = int(np.count_nonzero(stop == onset))
     if empty:
         damage["notes of no length, given one tick"] = empty
-    notes["duration"] = np.maximum(stop - notes["onset"], 1)
-    sounding = voice[source]
+    notes["duration"] = np.maximum(stop - onset, 1)
+    sounding = voice.take(source)
     notes["is_drum"] = (sounding & 0x0F) == _DRUM_CHANNEL
     present = np.bincount(sounding, minlength=1) > 0
-    notes["part"] = (np.cumsum(present) - 1)[sounding]
+    notes["part"] = part = (np.cumsum(present) - 1).take(sounding)
     voices = np.flatnonzero(present)
-    notes["program"] = _programs(events, command, notes, voices)
+    notes["program"] = _programs(events, command, onset, part, voices)
     return notes, voices
 
 
-def _stable_order(ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The order that sorts ``ticks`` and keeps equal ones as they are."""
-    bits = len(ticks).bit_length()
-    if int(ticks.max(initial=0)) >= 1 << (62 - bits):
-        return np.argsort(ticks, kind="stable")
-    # Values with their places in the low bits sort several times as fast as places do.
-    packed = np.sort(ticks << bits | np.arange(len(ticks)))
-    return packed & ((1 << bits) - 1)
+def _stable_order(values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The order that sorts ``values``, which are not negative, and keeps equal ones as they are."""
+    bits, largest = len(values).bit_length(), int(values.max(initial=0))
+    if largest >= 1 << (62 - bits):
+        return np.argsort(values, kind="stable")
+    # Values with their places in the low bits sort several times as fast as places do, and short ones twice as fast.
+    word = np.uint32 if largest < 1 << (32 - bits) else np.int64
+    packed = values.astype(word)
+    packed <<= bits
+    packed |= np.arange(len(values), dtype=word)
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed.astype(np.int64, copy=False)
 
 
 def _pair(
@@ -81,6 +85,10 @@ def _pair(
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     if _alternate(key, is_on):
         return np.arange(0, len(key), 2), tick[1::2]
+    begin, end = np.flatnonzero(is_on), np.flatnonzero(~is_on)
+    # As many of both in every key, and each note-off after its note-on: all is well, though notes overlap.
+    if len(begin) == len(end) and np.array_equal(key.take(begin), key.take(end)) and (begin < end).all():
+        return begin, tick.take(end)
     first = np.empty(len(key), dtype=np.bool_)
     first[0] = True
     np.not_equal(key[1:], key[:-1], out=first[1:])
@@ -98,7 +106,6 @@ def _pair(
     if ignored.any():
         damage["note-offs for which no note sounds"] = int(ignored.sum())
 
-    begin = np.flatnonzero(is_on)
     end = np.flatnonzero(~is_on & ~ignored)
     if len(begin) == len(end):
         return begin, tick[end]
@@ -125,7 +132,13 @@ def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
     )
 
 
-def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices: _Voices) -> NDArray[np.uint8]:
+def _programs(
+    events: Events,
+    command: NDArray[np.integer],
+    onset: NDArray[np.int64],
+    part_of: NDArray[np.int64],
+    voices: _Voices,
+) -> NDArray[np.uint8]:
     """The program of each note: as its track last set it for the channel, else as any did, else 0."""
     change = np.flatnonzero(command == 0xC0)[:_MAX_CHANGES]
     own: dict[int, list[tuple[int, int]]] = {}
@@ -140,10 +153,10 @@ def _programs(events: Events, command: NDArray[np.integer], notes: Table, voices
     changes = [own.get(voice) or shared.get(voice & 0x0F, []) for voice in voices.tolist()]
     # Most parts have one program from the start on.
     constant = np.array([rows[0][1] if rows else 0 for rows in changes], dtype=np.uint8)
-    result: NDArray[np.uint8] = constant[notes["part"]]
+    result = constant.take(part_of)
     for part, rows in enumerate(changes):
         if rows and (rows[0][0] > 0 or len({last for _, last in rows}) > 1):
             since, values = np.array([(-1, 0), *rows]).T
-            mine = np.flatnonzero(notes["part"] == part)
-            result[mine] = values[np.searchsorted(since, notes["onset"][mine], side="right") - 1]
+            mine = np.flatnonzero(part_of == part)
+            result[mine] = values[np.searchsorted(since, onset[mine], side="right") - 1]
     return result

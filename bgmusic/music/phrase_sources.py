@@ -1,4 +1,4 @@
-"""Phrases from whatever a user names: an npz of generated ones, MIDI files, a corpus."""
+"""Phrases from whatever a user names: a run, an npz of generated ones, MIDI files, a corpus."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.gan import runs
+from bgmusic.music import sampling
 from bgmusic.music.corpora.assemble import META
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.corpora.settings import Settings
@@ -23,7 +26,14 @@ _MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
 
 
 def is_music(source: Path) -> bool:
-    """Whether a user's word names phrases: a corpus, MIDI files, or an npz with ``rolls``; nothing large is read."""
+    """Whether a user's word names phrases: a music run, a corpus, MIDI files, or an npz with ``rolls``.
+
+    Nothing large is read.
+
+    Raises:
+        UserError: it is a run without a generator.
+
+    """
     if source.is_file():
         if kind_of(source.name) == "midi":
             return True
@@ -32,9 +42,52 @@ def is_music(source: Path) -> bool:
                 return "rolls.npy" in archive.namelist()
         except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
             return False
+    if is_run(source):
+        return runs.kind_of(source) == sampling.KIND
     if source.is_dir():
-        return not (source / "config.yaml").is_file()
+        return True
     return str(source) in embedded_corpora()
+
+
+def is_run(source: Path) -> bool:
+    """Whether a user's word names a run, of whatever kind."""
+    return any((source / name).is_file() for name in ("config.yaml", "generator.safetensors"))
+
+
+def trained_on(run: Path) -> str:
+    """The corpus that a run was trained on, as ``open_corpus`` takes it.
+
+    Raises:
+        UserError: the run does not tell.
+
+    """
+    data = runs.Run(run).environment().get("data")
+    if not isinstance(data, str) or not data:
+        raise UserError(f"{run / 'environment.json'} does not tell the corpus that the run was trained on")
+    return data
+
+
+def run_phrases(run: Path, against: Corpus | None, number: int, seed: int = 0, binarize: str = "ht") -> Phrases:
+    """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
+
+    The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
+    real-valued generator.
+
+    Raises:
+        UserError: there is no generator, it makes other rolls than the corpus holds, or so many phrases don't fit
+            into memory.
+
+    """
+    _, shape, generator = sampling.load_generator(run)
+    if against is not None:
+        # Before anything is generated: a thousand phrases may take minutes.
+        size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
+        form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
+        form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
+    most = _MAX_CELLS // shape.cells
+    if number > most:
+        raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
+    return stack_rolls(sampling.to_rolls(sampling.phrases(generator, shape, number, seed, binarize), shape))
 
 
 def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
@@ -79,8 +132,17 @@ def training(corpus: Corpus, half: bool = False) -> Phrases:
         UserError: there is none.
 
     """
-    numbers = halves(corpus)[0] if half else corpus.indices("train")
-    return corpus_phrases(corpus, _some(corpus, numbers, "training"))
+    return corpus_phrases(corpus, training_numbers(corpus, half))
+
+
+def training_numbers(corpus: Corpus, half: bool = False) -> NDArray[np.int64]:
+    """The numbers of the phrases that ``training`` gives, in its order.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    return _some(corpus, halves(corpus)[0] if half else corpus.indices("train"), "training")
 
 
 def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

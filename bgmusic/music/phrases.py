@@ -169,15 +169,17 @@ def write_phrases(phrases: Phrases, path: str | Path, **about: Any) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read_phrases(path: str | Path) -> tuple[Phrases, dict[str, Any]]:
+def read_phrases(path: str | Path, limit: int = 1 << 30) -> tuple[Phrases, dict[str, Any]]:
     """Phrases from an npz as ``write_phrases`` makes it, and its ``meta``; nothing in it can run code.
+
+    Of ``limit`` bytes in memory at most.
 
     Raises:
         UserError: it is no such file.
         OSError: it can't be read.
 
     """
-    arrays = read_npz(path, ["rolls", "meta"])
+    arrays = read_npz(path, ["rolls", "meta"], limit)
     try:
         text = str(arrays["meta"][()])
         meta: dict[str, Any] = json.loads(text) if len(text) <= _MAX_META else {}
@@ -189,7 +191,7 @@ def read_phrases(path: str | Path) -> tuple[Phrases, dict[str, Any]]:
         raise UserError(f"{path}: its meta does not say track_set, resolution and encoding") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    planes = [arrays["rolls"]] + ([read_npz(path, ["onsets"])["onsets"]] if encoding == "onset" else [])
+    planes = [arrays["rolls"]] + ([read_npz(path, ["onsets"], limit)["onsets"]] if encoding == "onset" else [])
     if not all(plane.dtype.kind in "bu" and plane.size and plane.max() <= 1 for plane in planes):
         raise UserError(f"{path}: rolls hold more than zeros and ones, or nothing")
     cells, *onsets = (torch.from_numpy(plane.astype(np.bool_)) for plane in planes)

@@ -283,8 +283,8 @@ def encoding_loss(notes: Table, track_set: TrackSet, encoding: Encoding) -> Enco
     stop = onset + notes["duration"]
     # Notes that don't overlap end in the order in which they begin: sorted apart, beginnings and ends are still pairs.
     key = (track << 7 | notes["pitch"]) * (int(stop.max(initial=0)) + 1)
-    pitched = ~is_drum[track]
-    begins, ends = np.sort((key + onset)[pitched]), np.sort((key + stop)[pitched])
+    pitched = np.flatnonzero(~is_drum[track])
+    begins, ends = np.sort((key + onset).take(pitched)), np.sort((key + stop).take(pitched))
     followed = begins[1:] == ends[:-1]
     fused = int(np.count_nonzero(followed & (ends[:-1] - begins[:-1] == 1)))
     return EncodingLoss(len(notes), fused, int(np.count_nonzero(followed)) - fused)

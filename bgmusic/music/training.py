@@ -16,6 +16,7 @@ from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.sampling import KIND, phrases, shape_of, to_rolls
+from bgmusic.music.scoring import Scores
 
 _PICTURE_SEED = 0
 _PICTURED = 8
@@ -156,7 +157,7 @@ def train_pianoroll(
     folder = data if data in embedded_corpora() else str(corpus.path.resolve())
     places = {"data": folder, "start": str(start.resolve()) if start else None}
     run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
-    return train(run, game, config, _drawing(config), quiet=quiet)
+    return _train(run, game, config, corpus, quiet)
 
 
 def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, quiet: bool = False) -> bool:
@@ -175,7 +176,13 @@ def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, q
     run = Run.open(out, KIND)
     config, places = run.config(PianorollConfig), run.environment()
     corpus = open_corpus(data or str(places.get("data", "")))
-    game = make_game(fit(config, corpus), corpus, run.seed(), choose_device(device), run.seconds())
+    config = fit(config, corpus)
+    game = make_game(config, corpus, run.seed(), choose_device(device), run.seconds())
     if not resume(run, game) and config.strategy != "end-to-end":
         begin_with(game, config, Path(str(places.get("start", ""))))
-    return train(run, game, config, _drawing(config), quiet=quiet)
+    return _train(run, game, config, corpus, quiet)
+
+
+def _train(run: Run, game: Game, config: PianorollConfig, corpus: Corpus, quiet: bool) -> bool:
+    scores = Scores(run, shape_of(config, "this training"), corpus, config.score_every)
+    return train(run, game, config, _drawing(config), [scores], quiet)

@@ -23,6 +23,7 @@ from PIL import Image
 from small_run import RESUME, SMALL
 
 from bgmusic.gan.config import presets
+from bgmusic.gan.locks import Lock
 
 STEPS = ["--steps", 2, "--set", "training.warmup=null", "--set", "training.batch=8"]
 
@@ -48,7 +49,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 def test_train_leaves_a_run_and_says_what_comes_next(whole: Path) -> None:
     names = {"config.yaml", "environment.json", "metrics.jsonl", "timings.jsonl", "samples", "tensorboard"}
-    assert {p.name for p in whole.iterdir()} == names | {"generator.safetensors", "state.pt"}
+    assert {p.name for p in whole.iterdir()} == names | {"generator.safetensors", "state.pt", ".lock"}
     assert (whole.parent / ".stdout").read_text().startswith("Finished: run. Next: bgmusic generate run ")
     config = yaml.safe_load((whole / "config.yaml").read_text())
     assert (config["neuron"], config["training"]["batch"], config["training"]["steps"]) == ("sbn", 8, 42)
@@ -286,6 +287,18 @@ def test_a_corrupt_run_is_one_line_and_stays_as_it_is(name: str, run: Path) -> N
     assert "run" in ended.err or "networks of 4," in ended.err
     assert not (run.parent / "mark").exists()
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_in_training_elsewhere_is_one_line_and_stays_as_it_is(run: Path) -> None:
+    (run / ".state.pt.abcdefgh.tmp").write_bytes(b"what the other process is writing")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    lock = Lock(run)
+    ended = command(*RESUME, "run", folder=run.parent)
+    lock.release()
+    assert ended.is_mistake(), ended.err
+    assert "run is in training by another process" in ended.err
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+    assert command(*RESUME, "run", folder=run.parent).code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,95 @@
-"""``bgmusic evaluate`` of phrases: corpora, npz, MIDI; every wrong word ends in one line."""
+"""``bgmusic evaluate`` of phrases: runs, corpora, npz, MIDI; every wrong word ends in one line."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from page_reader import Page
 
 from bgmusic.cli.main import main
 from bgmusic.files import data_dir
+from bgmusic.gan import pages
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi import write_midi
 from bgmusic.music.phrase_sources import midi_phrases
 from bgmusic.music.phrases import corpus_phrases, write_phrases
 
 
-def run(*words):
+def command(*words):
     with pytest.raises(SystemExit) as end:
-        main(["evaluate", *map(str, words)])
+        main([*map(str, words)])
     return end.value.code or 0
 
 
-def test_phrases_in_an_npz(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 60)  # the network takes most of the time
+def run(*words):
+    return command("evaluate", *words)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The network of the two-sample test takes most of the time."""
+    monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+
+
+def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, capsys, quick):
+    files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html"]
+    assert run(music_run, "-n", 12, "--seed", 3, *files) == 0
+    shown = capsys.readouterr().out
+    assert "12 phrases against 580 held-out ones of bach" in shown
+    # The same as those that the user hears: what generate makes, evaluated as an npz.
+    assert command("generate", music_run, "-n", 12, "--seed", 3, "--format", "npz", "--out", tmp_path) == 0
+    npz = [tmp_path / "rolls.npz", "--against", "bach"]
+    assert run(*npz, "-n", 12, "--seed", 3, "--json", tmp_path / "npz.json") == 0
+    scores = json.loads((tmp_path / "run.json").read_text())
+    assert scores == json.loads((tmp_path / "npz.json").read_text())
+    page = Page((tmp_path / "page.html").read_text())
+    for row in scores["rows"]:
+        assert row["name"] in page.words
+        assert pages.number(row["distance"]) in page.words
+    for line in scores["verdict"]:
+        assert line[1:] in page.words
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert "script" not in page.tags
+
+
+def test_a_run_of_another_form_or_history_ends_in_one_line(music_run, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(music_run, copy)
+    known = (copy / "environment.json").read_text()
+    for words, message in (
+        ([music_run, "--against", "freedoom"], "tracks: these phrases have Soprano, Alto, Tenor, Bass"),
+        ([music_run, "-n", 100_000], "don't fit into memory"),
+        ([music_run, "-n", 12, "--binarize", "no"], "binarize is ht or bs"),
+        ([copy], "no corpus '/gone'"),
+    ):
+        (copy / "environment.json").write_text(known.replace('"data": "bach"', '"data": "/gone"'))
+        assert run(*words) == 2
+        error = capsys.readouterr().err
+        assert message in error, words
+        assert error.count("\n") == 1
+    for damaged in (known.replace('"data": "bach"', '"data": 3'), "{", "[]"):
+        (copy / "environment.json").write_text(damaged)
+        assert run(copy) == 2
+        assert "environment.json" in capsys.readouterr().err
+    (copy / "generator.safetensors").unlink()
+    assert run(copy, "--against", "bach") == 2
+    assert "has no generator yet" in capsys.readouterr().err
+
+
+def test_names_are_text_in_the_page(tmp_path, quick):
+    phrases = corpus_phrases(open_corpus("bach"), np.arange(0, 2000, 160))
+    npz = tmp_path / "<img src=x onerror=alert(1)>.npz"
+    write_phrases(phrases, npz)
+    assert run(npz, "--against", "bach", "--html", tmp_path / "page.html") == 0
+    page = Page((tmp_path / "page.html").read_text())
+    assert "img" not in page.tags
+    assert "<img src=x onerror=alert(1)>.npz" in page.words
+
+
+def test_phrases_in_an_npz(tmp_path, capsys, quick):
     corpus = open_corpus("bach")
     phrases = corpus_phrases(corpus, corpus.indices("train")[::50])
     write_phrases(phrases, tmp_path / "phrases.npz")
@@ -61,6 +128,7 @@ def test_wrong_words_end_in_one_line(tmp_path, capsys):
         ([npz, "--against", "freedoom"], "tracks: these phrases have Soprano"),
         ([npz, "--against", "bach", "-n", 6], "too few samples"),
         ([tmp_path / "none", "--against", "bach"], "--against is for music"),
+        ([tmp_path / "none", "--html", tmp_path / "page.html"], "--html is for music"),
         ([empty, "--against", "bach"], "no 4 bars of 4/4 in 0 MIDI files"),
         ([tmp_path / "odd.mid", "--against", "bach"], "odd.mid"),
     ):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bgmusic.cli.main import main
-from bgmusic.digits.experiment_report import shape_of_histogram
+from bgmusic.digits.experiment_report import around_half, shape_of_histogram
 from bgmusic.digits.experiments import experiments
 
 
@@ -44,6 +44,17 @@ def test_histogram_shape_sees_a_notch() -> None:
     assert shape_of_histogram(notched)["notch"] == 0
     assert shape_of_histogram(flat)["ends"] == pytest.approx(0.1, abs=0.01)
     assert shape_of_histogram(np.zeros(10))["ends"] == 1
+    assert around_half(np.array([0.5, 0.49, 0.51, 0.33, 0.66, 0.0, 1.0, 0.47])) == [
+        1 / 8,
+        0,
+        0,
+        1 / 8,
+        3 / 8,
+        0,
+        0,
+        0,
+        1 / 8,
+    ]
 
 
 def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,4 +74,13 @@ def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.
     # Every run's metrics were written once, by the first of the two commands.
     lines = (tmp_path / "runs" / "mlp-dbn-wgan-gp" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [4]
+    # One experiment alone: its runs, and a table of them.
     capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--part", "I"])
+    told = capsys.readouterr().out
+    assert "2/2 mlp-" in told
+    assert "real" not in told
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["name"] for row in results["results"]] == ["mlp-dbn-wgan-gp", "mlp-sbn-wgan-gp"]
+    assert "--part I " in results["command"]

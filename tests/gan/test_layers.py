@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bgmusic.gan import layers
 from bgmusic.gan.layers import LeakyReLU
 
 
@@ -17,6 +18,13 @@ def derivatives(leak: nn.Module, x: Tensor, first: Tensor, second: Tensor) -> li
     (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
     penalty = gradient.square().sum() + scores.sum()
     return [scores.detach(), gradient.detach(), *torch.autograd.grad(penalty, (w, v))]
+
+
+@pytest.fixture(params=["small", "large"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of computing it must hold the same."""
+    if request.param == "large":
+        monkeypatch.setattr(layers, "_SMALL", 0)
 
 
 @pytest.mark.parametrize("slope", [0.2, 0.01, 1.0])
@@ -34,3 +42,10 @@ def test_leaky_relu_at_zero_takes_the_slope() -> None:
     LeakyReLU(0.2)(x).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == pytest.approx([0.2] * 3)
+
+
+def test_leaky_relu_keeps_infinities_and_nan() -> None:
+    x = torch.tensor([float("inf"), -float("inf"), float("nan")])
+    ours = LeakyReLU(0.2)(x)
+    assert ours[:2].tolist() == [float("inf"), -float("inf")]
+    assert ours[2].isnan()

@@ -12,7 +12,7 @@ import torch
 
 from bgmusic.errors import UserError
 from bgmusic.music import phrase_sources
-from bgmusic.music.copying import known_bars, notes_in_common
+from bgmusic.music.copying import known_bars, nearest, notes_in_common
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.evaluation import evaluate
 from bgmusic.music.metrics.statistics import deviation, distance, statistics
@@ -98,6 +98,28 @@ def test_silence_has_distances_and_no_notes(bach):
     assert known_bars(silence, training) == 0
 
 
+def test_silence_is_evaluated_to_the_end(bach):
+    held_out, half, training = bach
+    found = evaluate(spread(changed(half, torch.zeros_like), 40), held_out, training)
+    assert found.two_sample.low > 0.9
+    assert found.copying.copies == 0
+    assert found.copying.known_bars == 0
+    words = found.verdict()
+    assert "far from" in words[0]
+    assert "easily tells" in words[1]
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_copies_of_the_training_set_are_near_and_not_told_apart_but_called_copies(bach):
+    held_out, _, training = bach
+    found = evaluate(spread(training, 40), held_out, training)
+    assert found.distance.low <= found.floor.high
+    assert found.two_sample.low <= max(0.5, found.floor_two_sample.high)
+    assert found.copying.copies == 1
+    assert found.held_out_copying.copies < 0.5
+    assert "parts are copied" in found.verdict()[2]
+
+
 def test_shuffled_bars_are_told_apart_by_the_network_and_the_phrases_pitches(bach):
     held_out, half, _ = bach
     shuffled = shuffled_bars(half)
@@ -139,16 +161,27 @@ def test_notes_in_common_equals_loops():
         drums = [track.is_drum for track in roll.track_set.tracks]
         return {(t, o, p if drums[t] else p + shift) for t, o, _, p in roll.notes().tolist()}
 
-    expected = []
+    found = nearest(some, others)
     for i in range(3):
-        shares = []
+        shares = {}
         for j in range(3):
             theirs = notes(others.roll(j), 0)
             for shift in range(-12, 13):
                 mine = notes(some.roll(i), shift)
-                shares.append(2 * len(mine & theirs) / (len(mine) + len(theirs)))
-        expected.append(max(shares))
-    np.testing.assert_allclose(notes_in_common(some, others), expected, rtol=1e-5)
+                shares[j, shift] = 2 * len(mine & theirs) / (len(mine) + len(theirs))
+        best = max(shares.values())
+        assert found.share[i] == pytest.approx(best, rel=1e-5)
+        assert shares[int(found.index[i]), int(found.shift[i])] == pytest.approx(best)
+    assert notes_in_common(some, others).tolist() == found.share.tolist()
+
+
+def test_a_transposed_copy_knows_whose_it_is(bach):
+    _, _, training = bach
+    chosen = torch.tensor([5, 17, 60])
+    found = nearest(changed(training[chosen], lambda x: x.roll(2, -1)), training)
+    assert found.index.tolist() == chosen.tolist()
+    assert found.shift.tolist() == [-2, -2, -2]
+    assert found.share.min() > 0.99
 
 
 def test_evaluation_is_repeatable_and_reads_either_encoding(bach):

@@ -31,6 +31,11 @@ TINY_COMPOSER: dict[str, Any] = {
     "network": {"channels": 4, "layers": 1, "stages": 2, "judge_channels": 4, "judge_layers": 1},
     "training": TINY["training"],
 }
+TINY_COMPOSER = merge(
+    TINY, {"network": {"channels": 6, "layers": 1, "stages": 3, "judge_channels": 4, "judge_layers": 1}}
+)
+for _key in ("width", "latent"):
+    del TINY_COMPOSER["network"][_key]
 STRATEGIES = presets("pianoroll/strategies")
 SHAPE = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="pause")
 
@@ -137,8 +142,16 @@ def test_second_stages_begin_with_the_first(tmp_path: Path) -> None:
     assert not (tmp_path / "third").exists()
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    config = config_of({"neuron": "sbn", "transpose": [-3, 3]})
+GAMES = {
+    "musegan": config_of({"neuron": "sbn", "transpose": [-3, 3]}),
+    "imitation": config_of(preset="default"),
+    "imitation, then the game": config_of({"training": {"imitation": {"alone": 0.5}}}, preset="default"),
+    "the game alone": config_of({"training": {"imitation": None, "average": None}}, preset="default"),
+}
+
+
+@pytest.mark.parametrize("config", GAMES.values(), ids=GAMES.keys())
+def test_a_resumed_run_equals_an_uninterrupted_one(config: PianorollConfig, tmp_path: Path) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
     train_pianoroll(whole, config, "bach", seed=3, quiet=True, device="cpu")
     shorter = config.model_copy(update={"training": config.training.model_copy(update={"steps": 1})})
@@ -159,7 +172,7 @@ def bgmusic(*arguments: str) -> int:
 
 def test_from_corpus_to_midi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, music = str(tmp_path / "run"), tmp_path / "music"
-    sizes = ["--set", "network.width=0.07", "--set", "training.batch=4", "--device", "cpu"]
+    sizes = ["--config", "satb", "--set", "network.width=0.07", "--set", "training.batch=4", "--device", "cpu"]
     assert bgmusic("train", "pianoroll", "--data", "bach", "--steps", "2", "--out", run, *sizes) == 0
     assert bgmusic("generate", run, "-n", "3", "--seed", "5", "--format", "mid,png,npz", "--out", str(music)) == 0
     with np.load(music / "rolls.npz") as arrays:
@@ -182,18 +195,26 @@ def test_from_corpus_to_midi(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
 
 
+SATB = ["--config", "satb", "--set"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["train", "pianoroll", "--data", "nowhere"], "no corpus 'nowhere'"),
         (["train", "pianoroll", "--config", "nothing"], "presets: accompany"),
-        (["train", "pianoroll", "--strategy", "joint"], "--start RUN"),
+        (["train", "pianoroll", *SATB, "strategy=joint"], "--start RUN"),
+        (["train", "pianoroll", "--strategy", "joint"], "is for BinaryMuseGAN's networks"),
         (["train", "pianoroll", "--start", "x"], "takes no first stage"),
         (["train", "pianoroll", "--set", "rolls.track_set=lpd-5"], "rolls"),
-        (["train", "pianoroll", "--set", "network.refiner=0", "--set", "strategy=joint"], "needs a refiner"),
-        (["train", "pianoroll", "--set", "network.width=400"], "width"),
-        (["train", "pianoroll", "--set", "network.first=16384", "--set", "network.width=8"], "weights"),
-        (["train", "pianoroll", "--set", "training.batch=1"], "at least two samples"),
+        (["train", "pianoroll", *SATB, "network.refiner=0", "--set", "strategy=joint"], "needs a refiner"),
+        (["train", "pianoroll", *SATB, "network.width=400"], "width"),
+        (["train", "pianoroll", *SATB, "network.first=16384", "--set", "network.width=8"], "weights"),
+        (["train", "pianoroll", *SATB, "training.batch=1"], "at least two samples"),
+        (["train", "pianoroll", *SATB, "training.imitation.alone=1"], "nothing to imitate by"),
+        (["train", "pianoroll", "--set", "network.width=1"], "width: unknown key"),
+        (["train", "pianoroll", "--set", "network.kind=choir"], "'choir'"),
+        (["train", "pianoroll", "--set", "strategy=joint"], "learns end-to-end"),
         (["train", "pianoroll", "--resume"], "--out RUN"),
         (["generate", "nowhere"], "no run nowhere"),
     ],

@@ -1,6 +1,6 @@
-"""From parts to a corpus: numbers are shifted, groups and splits decided, arrays and meta.json written.
+"""From parts to a corpus: arrays grow while parts are made; then groups and splits are decided, meta.json written.
 
-The parts are read one at a time; what grows with a corpus in memory is its records and fingerprints alone.
+What grows with a corpus in memory is its records alone.
 """
 
 from __future__ import annotations
@@ -8,25 +8,27 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.files import write_text
+from bgmusic.files import atomic_write
 from bgmusic.music.corpora import duplicates, split
-from bgmusic.music.corpora.parts import ARRAYS, Part
+from bgmusic.music.corpora.parts import Part
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.corpora.store import write_rows
+from bgmusic.music.corpora.store import RowFile, compress_file
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
 
 META = "meta.json"
 FORMAT = "bgmusic corpus"
 VERSION = 1
 SHARD_BYTES = 256 << 20
+PRINT_FILES = 16  # equal fingerprints are in the same one, so no more than one is in memory at a time
 LAYOUT = (
     "bits-*.npy: tiles (tiles, planes, plane_bytes) uint8. A tile is one bar of one track, a plane "
     "numpy.packbits of its (steps, pitches) cells: plane 0 the sustained cells, plane 1 (encoding onset) the "
@@ -36,110 +38,133 @@ LAYOUT = (
 )
 
 
-def assemble(parts: list[Path], out: Path, settings: Settings, about: dict[str, Any], compress: bool) -> dict[str, Any]:
-    """Put the parts together in ``out``; returns what meta.json says, which is written last.
+class Assembly:
+    """Puts parts together: ``add`` takes them in their order, ``finish`` makes a corpus of what was added.
 
-    Raises:
-        UserError: not a single phrase is in them.
-
+    The arrays grow in ``folder``, so a corpus that is to be replaced stays until the new one is complete; and they
+    grow while workers make the next parts, so that little is left to do when these have ended.
     """
-    pieces, skipped, sizes = _decide(parts, settings)
-    if not sizes["phrases"]:
-        first = "; ".join(f"{s['name']}: {s['skipped']}" for s in skipped[:3])
-        raise UserError(f"no phrase in any of {len(skipped)} files. {first}")
-    (out / META).unlink(missing_ok=True)
-    for old in (*out.glob("*.npy"), *out.glob("*.npy.xz")):
-        old.unlink()
-    shards = _write_arrays(parts, out, settings, sizes, compress)
-    meta = {
-        "format": FORMAT,
-        "version": VERSION,
-        **about,
-        "settings": settings.to_dict(),
-        "layout": {"about": LAYOUT, "compressed": compress, "shards": shards, **sizes},
-        "rules": _rules(settings),
-        "counts": _counts(pieces, skipped),
-        "losses": _losses(pieces),
-        "pieces": pieces,
-        "skipped": skipped,
-    }
-    write_text(out / META, dumps(meta))
-    return meta
 
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder, self._settings = folder, settings
+        self._pieces: list[dict[str, Any]] = []
+        self._skipped: list[dict[str, Any]] = []
+        self._row = (plane_count(settings.encoding), plane_bytes(settings.steps, settings.track_set.pitches))
+        self._limit = max(1, SHARD_BYTES // (self._row[0] * self._row[1]))
+        widths = {"bars": len(settings.track_set), "passages": 4, "phrases": 2}
+        self._tables = {name: RowFile(folder / f"{name}.npy", "<u4", (width,)) for name, width in widths.items()}
+        self._ranges = RowFile(folder / "ranges.npy", "u1", (2,))
+        self._ranges.append(np.array([SILENT_RANGE]))
+        self._prints = [RowFile(folder / f"prints-{number:02}.npy", "<u8", (2,)) for number in range(PRINT_FILES)]
+        self._shards: list[RowFile] = []
+        self._shard().append(np.zeros((1, *self._row), np.uint8))
 
-def _decide(parts: list[Path], settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
-    """The records of pieces (with group and split) and of what was skipped, and the lengths of all arrays."""
-    pieces: list[dict[str, Any]] = []
-    skipped: list[dict[str, Any]] = []
-    prints, owners = [], []
-    sizes = {"tiles": 1, "bars": 0, "passages": 0, "phrases": 0}
-    for path in parts:
-        part = Part.load(path, [name for name in ARRAYS if name != "planes"])
-        prints.append(part.prints)
-        owners.append(part.print_owners + len(pieces))
-        pieces += part.pieces
-        skipped += part.skipped
-        sizes["tiles"] += len(part.ranges)
-        for name in ("bars", "passages", "phrases"):
-            sizes[name] += len(getattr(part, name))
-    # The same file twice is a duplicate, whatever its fingerprints say.
-    prints.append(np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64))
-    owners.append(np.arange(len(pieces)))
-    groups = duplicates.group_pieces(np.concatenate(owners), np.concatenate(prints), len(pieces))
-    smallest: dict[int, str] = {}
-    for piece, group in zip(pieces, groups.tolist(), strict=True):
-        smallest[group] = min(smallest.get(group, piece["sha256"]), piece["sha256"])
-    for piece, group in zip(pieces, groups.tolist(), strict=True):
-        piece |= {"group": group, "split": split.split_of(smallest[group], settings.shares)}
-    return pieces, skipped, sizes
+    def __enter__(self) -> Assembly:
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (*self._files(), *self._prints):
+            file.close()
 
-def _write_arrays(
-    parts: list[Path], out: Path, settings: Settings, sizes: dict[str, int], compress: bool
-) -> list[dict[str, Any]]:
-    """Write the arrays, the tiles in shards; returns the shards' names and numbers of tiles."""
-    row = (plane_count(settings.encoding), plane_bytes(settings.steps, settings.track_set.pitches))
-    limit = max(1, SHARD_BYTES // (row[0] * row[1]))
-    suffix = ".npy.xz" if compress else ".npy"
-    counts = [min(limit, sizes["tiles"] - start) for start in range(0, sizes["tiles"], limit)]
-    shards = [{"file": f"bits-{number:05}{suffix}", "tiles": count} for number, count in enumerate(counts)]
-    widths = {"bars": len(settings.track_set), "passages": 4, "phrases": 2}
-    with ExitStack() as files:
-        ranges = files.enter_context(write_rows(out / f"ranges{suffix}", "u1", sizes["tiles"], (2,), compress))
-        tables = {
-            name: files.enter_context(write_rows(out / f"{name}{suffix}", "<u4", sizes[name], (width,), compress))
-            for name, width in widths.items()
-        }
-        ranges.append(np.array([SILENT_RANGE]))
-        pieces, passages, rows, tiles = 0, 0, 0, 1
-        for path in parts:
-            part = Part.load(path, ("ranges", *tables))
-            shift = np.uint32(tiles - 1)  # a part's first tile is its number 1
-            ranges.append(part.ranges)
-            tables["bars"].append(np.where(part.bars > 0, part.bars + shift, 0))
-            tables["passages"].append(part.passages + np.array([pieces, 0, rows, 0], np.uint32))
-            tables["phrases"].append(part.phrases + np.array([passages, 0], np.uint32))
-            pieces, passages = pieces + len(part.pieces), passages + len(part.passages)
-            rows, tiles = rows + len(part.bars), tiles + len(part.ranges)
-    stream = _planes(parts, row)
-    rest = np.zeros((0, *row), np.uint8)
-    for shard, count in zip(shards, counts, strict=True):
-        with write_rows(out / str(shard["file"]), "u1", count, row, compress) as file:
-            missing = count
+    def _files(self) -> list[RowFile]:
+        return [*self._shards, self._ranges, *self._tables.values()]
+
+    def _shard(self) -> RowFile:
+        """The shard that takes the next tile."""
+        if not self._shards or self._shards[-1].rows == self._limit:
+            path = self._folder / f"bits-{len(self._shards):05}.npy"
+            self._shards.append(RowFile(path, "u1", self._row))
+        return self._shards[-1]
+
+    def add(self, path: Path) -> None:
+        """Append a part: its numbers, which count within it, go on from those before."""
+        with path.open("rb", buffering=0) as raw:
+            part = Part.load(raw)
+            tables = self._tables
+            before = np.uint32(self._ranges.rows - 1)  # a part's first tile is its number 1
+            first = {name: file.rows for name, file in tables.items()}
+            tables["bars"].append(np.where(part.bars > 0, part.bars + before, 0))
+            tables["passages"].append(part.passages + np.array([len(self._pieces), 0, first["bars"], 0], np.uint32))
+            tables["phrases"].append(part.phrases + np.array([first["passages"], 0], np.uint32))
+            self._ranges.append(part.ranges)
+            missing = len(part.ranges)
             while missing:
-                rest = rest if len(rest) else next(stream)
-                file.append(rest[:missing])
-                missing, rest = missing - min(missing, len(rest)), rest[missing:]
-    return shards
+                shard = self._shard()
+                count = min(missing, self._limit - shard.rows)
+                shard.copy(raw, count)
+                missing -= count
+        self._add_prints(part.prints, part.print_owners.astype(np.uint64) + np.uint64(len(self._pieces)))
+        self._pieces += part.pieces
+        self._skipped += part.skipped
 
+    def _add_prints(self, prints: duplicates.Hashes, owners: NDArray[np.uint64]) -> None:
+        number = prints % np.uint64(PRINT_FILES)
+        rows = np.stack([owners, prints], axis=1)[np.argsort(number, kind="stable")]
+        edges = np.cumsum(np.bincount(number.astype(np.intp), minlength=PRINT_FILES))
+        for file, some in zip(self._prints, np.split(rows, edges[:-1]), strict=True):
+            file.append(some)
 
-def _planes(parts: list[Path], row: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """All tiles, part by part, the silent one first."""
-    yield np.zeros((1, *row), np.uint8)
-    for path in parts:
-        planes = Part.load(path, ("planes",)).planes
-        if len(planes):
-            yield planes
+    def finish(self, out: Path, about: dict[str, Any], compress: bool) -> dict[str, Any]:
+        """Make a corpus in ``out``; returns what meta.json says, which is written last.
+
+        Raises:
+            UserError: not a single phrase was added.
+
+        """
+        if not self._tables["phrases"].rows:
+            first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
+            raise UserError(f"no phrase in any of {len(self._skipped)} files. {first}")
+        self._group()
+        suffix = ".npy.xz" if compress else ".npy"
+        meta = {
+            "format": FORMAT,
+            "version": VERSION,
+            **about,
+            "settings": self._settings.to_dict(),
+            "layout": {
+                "about": LAYOUT,
+                "compressed": compress,
+                "shards": [{"file": file.path.stem + suffix, "tiles": file.rows} for file in self._shards],
+                "tiles": self._ranges.rows,
+                **{name: file.rows for name, file in self._tables.items()},
+            },
+            "rules": _rules(self._settings),
+            "counts": _counts(self._pieces, self._skipped),
+            "losses": _losses(self._pieces),
+            "pieces": self._pieces,
+            "skipped": self._skipped,
+        }
+        for file in self._files():
+            file.finish()
+        (out / META).unlink(missing_ok=True)
+        for old in chain(out.glob("*.npy"), out.glob("*.npy.xz")):
+            old.unlink()
+        for file in self._files():
+            to = out / (file.path.stem + suffix)
+            if compress:
+                compress_file(file.path, to)
+            else:
+                file.path.replace(to)
+        with atomic_write(out / META, "w", encoding="utf-8", newline="") as text:
+            text.writelines(json_lines(meta))
+        return meta
+
+    def _group(self) -> None:
+        """Give every piece its group and split."""
+        pieces = self._pieces
+        # The same file twice is a duplicate, whatever its fingerprints say.
+        files = np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64)
+        self._add_prints(files, np.arange(len(pieces), dtype=np.uint64))
+        batches = ((rows[:, 0].astype(np.int64), rows[:, 1]) for rows in (file.read() for file in self._prints))
+        groups = duplicates.group_pieces(batches, len(pieces))
+        smallest: dict[int, str] = {}
+        for piece, group in zip(pieces, groups.tolist(), strict=True):
+            smallest[group] = min(smallest.get(group, piece["sha256"]), piece["sha256"])
+        splits = {group: split.split_of(sha256, self._settings.shares) for group, sha256 in smallest.items()}
+        for piece, group in zip(pieces, groups.tolist(), strict=True):
+            piece |= {"group": group, "split": splits[group]}
 
 
 def _rules(settings: Settings) -> dict[str, str]:
@@ -182,12 +207,14 @@ def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(total) | {f"{name}_encoding": round(share / kept, 5) for name, share in lost.items()}
 
 
-def dumps(meta: dict[str, Any]) -> str:
-    """JSON that people can read: indented, but one line for each piece and each file skipped."""
+def json_lines(meta: dict[str, Any]) -> Iterator[str]:
+    """JSON that people can read: indented, but one line for each piece and each file skipped; these come last."""
     lists = {name: meta[name] for name in ("pieces", "skipped")}
-    head = json.dumps({**meta, **{name: [] for name in lists}}, indent=1, ensure_ascii=False)
+    head = {name: value for name, value in meta.items() if name not in lists}
+    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
     for name, records in lists.items():
-        lines = ",\n".join(f"  {json.dumps(record, ensure_ascii=False)}" for record in records)
-        if lines:
-            head = head.replace(f'\n "{name}": []', f'\n "{name}": [\n{lines}\n ]')
-    return head + "\n"
+        yield f',\n "{name}": ['
+        for number, record in enumerate(records):
+            yield f"{',' if number else ''}\n  {json.dumps(record, ensure_ascii=False)}"
+        yield "\n ]" if records else "]"
+    yield "\n}\n"

@@ -2,6 +2,7 @@
 
 Chunks depend on the entries alone, and parts are joined in their order, so the result does not depend on
 the number of workers. Finished parts stay in ``OUT/.building``: an interrupted build goes on from there.
+While workers make parts, this process joins those that are ready.
 """
 
 from __future__ import annotations
@@ -9,26 +10,28 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bgmusic.errors import UserError
-from bgmusic.files import write_bytes, write_text
-from bgmusic.music.corpora.assemble import META, assemble
-from bgmusic.music.corpora.parts import make_part
+from bgmusic.files import atomic_write, write_text
+from bgmusic.music.corpora.assemble import META, Assembly
+from bgmusic.music.corpora.parts import Bytes, is_whole, make_part
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.sources import open_sources
-from bgmusic.music.sources.base import Entry, Source, Unreadable
+from bgmusic.music.sources.base import Entry, Source, content_of
+from bgmusic.music.sources.folder import FileSource
 
 BUILDING = ".building"
 CHUNK_ENTRIES = 32
 CHUNK_BYTES = 4 << 20
-_FORMAT = 2  # of parts: a build that an older version began starts afresh
+_FORMAT = 3  # of parts: a build that an older version began starts afresh
 
 Numbered = tuple[int, Entry]  # the number of a source, and one of its entries
-Task = list[tuple[Entry, bytes | str]]  # entries with their bytes, or with the reason why there are none
+Task = list[tuple[Entry, bytes | str | None]]  # entries with what ``make_part`` takes of each
 Progress = Callable[[int, int], None]  # entries done, of how many
 
 
@@ -78,12 +81,14 @@ def build_corpus(
         chunks = list(_chunks(entries))
         building = _prepare(out, _digest(entries, settings))
         paths = [building / f"part-{number:06}.bin" for number in range(len(chunks))]
-        _make_parts(chunks, paths, sources, settings, workers or Workers(), progress)
+        about = {"sources": [_shown(word) for word in words], "ignored_files": dict(sorted(ignored.items()))}
+        with Assembly(building, settings) as assembly:
+            for path in _make_parts(chunks, paths, sources, settings, workers or Workers(), progress):
+                assembly.add(path)
+            meta = assembly.finish(out, about, compress)
     finally:
         for source in sources:
             source.close()
-    about = {"sources": [_shown(word) for word in words], "ignored_files": dict(sorted(ignored.items()))}
-    meta = assemble(paths, out, settings, about, compress)
     shutil.rmtree(building)
     return meta
 
@@ -134,26 +139,27 @@ def _make_parts(
     settings: Settings,
     workers: Workers,
     progress: Progress,
-) -> None:
-    """Make the parts that are not there yet."""
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
+) -> Iterator[Path]:
+    """Make the parts that are not there yet; yields all, in their order, each as soon as it and those before are."""
+    missing = {number for number, path in enumerate(paths) if not is_whole(path)}
     total = sum(len(chunk) for chunk in chunks)
     done = total - sum(len(chunks[number]) for number in missing)
     progress(done, total)
-    tasks = ([(entry, _content(sources[s], entry)) for s, entry in chunks[number]] for number in missing)
-    for number, _ in zip(missing, _run([paths[i] for i in missing], tasks, settings, workers), strict=True):
-        done += len(chunks[number])
-        progress(done, total)
+    to_make = sorted(missing)
+    here = workers.backend == "loky"
+    tasks = ([(entry, _given(sources[s], entry, here)) for s, entry in chunks[number]] for number in to_make)
+    made = _run([paths[number] for number in to_make], tasks, settings, workers)
+    for number, path in enumerate(paths):
+        if number in missing:
+            next(made)
+            done += len(chunks[number])
+            progress(done, total)
+        yield path
 
 
-def _content(source: Source, entry: Entry) -> bytes | str:
-    """The bytes of an entry, or the reason why there are none."""
-    if entry.kind == "unusable":
-        return entry.reason
-    try:
-        return source.read(entry)
-    except Unreadable as error:
-        return str(error)
+def _given(source: Source, entry: Entry, here: bool) -> bytes | str | None:
+    """What a worker is given of an entry: nothing, when it is on this machine and can read the file itself."""
+    return None if here and isinstance(source, FileSource) else content_of(source.read, entry)
 
 
 def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: Workers) -> Iterator[None]:
@@ -165,27 +171,41 @@ def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: 
         from bgmusic.music.corpora.cluster import run_on_cluster
 
         # Its workers may have disks of their own.
-        for path, part in zip(paths, run_on_cluster(make_part, tasks, settings, str(workers.scheduler)), strict=True):
-            write_bytes(path, part)
+        for path, part in zip(paths, run_on_cluster(_joined, tasks, settings, str(workers.scheduler)), strict=True):
+            _write_part(path, [part])
             yield
     elif workers.jobs == 1:
         for path, task in zip(paths, tasks, strict=True):
-            _write_part(path, task, settings)
+            _write_part(path, make_part(task, settings))
             yield
     else:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         parallel = Parallel(n_jobs=workers.jobs, return_as="generator", pre_dispatch=2 * workers.jobs, batch_size=1)
+        made = parallel(delayed(_make_and_write)(path, task, settings) for path, task in zip(paths, tasks, strict=True))
         try:
-            yield from parallel(
-                delayed(_write_part)(path, task, settings) for path, task in zip(paths, tasks, strict=True)
-            )
+            for _ in made:
+                yield
         except TerminatedWorkerError:
             raise UserError(
                 "a worker process died (was it out of memory?): the same command goes on from there"
             ) from None
+        finally:
+            with warnings.catch_warnings():  # where the build failed, joblib says that tasks were for nothing
+                warnings.simplefilter("ignore")
+                made.close()
 
 
-def _write_part(path: Path, task: Task, settings: Settings) -> None:
-    write_bytes(path, make_part(task, settings))
+def _joined(task: Task, settings: Settings) -> bytes:
+    return b"".join(make_part(task, settings))
+
+
+def _make_and_write(path: Path, task: Task, settings: Settings) -> None:
+    _write_part(path, make_part(task, settings))
+
+
+def _write_part(path: Path, part: list[Bytes]) -> None:
+    # Nobody waits for the disk: what a power failure takes ``is_whole`` finds, and it is made again.
+    with atomic_write(path, sync=False) as file:
+        file.writelines(part)

@@ -173,7 +173,7 @@ class Corpus:
         return Roll(self.track_set, self.resolution, cells[:, :, 0], onsets)
 
     def tiles(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The packed tiles of these numbers: shape (*numbers.shape, planes, plane_bytes)."""
+        """The packed tiles of these numbers: ``(*numbers.shape, planes, plane_bytes)``."""
         flat = numbers.reshape(-1)
         packed = np.empty((len(flat), *self.shards[0].shape[1:]), np.uint8)
         start = 0

@@ -7,6 +7,7 @@ fingerprint of any phrase belong to one group, and a group is never divided betw
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -34,7 +35,8 @@ def fingerprints(piece: StepNotes, runs: list[tuple[int, int]]) -> Hashes:
     """The fingerprints of all phrases of ``PHRASE_BARS`` bars within the runs (first bar, end), unique."""
     drums = np.array([track.is_drum for track in piece.track_set.tracks])
     # One voice of all: sorted by onset and pitch, each pitch once.
-    code = _distinct((piece.notes["onset"] << 7 | piece.notes["pitch"])[~drums[piece.notes["track"]]])
+    pitched = np.flatnonzero(~drums.take(piece.notes["track"]))
+    code = _distinct((piece.notes["onset"] << 7 | piece.notes["pitch"]).take(pitched))
     onset, pitch = code >> 7, code & 127
     bounds = np.searchsorted(onset, piece.bar_starts)
     bounds[-1] = len(code)
@@ -60,7 +62,7 @@ def _distinct(values: NDArray[Number]) -> NDArray[Number]:
     values = np.sort(values)
     new = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
-    return values[new]
+    return values.take(np.flatnonzero(new))
 
 
 def _windows(contents: Hashes, links: Hashes, rich: NDArray[np.bool_], start: int, stop: int) -> Hashes:
@@ -98,10 +100,11 @@ def _mix(values: NDArray[np.int64] | Hashes) -> Hashes:
     return mixed
 
 
-def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDArray[np.int64]:
+def group_pieces(batches: Iterable[tuple[NDArray[np.int64], Hashes]], pieces: int) -> NDArray[np.int64]:
     """The group of each piece, named by its first piece: pieces that share a fingerprint are in one.
 
-    ``prints`` (n,) are fingerprints, ``owners`` (n,) the pieces that have them.
+    Batches are ``owners`` (n,), pieces, and ``prints`` (n,), the fingerprints that they have; equal fingerprints
+    are all in one batch.
     """
     group = list(range(pieces))
 
@@ -111,11 +114,14 @@ def group_pieces(owners: NDArray[np.int64], prints: Hashes, pieces: int) -> NDAr
             piece = group[piece]
         return piece
 
-    order = np.lexsort((owners, prints))
-    owners, prints = owners[order], prints[order]
-    shared = np.flatnonzero(prints[1:] == prints[:-1])
-    pairs = np.unique(np.stack([owners[shared], owners[shared + 1]], axis=1), axis=0)
-    for one, other in pairs.tolist():
-        a, b = find(one), find(other)
-        group[max(a, b)] = min(a, b)
+    for all_owners, all_prints in batches:
+        # Stable: copies of a piece pair up with the same neighbour in every print.
+        order = np.argsort(all_prints, kind="stable")
+        owners, prints = all_owners[order], all_prints[order]
+        shared = np.flatnonzero(prints[1:] == prints[:-1])
+        # As one number each: pairs of columns would be sorted as text is, far slower.
+        pairs = _distinct(owners[shared] * pieces + owners[shared + 1])
+        for one, other in zip((pairs // pieces).tolist(), (pairs % pieces).tolist(), strict=True):
+            a, b = find(one), find(other)
+            group[max(a, b)] = min(a, b)
     return np.array([find(piece) for piece in range(pieces)], np.int64)

@@ -34,7 +34,7 @@ class Loader:
         transpose: lowest and highest transposition in semitones, (0, 0) for none. Each phrase is moved by a
             number drawn from those that keep every track within its range; drums stay.
         random_offset: begin a phrase 0 to hop - 1 bars later, where the corpus's rule allows a phrase to begin.
-        dtype: of the zeros and ones served.
+        dtype: of the zeros and ones served: any.
 
     Raises:
         UserError: the split has no phrase, or an argument makes no sense.
@@ -87,11 +87,19 @@ class Loader:
         planes = 2 if self.encoding == "onset" else 1
         return planes * len(tracks), settings.bars, settings.steps, tracks.pitches
 
-    def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
+    def batch(self, size: int, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
         """Draw ``size`` phrases: (size, channels, bars, steps, pitches), zeros and ones on the device.
 
-        ``generator`` lives on the CPU; None is torch's own.
+        ``generator`` lives on the CPU; None is torch's own. ``out`` is a tensor of the batch's shape (and of any
+        dtype) that takes it: for callers who are done with one batch before the next. New memory for every batch
+        is most of the time that large ones take in float32 on a CPU.
+
+        Raises:
+            ValueError: ``out`` has another shape.
+
         """
+        if out is not None and out.shape != (size, *self.shape):
+            raise ValueError(f"out is {tuple(out.shape)}, a batch {(size, *self.shape)}")
         chosen = self.indices[torch.randint(len(self.indices), (size,), generator=generator)]
         starts = self._starts[chosen]
         if self._hop > 1:
@@ -102,7 +110,7 @@ class Loader:
             starts = torch.where(same, later, starts)
         tiles = self._bars[starts.unsqueeze(1) + torch.arange(self.corpus.settings.bars)].transpose(1, 2)
         shifts = self._draw_shifts(tiles, generator)
-        return self._unpack(tiles, shifts)
+        return self._unpack(tiles, shifts, out)
 
     def phrases(self, numbers: list[int] | NDArray[np.int64]) -> Tensor:
         """The phrases of these numbers of the corpus, as stored: the same shape as a batch."""
@@ -125,7 +133,7 @@ class Loader:
         moved: Tensor = shift[:, None, None] * ~self._drums[:, None]
         return moved.expand(tiles.shape)
 
-    def _unpack(self, tiles: Tensor, shifts: Tensor | None) -> Tensor:
+    def _unpack(self, tiles: Tensor, shifts: Tensor | None, out: Tensor | None = None) -> Tensor:
         """Gather, transpose and unpack tiles (size, tracks, bars)."""
         settings, track_set = self.corpus.settings, self.corpus.track_set
         planes = plane_count(self.corpus.encoding)
@@ -139,7 +147,10 @@ class Loader:
         if self.encoding != self.corpus.encoding:
             cells, onsets = channels.chunk(2, dim=1)
             channels = pauses(cells, onsets, self._drums.tolist())
-        return channels.to(self.dtype)
+        if self.dtype is torch.bool and out is None:
+            return channels
+        numbers = channels.view(torch.uint8)  # which a CPU converts to bfloat16 three times as fast as booleans
+        return numbers.to(self.dtype) if out is None else out.copy_(numbers)
 
     def _gather(self, rows: Tensor) -> Tensor:
         """The packed planes of these numbers (n, bytes), from the shards that hold them."""

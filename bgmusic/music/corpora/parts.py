@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.corpora.tiles import plane_bytes, plane_count
-from bgmusic.music.sources.base import Entry
+from bgmusic.music.sources.base import Entry, content_of
+from bgmusic.music.sources.folder import read_file
 
-ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners", "planes")
+ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners")
+_BLOCK_BYTES = 1 << 20
+
+Bytes: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The pieces of one chunk, joined: as ``Piece``, with numbers that count within the part.
+    """The pieces of one chunk, joined but for their planes: as ``Piece``, with numbers that count within the part.
 
     ``passages`` (n, 4): piece, first bar, row, bars; tile numbers in ``bars`` count from 1, 0 is silence.
     ``prints`` and ``print_owners`` (n,): fingerprints and the pieces that have them. ``pieces`` are the records
     of the pieces kept, ``skipped`` those of the entries left out.
     """
 
-    planes: NDArray[np.uint8]
     ranges: NDArray[np.uint8]
     bars: NDArray[np.uint32]
     passages: NDArray[np.uint32]
@@ -39,44 +40,61 @@ class Part:
     print_owners: NDArray[np.int64]
     pieces: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
+    planes: list[NDArray[np.uint8]] = field(default_factory=list)
 
-    def pack(self) -> bytes:
-        """The part as bytes; ``load`` reads them back.
+    def pack(self) -> list[Bytes]:
+        """The part as bytes, piece by piece; ``load`` reads them back.
 
-        A line of JSON says the types and shapes of the arrays that follow, the records first, the planes last.
-        Nothing is compressed or summed up: a part lives in its build's own folder, and is written whole or not
-        at all.
+        A line of JSON says the types and shapes of the arrays that follow, and the CRC-32 of all the rest: the
+        records, the arrays, and the planes, which are nearly all of it and are copied nowhere but to the disk.
+        Nothing is compressed: parts live no longer than their build.
         """
         records = json.dumps([self.pieces, self.skipped]).encode()
         arrays = {"records": np.frombuffer(records, np.uint8), **{name: getattr(self, name) for name in ARRAYS}}
-        described = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
-        head = json.dumps(described).encode() + b"\n"
-        return b"".join([head, *(np.ascontiguousarray(array).data for array in arrays.values())])
+        body = [array.tobytes() for array in arrays.values()]
+        body += [planes.data.cast("B") for planes in self.planes if planes.size]
+        crc = 0
+        for content in body:
+            crc = zlib.crc32(content, crc)
+        head = {"crc32": crc, "arrays": {name: (array.dtype.str, array.shape) for name, array in arrays.items()}}
+        return [json.dumps(head).encode() + b"\n", *body]
 
     @staticmethod
-    def load(path: Path, names: Sequence[str] = ARRAYS) -> Part:
-        """Read a part; of the arrays only those ``names``, the others empty."""
-        with path.open("rb") as file:
-            arrays: dict[str, Any] = {}
-            for name, (dtype, shape) in json.loads(file.readline()).items():
-                count = prod(shape)
-                if name == "records" or name in names:
-                    arrays[name] = np.fromfile(file, dtype, count).reshape(shape)
-                else:
-                    file.seek(count * np.dtype(dtype).itemsize, os.SEEK_CUR)
-                    arrays[name] = np.zeros(0, dtype)
+    def load(file: IO[bytes]) -> Part:
+        """Read a part but for its planes, where the file then stands: one for each row of ``ranges``."""
+        arrays: dict[str, Any] = {}
+        for name, (dtype, shape) in json.loads(file.readline())["arrays"].items():
+            content = file.read(prod(shape) * np.dtype(dtype).itemsize)
+            arrays[name] = np.frombuffer(content, dtype).reshape(shape)
         pieces, skipped = json.loads(arrays.pop("records").tobytes())
         return Part(pieces=pieces, skipped=skipped, **arrays)
 
 
-def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> bytes:
-    """What a worker does: entries with their bytes, or with the reason why these could not be read, become a part.
+def is_whole(path: Path) -> bool:
+    """Whether a part is there as it was packed.
 
-    It comes packed, so that whoever collects the parts has nothing to do but to write them down.
+    Parts are not waited for until they are on the disk: after a power failure one may lack its content.
+    """
+    try:
+        with path.open("rb") as file:
+            expected, crc = json.loads(file.readline())["crc32"], 0
+            while block := file.read(_BLOCK_BYTES):
+                crc = zlib.crc32(block, crc)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(crc == expected)
+
+
+def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings) -> list[Bytes]:
+    """What a worker does: entries become a part, packed.
+
+    Entries come with their bytes, or with the reason why these could not be read, or with None: then they are
+    files of this machine, to be read here.
     """
     pieces: list[Piece] = []
     skipped: list[dict[str, Any]] = []
-    for entry, content in chunk:
+    for entry, given in chunk:
+        content = content_of(read_file, entry) if given is None else given
         if isinstance(content, str):
             skipped.append({"name": entry.name, "skipped": content})
             continue
@@ -89,8 +107,7 @@ def make_part(chunk: list[tuple[Entry, bytes | str]], settings: Settings) -> byt
 
 
 def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings) -> Part:
-    tracks, planes = len(settings.track_set), plane_count(settings.encoding)
-    size = plane_bytes(settings.steps, settings.track_set.pitches)
+    tracks = len(settings.track_set)
 
     def offsets(counts: list[int]) -> list[int]:
         return [0, *np.cumsum(counts).tolist()][: len(counts)]
@@ -104,7 +121,6 @@ def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings
         return np.concatenate([np.zeros((0, *empty), dtype), *arrays]).astype(dtype, copy=False)
 
     return Part(
-        planes=joined([p.tiles.planes for p in pieces], (planes, size), "u1"),
         ranges=joined([p.tiles.ranges for p in pieces], (2,), "u1"),
         bars=joined(
             [np.where(p.tiles.bars > 0, p.tiles.bars + np.uint32(tile[i]), 0) for p, i in numbered], (tracks,), "u4"
@@ -117,4 +133,5 @@ def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings
         print_owners=joined([np.full(len(p.prints), i) for p, i in numbered], (), "i8"),
         pieces=[piece.record for piece in pieces],
         skipped=skipped,
+        planes=[piece.tiles.planes for piece in pieces],
     )

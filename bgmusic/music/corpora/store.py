@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import lzma
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import os
+import shutil
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +23,92 @@ from bgmusic.files import atomic_write
 # Extreme, with a dictionary of 8 MiB: a bar that comes again in the next piece costs nothing.
 _XZ_PRESET = 6 | lzma.PRESET_EXTREME
 _XZ_MEMORY = 128 << 20
+_SYNC_BYTES = 32 << 20
+_BUFFER_BYTES = 1 << 20
 
 
-class RowWriter:
-    """Appends rows to an ``.npy`` file whose number of rows was announced."""
+class RowFile:
+    """An ``.npy`` file in the making: rows of shape ``row`` are appended, ``finish`` says in its header how many.
 
-    def __init__(self, file: IO[bytes], dtype: np.dtype[Any]) -> None:
-        self._file, self._dtype = file, dtype
+    Raises:
+        OSError: it can't be written.
+
+    """
+
+    def __init__(self, path: Path, dtype: str, row: tuple[int, ...]) -> None:
+        self.path, self.rows = path, 0
+        self._dtype, self._row = np.dtype(dtype), row
+        self._unsynced = 0
+        self._buffer = memoryview(b"")
+        self._file = path.open("w+b", buffering=0)
+        self._write(memoryview(_header(dtype, (0, *row))))
 
     def append(self, rows: NDArray[Any]) -> None:
         """Write rows of the announced type and shape."""
-        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        if rows.size:
+            self._write(np.ascontiguousarray(rows, self._dtype).data.cast("B"))
+        self.rows += len(rows)
+
+    def copy(self, file: io.FileIO, count: int) -> None:
+        """Write the next ``count`` rows of ``file``, without a look at them.
+
+        Raises:
+            EOFError: it holds fewer.
+
+        """
+        missing = count * prod(self._row) * self._dtype.itemsize
+        self._buffer = self._buffer or memoryview(bytearray(_BUFFER_BYTES))
+        while missing:
+            # One buffer again and again: fresh memory for each part costs several times as much as the copying.
+            found = file.readinto(self._buffer[:missing])
+            if not found:
+                raise EOFError(f"{file.name} ends early")
+            self._write(self._buffer[:found])
+            missing -= found
+        self.rows += count
+
+    def read(self) -> NDArray[Any]:
+        """All rows so far."""
+        self._file.seek(len(_header(self._dtype.str, (0, *self._row))))
+        return np.fromfile(self._file, self._dtype).reshape(-1, *self._row)
+
+    def finish(self) -> None:
+        """Complete the header and close; now all is on the disk."""
+        self._file.seek(0)
+        self._write(memoryview(_header(self._dtype.str, (self.rows, *self._row))))
+        self._sync()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, finished or not."""
+        self._file.close()
+
+    def _write(self, content: memoryview) -> None:
+        try:
+            while content:
+                written = self._file.write(content)
+                content = content[written:]
+                self._unsynced += written
+            # What goes to the disk on the way is not waited for at the end, when no worker is left to do anything.
+            if self._unsynced > _SYNC_BYTES:
+                self._sync()
+        except OSError as error:
+            error.filename = str(self.path)  # "No space left on device" alone would not say where
+            raise
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._unsynced = 0
 
 
-@contextmanager
-def write_rows(path: Path, dtype: str, count: int, row: tuple[int, ...], compress: bool) -> Iterator[RowWriter]:
-    """Write ``count`` rows of shape ``row`` to ``path``, whole or not at all; the memory of all is never needed."""
-    with atomic_write(path) as file, _compressed(file, compress) as inner:
-        inner.write(_header(dtype, (count, *row)))
-        yield RowWriter(inner, np.dtype(dtype))
-
-
-def _compressed(file: IO[bytes], compress: bool) -> AbstractContextManager[Any]:
-    if not compress:
-        return nullcontext(file)
-    return lzma.open(file, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32)
+def compress_file(path: Path, to: Path) -> None:
+    """Write ``path`` within xz to ``to``, whole or not at all."""
+    with (
+        path.open("rb") as file,
+        atomic_write(to) as target,
+        lzma.open(target, "wb", preset=_XZ_PRESET, check=lzma.CHECK_CRC32) as inner,
+    ):
+        shutil.copyfileobj(file, inner, _BUFFER_BYTES)
 
 
 def _header(dtype: str, shape: tuple[int, ...]) -> bytes:

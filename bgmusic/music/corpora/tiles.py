@@ -77,8 +77,8 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
         tile, start * pitches + row, count, begins & (encoding == "onset"), steps * pitches
     )
     # A bar that comes again is not written again: of equal tiles only the first one's segments go on.
-    chosen = np.flatnonzero(_mask(kept, found)[tile])
-    tile, row, start, count, begins = (x[chosen] for x in (kinds[tile], row, start, count, begins))
+    chosen = np.flatnonzero(_mask(kept, found).take(tile))
+    tile, row, start, count, begins = (x.take(chosen) for x in (kinds.take(tile), row, start, count, begins))
     packed = np.zeros((len(kept), planes * size), np.uint8)
     # Bits by their numbers; the cells of a segment lie `pitches` apart.
     bit = tile * (planes * size * 8) + start * pitches + row
@@ -87,7 +87,7 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
     every += np.repeat(bit - before * pitches, count)
     _light(packed, every)
     if encoding == "onset":
-        _light(packed, bit[begins] + size * 8)
+        _light(packed, bit.take(np.flatnonzero(begins)) + size * 8)
     ranges = np.empty((len(kept), 2), np.uint8)
     ranges[:] = SILENT_RANGE
     row = row.astype(np.uint8)
@@ -110,7 +110,7 @@ def _mask(chosen: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 def _light(packed: Bytes, bits: NDArray[np.int64]) -> None:
     """Set bits, each given once (notes of one pitch don't overlap), so that adding is as good as `or`."""
-    np.add.at(packed.reshape(-1), bits >> 3, _MASKS[bits & 7])
+    np.add.at(packed.reshape(-1), bits >> 3, _MASKS.take(bits & 7))
 
 
 _MASKS = np.array([128, 64, 32, 16, 8, 4, 2, 1], np.uint8)

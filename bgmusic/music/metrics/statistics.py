@@ -164,6 +164,19 @@ def distance(
     return area / max(deviation, LEAST_DEVIATION)
 
 
+def mean_distance(found: tuple[Statistic, ...], data: tuple[Statistic, ...]) -> float:
+    """The mean over the core statistics, and over their parts that the data have, of ``distance``: 0 or more.
+
+    Both are of phrases of one form, with one observation in the data at least.
+    """
+    means = []
+    for of, real in zip(found, data, strict=True):
+        parts = [distance(p, q, deviation(q)) for p, q in zip(of.parts, real.parts, strict=True) if q]
+        if of.core and parts:
+            means.append(torch.stack(parts).mean())
+    return float(torch.stack(means).mean())
+
+
 def overlap(part: Part, data: Part) -> float:
     """The area that the histograms of two distributions share: 0 to 1, 1 is best.
 

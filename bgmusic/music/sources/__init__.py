@@ -44,7 +44,7 @@ def open_sources(given: list[str]) -> tuple[list[Source], dict[str, int]]:
 def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
     """The files below a folder, in the order of their paths; runs of single files are one source."""
     sources: list[Source] = []
-    single: list[tuple[str, Path]] = []
+    single: list[tuple[str, str]] = []  # there may be hundreds of thousands: no objects but text
     base = folder.resolve().name
     for path in walk(folder):
         name = f"{base}/{path.relative_to(folder).as_posix()}"
@@ -57,7 +57,7 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
             sources.extend([FileSource(single), opened] if single else [opened])
             single = []
         elif kind:
-            single.append((name, path))
+            single.append((name, str(path)))
         else:
             suffix = path.suffix.lower()[:20] or "(none)"
             ignored[suffix] = ignored.get(suffix, 0) + 1
@@ -78,4 +78,4 @@ def _open_file(path: Path) -> Source:
     kind = kind_of(path.name)
     if not kind and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
         kind = "archive"
-    return _open_packed(path, path.name, kind) or FileSource([(path.name, path)])
+    return _open_packed(path, path.name, kind) or FileSource([(path.name, str(path))])

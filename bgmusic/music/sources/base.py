@@ -5,7 +5,7 @@ A source never writes a file and never trusts what it reads: sizes are bounded b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +57,16 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of open files."""
         ...
+
+
+def content_of(read: Callable[[Entry], bytes], entry: Entry) -> bytes | str:
+    """The bytes of an entry, or the reason why there are none."""
+    if entry.kind == "unusable":
+        return entry.reason
+    try:
+        return read(entry)
+    except Unreadable as error:
+        return str(error)
 
 
 def kind_of(name: str) -> str:

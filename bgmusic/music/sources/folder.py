@@ -30,34 +30,44 @@ def walk(folder: Path) -> Iterator[Path]:
 class FileSource:
     """Single files, read one by one; ``names`` are what they are called in the corpus, beside their paths."""
 
-    def __init__(self, files: list[tuple[str, Path]]) -> None:
+    def __init__(self, files: list[tuple[str, str]]) -> None:
         self._files = files
 
     def entries(self) -> Iterator[Entry]:
         """See ``Source.entries``."""
         for name, path in self._files:
             shown = printable(name)
-            kind = kind_of(path.name) or "midi"  # a file named outright is read whatever its suffix
+            kind = kind_of(path) or "midi"  # a file named outright is read whatever its suffix
             try:
-                found = path.stat()
+                found = os.stat(path)
             except OSError as error:
                 yield Entry(shown, "unusable", reason=error.strerror or "unreadable")
                 continue
             size, stamp = found.st_size, found.st_mtime_ns
-            yield too_large(shown, kind, size) or Entry(shown, kind, size, str(path), stamp=stamp)
+            yield too_large(shown, kind, size) or Entry(shown, kind, size, path, stamp=stamp)
 
     def read(self, entry: Entry) -> bytes:
         """See ``Source.read``."""
-        try:
-            with open(entry.key, "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise Unreadable("no regular file")
-                content = file.read(entry.size + 1)
-        except OSError as error:
-            raise Unreadable(error.strerror or "unreadable") from None
-        if len(content) != entry.size:
-            raise Unreadable("the file changed while the corpus was built")
-        return content
+        return read_file(entry)
 
     def close(self) -> None:
         """See ``Source.close``."""
+
+
+def read_file(entry: Entry) -> bytes:
+    """The bytes of an entry of any ``FileSource``: its key is a path, so any process of this machine can read it.
+
+    Raises:
+        Unreadable: it can't be read.
+
+    """
+    try:
+        with open(entry.key, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable("no regular file")
+            content = file.read(entry.size + 1)
+    except OSError as error:
+        raise Unreadable(error.strerror or "unreadable") from None
+    if len(content) != entry.size:
+        raise Unreadable("the file changed while the corpus was built")
+    return content

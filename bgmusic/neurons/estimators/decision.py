@@ -20,8 +20,9 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
     # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
     if threshold is None:
         return logits.clamp(0, 1).ceil_()
-    distance = torch.sigmoid(scaled(logits.float(), slope)).sub_(threshold)
-    return distance.clamp_(0, 1).ceil_().to(logits.dtype)
+    argument = scaled(logits.float(), slope)
+    probability = torch.sigmoid(argument) if argument is logits else argument.sigmoid_()
+    return probability.sub_(threshold).clamp_(0, 1).ceil_().to(logits.dtype)
 
 
 def number(slope: Tensor) -> float | Tensor:

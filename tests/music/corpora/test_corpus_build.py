@@ -86,15 +86,15 @@ def test_the_bytes_do_not_depend_on_jobs(tmp_path: Path, jobs: int, monkeypatch:
 
 
 def _killed_build(songs: str, out: str) -> None:
-    write = build_module.write_bytes
+    write = build_module._write_part
     build_module.CHUNK_ENTRIES = 2
 
-    def write_two(path: Path, content: bytes) -> None:
-        write(path, content)
+    def write_two(path: Path, part: list[bytes]) -> None:
+        write(path, part)
         if path.name.endswith("000001.bin"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    build_module.write_bytes = write_two
+    build_module._write_part = write_two
     build_corpus([songs], Path(out), SETTINGS)
 
 
@@ -125,17 +125,55 @@ def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: py
     assert content(out) == content(tmp_path / "whole")
 
 
-def test_a_build_with_other_settings_starts_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    songs, out = write_songs(tmp_path / "songs", range(2)), tmp_path / "out"
+def _stopped_before_its_end(songs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A build that ended when all its parts were made; returns these."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(build_module, "assemble", stop)
+        patched.setattr(build_module.Assembly, "finish", stop)
         with pytest.raises(KeyboardInterrupt):
-            build_corpus([str(songs)], out, SETTINGS)
-    assert list((out / BUILDING).glob("part-*.bin"))
+            build_corpus([str(songs)], out, SETTINGS, overwrite=True)
+    return sorted((out / BUILDING).glob("part-*.bin"))
+
+
+@pytest.mark.parametrize("damage", ["emptied", "zeroed", "cut off", "one bit"])
+def test_what_a_power_failure_took_of_a_part_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 2)
+    songs, out = write_songs(tmp_path / "songs", range(6)), tmp_path / "out"
+    part = _stopped_before_its_end(songs, out, monkeypatch)[1]
+    whole = part.read_bytes()
+    middle = len(whole) // 2
+    part.write_bytes(
+        {
+            "emptied": b"",
+            "zeroed": bytes(len(whole)),
+            "cut off": whole[:middle],
+            "one bit": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        }[damage]
+    )
+    seen: list[int] = []
+    build_corpus([str(songs)], out, SETTINGS, progress=lambda done, total: seen.append(done))
+    assert seen == [4, 6]
+    build_corpus([str(songs)], tmp_path / "whole", SETTINGS)
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_the_old_corpus_stays_until_the_new_one_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs, out = write_songs(tmp_path / "songs", range(2)), tmp_path / "out"
+    build_corpus([str(songs)], out, SETTINGS)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    song(9).dump_midi(str(songs / "another.mid"))
+    assert _stopped_before_its_end(songs, out, monkeypatch)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_a_build_with_other_settings_starts_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs, out = write_songs(tmp_path / "songs", range(2)), tmp_path / "out"
+    assert _stopped_before_its_end(songs, out, monkeypatch)
     build_corpus([str(songs)], out, Settings(LPD5, 4))
     assert open_corpus(out).resolution == 4
     assert not (out / BUILDING).exists()

@@ -50,6 +50,26 @@ def test_a_batch_is_made_of_phrases(corpus: Corpus) -> None:
     assert len(drawn) > len(corpus) * 0.9
 
 
+@pytest.mark.parametrize("encoding", ["onset", "pause"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.uint8])
+def test_zeros_and_ones_are_the_same_in_every_dtype(corpus: Corpus, dtype: torch.dtype, encoding: str) -> None:
+    options = {"transpose": (-5, 6), "random_offset": True, "encoding": encoding}
+    plain = corpus.loader("train", dtype=torch.bool, **options).batch(8, rng(2))
+    batch = corpus.loader("train", dtype=dtype, **options).batch(8, rng(2))
+    assert batch.dtype == dtype
+    assert torch.equal(batch == 1, plain)
+    assert torch.equal(batch == 0, ~plain)
+
+
+def test_a_batch_goes_where_the_caller_wants_it(corpus: Corpus) -> None:
+    loader = corpus.loader("train")
+    out = torch.full((4, *loader.shape), 7.0)
+    assert loader.batch(4, rng(6), out) is out
+    assert torch.equal(out, loader.batch(4, rng(6)))
+    with pytest.raises(ValueError, match=r"out is \(4, 10, 4, 48, 84\), a batch \(5,"):
+        loader.batch(5, rng(6), out)
+
+
 def test_phrases_are_those_asked_for(corpus: Corpus) -> None:
     found = corpus.loader(dtype=torch.bool).phrases([7, 0, 7])
     for phrase, number in zip(found, (7, 0, 7), strict=True):

@@ -86,12 +86,12 @@ def check_histograms(rolls, onsets, low):
                 lengths[n, length] += 1
             for _, row in np.argwhere(time):
                 classes[n, (row + low) % 12] += 1
-        for one, other in zip(cells[n, 0].flatten(0, 1).numpy(), cells[n, 1].flatten(0, 1).numpy(), strict=True):
+        for one, other in zip(cells[n, 0].flatten(0, 1).numpy(), cells[n, -1].flatten(0, 1).numpy(), strict=True):
             for i in np.flatnonzero(one):
                 np.add.at(intervals[n], np.flatnonzero(other) - i + pitches - 1, 1)
     equal(metrics.note_length_histogram(cells, metrics.note_begins(cells, begun)), lengths)
     equal(metrics.pitch_class_histogram(cells, low), classes)
-    equal(metrics.interval_histogram(cells[:, 0], cells[:, 1]), intervals)
+    equal(metrics.interval_histogram(cells[:, 0], cells[:, -1]), intervals)
     heard = cells.any(1).numpy()
     per_step = [[len({(row + low) % 12 for row in np.flatnonzero(s)}) for b in p for s in b] for p in heard]
     equal(metrics.pitch_classes_per_step(cells, low).flatten(1), per_step)
@@ -111,6 +111,24 @@ def test_real_phrases_equal_loops(name, index):
     drums = np.array([track.is_drum for track in corpus.track_set.tracks])
     assert roll.onsets is not None
     check_all(roll.cells[None], roll.onsets[None], drums, roll.low, roll.resolution)
+
+
+@pytest.mark.parametrize("onsets", [False, True])
+@pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize(
+    ("shape", "drums", "resolution"),
+    [
+        ((1, 1, 2, 8, 37), [False], 4),  # one track
+        ((1, 1, 2, 8, 37), [True], 4),  # drums alone
+        ((1, 2, 1, 1, 37), [True, False], 1),  # one step
+        ((2, 2, 1, 2, 1), [False, False], 1),  # one pitch
+    ],
+    ids=["one track", "drums alone", "one step", "one pitch"],
+)
+def test_extreme_rolls_equal_loops(shape, drums, resolution, density, onsets):
+    rng = np.random.default_rng(1)
+    rolls = rng.random(shape) < density
+    check_all(rolls, rng.random(shape) < 0.3 if onsets else None, np.array(drums), LOW, resolution)
 
 
 def test_long_bars_are_counted_beyond_a_byte():

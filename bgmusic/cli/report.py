@@ -1,0 +1,69 @@
+"""``bgmusic report``: what a run learned, as one page to be seen and heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bgmusic.errors import UserError
+
+_NUMBER = {"digits": 10_000, "music": 1_000}
+
+
+def report(
+    source: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The page to write.")] = Path("report.html"),
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="For music: the corpus to compare with (bach, freedoom, DIR).",
+            show_default="what the run was trained on",
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For music: write the pictures as files there, too.")
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option("-n", min=10, max=100_000, help="Samples to evaluate.", show_default="10000 digits, 1000 phrases"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples, and of tests.")] = 0,
+    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+) -> None:
+    """Write a run's report: one HTML file with pictures and sound in it, which works offline.
+
+    Samples (phrases each with a play button), curves of the training, scores beside the floor, for music the nearest
+    training phrases, and what was trained.
+    """
+    import shlex
+    import sys
+
+    from bgmusic.files import write_text
+    from bgmusic.gan.runs import kind_of
+    from bgmusic.gan.shipped import find_run
+
+    run = find_run(source)
+    kind, command = kind_of(run), shlex.join(["bgmusic", *sys.argv[1:]])
+    number = number or _NUMBER[kind]
+    if kind == "digits":
+        from bgmusic.digits import report as digits
+
+        for option, given in (("--against", against), ("--figures", figures)):
+            if given is not None:
+                raise UserError(f"{option} is for music: {run} is a run of digits")
+        html = digits.make_report(run, number, seed, binarize, command)
+    else:
+        from bgmusic.music import report as music
+
+        if figures:
+            written = music.save_figures(run, figures, against, seed, binarize)
+            typer.echo(f"{len(written)} pictures: {figures}")
+        made = music.make_report(run, against, number, seed, binarize, command=command)
+        html = made.html
+        for line in made.evaluation.verdict() if made.evaluation else []:
+            typer.echo(line)
+    write_text(out, html)
+    typer.echo(f"Report of {len(html) / 1e6:.1f} MB: {out}")

@@ -1,0 +1,62 @@
+"""The report of a run of digits as one HTML file: samples, curves, scores, and what was trained."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from PIL import Image
+
+import bgmusic
+from bgmusic.digits.data import load_digits
+from bgmusic.digits.pictures import grid
+from bgmusic.digits.sampling import load_generator, preactivated, sample
+from bgmusic.digits.scores import Scorer
+from bgmusic.gan.config import dump_yaml
+from bgmusic.gan.pages import data_uri, page
+from bgmusic.gan.report import facts, loss_charts
+from bgmusic.gan.runs import Run
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SHOWN, _COLUMNS = 100, 10  # a phone still shows a row of ten
+
+
+def make_report(path: Path, number: int = 10_000, seed: int = 0, binarize: str = "ht", command: str = "") -> str:
+    """A digits run's report as a self-contained HTML page.
+
+    ``number`` digits, made with ``seed``, are scored against the 10,000 test digits; ``binarize`` is for a real-valued
+    generator; ``command`` is what made the report.
+
+    Raises:
+        UserError: it is no run of digits with a generator.
+
+    """
+    config, generator = load_generator(path)
+    images = sample(generator, number, seed, binarize)
+    scorer = Scorer(load_digits("test").images())
+    run = Run(path)
+    return page(
+        _TEMPLATES,
+        "report.html",
+        version=bgmusic.__version__,
+        title=f"Report of {path.resolve().name}",
+        command=command,
+        facts=[*facts(run), ("neuron", f"{config.neuron}, estimator {config.estimator}")],
+        config=dump_yaml(config),
+        shown=min(_SHOWN, number),
+        samples=_picture(images[:_SHOWN]),
+        before=_picture(preactivated(generator, min(_SHOWN, number), seed)),
+        losses=loss_charts(run),
+        scores=scorer(images),
+        floor=scorer.floor(number),
+    )
+
+
+def _picture(images: npt.NDArray[Any]) -> tuple[str, int, int]:
+    """A sheet of images as a data URI, its width and its height."""
+    picture = Image.fromarray(grid(images, _COLUMNS))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return data_uri(buffer.getvalue(), "image/png"), *picture.size

@@ -1,0 +1,134 @@
+"""Rolls as pixels: a band of rows for each track, cells as rectangles, onsets darker than what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.pictures import colours
+from bgmusic.music.roll import Roll
+
+Rows = tuple[tuple[int, int], ...]
+"""For each track the lowest and highest row of the pitch grid that is drawn, both included."""
+
+_BLACK_KEYS = (1, 3, 6, 8, 10)
+_FEWEST_ROWS = 12  # of a track with notes: an octave
+_SILENT_ROWS = 6
+_MARGIN = 1  # rows above and below the notes
+_BAND_GAP = 2  # pixels between tracks, of the bar lines' colour
+
+
+def used_rows(rolls: Sequence[Roll]) -> Rows:
+    """The rows that show every note of some rolls of one track set: an octave at least; of a silent track few."""
+    found = []
+    pitches = rolls[0].track_set.pitches
+    for track in range(len(rolls[0].track_set)):
+        lit = np.zeros(pitches, np.bool_)
+        for roll in rolls:
+            lit |= sounding(roll)[track].any((0, 1))
+        rows = np.flatnonzero(lit)
+        low, high = (int(rows[0]) - _MARGIN, int(rows[-1]) + _MARGIN) if len(rows) else (0, -1)
+        least = _FEWEST_ROWS if len(rows) else _SILENT_ROWS
+        missing = max(0, least - (high - low + 1))
+        low, high = low - missing // 2, high + missing - missing // 2
+        shift = max(0, -low) - max(0, high - pitches + 1)
+        found.append((max(0, low + shift), min(pitches - 1, high + shift)))
+    return tuple(found)
+
+
+def sounding(roll: Roll) -> NDArray[np.bool_]:
+    """Which cells sound: ``(tracks, bars, steps, pitches)``; an onset sounds even where its cell is not set."""
+    cells: NDArray[np.bool_] = roll.cells if roll.onsets is None else roll.cells | roll.onsets
+    return cells
+
+
+def beginning(roll: Roll) -> NDArray[np.bool_]:
+    """Where notes begin: ``(tracks, bars, steps, pitches)``; without a plane of onsets, where a run of cells does.
+
+    Each cell of drums is a hit.
+    """
+    if roll.onsets is not None:
+        return roll.onsets
+    tracks, bars, steps, pitches = roll.cells.shape
+    time = roll.cells.reshape(tracks, bars * steps, pitches)
+    begins = time.copy()
+    begins[:, 1:] &= ~time[:, :-1]
+    drums = [track.is_drum for track in roll.track_set.tracks]
+    begins[drums] = time[drums]
+    shaped: NDArray[np.bool_] = begins.reshape(roll.cells.shape)
+    return shaped
+
+
+def heights(rows: Rows, cell: int) -> list[int]:
+    """The first pixel row of each track's band, and the end of the last."""
+    tops = [0]
+    for low, high in rows:
+        tops.append(tops[-1] + (high - low + 1) * cell + _BAND_GAP)
+    return tops
+
+
+def draw(roll: Roll, rows: Rows, width: int, height: int) -> NDArray[np.uint8]:
+    """A roll as indices into ``colours.palette``, a cell being ``width`` x ``height`` pixels.
+
+    uint8 ``(H, W)``: tracks below one another, pitch upwards in each, time to the right. Rows of black keys are
+    shaded; lines stand below each C, before each beat (where there is room) and before each bar. Hits of drums are all
+    onset.
+    """
+    bands = [band for track in range(len(rows)) for band in _band(roll, track, rows[track], width, height)]
+    return np.concatenate(bands)
+
+
+def shade(roll: Roll, values: NDArray[np.float32], rows: Rows, width: int, height: int) -> NDArray[np.uint8]:
+    """Preactivated outputs ``(tracks, bars, steps, pitches)`` in [0, 1], laid out as ``draw`` does: RGB ``(H, W, 3)``.
+
+    A cell is the more of its track's colour the nearer to 1 it is; ``roll`` says what the grid is like.
+    """
+    drums = [track.is_drum for track in roll.track_set.tracks]
+    table = colours.palette(drums).astype(np.float32)
+    bands = []
+    for track, (low, high) in enumerate(rows):
+        empty = table[_grid(roll, rows[track], width, height, drums[track])]
+        share = values[track].reshape(-1, values.shape[-1])[:, low : high + 1].T[::-1].astype(np.float32)
+        share = share.clip(0, 1).repeat(height, 0).repeat(width, 1)[..., None]
+        bands += [empty * (1 - share) + table[colours.held(track) + 1] * share]
+        bands += [np.broadcast_to(table[colours.BAR], (_BAND_GAP, *empty.shape[1:]))]
+    pixels: NDArray[np.uint8] = np.rint(np.concatenate(bands)).astype(np.uint8)
+    return pixels
+
+
+def _band(roll: Roll, track: int, rows: tuple[int, int], width: int, height: int) -> list[NDArray[np.uint8]]:
+    _, bars, steps, _ = roll.cells.shape
+    low, high = rows
+    picture = _grid(roll, rows, width, height, roll.track_set.tracks[track].is_drum)
+    # (rows from the top, steps), then a rectangle each.
+    on, begin = (
+        plane[track].reshape(bars * steps, -1)[:, low : high + 1].T[::-1].repeat(height, 0).repeat(width, 1)
+        for plane in (sounding(roll), beginning(roll))
+    )
+    # Rows stay apart where there is room; an onset is the left edge of its note.
+    if height >= 4:
+        on &= (np.arange(len(on)) % height > 0)[:, None]
+    edge = np.arange(on.shape[1]) % width < max(1, width // 3)
+    picture[on] = colours.held(track)
+    picture[on & begin & edge] = colours.held(track) + 1
+    if roll.track_set.tracks[track].is_drum:
+        picture[on & begin] = colours.held(track) + 1
+    return [picture, np.full((_BAND_GAP, picture.shape[1]), colours.BAR, np.uint8)]
+
+
+def _grid(roll: Roll, rows: tuple[int, int], width: int, height: int, drum: bool) -> NDArray[np.uint8]:
+    """The empty band of a track."""
+    _, bars, steps, _ = roll.cells.shape
+    pitches = np.arange(rows[1], rows[0] - 1, -1) + roll.low
+    picture = np.full((len(pitches) * height, bars * steps * width), colours.PAPER, np.uint8)
+    if not drum:
+        picture[np.isin(pitches % 12, _BLACK_KEYS).repeat(height)] = colours.BLACK_KEY
+    beat = roll.resolution * width
+    if beat >= 6:
+        picture[:, ::beat] = colours.BEAT
+    if not drum:
+        picture[(np.flatnonzero(pitches % 12 == 0) + 1) * height - 1] = colours.OCTAVE
+    picture[:, :: steps * width] = colours.BAR
+    return picture

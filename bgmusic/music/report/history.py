@@ -1,0 +1,107 @@
+"""How a run's samples changed while it trained."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bgmusic.errors import UserError
+from bgmusic.gan.charts import Chart, chart
+from bgmusic.gan.logs import Curve, read_curves
+from bgmusic.gan.pages import data_uri
+from bgmusic.gan.runs import Run
+from bgmusic.music.config import RollShape
+from bgmusic.music.corpora.corpus import Corpus
+from bgmusic.music.metrics.statistics import statistics
+from bgmusic.music.phrases import read_phrases
+from bgmusic.music.pictures.phrase import png
+from bgmusic.music.pictures.raster import used_rows
+from bgmusic.music.pictures.sheet import sheet_picture
+from bgmusic.music.pictures.timelapse import timelapse
+from bgmusic.music.roll import Roll
+from bgmusic.music.scoring import DISTANCE, FILE, data_phrases, means
+
+Frames = list[tuple[int, list[Roll]]]
+
+_MOST_FRAMES = 60
+_MOST_CELLS = 1 << 29  # of all frames
+_KEPT, _MOST_KEPT = 4, 64  # phrases of a frame, and of a file that is looked at
+_MOST_META = 1 << 22  # bytes
+_STILLS = 6
+_NAME = re.compile(r"step-(\d{1,15})\.npz")
+
+
+@dataclass(frozen=True)
+class Still:
+    """The samples after some updates: ``picture`` is a data URI."""
+
+    step: int
+    picture: str
+    width: int
+    height: int
+
+
+def score_curves(run: Run) -> dict[str, Curve]:
+    """What ``scores.jsonl`` tells, by name, the mean distance first."""
+    return read_curves(run.path / FILE)
+
+
+def data_values(corpus: Corpus, shape: RollShape) -> dict[str, float]:
+    """The training data's value of each score, but for the distance to themselves."""
+    return means(statistics(data_phrases(corpus, shape)))
+
+
+def score_charts(curves: dict[str, Curve], data: dict[str, float]) -> list[Chart]:
+    """A chart for each score, with the data's value dashed."""
+    charts = []
+    for name, curve in curves.items():
+        title = "mean distance to training phrases" if name == DISTANCE else name
+        charts.append(chart(title, curve, data.get(name)))
+    return charts
+
+
+def frames(run: Run, shape: RollShape) -> Frames:
+    """The phrases that the run kept while it trained, by their updates; at most 60 times, evenly spread.
+
+    Files that hold no phrases of the run's form are left out.
+    """
+    found: dict[int, Path] = {}
+    for path in (run.path / "samples").glob("step-*.npz"):
+        if match := _NAME.fullmatch(path.name):
+            found[int(match[1])] = path
+    steps = sorted(found)
+    most = max(2, min(_MOST_FRAMES, _MOST_CELLS // (_KEPT * shape.cells)))
+    if len(steps) > most:
+        steps = [steps[round(place)] for place in np.linspace(0, len(steps) - 1, most)]
+    kept: Frames = []
+    form = (len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
+    for step in steps:
+        try:
+            phrases, _ = read_phrases(found[step], limit=_MOST_META + _MOST_KEPT * shape.cells)
+        except (UserError, OSError):
+            continue
+        if phrases.cells.shape[1:] == form and phrases.track_set == shape.track_set:
+            kept.append((step, [phrases.roll(number) for number in range(min(_KEPT, len(phrases)))]))
+    return kept
+
+
+def stills(history: Frames) -> list[Still]:
+    """One phrase at some moments of the training, the first and the last among them; all show the same rows."""
+    if len(history) > _STILLS:
+        # Early updates change more than late ones.
+        places = np.geomspace(1, len(history), _STILLS).round().astype(int) - 1
+        history = [history[place] for place in np.unique(places)]
+    rows = used_rows([rolls[0] for _, rolls in history]) if history else None
+    made = []
+    for step, rolls in history:
+        picture = sheet_picture(rolls[:1], rows=rows)[0]
+        made.append(Still(step, data_uri(png(picture), "image/png"), *picture.size))
+    return made
+
+
+def film(history: Frames) -> str | None:
+    """The timelapse as a data URI; None where there is nothing to see."""
+    return data_uri(timelapse(history), "image/gif") if len(history) > 1 else None

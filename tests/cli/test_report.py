@@ -1,0 +1,249 @@
+"""``bgmusic report``: all is in the one file, as text and never as code; and a real browser shows and plays it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, DRIVER, MISSING, open_browser
+from page_reader import Page
+from PIL import Image
+
+from bgmusic.cli.main import main
+from bgmusic.gan.runs import read_generator, save_generator
+from bgmusic.music.config import PianorollConfig
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.phrases import corpus_phrases
+from bgmusic.music.sampling import load_generator
+
+LARGEST = 15_000_000  # bytes of a page
+
+
+def command(*words):
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, words)])
+    return end.value.code or 0
+
+
+def report(*words):
+    return command("report", *words)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Few phrases, and little for the network of the two-sample test to learn from."""
+    monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 2)
+    monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
+    monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
+
+
+@pytest.fixture(scope="module")
+def page_file(music_run, tmp_path_factory):
+    """The report of a run whose generator had learned: its phrases are chorales that nobody trained on, and a copy."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    corpus = open_corpus("bach")
+    numbers = np.append(corpus.indices("test")[::15][:29], corpus.indices("train")[700])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+        patch.setattr("bgmusic.music.report.page._SAMPLES", 4)
+        patch.setattr("bgmusic.music.report.page._PAIRS", 2)
+        patch.setattr("bgmusic.music.phrase_sources.run_phrases", lambda *_: corpus_phrases(corpus, numbers))
+        assert report(music_run, "--out", path, "-n", 30) == 0
+    return path
+
+
+def test_a_report_has_everything_in_one_file(page_file):
+    text = page_file.read_text()
+    page = Page(text)
+    assert len(text) < LARGEST
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    assert not {"script", "iframe", "object", "link rel=stylesheet", "form"} & set(page.tags)
+    assert page.tags.count("audio") == 4 + 2 * 2
+    for words in (
+        "two-sample test",
+        "Phrase 4",
+        "100% of the notes in common",
+        open_corpus("bach").info(int(open_corpus("bach").indices("train")[700])).source,
+        "What the neurons decided",
+        "qualified notes",
+        "update 2",
+        "objective: wgan",  # in the config
+        "bgmusic train pianoroll --steps 2 --out run --config satb",
+        "4 bars of 16 steps (4 a beat), 48 pitches, onset encoding",
+    ):
+        assert words.lower() in page.words.lower(), words
+    # Every picture says what it shows.
+    assert page.tags.count("img") == text.count(' alt="')
+    assert page.tags.count("svg") == text.count('<svg viewBox="0 0 320 190" role="img" aria-label="')
+
+
+def test_a_run_becomes_a_report_and_pictures(music_run, tmp_path, capsys, quick):
+    out, figures = tmp_path / "report.html", tmp_path / "figures"
+    assert report(music_run, "--out", out, "--figures", figures, "-n", 10) == 0
+    said = capsys.readouterr().out
+    assert "two-sample test" in said
+    assert f"{out}" in said
+    names = {path.name for path in figures.iterdir()}
+    assert names == {"samples.png", "preactivated-0.png", "preactivated-1.png", "curves.png", "timelapse.gif"}
+    for path in figures.iterdir():
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+            assert getattr(picture, "n_frames", 1) == (3 if path.suffix == ".gif" else 1)
+    assert Page(out.read_text()).tags.count("audio") == 2 + 2
+
+
+NASTY = "<script>alert(1)</script><img src=http://x.test/y onerror=alert(2)>\"'&{{7*7}}"
+
+
+def test_what_strangers_write_is_text(music_run, tmp_path, capsys, quick):
+    run = tmp_path / NASTY.replace("/", "_")
+    shutil.copytree(music_run, run)
+    known = json.loads((run / "environment.json").read_text())
+    for name in ("command", "device", "machine", "system", "bgmusic", "torch", "seed"):
+        known[name] = NASTY
+    known["data"] = NASTY
+    (run / "environment.json").write_text(json.dumps(known))
+    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "d_loss": 0.5, NASTY: 1}) + "\n")
+    (run / "scores.jsonl").write_text(json.dumps({"step": 1, NASTY: 1}) + "\n")
+    (run / "timings.jsonl").write_text("[]\n{}\n\xff")
+    config, _ = read_generator(run / "generator.safetensors", "music", PianorollConfig)
+    tracks = config.rolls.track_set.to_dict()
+    tracks["tracks"][0]["name"] = tracks["name"] = NASTY
+    rolls = config.rolls.model_dump() | {"track_set": tracks}
+    config = PianorollConfig.model_validate(config.model_dump() | {"rolls": rolls})
+    save_generator(run / "generator.safetensors", load_generator(music_run)[2], config, "music")
+    assert report(run, "--out", tmp_path / "report.html", "-n", 10) == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert "script" not in page.tags
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    assert page.words.count("<script>alert(1)</script>") >= 8
+    assert "{{7*7}}" in page.words
+    # Its corpus is nowhere: no evaluation, and the page says why.
+    assert "Not evaluated: no corpus" in page.words
+    assert "two-sample" not in capsys.readouterr().out
+
+
+def test_digits_have_a_report_too(digits_run, tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert report(digits_run, "--out", out, "-n", 20) == 0
+    page = Page(out.read_text())
+    for words in ("fid", "share of 9", "20 samples against", "D's loss", "the same noises", "bgmusic train mnist"):
+        assert words in page.words
+    assert all(address.startswith("data:") for address in page.addresses)
+
+
+def test_mistakes_end_in_one_line(music_run, digits_run, tmp_path, capsys):
+    out = tmp_path / "report.html"
+    for words, message in (
+        (["nowhere"], "no run nowhere"),
+        ([tmp_path], "no generator"),
+        ([digits_run, "--against", "bach"], "--against is for music"),
+        ([digits_run, "--figures", tmp_path / "x"], "--figures is for music"),
+        ([music_run, "--against", "freedoom"], "tracks: these phrases have Soprano"),
+        ([music_run, "--against", "nowhere"], "no corpus 'nowhere'"),
+        ([music_run, "-n", "10", "--binarize", "x"], "binarize"),
+        ([music_run, "-n", "9"], "-n"),
+    ):
+        assert report(*words, "--out", out) == 2
+        error = capsys.readouterr().err
+        assert message in error, words
+        assert error.count("\n") == 1
+    assert not out.exists()
+
+
+# In a real browser.
+
+WIDE = """[...document.querySelectorAll('body *')].filter(
+  one => !one.closest('.scroll, pre') && one.getBoundingClientRect().right > innerWidth + 0.5
+).map(one => one.outerHTML.slice(0, 100))"""
+LOADED = """(async () => {
+  const all = [...document.querySelectorAll('audio')];
+  for (const one of all) {
+    if (one.readyState < 1) {
+      await new Promise((ok, no) => {
+        one.onloadedmetadata = ok;
+        one.onerror = () => no(one.error.message);
+        one.load();
+      });
+    }
+  }
+  return all.map(one => one.duration);
+})()"""
+PLAYED = """(async () => {
+  const one = document.querySelectorAll('audio')[NUMBER];
+  await one.play();
+  const begun = Date.now();
+  while (one.currentTime < 0.2 && Date.now() - begun < 20000) await new Promise(ok => setTimeout(ok, 50));
+  one.pause();
+  return one.currentTime;
+})()"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (CHROMIUM and DRIVER):
+        pytest.skip(MISSING)
+    with open_browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
+def test_a_browser_shows_it_on_phone_and_desktop(browser, page_file, width, height, scheme, tmp_path):
+    browser.resize(width, height, scheme)
+    browser.log("browser")
+    browser.requests()
+    browser.open(page_file)
+    assert browser.run("document.title").startswith("Report of")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(WIDE) == []
+    pictures = browser.run("[...document.images].map(one => one.naturalWidth)")
+    assert len(pictures) > 10
+    assert min(pictures) > 0
+    paper = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+    assert browser.log("browser") == []  # the console
+    asked = {address.split(":", 1)[0] for address in browser.requests()}
+    assert asked <= {"file", "data"}
+    browser.screenshot(tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as shot:
+        assert shot.width >= width - 20
+        assert shot.height > 3000
+
+
+def test_a_browser_plays_every_sound(browser, page_file):
+    browser.resize(1280, 900)
+    browser.open(page_file)
+    durations = browser.run(LOADED)
+    assert len(durations) == 8
+    assert min(durations) > 7.9  # four bars at 120 beats a minute, and the tail
+    for number in (0, 7):
+        assert browser.run(PLAYED.replace("NUMBER", str(number))) >= 0.2
+    assert browser.log("browser") == []
+
+
+def test_a_browser_runs_nothing_that_slipped_through(browser, tmp_path, page_file):
+    """Were a text not escaped, the page's content policy would still keep it from running or loading anything."""
+    text = page_file.read_text()
+    cracked = tmp_path / "cracked.html"
+    cracked.write_text(text.replace("<main>", "<main><script>window.ran = 1</script><img src='http://x.test/y.png'>"))
+    browser.open(cracked)
+    assert browser.run("window.ran") is None
+    assert browser.run("document.images[0].naturalWidth") == 0
+    refused = [entry["message"] for entry in browser.log("browser")]
+    assert len(refused) == 2
+    assert all("Content Security Policy" in message for message in refused)
+
+
+def test_a_browser_shows_an_evaluation(browser, music_run, tmp_path, quick):
+    assert command("evaluate", music_run, "-n", 10, "--html", tmp_path / "page.html") == 0
+    browser.resize(390, 844)
+    browser.log("browser")
+    browser.open(tmp_path / "page.html")
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    assert browser.run(WIDE) == []
+    assert browser.run("document.querySelectorAll('table').length") == 3
+    assert browser.log("browser") == []

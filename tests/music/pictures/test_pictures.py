@@ -1,0 +1,195 @@
+"""Pictures of rolls show every note, where it is, and where it begins."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bgmusic.errors import UserError
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.pictures import (
+    colours,
+    draw_phrase,
+    draw_sheet,
+    save_curves,
+    save_phrase,
+    save_rolls,
+    save_timelapse,
+    used_rows,
+)
+from bgmusic.music.pictures.phrase import _row_names
+from bgmusic.music.pictures.raster import draw, heights, shade
+from bgmusic.music.pictures.timelapse import timelapse
+from bgmusic.music.roll import Roll
+from bgmusic.music.tracks import Track, TrackSet
+
+BAND = TrackSet("band", (Track("Drums", 0, True), Track("Piano", 0), Track("Bass", 33)), low=30, pitches=40)
+
+
+def wild(density, seed, onsets=True):
+    rng = np.random.default_rng(seed)
+    shape = (3, 2, 8, 40)
+    cells = rng.random(shape) < density
+    cells |= np.roll(cells, 1, axis=2)
+    return Roll(BAND, 4, cells, (cells & (rng.random(shape) < 0.4)) if onsets else None)
+
+
+def pixels_of(roll, rows, width, height):
+    """What is drawn, cell by cell: for each note of the roll, in its row, an onset edge and its length."""
+    picture = draw(roll, rows, width, height)
+    tops = heights(rows, height)
+    seen = np.zeros(picture.shape, bool)
+    for track, onset, duration, pitch in roll.notes().tolist():
+        low, high = rows[track]
+        row = pitch - roll.low
+        assert low <= row <= high
+        y = tops[track] + (high - row) * height + height // 2  # the middle of its row
+        line = picture[y, onset * width : (onset + duration) * width]
+        drum = roll.track_set.tracks[track].is_drum
+        held, edge = colours.held(track), colours.held(track) + 1
+        whole = width if drum else max(1, width // 3)
+        # A cell that begins no note, where the roll begins, has no edge: its note began before.
+        begins = roll.onsets is None or roll.onsets[track].reshape(-1, roll.cells.shape[-1])[onset, row]
+        expected = np.full(duration * width, held)
+        if begins:
+            expected[:whole] = edge
+        np.testing.assert_array_equal(line, expected)
+        seen[y, onset * width : (onset + duration) * width] = True
+    # No other middle of a row has a track's colour.
+    for track, (low, high) in enumerate(rows):
+        for row in range(high - low + 1):
+            y = tops[track] + row * height + height // 2
+            assert not ((picture[y] >= colours.held(0)) & ~seen[y]).any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 2), (4, 5), (9, 3)])
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.5])
+def test_every_note_is_where_it_sounds_and_nothing_else(width, height, density):
+    for onsets in (True, False):
+        roll = wild(density, 7, onsets)
+        if onsets:  # drums of a lossless roll: a hit a cell, as corpora have them
+            roll.cells[0] = roll.onsets[0]
+        pixels_of(roll, used_rows([roll]), width, height)
+
+
+@pytest.mark.parametrize("name", ["bach", "freedoom"])
+def test_real_phrases(name):
+    roll = open_corpus(name).roll(1500)
+    pixels_of(roll, used_rows([roll]), 3, 4)
+
+
+def test_a_held_note_and_repeated_ones_differ():
+    cells = np.zeros((3, 1, 8, 40), bool)
+    cells[1, 0, :, 10] = True
+    onsets = np.zeros_like(cells)
+    onsets[1, 0, 0, 10] = True
+    held = Roll(BAND, 4, cells, onsets)
+    again = onsets.copy()
+    again[1, 0, 4, 10] = True
+    repeated = Roll(BAND, 4, cells, again)
+    rows = used_rows([held])
+    one, two = (draw(roll, rows, 6, 6) == colours.held(1) + 1 for roll in (held, repeated))
+    assert np.flatnonzero(one.any(0)).tolist() == [0, 1]
+    assert np.flatnonzero(two.any(0)).tolist() == [0, 1, 24, 25]
+
+
+def test_lines_stand_before_bars_beats_and_below_each_c():
+    empty = wild(0, 0)
+    rows = ((0, 39), (0, 39), (0, 5))
+    picture = draw(empty, rows, 5, 4)
+    bars = np.flatnonzero((picture[: 40 * 4] == colours.BAR).all(0))
+    assert bars.tolist() == [0, 40]
+    beats = np.flatnonzero(picture[1] == colours.BEAT)  # a white row of drums
+    assert beats.tolist() == [20, 60]
+    top = heights(rows, 4)[1]
+    octaves = np.flatnonzero(picture[top : top + 160, 1] == colours.OCTAVE) + 1
+    # The grid is 30 to 69: below the cells of 60 (C4), 48 (C3), 36 (C2).
+    assert octaves.tolist() == [(69 - pitch + 1) * 4 for pitch in (60, 48, 36)]
+    names = dict(_row_names(empty, 1, rows[1], 4))
+    assert names == {(69 - pitch) * 4 + 2: f"C{octave}" for octave, pitch in ((4, 60), (3, 48), (2, 36))}
+    assert "kick" in dict(_row_names(empty, 0, rows[0], 8)).values()
+
+
+def test_used_rows_show_an_octave_at_least_and_all_that_sounds():
+    cells = np.zeros((3, 1, 8, 40), bool)
+    cells[1, 0, 0, 39] = True
+    roll = Roll(BAND, 4, cells)
+    drums, piano, bass = used_rows([roll])
+    assert piano == (28, 39)
+    assert drums == bass == (0, 5)
+    other = Roll(BAND, 4, np.roll(cells, 1, axis=3))  # now the lowest row
+    assert used_rows([roll, other])[1] == (0, 39)
+
+
+def test_preactivated_outputs_become_shades():
+    roll = wild(0.1, 3)
+    values = np.zeros(roll.cells.shape, np.float32)
+    values[1, 0, 2, 20], values[1, 0, 3, 20], values[1, 0, 4, 20] = 1, 0.5, 7
+    rows = ((0, 39),) * 3
+    picture = shade(roll, values, rows, 4, 4)
+    table = colours.palette([True, False, False])
+    y = heights(rows, 4)[1] + (39 - 20) * 4 + 1
+    full = table[colours.held(1) + 1]
+    np.testing.assert_array_equal(picture[y, 2 * 4 + 1], full)
+    np.testing.assert_array_equal(picture[y, 4 * 4 + 1], full)  # more than 1 counts as 1
+    ground = table[colours.BLACK_KEY if (20 + 30) % 12 in (1, 3, 6, 8, 10) else colours.PAPER].astype(float)
+    np.testing.assert_allclose(picture[y, 3 * 4 + 1], (ground + full) / 2, atol=1)
+    np.testing.assert_allclose(picture[y, 5 * 4 + 1], ground)
+    assert draw_phrase(roll, rows, "preactivated", values).size == draw_phrase(roll, rows).size
+
+
+def test_files_are_pictures(tmp_path):
+    rolls = [wild(0.1, seed) for seed in range(5)]
+    save_phrase(tmp_path / "phrase.png", rolls[0])
+    assert save_rolls(tmp_path / "sheet.png", rolls) == 5
+    with Image.open(tmp_path / "sheet.png") as sheet, Image.open(tmp_path / "phrase.png") as phrase:
+        assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 5
+        assert 640 <= phrase.width < 800
+    _, shown = draw_sheet(rolls, pixels=1)
+    assert shown == 1
+    curves = {"polyphony": {"run": ([0.0, 1.0], [0.2, 0.3])}}
+    save_curves(tmp_path / "curves.png", curves, {"polyphony": 0.5})
+    with Image.open(tmp_path / "curves.png") as figure:
+        assert min(figure.size) > 200
+
+
+def test_a_long_roll_is_cut_and_one_of_one_step_is_drawn():
+    long = Roll(BAND, 4, np.ones((3, 3000, 16, 40), bool))
+    picture = draw_phrase(long)
+    assert picture.width * picture.height < 1 << 26
+    assert draw_phrase(Roll(BAND, 1, np.ones((3, 1, 1, 40), bool))).width > 640
+
+
+@pytest.mark.parametrize("kind", ["gif", "png", "webp"])
+def test_a_timelapse_has_all_frames_of_one_size(kind, tmp_path):
+    frames = [
+        (step, [wild(density, step), wild(density, step + 1)]) for step, density in ((0, 0.5), (10, 0.1), (20, 0))
+    ]
+    path = tmp_path / f"lapse.{kind}"
+    save_timelapse(path, frames)
+    with Image.open(path) as film:
+        assert film.n_frames == 3
+        shown = []
+        for number in range(3):
+            film.seek(number)
+            shown.append(np.asarray(film.convert("RGB")).astype(int))
+        assert film.info["loop"] == 0  # for ever
+    # Each frame shows its own notes: fewer and fewer.
+    inked = [int((picture.max(2) - picture.min(2) > 60).sum()) for picture in shown]
+    assert inked[0] > 2 * inked[1] > 0
+    assert inked[2] == 0
+
+
+def test_long_timelapses_are_thinned_and_odd_ones_refused(tmp_path):
+    roll = wild(0.1, 0)
+    film = timelapse([(step, [roll]) for step in range(200)])
+    with Image.open(io.BytesIO(film)) as opened:
+        assert opened.n_frames <= 60
+    with pytest.raises(UserError, match="no samples"):
+        timelapse([])
+    with pytest.raises(UserError, match="a timelapse is one of"):
+        save_timelapse(tmp_path / "lapse.mp4", [(0, [roll])])
+    assert not list(tmp_path.iterdir())
