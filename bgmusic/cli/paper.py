@@ -51,6 +51,7 @@ def binarygan(
 
     wanted = part.value.replace("figure-8", "Figure 8") if part else None
     chosen = [experiment for experiment in experiments() if wanted is None or wanted in experiment.parts]
+    updates = {experiment.network: experiment.config(scale.value).training.steps for experiment in chosen}
     done = 0
 
     def report(name: str, how: str) -> None:
@@ -63,6 +64,7 @@ def binarygan(
         f"--seed {seed} --jobs {jobs} --out DIR",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
         "seed": seed,
+        "G updates": ", ".join(f"{steps:,} ({network})" for network, steps in sorted(updates.items())),
     }
     ended = run_all(out, scale.value, seed, jobs, report, chosen)
     if "interrupted" in ended.values():

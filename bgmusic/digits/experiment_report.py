@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,11 @@ def _pick(**wanted: object) -> list[Experiment]:
     return [e for e in experiments() if all(getattr(e, key) == value for key, value in wanted.items())]
 
 
-def draw_figures(out: Path, seed: int) -> list[Path]:
+def draw_figures(out: Path, seed: int, ended: Mapping[str, str]) -> list[Path]:
     """Write the paper's figures from the trained runs into ``out/figures``; returns their paths.
 
     Per run: samples and preactivated outputs. Histograms of preactivated outputs: experiment I (DBN, SBN),
-    II (with the real-valued model), IV (both networks).
+    II (with the real-valued model), IV (both networks), each where all its runs are in ``ended``.
     """
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def draw_figures(out: Path, seed: int) -> list[Path]:
     )
     for title, members in groups:
         curves = {e.name: soft[e.name] for e in members if e.name in soft}
-        if curves:
+        if curves and all(e.name in ended for e in members):
             save_histograms(keep(folder / f"{title}-histogram.png"), curves)
     return written
 
@@ -224,5 +224,5 @@ def report_all(out: Path, scale: Scale, ended: dict[str, str], seed: int, facts:
 
     """
     results, floor = score_all(out, scale, ended, seed)
-    draw_figures(out, seed)
+    draw_figures(out, seed, ended)
     write_report(out, results, floor, histogram_shapes(out, seed), facts)
