@@ -25,6 +25,8 @@ HEAVY = ("torch", "numpy", "matplotlib", "PIL", "yaml", "safetensors", "tensorbo
         ["generate", "--help"],
         ["evaluate", "--help"],
         ["render", "--help"],
+        ["interpolate", "--help"],
+        ["accompany", "--help"],
     ],
     ids=str,
 )
@@ -95,7 +97,9 @@ def run(*args):
         assert not end.code, end.code
 run("train", "mnist", "--config", "paper", "--steps", "2", "--set", "training.warmup=null", "--out", "run")
 run("generate", "run", "-n", "4", "--out", "out")
+run("generate", "bach", "-n", "1", "--format", "mid", "--out", "music")
 """
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert (tmp_path / "out" / "samples.npz").is_file()
+    assert (tmp_path / "music" / "all.mid").is_file()
