@@ -34,6 +34,7 @@ from bgmusic.neurons import NEURONS, SBN
 from bgmusic.neurons.coupling import coupled_thresholds
 
 _LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
+_NEVER = -40.0  # what a pitch out of a track's range weighs among the others
 _CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
 
 
@@ -86,6 +87,9 @@ class Composer(SampleNetwork):
         self.plan = plan = Plan.of(shape)
         self.settings = settings
         self.unit = plan.parts * plan.ticks  # steps
+        low, pitches = shape.track_set.low, range(plan.pitches)
+        # Which pitches each track may play. No tensor: a network is first built on the meta device.
+        self.ranges = [[t.low <= low + pitch <= t.high for pitch in pitches] for t in shape.track_set.tracks]
         self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
         self.latent = settings.stages * plan.tracks * plan.bars * plan.beats * self.numbers
         self.register_buffer("drums", torch.tensor(plan.drums))
@@ -127,7 +131,8 @@ class Composer(SampleNetwork):
         count, moves = self._unfold(self.steps(together), 2)
         # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
         expected = F.logsigmoid(count) + self.most.view(-1, 1, 1).log()
-        cells = _logit(F.log_softmax(which[0], -1) + expected)
+        within = torch.tensor(self.ranges, device=found.device).unsqueeze(1)
+        cells = _logit(F.log_softmax(which[0].masked_fill(~within, _NEVER), -1) + expected)
         moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
         return Logits(moves, cells, which[1] if plan.planes > 1 else None)
 

@@ -181,6 +181,16 @@ def test_notes_are_held_until_the_track_moves() -> None:
             assert not decided.onsets[roll, track, step].any()
 
 
+def test_a_voice_stays_in_its_range() -> None:
+    generator = composer()
+    cells = generator(noise_for(generator, 20))[:, :4].amax((0, 2, 3))
+    for track, sounding in zip(SATB.track_set.tracks, cells, strict=True):
+        rows = sounding.nonzero().flatten() + SATB.track_set.low
+        assert track.low <= rows.min()
+        assert rows.max() <= track.high
+        assert len(rows) > 10  # the network is untrained and tries all it may
+
+
 def test_drums_always_move() -> None:
     generator = composer(BAND)
     found = generator.logits(generator._draft(coins(BAND)), torch.ones(3, 5, 4, dtype=torch.bool))
