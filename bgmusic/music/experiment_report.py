@@ -83,7 +83,14 @@ def write_results(out: Path, measured: Sequence[Measured], figures: Sequence[Pat
     ]
     for path in figures:
         caption = CAPTIONS[path.stem]
-        lines += [f"## {path.stem.replace('-', ' ').capitalize()}", "", caption, "", f"![{path.stem}](figures/{path.name})", ""]
+        lines += [
+            f"## {path.stem.replace('-', ' ').capitalize()}",
+            "",
+            caption,
+            "",
+            f"![{path.stem}](figures/{path.name})",
+            "",
+        ]
     write_text(out / "results.md", "\n".join(lines))
 
 

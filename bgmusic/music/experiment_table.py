@@ -23,6 +23,8 @@ from bgmusic.music.phrases import Phrases, read_phrases, write_phrases
 from bgmusic.music.tracks import TrackSet
 
 SAMPLES: dict[Scale, int] = {"smoke": 16, "quick": 400, "full": 800}
+COMPARED: dict[Scale, int] = {"smoke": 40, "quick": 1 << 20, "full": 1 << 20}
+"""At most so many held-out phrases, and so many training ones, are compared with; evenly spread."""
 _CHUNK = 32  # phrases measured at a time
 
 
@@ -129,7 +131,7 @@ def measure_all(
     out: Path, scale: Scale, corpus: Corpus, shape: RollShape, ended: Mapping[str, str], seed: int
 ) -> list[Measured]:
     """The table: first the data's column, in the encoding of ``shape``, then every model's."""
-    learned, unseen = (of(corpus).encoded(shape.encoding) for of in (training, held_out))
+    learned, unseen = (of(corpus).encoded(shape.encoding).spread(COMPARED[scale]) for of in (training, held_out))
     data = learned.spread(SAMPLES[scale])
     _, floor = nearness(data, unseen, learned, seed)
     rows = [Measured("training data", "", PAPER_DATA, published_rates(data), right_rates(data), floor, 0, 0.0)]

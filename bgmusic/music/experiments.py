@@ -1,4 +1,4 @@
-"""The trainings behind BinaryMuseGAN's Table 1 and Figures 7 to 11 (arXiv 1804.09399): what they are, and their runs."""
+"""The trainings behind Table 1 and Figures 7 to 11 of BinaryMuseGAN (arXiv 1804.09399), and their runs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Experiment:
         if scale == "smoke":
             training: dict[str, Any] = {"steps": 2, "batch": 4, "d_updates": 1, "warmup": None, "log_every": 1}
             tiny = {"channels": 8, "layers": 1, "stages": 3} if self.name == OURS else {"width": 0.05, "latent": 8}
-            return {"network": tiny, "score_every": 1, "training": training}
+            return {"network": tiny, "score_every": 2, "training": training}
         settings = corpus.settings
         cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
         budget = _QUICK_OURS if self.name == OURS else _QUICK_STEPS
