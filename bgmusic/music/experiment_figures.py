@@ -153,21 +153,23 @@ def _end_to_end(out: Path) -> dict[str, dict[str, Curve]]:
     return {name: curves for name, curves in found.items() if curves}
 
 
-def _stacked(panels: Sequence[tuple[str, Image]]) -> Image:
-    """Pictures below one another, each with its caption; those that no longer fit into a picture are left out."""
+def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
+    """Pictures in lines of ``columns``, each with its caption; those that no longer fit into a figure are left out."""
     from PIL import Image, ImageDraw, ImageFont
 
-    width = max(picture.width for _, picture in panels)
-    head, height, shown = _TEXT + 10, 0, []
-    for label, picture in panels:
-        if shown and width * (height + head + picture.height) > _MOST_PIXELS:
+    wide, head = max(picture.width for _, picture in panels) + _TEXT, _TEXT + 10
+    places, height = [], 0
+    for first in range(0, len(panels), columns):
+        line = panels[first : first + columns]
+        tall = head + max(picture.height for _, picture in line)
+        if places and columns * wide * (height + tall) > _MOST_PIXELS:
             break
-        shown.append((height, label, picture))
-        height += head + picture.height
-    sheet = Image.new("RGB", (width, height), "white")
+        places += [(height, number * wide, *panel) for number, panel in enumerate(line)]
+        height += tall
+    sheet = Image.new("RGB", (min(columns, len(panels)) * wide, height), "white")
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(_TEXT)
-    for top, label, picture in shown:
-        pen.text((10, top + 4), label, "black", font=font)
-        sheet.paste(picture.convert("RGB"), (0, top + head))
+    for top, left, label, picture in places:
+        pen.text((left + 10, top + 4), label, "black", font=font)
+        sheet.paste(picture.convert("RGB"), (left, top + head))
     return sheet
