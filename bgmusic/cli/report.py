@@ -42,9 +42,11 @@ def report(
     import sys
 
     from bgmusic.files import write_text
+    from bgmusic.gan.memory import keep_freed_memory
     from bgmusic.gan.runs import kind_of
     from bgmusic.gan.shipped import find_run
 
+    keep_freed_memory()
     run = find_run(source)
     kind, command = kind_of(run), shlex.join(["bgmusic", *sys.argv[1:]])
     number = number or _NUMBER[kind]

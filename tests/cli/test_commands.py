@@ -191,7 +191,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "run with an endless name": ([*SMALL, "--out", "n" * 300], "File name too long"),
     "generate from nothing": (["generate", "none"], "there is no run none"),
     "generate from a folder": (["generate", "folder"], "no generator yet"),
-    "generate no format": (["generate", "none", "--format", "png,gif"], "'gif' is none of mid, npz, png"),
+    "generate no format": (["generate", "none", "--format", "png,gif"], "'gif' is none of flac, mid, mp3, npz, ogg, png, wav"),
     "generate none": (["generate", "none", "-n", 0], "Invalid value for '-n' / '--number'"),
     "generate too many": (["generate", "none", "-n", 10**9], "Invalid value for '-n' / '--number'"),
     "evaluate nothing": (["evaluate", "none"], "there is no run none"),

@@ -6,8 +6,9 @@ all the others: what did not fit together is made to fit. One network does it al
 from any others, it also accompanies: given tracks are units that are never opened.
 
 All chance comes from the noise: each stage has a number for every unit (whether it is opened) and three for every step
-(see :class:`Composer`), standard normal and turned into uniform ones. A composition is a function of its noise, and
-lies between two others where its noise does.
+(see :class:`Composer`), standard normal and turned into uniform ones.
+A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
+see it, so near noise soon makes other music.
 
 Sources: a network that fills in what is masked, and the revision by blocks with a falling share: Coconet (Huang et
 al., ISMIR 2017, arXiv 1903.07227, sections 4 and 5); blocks that are redrawn together: Yao et al., arXiv 1407.1984.
