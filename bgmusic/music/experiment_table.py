@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 
 import torch
@@ -77,6 +77,8 @@ def right_rates(phrases: Phrases) -> Rates:
     ``tonal_distance``.
     """
     pitched, pair, low = ~phrases.drums, pair_of(phrases.track_set), phrases.track_set.low
+    if not pitched.any():
+        return nan, nan, nan
     shortest = shortest_qualified(phrases.resolution)
     found: dict[str, list[Tensor]] = {"qualified": [], "polyphony": [], "tonal": []}
     for start in range(0, len(phrases), _CHUNK):
@@ -90,10 +92,9 @@ def right_rates(phrases: Phrases) -> Rates:
     return _means(found.values())
 
 
-def _means(found: object) -> Rates:
+def _means(found: Iterable[list[Tensor]]) -> Rates:
     qualified, polyphony, tonal = (
-        float(torch.cat([value.flatten() for value in values]).nanmean()) if values else float("nan")
-        for values in found  # type: ignore[attr-defined] # a dict's values
+        float(torch.cat([value.flatten() for value in values]).nanmean()) if values else nan for values in found
     )
     return qualified, polyphony, tonal
 

@@ -19,6 +19,8 @@ from bgmusic.music.phrase_sources import held_out, training
 from bgmusic.music.phrases import Phrases, read_phrases
 from bgmusic.music.tracks import TrackSet
 
+BAND = TrackSet.load("lpd-5").to_dict()
+
 
 def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
@@ -133,6 +135,14 @@ def test_silence_has_defined_rates() -> None:
     qualified, polyphony, tonal = right_rates(silent)
     assert np.isnan([qualified, tonal]).all()
     assert polyphony == 0
+
+
+def test_drums_alone_have_no_rates() -> None:
+    kit = TrackSet.from_dict(BAND | {"tracks": BAND["tracks"][:1]})
+    hits = Phrases(kit, 4, torch.ones(2, 1, 4, 16, kit.pitches, dtype=torch.bool))
+    assert pair_of(kit) is None
+    assert np.isnan(right_rates(hits)).all()
+    assert np.isnan(published_rates(hits)).all()
 
 
 def test_nearness_is_what_evaluate_tells() -> None:
