@@ -149,7 +149,7 @@ def _second_stages(out: Path) -> dict[str, dict[str, Curve]]:
 def _end_to_end(out: Path) -> dict[str, dict[str, Curve]]:
     """Figure 11's curves."""
     names = ("end-to-end-sbn", "end-to-end-dbn")
-    found = {name: dict(read_curves(out / "runs" / name / FILE)) for name in names}
+    found: dict[str, dict[str, Curve]] = {name: {**read_curves(out / "runs" / name / FILE)} for name in names}
     return {name: curves for name, curves in found.items() if curves}
 
 
@@ -158,7 +158,8 @@ def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
     wide, head = max(picture.width for _, picture in panels) + _TEXT, _TEXT + 10
-    places, height = [], 0
+    places: list[tuple[int, int, str, Image]] = []
+    height = 0
     for first in range(0, len(panels), columns):
         line = panels[first : first + columns]
         tall = head + max(picture.height for _, picture in line)
