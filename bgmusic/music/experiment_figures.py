@@ -155,7 +155,8 @@ def _end_to_end(out: Path) -> dict[str, dict[str, Curve]]:
 
 def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
     """Pictures in lines of ``columns``, each with its caption; those that no longer fit into a figure are left out."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageDraw, ImageFont
+    from PIL.Image import new
 
     wide, head = max(picture.width for _, picture in panels) + _TEXT, _TEXT + 10
     places: list[tuple[int, int, str, Image]] = []
@@ -167,7 +168,7 @@ def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
             break
         places += [(height, number * wide, *panel) for number, panel in enumerate(line)]
         height += tall
-    sheet = Image.new("RGB", (min(columns, len(panels)) * wide, height), "white")
+    sheet = new("RGB", (min(columns, len(panels)) * wide, height), "white")
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(_TEXT)
     for top, left, label, picture in places:
