@@ -72,3 +72,47 @@ def binarygan(
         raise typer.Exit(130)
     report_all(out, scale.value, ended, seed, facts)
     typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")
+
+
+@app.command()
+def bmusegan(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, phrases, figures and the table go.")],
+    data: Annotated[str, typer.Option(metavar="CORPUS|DIR", help="A corpus that comes along, or a folder with one.")],
+    scale: Annotated[Scale, typer.Option(help="Seconds, an hour, or all of the paper's updates.")] = Scale.quick,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every run.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 2,
+) -> None:
+    """Table 1 and figures 7 to 11 (arXiv 1804.09399) on a corpus, with our own default beside them.
+
+    What is finished in DIR is not done again, so an interrupted command is repeated as it is.
+    """
+    import os
+    import platform
+
+    import torch
+
+    from bgmusic.music.corpora.corpus import open_corpus
+    from bgmusic.music.experiment_report import report_all
+    from bgmusic.music.experiment_table import require_comparable
+    from bgmusic.music.experiments import experiments, run_all
+
+    require_comparable(open_corpus(data))
+    done, everything = 0, len(experiments())
+
+    def report(name: str, how: str) -> None:
+        nonlocal done
+        done += 1
+        typer.echo(f"{done}/{everything} {name}: {how}")
+
+    facts = {
+        "command": f"bgmusic paper bmusegan --scale {scale.value} --data {data} --seed {seed} --jobs {jobs} --out DIR",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
+        "seed": seed,
+        "data": data,
+    }
+    ended = run_all(out, scale.value, data, seed, jobs, report)
+    if "interrupted" in ended.values():
+        typer.echo("Interrupted and saved. Go on with the same command.")
+        raise typer.Exit(130)
+    report_all(out, scale.value, data, ended, seed, facts)
+    typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")

@@ -94,16 +94,7 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
         UserError: the forms differ, or a side has fewer than ten phrases or two pieces.
 
     """
-    samples.require_like(held_out, "the data")
-    for side, name in ((samples, "samples"), (held_out, "held-out data"), (training, "training data")):
-        if len(side) < FEWEST or (side.groups.max() < 1):
-            raise UserError(f"too few {name} to compare: {len(side)} phrases; {FEWEST} of two pieces are needed")
-    held_out, training = held_out.encoded(samples.encoding), training.encoded(samples.encoding)
-    like = training.spread(len(samples))
-    found, data, usual = statistics(samples), statistics(held_out), statistics(like)
-    scales = [
-        [deviation(p, q) for p, q in zip(s.parts, t.parts, strict=True)] for s, t in zip(data, usual, strict=True)
-    ]
+    held_out, training, like, found, data, usual, scales = _compared(samples, held_out, training)
     rng = torch.Generator().manual_seed(seed)
     rows = [_row(*of) for of in zip(found, data, usual, scales, strict=True)]
     judged = held_out.spread(_MOST_JUDGED)
@@ -118,6 +109,39 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
         copying=_copying(samples, training),
         held_out_copying=_copying(held_out, training),
     )
+
+
+def nearness(samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0) -> tuple[Distance, Distance]:
+    """The mean distance of ``samples`` to held-out phrases, and the floor: as :func:`evaluate` has them, alone.
+
+    Raises:
+        UserError: as :func:`evaluate`.
+
+    """
+    held_out, _, like, found, data, usual, scales = _compared(samples, held_out, training)
+    rng = torch.Generator().manual_seed(seed)
+    mine = _mean_distance((samples, found), (held_out, data), scales, rng)
+    return mine, _mean_distance((like, usual), (held_out, data), scales, rng)
+
+
+Statistics = tuple[Statistic, ...]
+
+
+def _compared(
+    samples: Phrases, held_out: Phrases, training: Phrases
+) -> tuple[Phrases, Phrases, Phrases, Statistics, Statistics, Statistics, list[list[float]]]:
+    """Held-out and training phrases in the samples' encoding, as many of the latter; all statistics; deviations."""
+    samples.require_like(held_out, "the data")
+    for side, name in ((samples, "samples"), (held_out, "held-out data"), (training, "training data")):
+        if len(side) < FEWEST or (side.groups.max() < 1):
+            raise UserError(f"too few {name} to compare: {len(side)} phrases; {FEWEST} of two pieces are needed")
+    held_out, training = held_out.encoded(samples.encoding), training.encoded(samples.encoding)
+    like = training.spread(len(samples))
+    found, data, usual = statistics(samples), statistics(held_out), statistics(like)
+    scales = [
+        [deviation(p, q) for p, q in zip(s.parts, t.parts, strict=True)] for s, t in zip(data, usual, strict=True)
+    ]
+    return held_out, training, like, found, data, usual, scales
 
 
 def _row(of: Statistic, data: Statistic, usual: Statistic, scale: list[float]) -> Row:
@@ -139,7 +163,7 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else nan
 
 
-Side = tuple[Phrases, tuple[Statistic, ...]]
+Side = tuple[Phrases, Statistics]
 
 
 def _mean_distance(samples: Side, data: Side, scales: list[list[float]], rng: torch.Generator) -> Distance:
