@@ -40,7 +40,11 @@ suppress_warnings = ["ref.python"]
 
 # The README is the first page. Its links to files that the site has as pages lead there; those to other files of the
 # repository are plain words on a site, but a link to nothing fails the build.
-PAGES = {"examples/results/binarygan/results.md": "binarygan.md", "data/README.md": "data.md"}
+PAGES = {
+    "examples/results/binarygan/results.md": "binarygan.md",
+    "examples/results/binarygan-experiment-1/results.md": "binarygan-experiment-1.md",
+    "data/README.md": "data.md",
+}
 
 
 def _link(found: re.Match[str]) -> str:
