@@ -15,6 +15,7 @@ def info() -> None:
     import bgmusic
     from bgmusic.files import configs_dir, data_dir
     from bgmusic.gan.config import presets
+    from bgmusic.gan.shipped import shipped_generators
     from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS
 
     table = Table(show_header=False, box=None)
@@ -27,5 +28,6 @@ def info() -> None:
     table.add_row("score functions", ", ".join(sorted(SCORE_FUNCTIONS)))
     for family in sorted(path.name for path in configs_dir().iterdir() if path.is_dir()):
         table.add_row(f"presets: {family}", ", ".join(presets(family)))
+    table.add_row("generators", ", ".join(shipped_generators()))
     table.add_row("data", f"{data_dir()}: {', '.join(sorted(p.name for p in data_dir().iterdir() if p.is_dir()))}")
     Console().print(table)
