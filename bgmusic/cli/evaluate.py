@@ -114,11 +114,12 @@ def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, An
 def _phrases(source: Path, against: str | None, number: int, seed: int, binarize: str) -> tuple[Evaluation, str]:
     """How near the phrases are, and to what."""
     from bgmusic.gan.memory import keep_freed_memory
+    from bgmusic.gan.shipped import is_run
     from bgmusic.music import evaluation, phrase_sources
     from bgmusic.music.corpora.corpus import open_corpus
 
     keep_freed_memory()
-    run = phrase_sources.is_run(source)
+    run = is_run(source)
     if against is None and not run:
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
     data = against or phrase_sources.trained_on(source)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.gan import runs
+from bgmusic.gan.shipped import is_run
 from bgmusic.music import sampling
 from bgmusic.music.corpora.assemble import META
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
@@ -47,11 +48,6 @@ def is_music(source: Path) -> bool:
     if source.is_dir():
         return True
     return str(source) in embedded_corpora()
-
-
-def is_run(source: Path) -> bool:
-    """Whether a user's word names a run, of whatever kind."""
-    return any((source / name).is_file() for name in ("config.yaml", "generator.safetensors"))
 
 
 def trained_on(run: Path) -> str:

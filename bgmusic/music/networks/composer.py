@@ -45,13 +45,6 @@ class Draft:
     cells: Tensor
     onsets: Tensor | None
 
-    def where(self, chosen: Tensor, other: Draft) -> Draft:
-        """These cells where ``chosen`` ``(batch, tracks, steps, 1)``, those of the other draft elsewhere."""
-        onsets = None
-        if self.onsets is not None and other.onsets is not None:
-            onsets = torch.where(chosen, self.onsets, other.onsets)
-        return Draft(torch.where(chosen, self.cells, other.cells), onsets)
-
 
 @dataclass(frozen=True)
 class Logits:
