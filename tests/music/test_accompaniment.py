@@ -9,9 +9,8 @@ import numpy as np
 import pretty_midi
 import pytest
 import torch
-from tiny_runs import BAND, MUSEGAN, SATB, make_run
+from tiny_runs import BAND, MUSEGAN, SATB, bgmusic, make_run
 
-from bgmusic.cli.main import main
 from bgmusic.errors import UserError
 from bgmusic.gan.sampling import noises
 from bgmusic.music.accompaniment import accompany, load_composer, phrases_needed
@@ -68,12 +67,6 @@ def heard(path: Path, name: str) -> set[tuple[int, int, int, int]]:
         if instrument.name == name
         for note in instrument.notes
     }
-
-
-def bgmusic(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

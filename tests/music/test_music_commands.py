@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 import pretty_midi
 import pytest
-from tiny_runs import SATB, make_run
+from tiny_runs import SATB, bgmusic, make_run
 
-from bgmusic.cli.main import main
 from bgmusic.music.phrases import read_phrases
-
-
-def bgmusic(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

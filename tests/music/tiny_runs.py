@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from bgmusic.cli.main import main
 from bgmusic.gan.config import validate
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.runs import Run, environment
@@ -37,3 +39,10 @@ def make_run(path: Path, shape: RollShape, network: dict[str, Any] = COMPOSER, n
     run = Run.create(path, "music", config, environment(0, "cpu", "test"))
     run.save_generator(network_of(shape, network, neuron), config)
     return path
+
+
+def bgmusic(*arguments: object) -> int:
+    """Run a command as a user types it; returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
