@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,7 @@ from bgmusic.gan.layers import Scale
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
 from bgmusic.music.networks.grouped import GroupedNormLinear, Norm
+from bgmusic.music.networks.merging import relu_merge
 from bgmusic.music.networks.plan import OCTAVE, Plan
 from bgmusic.music.networks.refiner import Refiner
 from bgmusic.neurons import NEURONS
@@ -115,9 +119,10 @@ class PrivateGenerator(nn.Module):
 
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
-        for layer in layers:
-            cells = torch.relu_(layer(cells))
-        return torch.bmm(cells, merge)
+        first, second = cast("Sequence[GroupedNormLinear]", layers)
+        cells = first.active(cells)
+        weight, bias = second.folded(cells)
+        return relu_merge(cells, weight, bias, merge)
 
 
 class Generator(SampleNetwork):

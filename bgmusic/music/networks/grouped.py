@@ -9,10 +9,11 @@ price, and in what order the positions come does not matter until the roll is pu
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 Norm = Literal["batch", "scale"]
 
@@ -47,6 +48,36 @@ class GroupedLinear(nn.Module):
         rows = x.flatten(1, -2)
         rows = torch.bmm(rows, self.weight) if self.bias is None else torch.baddbmm(self.bias, rows, self.weight)
         return rows.view(*x.shape[:-1], -1)
+
+
+class _Moments(torch.autograd.Function):
+    """Means of ``(tracks, positions, inputs)`` and of its products, as :func:`moments` gives them.
+
+    autograd would take five passes over the positions where one product is enough.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return x.mean(1, dtype=wide), torch.bmm(x.transpose(1, 2), x).to(wide) / x.shape[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        first, second = (gradient / x.shape[1] for gradient in gradients)
+        return torch.baddbmm(first.unsqueeze(1).to(x.dtype), x, (second + second.transpose(1, 2)).to(x.dtype))
+
+
+Moments = tuple[Tensor, Tensor]
+"""Means over positions of inputs, ``(tracks, inputs)``, and of their products, ``(tracks, inputs, inputs)``."""
+
+
+def moments(x: Tensor) -> Moments:
+    """Of ``(tracks, positions, inputs)``; float32 at least, the products computed in the input's or autocast's type."""
+    first, second = _Moments.apply(x)
+    return first, second
 
 
 class GroupedNormLinear(nn.Module):
@@ -87,30 +118,52 @@ class GroupedNormLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised."""
+        weight, bias = self.folded(x)
+        return torch.baddbmm(bias, x, weight).view(len(x), -1, self.weight.shape[-1])
+
+    def active(self, x: Tensor) -> Tensor:
+        """As :meth:`forward`, followed by a ReLU."""
+        weight, bias = self.folded(x)
+        # In place before the view: after it, autograd would write the gradient three times.
+        return torch.relu_(torch.baddbmm(bias, x, weight)).view(len(x), -1, self.weight.shape[-1])
+
+    def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight ``(tracks, inputs, taps * outputs)`` and bias ``(tracks, 1, taps * outputs)``, norm included.
+
+        While training they follow the statistics of ``x``, the layer's inputs, and running statistics are updated.
+        """
+        return self.folded_by(moments(x) if self.follows else None, x.shape[1])
+
+    @property
+    def follows(self) -> bool:
+        """Whether the norm is of the inputs at hand: batch norm while training."""
+        return self.norm == "batch" and self.training
+
+    def folded_by(self, of_inputs: Moments | None, positions: int) -> tuple[Tensor, Tensor]:
+        """As :meth:`folded`, by moments of so many positions; needed where :attr:`follows` holds."""
         scale: Tensor = self.scale
         offset: Tensor = self.offset
         if self.norm == "batch":
-            mean, variance = self._statistics(x) if self.training else (self.running_mean, self.running_var)
+            known = self.running_mean, self.running_var
+            mean, variance = known if of_inputs is None else self._statistics(of_inputs, positions)
             scale = scale * (variance + self.EPSILON).rsqrt()
             offset = offset - mean * scale
         weight = (self.weight * scale[:, None, None, :]).flatten(2)
         bias = offset[:, None, None, :].expand(-1, 1, self.weight.shape[2], -1).flatten(2)
-        return torch.baddbmm(bias, x, weight).view(len(x), -1, self.weight.shape[-1])
+        return weight, bias
 
-    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _statistics(self, of_inputs: Moments, positions: int) -> tuple[Tensor, Tensor]:
         """Mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``."""
-        positions, taps = x.shape[1], self.weight.shape[2]
-        second = torch.bmm(x.transpose(1, 2), x)
-        with torch.autocast(x.device.type, enabled=False):
-            first = x.mean(1, dtype=self.weight.dtype)
-            covariance = second.to(self.weight.dtype) / positions - first.unsqueeze(2) * first.unsqueeze(1)
+        first, second = of_inputs
+        with torch.autocast(first.device.type, enabled=False):
+            covariance = second - first.unsqueeze(2) * first.unsqueeze(1)
             of_taps = torch.einsum("gi,gito->gto", first, self.weight)
             within = (torch.einsum("gij,gjto->gito", covariance, self.weight) * self.weight).sum(1)
             mean = of_taps.mean(1)
             # Rounding must not make a variance negative.
             variance = (within.mean(1) + (of_taps - mean.unsqueeze(1)).square().mean(1)).clamp(min=0)
             with torch.no_grad():
-                count = positions * taps
+                count = positions * self.weight.shape[2]
                 self.running_mean.lerp_(mean, self.MOMENTUM)
                 self.running_var.lerp_(variance * (count / max(1, count - 1)), self.MOMENTUM)
         return mean, variance

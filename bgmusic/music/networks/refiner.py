@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import mul
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from bgmusic.gan.layers import Scale
 from bgmusic.music.config import NetworkConfig
-from bgmusic.music.networks.grouped import GroupedNormLinear
+from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments
 from bgmusic.music.networks.plan import OCTAVE, Plan
 
+Result = TypeVar("Result")
+
 CHANNELS = 64
+PIECE = 2**18  # cells of all tracks, each of which has 64 channels
 KERNEL = (3, OCTAVE)  # steps, pitches
 TAPS = KERNEL[0] * KERNEL[1]
 _BEFORE = tuple((size - 1) // 2 for size in KERNEL)  # zeros before; "same" puts the odd one after
@@ -45,15 +53,46 @@ class ResidualUnit(nn.Module):
         active = torch.relu(normed).permute(1, 0, 3, 4, 5, 2)  # tracks, batch, bars, steps, pitches, planes
         (top, left), (bottom, right) = _BEFORE, _AFTER
         padded = F.pad(active, (0, 0, left, right, top, bottom))
+        # A few phrases at a time, and their channels anew in the backward pass: of a batch of the paper's rolls, they
+        # would be 2 GB.
+        pieces = padded.split(max(1, PIECE // (tracks * bars * steps * pitches)), 1)
+        of_windows = None
+        if self.first.follows:
+            each = [self._anew(self._moments, piece) for piece in pieces]
+            shares = [piece.shape[1] / batch for piece in pieces]
+            first, second = (sum(map(mul, shares, values)) for values in zip(*each, strict=True))
+            of_windows = first, second
+        weight, bias = self.first.folded_by(of_windows, batch * bars * steps * pitches)
+        added = [self._anew(self._given, piece, weight, bias, self.weight) for piece in pieces]
+        return x + torch.cat(added, 1) + self.bias
+
+    @staticmethod
+    def _anew(function: Callable[..., Result], *inputs: Tensor) -> Result:
+        result: Result = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return result
+
+    def _windows(self, padded: Tensor) -> Tensor:
+        """What the kernel sees at every cell of ``(tracks, phrases, bars, steps + 2, pitches + 11, planes)``.
+
+        ``(tracks, cells, planes * 36)``.
+        """
         windows = padded.unfold(3, KERNEL[0], 1).unfold(4, KERNEL[1], 1)  # ..., planes, 3, 12
-        hidden = torch.relu_(self.first(windows.reshape(tracks, -1, planes * TAPS)))
+        return windows.reshape(len(padded), -1, self.plan.planes * TAPS)
+
+    def _moments(self, padded: Tensor) -> Moments:
+        return moments(self._windows(padded))
+
+    def _given(self, padded: Tensor, weight: Tensor, bias: Tensor, second: Tensor) -> Tensor:
+        """What is added to phrases: ``(tracks, phrases, bars, planes, steps, pitches)``."""
+        tracks, phrases, bars, high, wide, planes = padded.shape
+        steps, pitches = high - KERNEL[0] + 1, wide - KERNEL[1] + 1
+        hidden = torch.relu_(torch.baddbmm(bias, self._windows(padded), weight))
         # What every cell hands to the cells around it, and the sum of that: a convolution, turned inside out.
-        given = torch.matmul(self.weight, hidden.view(tracks, batch * bars, steps * pitches, -1).transpose(-1, -2))
-        size = (steps + KERNEL[0] - 1, pitches + KERNEL[1] - 1)
-        summed = F.fold(given.flatten(0, 1), size, KERNEL).view(tracks, batch, bars, planes, *size)
+        given = torch.matmul(second, hidden.view(tracks, phrases * bars, steps * pitches, -1).transpose(-1, -2))
+        summed = F.fold(given.flatten(0, 1), (high, wide), KERNEL).view(tracks, phrases, bars, planes, high, wide)
         # A cell's window lies mirrored to what it hands out.
-        added = summed[..., bottom : bottom + steps, right : right + pitches]
-        return x + added + self.bias
+        (_, _), (bottom, right) = _BEFORE, _AFTER
+        return summed[..., bottom : bottom + steps, right : right + pitches]
 
 
 class Refiner(nn.Module):

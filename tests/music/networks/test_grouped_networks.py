@@ -10,6 +10,7 @@ import track_loops
 from torch import Tensor, nn
 
 from bgmusic.music.config import NetworkConfig, RollShape
+from bgmusic.music.networks import merging, refiner
 from bgmusic.music.networks.discriminator import MainStream
 from bgmusic.music.networks.generator import PrivateGenerator
 from bgmusic.music.networks.grouped import GroupedNormLinear
@@ -60,6 +61,15 @@ def test_refiner(plan: Plan) -> None:
     network = _shaken(Refiner(SMALL, plan))
     outputs = torch.rand(2, plan.channels, plan.bars, plan.steps, plan.pitches, dtype=torch.double)
     _agree(network, lambda x: track_loops.refiner(network, x), outputs)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_piece_by_piece_is_at_once(plan: Plan, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Values and gradients, whatever the pieces that keep memory small."""
+    monkeypatch.setattr(merging, "PIECE", size)
+    monkeypatch.setattr(refiner, "PIECE", size * plan.tracks * plan.bars * plan.steps * plan.pitches // 5)
+    test_private_generator(plan)
+    test_refiner(plan)
 
 
 def test_discriminator(plan: Plan) -> None:
