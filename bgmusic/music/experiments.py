@@ -25,7 +25,7 @@ OURS = "composer"
 
 # A quick training on `bach`, whose phrases have so many cells; larger phrases cost more, and get fewer updates.
 _QUICK_CELLS = 11_776
-_QUICK_STEPS, _QUICK_OURS, _FEWEST = 800, 2_000, 40
+_QUICK_STEPS, _QUICK_OURS, _FEWEST = 500, 2_000, 40
 _SCORES = 20  # on a curve
 
 
