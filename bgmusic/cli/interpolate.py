@@ -28,9 +28,10 @@ def interpolate(
     ] = None,
     binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
 ) -> None:
-    """Go from one phrase to another: phrases at equal steps of the great circle between two seeds' noise.
+    """Go from one phrase to another in equal steps.
 
-    The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so on, and all.mid.
+    A composer takes beats of the last phrase over and revises the others; other networks go along the great circle
+    between two seeds' noise. The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

@@ -19,6 +19,7 @@ from bgmusic.gan.paths import great_circle, wander
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.sampling import Told, check_binarize, decide, device_of, draws_of, noises
 from bgmusic.music.config import RollShape
+from bgmusic.music.morphing import morph
 from bgmusic.music.networks.composer import Composer
 from bgmusic.music.roll import Roll
 from bgmusic.music.sampling import batch_of
@@ -140,11 +141,12 @@ def between(
     binarize: str = "ht",
     told: Told | None = None,
 ) -> NDArray[np.bool_]:
-    """Phrases at equal steps of the great circle from one seed's noise to another's, both included.
+    """Phrases at equal steps from one seed's to another's, both included.
 
     Boolean ``(steps, channels, bars, steps, pitches)``. The first is the phrase that ``sampling.phrases`` makes of the
-    first seed, the last that of the second; but stochastic neurons of BinaryMuseGAN's networks draw by the first seed
-    all the way, so that nothing but the noise differs from phrase to phrase.
+    first seed, the last that of the second. A composer mixes the music itself (:func:`morph`). Other networks go along
+    the great circle from one seed's noise to the other's; their stochastic neurons draw by the first seed all the way,
+    so that nothing but the noise differs from phrase to phrase.
 
     Raises:
         UserError: ``binarize`` is neither ``ht`` nor ``bs``.
@@ -153,14 +155,24 @@ def between(
     check_binarize(binarize)
     start, end = (next(noises(generator, 1, torch.Generator().manual_seed(seed))) for seed in seeds)
     made = []
-    for noise in great_circle(start, end, steps):
-        rng = torch.Generator().manual_seed(seeds[0])
-        torch.randn(1, generator.latent, generator=rng)  # the noise itself; what follows are the neurons' draws
-        draws = draws_of(generator, rng, seeds[0])
-        made.append(decide(generator, noise.to(device_of(generator)), draws, binarize).to(torch.bool).cpu())
+    for phrase in _way(generator, start, end, seeds, steps, binarize):
+        made.append(phrase.to(torch.bool).cpu())
         if told:
             told(1)
     return torch.cat(made).numpy()
+
+
+def _way(
+    generator: SampleNetwork, start: Tensor, end: Tensor, seeds: tuple[int, int], steps: int, binarize: str
+) -> Iterator[Tensor]:
+    def phrase(noise: Tensor) -> Tensor:
+        rng = torch.Generator().manual_seed(seeds[0])
+        torch.randn(1, generator.latent, generator=rng)  # the noise itself; what follows are the neurons' draws
+        return decide(generator, noise.to(device_of(generator)), draws_of(generator, rng, seeds[0]), binarize)
+
+    if isinstance(generator, Composer):
+        return morph(generator, phrase(start), phrase(end), steps, _later(*seeds))
+    return map(phrase, great_circle(start, end, steps))
 
 
 def lines(roll: Roll, bars: int) -> list[Roll]:

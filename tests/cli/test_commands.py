@@ -421,7 +421,7 @@ def test_evaluate_shows_the_scores_even_if_it_can_not_write_them(whole: Path, tm
 
 def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
     """One real process, as a user starts it, for a success and for a mistake."""
-    start = [sys.executable, "-m", "bgmusic.cli.main"]
+    start = [sys.executable, "-m", "bgmusic"]
     version = subprocess.run([*start, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert version.stdout.strip() == "0.1.0"
     args = ["train", "mnist", "--config", "nope"]

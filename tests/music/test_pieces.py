@@ -133,10 +133,42 @@ def test_a_way_between_two_seeds(shape: RollShape, network: dict[str, Any]) -> N
 
 
 def test_neighbours_on_the_way_are_nearer_than_the_ends() -> None:
-    generator = network_of(SATB)
+    generator = network_of(SATB, MUSEGAN)
     way = between(generator, SATB, (1, 2), 129)
     steps = np.mean([(a ^ b).mean() for a, b in itertools.pairwise(way)])
     assert steps < 0.6 * (way[0] ^ way[-1]).mean()
+
+
+def test_a_composer_takes_the_last_phrase_over_at_an_even_pace() -> None:
+    generator = network_of(SATB)
+    assert isinstance(generator, Composer)
+    way = between(generator, SATB, (1, 2), 17)  # four of the 64 units a step
+    units = way[:, :4].reshape(17, 4, 16, 4, 48)  # the cells; what follows silence begins, so onsets may change
+    taken = (units == units[-1]).all((3, 4))  # steps, tracks, beats
+    assert taken[-1].all()
+    for number in range(17):
+        assert taken[number].sum() >= 4 * number
+    assert taken[1].sum() < 32  # and the first steps are still the first phrase, for the most part
+    assert (units[0] == units[1]).all((2, 3)).mean() > 0.5
+    assert np.array_equal(way, between(generator, SATB, (1, 2), 17))
+    longer = between(generator, SATB, (1, 2), 129)  # more steps than units: some phrases stand twice
+    assert len(np.unique(longer.reshape(129, -1), axis=0)) <= 65
+
+
+def test_what_may_not_change_is_not_revised() -> None:
+    composer = network_of(SATB)
+    assert isinstance(composer, Composer)
+    noise = torch.randn(2, composer.latent)
+    with torch.no_grad():
+        before = composer(noise)
+        free = torch.zeros(2, 4, 16, dtype=torch.bool)
+        free[:, 1, 3] = True
+        after = composer.revise(before, free, noise, 3, 1.0)
+        assert torch.equal(composer.revise(before, free, noise, 3, 0.0), before)
+    # Cells: onsets behind what fell silent may change, since what follows silence begins.
+    changed = (before != after)[:, :4].flatten(2, 3).unflatten(2, (16, 4)).any((3, 4))
+    assert changed.any()
+    assert not changed[~free].any()
 
 
 def test_bounds() -> None:

@@ -188,6 +188,22 @@ class Composer(SampleNetwork):
         """
         return self.complete(self._draft(given), free, noise)
 
+    def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
+        """Phrases of which a share of the free units was decided on anew, a few times; the others see them all.
+
+        Args:
+            phrases: ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            free: ``(batch, tracks, bars * beats)``, which units may change.
+            noise: ``(batch, latent)``; of its stages the first ones serve.
+            passes: how often, at most as often as there are stages.
+            share: of the free units that each pass opens.
+
+        """
+        draft = self._draft(phrases)
+        for _, (chance, *chances) in zip(range(passes), self._stages(noise), strict=False):
+            draft = self._decide(draft, free & (chance < share), *chances)
+        return self._phrases(draft)
+
     def complete(self, draft: Draft, free: Tensor, noise: Tensor) -> Tensor:
         """Decide on the free units of a draft, stage by stage; the last stage alone is differentiated."""
         stages = list(self._stages(noise))
