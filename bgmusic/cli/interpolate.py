@@ -31,7 +31,8 @@ def interpolate(
     """Go from one phrase to another in equal steps.
 
     A composer takes beats of the last phrase over and revises the others; other networks go along the great circle
-    between two seeds' noise. The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so on, and all.mid.
+    between two seeds' noise. The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so
+    on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

@@ -27,6 +27,9 @@ class NetworkConfig(Config):
     """After G's hidden layers: batch norm, or its learned scale and offset alone (as BinaryGAN's code runs)."""
     output_norm: Norm = "batch"
     """After G's last layer, before the neuron."""
+    output_offset: Literal["zero", "data"] = "zero"
+    """Where the offsets of the last batch norm begin: at zero, or such that each pixel of untrained samples is lit as
+    often as in the training digits (the CNN has one offset for all pixels)."""
     d_norm: Norm = "none"
     """After D's hidden layers."""
 
@@ -44,8 +47,10 @@ class DigitsConfig(Config):
     """The game's rules."""
 
     @model_validator(mode="after")
-    def _enough_for_batch_norm(self) -> DigitsConfig:
+    def _fits_batch_norm(self) -> DigitsConfig:
         norms = (self.network.g_norm, self.network.output_norm, self.network.d_norm)
         if "batch" in norms and self.training.batch // self.training.accumulate < 2:
             raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
+        if self.network.output_offset == "data" and self.network.output_norm != "batch":
+            raise ValueError("network.output_offset=data sets the offsets of a last batch norm: output_norm=batch")
         return self

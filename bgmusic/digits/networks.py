@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +12,7 @@ from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
 from bgmusic.gan.layers import LeakyReLU, Scale
 from bgmusic.gan.roles import SampleNetwork
-from bgmusic.neurons import NEURONS
+from bgmusic.neurons import DBN, NEURONS
 
 PIXELS = SHAPE[0] * SHAPE[1]
 SLOPE_OF_LEAK = 0.2  # LeakyReLU's, in every discriminator
@@ -45,6 +48,27 @@ class Generator(SampleNetwork):
         """Digits ``(batch, 28, 28)``; ``generator`` feeds a stochastic neuron."""
         digits: Tensor = self.neuron(self.logits(noise), generator)
         return digits
+
+
+@torch.no_grad()
+def light_as(generator: Generator, lit: Tensor) -> None:
+    """Set the offsets of G's last batch norm so that its untrained samples are lit as often as data.
+
+    Behind the norm a logit has variance 1 around its offset o; take it for normal. The deterministic neuron then fires
+    with probability ``Phi(o)``, the stochastic one with ``E sigmoid(N(o, 1))``, about ``sigmoid(o / sqrt(1 + pi / 8))``
+    (MacKay, Neural Computation 4, 1992, equation 10).
+
+    Args:
+        generator: untrained, with batch norm behind its last layer.
+        lit: the share of lit pixels in data ``(28, 28)``, between 0 and 1, neither included.
+
+    """
+    offset = cast("nn.BatchNorm1d | nn.BatchNorm2d", generator.body[-1]).bias
+    wanted = lit.flatten().double() if len(offset) > 1 else lit.double().mean().view(1)
+    if isinstance(generator.neuron, DBN):
+        offset.copy_(torch.special.ndtri(wanted))
+    else:
+        offset.copy_(torch.logit(wanted) * math.sqrt(1 + math.pi / 8))
 
 
 def _mlp_generator(config: NetworkConfig) -> nn.Sequential:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.data import SHAPE, load_digits
-from bgmusic.digits.networks import Discriminator, Generator
+from bgmusic.digits.networks import Discriminator, Generator, light_as
 from bgmusic.digits.pictures import save_grid
 from bgmusic.digits.sampling import KIND, sample
 from bgmusic.errors import UserError
@@ -44,8 +45,13 @@ def make_game(
         raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} make sense for digits")
     torch.manual_seed(seed)
     generator, discriminator = Generator(config), Discriminator(config)
-    packed = load_digits("train").packed
-    source = BitSource(packed[: len(packed) - holdout], SHAPE, device)
+    digits = load_digits("train")
+    packed = digits.packed[: len(digits.packed) - holdout]
+    if config.network.output_offset == "data":
+        # Half a digit more, lit and dark: no pixel is always the same.
+        count = np.unpackbits(packed, axis=1)[:, : SHAPE[0] * SHAPE[1]].sum(0, dtype=np.int64)
+        light_as(generator, torch.from_numpy((count + 0.5) / (len(packed) + 1)).view(SHAPE))
+    source = BitSource(packed, SHAPE, device)
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 
 

@@ -76,6 +76,26 @@ def test_scale_is_batch_norm_that_never_normalises(channels: tuple[int, ...]) ->
     torch.testing.assert_close(scale(x), norm.eval()(x))
 
 
+@pytest.mark.parametrize(("neuron", "within"), [("dbn", 0.01), ("sbn", 0.02)])
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_untrained_samples_can_be_lit_as_data(kind: str, neuron: str, within: float) -> None:
+    config = a_config(network={"kind": kind, "output_offset": "data"}, neuron=neuron)
+    generator = make_game(config, seed=0).generator
+    with torch.no_grad():
+        lit = generator(torch.randn(4000, 128), generator=torch.Generator().manual_seed(0)).mean(0).numpy()
+    wanted = load_digits("train").images().mean(0)
+    if kind == "mlp":
+        assert np.abs(lit - wanted).mean() < within
+        assert np.abs(lit - wanted).max() < 0.06  # 4 standard errors of a pixel are 0.03; logits are not quite normal
+    # The CNN's one offset is for all pixels, whose logits together are farther from normal.
+    assert lit.mean() == pytest.approx(wanted.mean(), abs=0.02 if kind == "mlp" else 0.04)
+
+
+def test_offsets_of_data_need_a_norm() -> None:
+    with pytest.raises(UserError, match="output_norm=batch"):
+        a_config(network={"output_norm": "none", "output_offset": "data"})
+
+
 @pytest.mark.parametrize("neuron", ["dbn", "sbn", "real"])
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_samples_are_bits_that_the_seed_makes_again(kind: str, neuron: str) -> None:
