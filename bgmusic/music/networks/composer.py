@@ -172,10 +172,37 @@ class Composer(SampleNetwork):
 
     def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Phrases. All chance is in the noise: ``generator`` is not needed and ignored."""
+        return self.complete(*self._nothing(noise), noise)
+
+    def preactivated(self, noise: Tensor) -> Tensor:
+        """Of each cell the probability with which it was decided on last, of the phrases' shape.
+
+        A step's decisions follow those of the step before: a cell sounds if its track moves and chooses it, or holds
+        and it sounded. What is then made to begin because it follows silence is not among the onsets here.
+        """
+        odds = torch.zeros(())
+        for number, (opened, found, made) in enumerate(self._revisions(*self._nothing(noise), noise)):
+            chosen = opened.repeat_interleave(self.unit, 2)[:, None, :, :, None]
+            now = self._odds(found, made)
+            odds = now if number == 0 else torch.where(chosen, now, odds)
+        phrases: Tensor = odds.flatten(1, 2).unflatten(2, (self.plan.bars, self.plan.steps))
+        return phrases
+
+    def _odds(self, found: Logits, made: Draft) -> Tensor:
+        """Of what was made, the probabilities ``(batch, planes, tracks, steps, pitches)``."""
+        moves = F.pad(self.neuron.preactivate(found.moves)[:, :, 1:], (1, 0), value=1.0).unsqueeze(3)
+        chosen = moves * self.neuron.preactivate(found.cells)
+        planes = [chosen + (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
+        if found.onsets is not None:
+            planes.append(chosen * self.neuron.preactivate(found.onsets))
+        return torch.stack(planes, 1)
+
+    def _nothing(self, noise: Tensor) -> tuple[Draft, Tensor]:
+        """A silent draft, all of whose units are free."""
         plan = self.plan
         silence = noise.new_zeros(len(noise), plan.tracks, plan.bars * plan.steps, plan.pitches)
         free = torch.ones(len(noise), plan.tracks, plan.bars * plan.beats, dtype=torch.bool, device=noise.device)
-        return self.complete(Draft(silence, silence if plan.planes > 1 else None), free, noise)
+        return Draft(silence, silence if plan.planes > 1 else None), free
 
     def accompany(self, given: Tensor, free: Tensor, noise: Tensor) -> Tensor:
         """Phrases in which some units are as they were given, and the others composed to them.
@@ -201,19 +228,27 @@ class Composer(SampleNetwork):
         """
         draft = self._draft(phrases)
         for _, (chance, *chances) in zip(range(passes), self._stages(noise), strict=False):
-            draft = self._decide(draft, free & (chance < share), *chances)
+            opened = free & (chance < share)
+            draft = self._decide(draft, opened, self.logits(draft, opened), *chances)
         return self._phrases(draft)
 
     def complete(self, draft: Draft, free: Tensor, noise: Tensor) -> Tensor:
         """Decide on the free units of a draft, stage by stage; the last stage alone is differentiated."""
+        for _, _, made in self._revisions(draft, free, noise):
+            draft = made
+        return self._phrases(draft)
+
+    def _revisions(self, draft: Draft, free: Tensor, noise: Tensor) -> Iterator[tuple[Tensor, Logits, Draft]]:
+        """Stage by stage which units were opened, what was found for them, and the draft with what was decided."""
         stages = list(self._stages(noise))
         for number, (chance, *chances) in enumerate(stages):
             taught = torch.is_grad_enabled() and number == len(stages) - 1
             share = max(self._share(number), self.settings.lesson if taught else 0)
             opened = free if number == 0 else free & (chance < share)
             with torch.set_grad_enabled(taught):
-                draft = self._decide(draft, opened, *chances)
-        return self._phrases(draft)
+                found = self.logits(draft, opened)
+                draft = self._decide(draft, opened, found, *chances)
+            yield opened, found, draft
 
     def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, three of each step."""
@@ -230,9 +265,10 @@ class Composer(SampleNetwork):
         falling = 1 - stage / max(1.0, settings.falling * (settings.stages - 1))
         return max(settings.least, falling)
 
-    def _decide(self, draft: Draft, opened: Tensor, moving: Tensor, sounding: Tensor, beginning: Tensor) -> Draft:
+    def _decide(
+        self, draft: Draft, opened: Tensor, found: Logits, moving: Tensor, sounding: Tensor, beginning: Tensor
+    ) -> Draft:
         """The draft with new decisions in its open units."""
-        found = self.logits(draft, opened)
         chosen = opened.repeat_interleave(self.unit, 2)
         moves = self._neuron(found.moves, moving)
         # What is known counts as moving to what it is, so that open steps behind it may hold it.

@@ -169,7 +169,7 @@ def test_notes_are_held_until_the_track_moves() -> None:
     generator = composer()
     draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
     _, moving, sounding, beginning = next(iter(generator._stages(noise_for(generator))))
-    decided = generator._decide(draft, opened, moving, sounding, beginning)
+    decided = generator._decide(draft, opened, generator.logits(draft, opened), moving, sounding, beginning)
     moves = torch.sigmoid(generator.logits(draft, opened).moves) > moving
     moves[:, :, 0] = True
     assert 0.2 < moves.float().mean() < 0.9
@@ -179,6 +179,41 @@ def test_notes_are_held_until_the_track_moves() -> None:
             assert torch.equal(cells[roll, track, step], cells[roll, track, step - 1])
             assert decided.onsets is not None
             assert not decided.onsets[roll, track, step].any()
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
+def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape) -> None:
+    """Over many compositions of one stage, a cell sounds, and begins, as often as it was likely to."""
+    generator = composer(shape, stages=1)
+    count = 2000
+    with torch.no_grad():
+        noise = noise_for(generator, count)
+        odds, phrases = generator.preactivated(noise), generator(noise)
+    assert odds.shape == phrases.shape
+    assert ((odds >= 0) & (odds <= 1)).all()
+    tracks = len(shape.track_set)
+    sounding, likely = phrases[:, :tracks].mean(0), odds[:, :tracks].mean(0)
+    assert sounding.sum() == pytest.approx(likely.sum().item(), rel=0.02)
+    error = (likely * (1 - likely) / count).sqrt() + 1e-6
+    assert ((sounding - likely).abs() < 5.5 * error + 2 / count).all()
+    if shape.encoding == "onset":
+        # An onset that follows silence is not drawn; all others are.
+        held = torch.cat([torch.zeros(count, tracks, 1, 48), phrases[:, :tracks].flatten(2, 3)[:, :, :-1]], 2)
+        behind = held.unflatten(2, (shape.bars, shape.steps)) > 0
+        drawn = (phrases[:, tracks:] * behind).sum()
+        assert drawn.item() == pytest.approx((odds[:, tracks:] * behind).sum().item(), rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
+def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape) -> None:
+    generator = composer(shape)
+    noise = noise_for(generator, 20)
+    with torch.no_grad():
+        odds, phrases = generator.preactivated(noise), generator(noise)
+    assert odds.shape == phrases.shape
+    tracks = len(shape.track_set)
+    assert (odds[:, :tracks][phrases[:, :tracks] > 0] > 0).all()
+    assert odds[:, :tracks][phrases[:, :tracks] > 0].mean() > 2 * odds[:, :tracks].mean()
 
 
 def test_a_voice_stays_in_its_range() -> None:
