@@ -43,6 +43,7 @@ suppress_warnings = ["ref.python"]
 PAGES = {
     "examples/results/binarygan/results.md": "binarygan.md",
     "examples/results/binarygan-experiment-1/results.md": "binarygan-experiment-1.md",
+    "examples/results/bmusegan-bach/results.md": "bmusegan-bach.md",
     "examples/results/bmusegan-freedoom/results.md": "bmusegan-freedoom.md",
     "data/README.md": "data.md",
 }
