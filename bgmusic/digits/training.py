@@ -49,8 +49,8 @@ def make_game(
     packed = digits.packed[: len(digits.packed) - holdout]
     if config.network.output_offset == "data":
         # Half a digit more, lit and dark: no pixel is always the same.
-        count = np.unpackbits(packed, axis=1)[:, : SHAPE[0] * SHAPE[1]].sum(0, dtype=np.int64)
-        light_as(generator, torch.from_numpy((count + 0.5) / (len(packed) + 1)).view(SHAPE))
+        count = digits.images()[: len(packed)].sum(0, dtype=np.int64)
+        light_as(generator, torch.from_numpy((count + 0.5) / (len(packed) + 1)))
     source = BitSource(packed, SHAPE, device)
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 

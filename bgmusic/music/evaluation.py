@@ -124,6 +124,11 @@ def nearness(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     return mine, _mean_distance((like, usual), (held_out, data), scales, rng)
 
 
+def enough(side: Phrases) -> bool:
+    """Whether a side has phrases enough to be compared: ten, of two pieces."""
+    return len(side) >= FEWEST and int(side.groups.max()) >= 1
+
+
 Statistics = tuple[Statistic, ...]
 
 
@@ -133,7 +138,7 @@ def _compared(
     """Held-out and training phrases in the samples' encoding, as many of the latter; all statistics; deviations."""
     samples.require_like(held_out, "the data")
     for side, name in ((samples, "samples"), (held_out, "held-out data"), (training, "training data")):
-        if len(side) < FEWEST or (side.groups.max() < 1):
+        if not enough(side):
             raise UserError(f"too few {name} to compare: {len(side)} phrases; {FEWEST} of two pieces are needed")
     held_out, training = held_out.encoded(samples.encoding), training.encoded(samples.encoding)
     like = training.spread(len(samples))

@@ -14,7 +14,7 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.config import RollShape
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.evaluation import FEWEST, Distance, nearness
+from bgmusic.music.evaluation import FEWEST, Distance, enough, nearness
 from bgmusic.music.experiments import PAPER_DATA, Column, Rates, Scale, columns
 from bgmusic.music.metrics import polyphony_rate, qualified_note_rate, shortest_qualified, tonal_distance
 from bgmusic.music.metrics.published import published
@@ -107,7 +107,7 @@ def require_comparable(corpus: Corpus) -> None:
 
     """
     for phrases, name in ((held_out(corpus), "held-out"), (training(corpus).spread(FEWEST), "training")):
-        if len(phrases) < FEWEST or int(phrases.groups.max()) < 1:
+        if not enough(phrases):
             raise UserError(
                 f"corpus {corpus.path.name} has {len(phrases)} {name} phrases; {FEWEST} of two pieces are needed"
             )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.music.networks.composer import Composer
+from bgmusic.music.networks.masks import cells_of
 
 # Found on `bach` with the generator that comes with bgmusic (three pairs of phrases, 9 on each way): neighbours have
 # 60 to 80% of their notes in common, and the way is as gradual in the middle as at its ends. Twice the passes and
@@ -43,11 +44,10 @@ def morph(composer: Composer, first: Tensor, last: Tensor, steps: int, rng: torc
     for step in range(1, steps - 1):
         now = place < step * place.numel() / (steps - 1)
         if not now.equal(taken):
-            cells = now.repeat_interleave(composer.unit, 2).unflatten(2, (plan.bars, plan.steps)).unsqueeze(4)
-            cells = cells.repeat(1, plan.planes, 1, 1, 1).to(phrase.device)
             noise = torch.randn(1, composer.latent, generator=rng).to(phrase.device)
-            mixed = torch.where(cells, last, phrase)
-            phrase = composer.revise(mixed, ~now.to(phrase.device), noise, PASSES, SHARE)
+            theirs = now.to(phrase.device)
+            mixed = torch.where(cells_of(theirs, plan), last, phrase)
+            phrase = composer.revise(mixed, ~theirs, noise, PASSES, SHARE)
             taken = now
         yield phrase
     yield last

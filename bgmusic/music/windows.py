@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from bgmusic.gan.sampling import Told, device_of
 from bgmusic.music.networks.composer import Composer
+from bgmusic.music.networks.masks import cells_of
 
 
 def hop_of(bars: int) -> int:
@@ -54,8 +55,7 @@ def compose(
         units = slice(start * plan.beats, (start + plan.bars) * plan.beats)
         seen, open_ = rolls[:, :, bars], free[:, :, units]
         made = composer.accompany(seen.to(device, torch.float32), open_.to(device), next(noises).to(device)) > 0.5
-        chosen = open_.repeat_interleave(composer.unit, 2).unflatten(2, (plan.bars, plan.steps)).unsqueeze(4)
-        rolls[:, :, bars] = torch.where(chosen.repeat(1, plan.planes, 1, 1, 1), made.to(rolls.device), seen)
+        rolls[:, :, bars] = torch.where(cells_of(open_, plan), made.to(rolls.device), seen)
         free[:, :, units] = False
         if told:
             told(len(rolls))

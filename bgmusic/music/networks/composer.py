@@ -180,11 +180,10 @@ class Composer(SampleNetwork):
         A step's decisions follow those of the step before: a cell sounds if its track moves and chooses it, or holds
         and it sounded. What is then made to begin because it follows silence is not among the onsets here.
         """
-        odds = torch.zeros(())
-        for number, (opened, found, made) in enumerate(self._revisions(*self._nothing(noise), noise)):
+        odds = noise.new_zeros(())
+        for opened, found, made in self._revisions(*self._nothing(noise), noise):
             chosen = opened.repeat_interleave(self.unit, 2)[:, None, :, :, None]
-            now = self._odds(found, made)
-            odds = now if number == 0 else torch.where(chosen, now, odds)
+            odds = torch.where(chosen, self._odds(found, made), odds)  # the first stage opens all
         phrases: Tensor = odds.flatten(1, 2).unflatten(2, (self.plan.bars, self.plan.steps))
         return phrases
 

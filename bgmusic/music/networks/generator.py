@@ -120,7 +120,7 @@ class PrivateGenerator(nn.Module):
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
         first, second = cast("Sequence[GroupedNormLinear]", layers)
-        cells = first.active(cells)
+        cells = first(cells, relu=True)
         weight, bias = second.folded(cells)
         return relu_merge(cells, weight, bias, merge)
 

@@ -116,16 +116,13 @@ class GroupedNormLinear(nn.Module):
             self.register_buffer("running_mean", torch.zeros(tracks, outputs))
             self.register_buffer("running_var", torch.ones(tracks, outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised."""
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised; then a ReLU."""
         weight, bias = self.folded(x)
-        return torch.baddbmm(bias, x, weight).view(len(x), -1, self.weight.shape[-1])
-
-    def active(self, x: Tensor) -> Tensor:
-        """As :meth:`forward`, followed by a ReLU."""
-        weight, bias = self.folded(x)
-        # In place before the view: after it, autograd would write the gradient three times.
-        return torch.relu_(torch.baddbmm(bias, x, weight)).view(len(x), -1, self.weight.shape[-1])
+        rows = torch.baddbmm(bias, x, weight)
+        if relu:  # in place before the view: after it, autograd would write the gradient three times
+            rows = torch.relu_(rows)
+        return rows.view(len(x), -1, self.weight.shape[-1])
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weight ``(tracks, inputs, taps * outputs)`` and bias ``(tracks, 1, taps * outputs)``, norm included.

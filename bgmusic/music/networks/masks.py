@@ -7,10 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.plan import Plan
+
 Hidden = Literal["any", "tracks"]
 
 _WAYS = 8
 _NEVER = 2.0  # above every draw and share
+
+
+def cells_of(units: Tensor, plan: Plan) -> Tensor:
+    """Which cells units ``(batch, tracks, bars * beats)`` are made of: ``(batch, channels, bars, steps, 1)``."""
+    steps: Tensor = units.repeat_interleave(plan.parts * plan.ticks, 2).unflatten(2, (plan.bars, plan.steps))
+    return steps.unsqueeze(4).repeat(1, plan.planes, 1, 1, 1)
 
 
 def draw_open(

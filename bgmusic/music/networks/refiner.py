@@ -91,7 +91,7 @@ class ResidualUnit(nn.Module):
         given = torch.matmul(second, hidden.view(tracks, phrases * bars, steps * pitches, -1).transpose(-1, -2))
         summed = F.fold(given.flatten(0, 1), (high, wide), KERNEL).view(tracks, phrases, bars, planes, high, wide)
         # A cell's window lies mirrored to what it hands out.
-        (_, _), (bottom, right) = _BEFORE, _AFTER
+        bottom, right = _AFTER
         return summed[..., bottom : bottom + steps, right : right + pitches]
 
 
