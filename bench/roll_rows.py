@@ -47,6 +47,7 @@ def main() -> None:
     corpus = open_corpus(options.data)
     config = fit(validate(PianorollConfig, values, options.config), corpus)
     game = make_game(config, corpus, options.seed)
+    config = config.model_copy(update={"training": game.config})
     if options.resume:
         run = Run.open(options.out, KIND)
         resume(run, game)

@@ -78,6 +78,7 @@ def train_digits(
     """
     device = choose_device(device)
     game = make_game(config, seed, device, minutes * 60 if minutes else None)
+    config = config.model_copy(update={"training": game.config})  # as this machine settled it, wherever it goes on
     run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
     return train(run, game, config, _draw, quiet=quiet)
 

@@ -144,8 +144,8 @@ class TrainingConfig(Config):
     """Slope annealing."""
     imitation: ImitationConfig | None = None
     """If given, G also learns from the data directly."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Type of matrix work; penalties and losses stay float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Type of matrix work; penalties and losses stay float32. ``auto``: bfloat16 where the device multiplies in it."""
     log_every: Count = 100
     """G updates between two lines of metrics, each a mean over them."""
     sample_every: Count = 1000

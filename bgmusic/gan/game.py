@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bgmusic.gan import penalties, schedules
 from bgmusic.gan.config import OptimizerConfig, TrainingConfig
 from bgmusic.gan.objectives import OBJECTIVES
+from bgmusic.gan.precision import settle_precision
 from bgmusic.gan.roles import Callback, Diverged, SampleNetwork, Source
 from bgmusic.neurons import set_slope
 
@@ -78,8 +79,8 @@ class Game:
         device: str | torch.device = "cpu",
         seconds: float | None = None,
     ) -> None:
-        self.config = config
         self.device = torch.device(device)
+        self.config = config = settle_precision(config, self.device)
         self.generator = generator.to(self.device)
         self.discriminator = discriminator.to(self.device)
         self.source = source

@@ -151,6 +151,7 @@ def train_pianoroll(
     corpus = open_corpus(data)
     config = fit(config, corpus)
     game = make_game(config, corpus, seed, device, minutes * 60 if minutes else None)
+    config = config.model_copy(update={"training": game.config})  # as this machine settled it, wherever it goes on
     if start:
         begin_with(game, config, start)
     # An embedded corpus lies elsewhere on another machine, but is found by its name.

@@ -136,7 +136,7 @@ def test_evaluate_scores_a_run_and_a_file_alike(whole: Path, tmp_path: Path) -> 
 def test_info_tells_versions_presets_and_data(tmp_path: Path) -> None:
     ended = command("info", folder=tmp_path)
     assert ended.code == 0, ended.err
-    for word in ("bgmusic", torch.__version__, "paper", "straight-through", "mnist"):
+    for word in ("bgmusic", torch.__version__, "paper", "straight-through", "mnist", "bfloat16"):
         assert word in ended.out
 
 
