@@ -12,6 +12,7 @@ from bgmusic.digits.sampling import KIND
 from bgmusic.digits.training import resume_digits, train_digits
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
+from bgmusic.gan.precision import settled_as
 from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
 
@@ -99,7 +100,8 @@ def run_experiment(experiment: Experiment, scale: Scale, out: Path, seed: int) -
     path = out / "runs" / experiment.name
     try:
         if (path / "config.yaml").exists():
-            if Run.open(path, KIND).config(DigitsConfig) != experiment.config(scale):
+            kept, wanted = Run.open(path, KIND).config(DigitsConfig), experiment.config(scale)
+            if kept != wanted.model_copy(update={"training": settled_as(wanted.training, kept.training)}):
                 raise UserError(f"{path} was made at another scale; choose another --out")
             done = resume_digits(path, device="cpu", quiet=True)
         else:

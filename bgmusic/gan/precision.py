@@ -24,3 +24,8 @@ def settle_precision(config: TrainingConfig, device: str | torch.device) -> Trai
     if config.precision != "auto":
         return config
     return config.model_copy(update={"precision": "bfloat16" if multiplies_bfloat16(device) else "float32"})
+
+
+def settled_as(config: TrainingConfig, kept: TrainingConfig) -> TrainingConfig:
+    """The config with ``precision: auto`` replaced by what another training, perhaps of another machine, has."""
+    return config.model_copy(update={"precision": kept.precision}) if config.precision == "auto" else config

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
+from bgmusic.gan.precision import settled_as
 from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
 from bgmusic.music.config import PianorollConfig
@@ -169,7 +170,9 @@ def require_same(experiment: Experiment, scale: Scale, data: str, out: Path, see
     if not (path / "config.yaml").exists():
         return
     run, corpus = Run.open(path, KIND), open_corpus(data)
-    same = run.config(PianorollConfig) == experiment.config(scale, corpus) and run.seed() == seed
+    kept, wanted = run.config(PianorollConfig), experiment.config(scale, corpus)
+    wanted = wanted.model_copy(update={"training": settled_as(wanted.training, kept.training)})
+    same = kept == wanted and run.seed() == seed
     theirs = run.environment().get("data")
     if not same or open_corpus(str(theirs)).path.resolve() != corpus.path.resolve():
         raise UserError(f"{path} was made at another scale, with other data or another seed; choose another --out")

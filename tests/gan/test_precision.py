@@ -9,7 +9,7 @@ import torch
 from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.training import train_digits
 from bgmusic.gan.config import TrainingConfig
-from bgmusic.gan.precision import multiplies_bfloat16, settle_precision
+from bgmusic.gan.precision import multiplies_bfloat16, settle_precision, settled_as
 from bgmusic.gan.runs import Run
 
 
@@ -57,3 +57,9 @@ def test_a_run_keeps_what_its_machine_settled(tmp_path: Path, monkeypatch: pytes
     assert Run.open(tmp_path / "run", "digits").config(DigitsConfig).training.precision == (
         "bfloat16" if fast else "float32"
     )
+
+
+def test_settled_as_another_training() -> None:
+    kept = TrainingConfig(precision="bfloat16")
+    assert settled_as(TrainingConfig(precision="auto"), kept) == kept
+    assert settled_as(TrainingConfig(precision="float32"), kept).precision == "float32"

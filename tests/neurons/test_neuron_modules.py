@@ -7,6 +7,8 @@ import io
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from bgmusic.neurons import (
     set_slope,
 )
 
+Context = Callable[[], AbstractContextManager[None]]
 BINARY = ["dbn", "sbn"]
 BUILT_IN = ["straight-through", "sigmoid-adjusted"]
 
@@ -85,8 +88,9 @@ def test_slope_may_be_a_tensor_and_moves_odds_and_gradient() -> None:
     steep = sbn(logits, torch.tensor(20.0), generator=torch.Generator().manual_seed(0))
     assert steep.mean() > 0.99
     steep.sum().backward()
-    s = torch.sigmoid(torch.tensor(10.0))
-    assert torch.allclose(logits.grad, 20 * s * (1 - s))
+    s = torch.sigmoid(torch.tensor(10.0, dtype=torch.float64))
+    # In float32 torch's 1 - s has three digits left here.
+    assert torch.allclose(logits.grad.double(), 20 * s * (1 - s), rtol=2e-3)
     assert torch.equal(preactivate(logits, torch.tensor(20.0)), torch.sigmoid(20 * logits))
 
 
@@ -212,16 +216,18 @@ def test_a_penalty_behind_the_neuron_still_differentiates_what_follows_it(name: 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("estimator", BUILT_IN)
-def test_compiled_it_equals_eager(name: str, estimator: str) -> None:
+def test_compiled_it_equals_eager(name: str, estimator: str, without_kernel: Context) -> None:
     """Forward and gradient of a model in which the neuron is hidden, captured as one graph without a break."""
     torch._dynamo.reset()
     model = a_model(name, estimator)
     x = torch.randn(6, 5)
     results = []
-    for each in (model, torch.compile(model, backend="aot_eager", fullgraph=True)):
+    compiled_model = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for each, context in ((model, without_kernel), (compiled_model, nullcontext)):
         torch.manual_seed(2)  # the draws
         model.zero_grad()
-        output = each(x)
+        with context():
+            output = each(x)
         output.square().sum().backward()
         results.append((output, *(p.grad.clone() for p in model.parameters())))
     for eager, compiled in zip(*results, strict=True):

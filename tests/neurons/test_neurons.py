@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bgmusic.neurons import DBN, ESTIMATORS, NEURONS, SBN, RealValued, bernoulli_sample, dbn, hard_threshold, sbn
+from bgmusic.neurons import (
+    DBN,
+    ESTIMATORS,
+    NEURONS,
+    SBN,
+    RealValued,
+    bernoulli_sample,
+    dbn,
+    hard_threshold,
+    sbn,
+    uniform_draws,
+)
 
 TYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 SLOPES = [0.25, 1.0, 3.5]
@@ -48,7 +59,7 @@ def test_decision_and_gradient_equal_numpy(stochastic: bool, dtype: torch.dtype,
     upstream = torch.randn(logits.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
     if stochastic:
         output = sbn(logits, slope, estimator, torch.Generator().manual_seed(3))
-        threshold = torch.rand(logits.shape, generator=torch.Generator().manual_seed(3)).double().numpy()
+        threshold = uniform_draws(logits.shape, torch.Generator().manual_seed(3)).double().numpy()
     else:
         output, threshold = dbn(logits, slope, estimator), np.full(logits.shape, 0.5)
     distance = numpy_sigmoid(slope * as_numpy(logits)) - threshold

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bgmusic.neurons import kernel
+
 
 def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
     """The decision itself, ``u(sigmoid(slope * x) - v)``, as zeros and ones of the logits' type.
@@ -16,6 +18,8 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
     The stochastic one compares in float32 whatever the logits' type: bfloat16 has too few bits to draw from.
     A probability of 0 never fires and a probability of 1 always does, because v < 1. NaN stays NaN.
     """
+    if isinstance(slope, float) and kernel.decides(logits, threshold):
+        return kernel.decide(logits, threshold, slope)[0]
     # The unit step as two vectorised operations, five times faster than a comparison and a conversion:
     # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
     if threshold is None:

@@ -1,0 +1,111 @@
+/* What a neuron does on a CPU, in two passes over memory instead of a dozen. Built by hatch_build.py, called by
+ * kernel.py through ctypes; bgmusic runs without it, slower. Plain C11 that compilers turn into vector code. */
+
+#include <stdint.h>
+#include <string.h>
+
+/* Raised whenever a signature below changes: an older build is then not used. */
+#define VERSION 1
+
+/* One build serves processors old and new, where the loader can choose between versions of a function. */
+#if defined(__x86_64__) && defined(__linux__) && !defined(BGMUSIC_ONE_VERSION)
+#define EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define EACH_PROCESSOR
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+int32_t bgmusic_version(void) { return VERSION; }
+
+/* Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014): seeds from a key. */
+INLINE uint64_t split(uint64_t *state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+INLINE uint32_t rotated(uint32_t x, int by) { return x << by | x >> (32 - by); }
+
+enum { LANES = 32 }; /* generators side by side, to fill vector registers */
+
+/* n float32 numbers from U[0, 1), multiples of 2^-24: xoshiro128++ (Blackman and Vigna, ACM TOMS 47(4), 2021), LANES
+ * generators in turn, all seeded from one key. */
+EACH_PROCESSOR
+void bgmusic_uniform(uint64_t key, float *numbers, int64_t n) {
+    uint32_t a[LANES], b[LANES], c[LANES], d[LANES];
+    for (int i = 0; i < LANES; i++) {
+        uint64_t low = split(&key), high = split(&key);
+        a[i] = (uint32_t)low, b[i] = (uint32_t)(low >> 32);
+        c[i] = (uint32_t)high, d[i] = (uint32_t)(high >> 32);
+    }
+    float last[LANES];
+    for (int64_t begin = 0; begin < n; begin += LANES) {
+        float *to = n - begin < LANES ? last : numbers + begin;
+        for (int i = 0; i < LANES; i++) {
+            uint32_t drawn = rotated(a[i] + d[i], 7) + a[i], shifted = b[i] << 9;
+            c[i] ^= a[i];
+            d[i] ^= b[i];
+            b[i] ^= c[i];
+            a[i] ^= d[i];
+            c[i] ^= shifted;
+            d[i] = rotated(d[i], 11);
+            to[i] = (float)(int32_t)(drawn >> 8) * 0x1p-24f;
+        }
+        if (to == last) memcpy(numbers + begin, last, (size_t)(n - begin) * sizeof *last);
+    }
+}
+
+typedef union {
+    float number;
+    int32_t bits;
+} Word;
+
+/* exp(t) for t <= 0, to 2 units in the last place; 0 below -87, where float32 ends. Cephes' polynomial (Moshier). */
+INLINE float exponential(float t) {
+    Word power, result;
+    float within = t > -87.0f ? t : -87.0f;
+    power.number = within * 1.44269504f + 0x1.8p23f; /* adding this rounds to a whole number, in the lowest bits */
+    float whole = power.number - 0x1.8p23f;
+    float rest = within - whole * 0.693359375f + whole * 2.12194440e-4f; /* ln 2 in two parts: no digit is lost */
+    float sum = 1.9875691500e-4f;
+    sum = sum * rest + 1.3981999507e-3f;
+    sum = sum * rest + 8.3334519073e-3f;
+    sum = sum * rest + 4.1665795894e-2f;
+    sum = sum * rest + 1.6666665459e-1f;
+    sum = sum * rest + 5.0000001201e-1f;
+    result.number = sum * rest * rest + rest + 1.0f;
+    result.bits += (int32_t)((uint32_t)power.bits << 23);
+    return t > -87.0f ? result.number : 0.0f;
+}
+
+/* The loop of bgmusic_decide; which parts of it are wanted is known where it is inlined. */
+INLINE void decide(const float *logits, const float *thresholds, float slope, float *decisions, float *derivative,
+                   int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float argument = slope * logits[i];
+        float odds = exponential(argument < 0 ? argument : -argument);
+        float larger = 1.0f / (1.0f + odds), smaller = odds * larger;
+        float probability = argument < 0 ? smaller : larger;
+        float decision = thresholds ? (thresholds[i] < probability ? 1.0f : 0.0f) : (logits[i] > 0 ? 1.0f : 0.0f);
+        float steepness = slope * smaller * larger;
+        decisions[i] = argument == argument ? decision : argument; /* NaN stays NaN */
+        if (derivative) derivative[i] = argument == argument ? steepness : argument;
+    }
+}
+
+/* Decisions u(sigmoid(slope * x) - v) of n neurons with thresholds v, or deterministic ones (v = 0.5, decided by the
+ * sign of x) without; and, if derivative is not null, slope * p * (1 - p). */
+EACH_PROCESSOR
+void bgmusic_decide(const float *logits, const float *thresholds, float slope, float *decisions, float *derivative,
+                    int64_t n) {
+    if (thresholds && derivative)
+        decide(logits, thresholds, slope, decisions, derivative, n);
+    else if (thresholds)
+        decide(logits, thresholds, slope, decisions, 0, n);
+    else if (derivative)
+        decide(logits, 0, slope, decisions, derivative, n);
+    else
+        decide(logits, 0, slope, decisions, 0, n);
+}

@@ -1,0 +1,252 @@
+"""The compiled kernel: its draws and decisions against numpy, where it steps aside, and life without it."""
+
+import importlib.util
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from bgmusic.neurons import DBN, SBN, kernel, uniform_draws
+
+ROOT = Path(__file__).parents[2]
+COMPILER = shutil.which("cc")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="without a C compiler there is no kernel")
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_LIBRARY", None)
+
+
+def builder() -> ModuleType:
+    found = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def xoshiro(key: int, count: int) -> NDArray[np.float64]:
+    """The kernel's numbers, written again in numpy: 32 generators in turn, seeded by splitmix64."""
+    words = []
+    with np.errstate(over="ignore"):
+        state = np.uint64(key)
+        for _ in range(64):
+            state += np.uint64(0x9E3779B97F4A7C15)
+            z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            words.append(z ^ (z >> np.uint64(31)))
+        s = np.array(words, np.uint64).view(np.uint32).reshape(32, 4).T.copy()
+
+        def rotated(x: NDArray[np.uint32], by: int) -> NDArray[np.uint32]:
+            return (x << np.uint32(by)) | (x >> np.uint32(32 - by))
+
+        rows = []
+        for _ in range(-(-count // 32)):
+            rows.append(rotated(s[0] + s[3], 7) + s[0])
+            t = s[1] << np.uint32(9)
+            s[2] ^= s[0]
+            s[3] ^= s[1]
+            s[1] ^= s[2]
+            s[0] ^= s[3]
+            s[2] ^= t
+            s[3] = rotated(s[3], 11)
+    return (np.array(rows, np.uint32).ravel()[:count] >> np.uint32(8)) / 2.0**24
+
+
+@needs_compiler
+def test_it_is_here() -> None:
+    """A compiler is here, so the kernel must be: otherwise all that follows would pass by torch's operations."""
+    assert kernel.available()
+
+
+@needs_compiler
+@pytest.mark.parametrize("shape", [(), (1,), (31,), (32,), (33,), (5, 7, 11), (64, 784), (0,), (3, 0)])
+def test_draws_are_xoshiros(shape: tuple[int, ...]) -> None:
+    drawn = kernel.uniform(shape, seeded(5))
+    assert (drawn.shape, drawn.dtype) == (shape, torch.float32)
+    key = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=seeded(5))) % 2**64
+    np.testing.assert_array_equal(drawn.double().numpy().ravel(), xoshiro(key, math.prod(shape)))
+
+
+def test_xoshiro_as_its_authors_have_it() -> None:
+    """The reference itself, by the first outputs of xoshiro128++ from the state 1, 2, 3, 4 (Rust's rand_xoshiro)."""
+    s = [1, 2, 3, 4]
+    made = []
+    for _ in range(4):
+        total = (s[0] + s[3]) % 2**32
+        made.append(((total << 7 | total >> 25) + s[0]) % 2**32)
+        t = s[1] << 9 & 0xFFFFFFFF
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = (s[3] << 11 | s[3] >> 21) & 0xFFFFFFFF
+    assert made == [641, 1573767, 3222811527, 3517856514]
+
+
+@needs_compiler
+@pytest.mark.parametrize("slope", [1.0, 1.1, 6.7, 0.01, 100.0])
+def test_decisions_and_derivatives_are_numpys(slope: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = np.concatenate([rng.normal(0, 3, 4000), rng.uniform(-90, 90, 4000), rng.normal(0, 1e-3, 999)])
+    logits = logits.astype(np.float32)
+    argument = np.float64(np.float32(slope)) * logits
+    with np.errstate(under="ignore"):
+        odds = np.exp(-np.abs(argument))
+        p = np.where(argument >= 0, 1, odds) / (1 + odds)
+        derivative = slope * odds / (1 + odds) ** 2
+    # Thresholds a little below and above the probability: more than float32's rounding, and no more.
+    for shift, decision in ((1 - 1e-5, 1), (1 + 1e-5, 0)):
+        thresholds = (p * shift).astype(np.float32)
+        far = (np.abs(argument) < 80) & (thresholds < 1)
+        decided, steepness = kernel.decide(torch.tensor(logits), torch.tensor(thresholds), slope, differentiate=True)
+        assert steepness is not None
+        assert (decided.numpy()[far] == decision).all()
+        np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
+        alone, nothing = kernel.decide(torch.tensor(logits), torch.tensor(thresholds), slope)
+        assert torch.equal(alone, decided)
+        assert nothing is None
+    signs, steepness = kernel.decide(torch.tensor(logits), None, slope, differentiate=True)
+    assert torch.equal(signs, torch.tensor(logits > 0).float())
+    assert steepness is not None
+    np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
+    assert torch.equal(kernel.decide(torch.tensor(logits), None, slope)[0], signs)
+
+
+@needs_compiler
+def test_ends_of_float32() -> None:
+    logits = torch.tensor([-math.inf, -1e38, -104.0, -0.0, 0.0, 1e-45, 1e38, math.inf, math.nan])
+    lowest, highest = torch.zeros(9), torch.full((9,), 1 - 2.0**-24)
+    for slope in (1.0, 3.0):
+        never = kernel.decide(logits, lowest, slope, differentiate=True)
+        always = kernel.decide(logits, highest, slope)[0]
+        signs = kernel.decide(logits, None, slope)[0]
+        assert never[0][:8].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+        assert always[:8].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
+        assert signs[:8].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+        assert never[1] is not None
+        assert never[1][:8].tolist() == [0, 0, 0, slope / 4, slope / 4, slope / 4, 0, 0]
+        assert all(x[8].isnan() for x in (never[0], never[1], always, signs))
+
+
+@needs_compiler
+@pytest.mark.parametrize("estimator", ["sigmoid-adjusted", "straight-through"])
+@pytest.mark.parametrize("kind", [DBN, SBN])
+@pytest.mark.parametrize("slope", [1.0, 2.5])
+def test_with_and_without_it_a_neuron_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, kind: type[DBN] | type[SBN], estimator: str, slope: float
+) -> None:
+    values, gradient, thresholds = (torch.randn(3000), torch.randn(3000), torch.rand(3000))
+    given = {"thresholds": thresholds} if kind is SBN else {}
+    found = []
+    for library in (kernel._LIBRARY, None):
+        monkeypatch.setattr(kernel, "_LIBRARY", library)
+        logits = values.clone().requires_grad_()
+        decided = kind(estimator, slope)(logits, **given)
+        decided.backward(gradient)
+        assert logits.grad is not None
+        found.append((decided.detach(), logits.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)  # torch's 1 - p loses digits near 1
+
+
+@needs_compiler
+def test_a_gradient_can_be_taken_twice_from_one_forward_pass() -> None:
+    logits = torch.randn(100).requires_grad_()
+    decided = SBN()(logits).sum()
+    (first,) = torch.autograd.grad(decided, logits, retain_graph=True)
+    (second,) = torch.autograd.grad(decided, logits)
+    assert torch.equal(first, second)
+
+
+def test_it_steps_aside_where_it_can_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(4, 6)
+    assert kernel.decides(x, None) == kernel.available()
+    assert kernel.decides(torch.nn.Parameter(x), x) == kernel.available()
+    assert not kernel.decides(x.double(), None)
+    assert not kernel.decides(x.bfloat16(), None)
+    assert not kernel.decides(x.t(), None)
+    assert not kernel.decides(x, x.double())
+    assert not kernel.decides(x, x[:1].expand(4, 6))
+    assert not kernel.decides(x.to("meta"), None)
+    assert not kernel.draws(torch.device("meta"))
+    with FakeTensorMode():
+        assert not kernel.decides(torch.randn(4, 6), None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert not kernel.decides(x, None)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")  # still used to export networks
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_trace_keeps_deciding() -> None:
+    """A trace records torch's operations; what the kernel does, it would keep as a constant."""
+    traced = torch.jit.trace(DBN(), (torch.ones(5),))
+    assert torch.equal(traced(-torch.ones(5)), torch.zeros(5))
+    traced = torch.jit.trace(SBN(), (torch.full((5,), 200.0),), check_trace=False)
+    assert torch.equal(traced(torch.full((5,), -200.0)), torch.zeros(5))
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_without_it_draws_are_torchs() -> None:
+    assert not kernel.available()
+    assert torch.equal(uniform_draws((7, 5), seeded(1)), torch.rand((7, 5), generator=seeded(1)))
+    rate = SBN()(torch.full((400_000,), math.log(0.3 / 0.7)), seeded(0)).mean()
+    assert abs(float(rate) - 0.3) < 4 * math.sqrt(0.21 / 400_000)
+
+
+def test_a_library_that_is_none_or_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "text.so").write_text("no library")
+    assert kernel._load(tmp_path / "text.so") is None
+    assert kernel._load(tmp_path / "missing.so") is None
+    if COMPILER is None:
+        return
+    for name, code in (
+        ("older", "int bgmusic_version(void) { return 0; }"),
+        ("other", "int other(void) { return 0; }"),
+    ):
+        (tmp_path / f"{name}.c").write_text(code)
+        library = tmp_path / f"{name}.so"
+        subprocess.run([COMPILER, "-shared", "-fPIC", str(tmp_path / f"{name}.c"), "-o", str(library)], check=True)
+        assert kernel._load(library) is None
+
+
+@needs_compiler
+def test_both_ways_of_compiling_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    build = builder()
+    monkeypatch.setattr(build, "ATTEMPTS", build.ATTEMPTS[1:])
+    target = tmp_path / "one_version.so"
+    assert build.compile_kernel(ROOT, target)
+    assert sorted(tmp_path.iterdir()) == [target]
+    logits = torch.randn(10_000, generator=seeded(0)) * 5
+    found = []
+    for library in (kernel._LIBRARY, kernel._load(target)):
+        assert library is not None
+        monkeypatch.setattr(kernel, "_LIBRARY", library)
+        thresholds = kernel.uniform(logits.shape, seeded(1))
+        found.append((thresholds, *kernel.decide(logits, thresholds, 1.5, differentiate=True)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_an_installation_without_a_compiler_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for compiler in (str(tmp_path / "no such compiler"), sys.executable):
+        monkeypatch.setenv("CC", f"'{compiler}'")
+        assert not builder().compile_kernel(ROOT, tmp_path / "kernel.so")
+        assert "neurons are slower" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
