@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +31,33 @@ class Part(str, Enum):
     figure_8 = "figure-8"
 
 
+def _counting(everything: int) -> Callable[[str, str], None]:
+    """What tells the user of each training that ended."""
+    numbers = itertools.count(1)
+
+    def report(name: str, how: str) -> None:
+        typer.echo(f"{next(numbers)}/{everything} {name}: {how}")
+
+    return report
+
+
+def _circumstances(seed: int) -> dict[str, Any]:
+    """What stands above a table, besides its command."""
+    import os
+    import platform
+
+    import torch
+
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}"
+    return {"machine": machine, "seed": seed}
+
+
+def _end_if_interrupted(ended: Mapping[str, str]) -> None:
+    if "interrupted" in ended.values():
+        typer.echo("Interrupted and saved. Go on with the same command.")
+        raise typer.Exit(130)
+
+
 @app.command()
 def binarygan(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and tables go.")],
@@ -41,35 +70,20 @@ def binarygan(
 
     What is finished in DIR is not done again, so an interrupted command is repeated as it is.
     """
-    import os
-    import platform
-
-    import torch
-
     from bgmusic.digits.experiment_report import report_all
     from bgmusic.digits.experiments import experiments, run_all
 
     wanted = part.value.replace("figure-8", "Figure 8") if part else None
     chosen = [experiment for experiment in experiments() if wanted is None or wanted in experiment.parts]
     updates = {experiment.network: experiment.config(scale.value).training.steps for experiment in chosen}
-    done = 0
-
-    def report(name: str, how: str) -> None:
-        nonlocal done
-        done += 1
-        typer.echo(f"{done}/{len(chosen)} {name}: {how}")
-
     facts = {
         "command": f"bgmusic paper binarygan --scale {scale.value}{f' --part {part.value}' if part else ''} "
         f"--seed {seed} --jobs {jobs} --out DIR",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
-        "seed": seed,
+        **_circumstances(seed),
         "G updates": ", ".join(f"{steps:,} ({network})" for network, steps in sorted(updates.items())),
     }
-    ended = run_all(out, scale.value, seed, jobs, report, chosen)
-    if "interrupted" in ended.values():
-        typer.echo("Interrupted and saved. Go on with the same command.")
-        raise typer.Exit(130)
+    ended = run_all(out, scale.value, seed, jobs, _counting(len(chosen)), chosen)
+    _end_if_interrupted(ended)
     report_all(out, scale.value, ended, seed, facts)
     typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")
 
@@ -86,33 +100,18 @@ def bmusegan(
 
     What is finished in DIR is not done again, so an interrupted command is repeated as it is.
     """
-    import os
-    import platform
-
-    import torch
-
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.experiment_report import report_all
     from bgmusic.music.experiment_table import require_comparable
     from bgmusic.music.experiments import experiments, run_all
 
     require_comparable(open_corpus(data))
-    done, everything = 0, len(experiments())
-
-    def report(name: str, how: str) -> None:
-        nonlocal done
-        done += 1
-        typer.echo(f"{done}/{everything} {name}: {how}")
-
     facts = {
         "command": f"bgmusic paper bmusegan --scale {scale.value} --data {data} --seed {seed} --jobs {jobs} --out DIR",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.system()}",
-        "seed": seed,
+        **_circumstances(seed),
         "data": data,
     }
-    ended = run_all(out, scale.value, data, seed, jobs, report)
-    if "interrupted" in ended.values():
-        typer.echo("Interrupted and saved. Go on with the same command.")
-        raise typer.Exit(130)
+    ended = run_all(out, scale.value, data, seed, jobs, _counting(len(experiments())))
+    _end_if_interrupted(ended)
     report_all(out, scale.value, data, ended, seed, facts)
     typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")

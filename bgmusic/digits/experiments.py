@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from bgmusic.digits.sampling import KIND
 from bgmusic.digits.training import resume_digits, train_digits
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
+from bgmusic.gan.parallel import run_named
 from bgmusic.gan.precision import settled_as
 from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
@@ -131,23 +133,12 @@ def run_all(
         chosen: these trainings alone.
 
     """
-    from joblib import Parallel, delayed
-
     out.mkdir(parents=True, exist_ok=True)
     ended: dict[str, str] = {}
     # Convolutional runs take longest: first, so that no process is left with them at the end.
     queue = sorted(chosen or experiments(), key=lambda experiment: experiment.network)
-    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_run_in_process)(experiment, scale, out, seed) for experiment in queue
-    )
-    for name, how in work:
+    trainings = {experiment.name: partial(run_experiment, experiment, scale, out, seed) for experiment in queue}
+    for name, how in run_named(trainings, jobs):
         ended[name] = how
         report(name, how)
     return ended
-
-
-def _run_in_process(experiment: Experiment, scale: Scale, out: Path, seed: int) -> tuple[str, str]:
-    import torch
-
-    torch.set_num_threads(1)
-    return experiment.name, run_experiment(experiment, scale, out, seed)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from bgmusic.errors import UserError
 from bgmusic.gan.config import load_preset, merge, validate
+from bgmusic.gan.parallel import run_named
 from bgmusic.gan.precision import settled_as
 from bgmusic.gan.roles import Diverged
 from bgmusic.gan.runs import Run
@@ -205,25 +207,10 @@ def run_all(
     for group in (first, second):
         if "interrupted" in ended.values():
             break
-        for name, how in _run_group(group, scale, data, out, seed, jobs):
+        trainings = {
+            experiment.name: partial(run_experiment, experiment, scale, data, out, seed) for experiment in group
+        }
+        for name, how in run_named(trainings, jobs):
             ended[name] = how
             report(name, how)
     return ended
-
-
-def _run_group(
-    group: Sequence[Experiment], scale: Scale, data: str, out: Path, seed: int, jobs: int
-) -> Iterator[tuple[str, str]]:
-    from joblib import Parallel, delayed
-
-    work: Iterator[tuple[str, str]] = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_run_in_process)(experiment, scale, data, out, seed) for experiment in group
-    )
-    return work
-
-
-def _run_in_process(experiment: Experiment, scale: Scale, data: str, out: Path, seed: int) -> tuple[str, str]:
-    import torch
-
-    torch.set_num_threads(1)
-    return experiment.name, run_experiment(experiment, scale, data, out, seed)

@@ -1,0 +1,28 @@
+"""Several trainings at once, each in a process and a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+
+
+def run_named(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iterator[tuple[str, str]]:
+    """Run trainings in processes of one thread each; names and how they ended, in the order in which they end.
+
+    Args:
+        trainings: what to call, by name, the longest first; picklable, and so is what they are given.
+        jobs: processes.
+
+    """
+    from joblib import Parallel, delayed
+
+    work: Iterator[tuple[str, str]] = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(_one)(name, training) for name, training in trainings.items()
+    )
+    return work
+
+
+def _one(name: str, training: Callable[[], str]) -> tuple[str, str]:
+    torch.set_num_threads(1)
+    return name, training()
