@@ -57,7 +57,8 @@ class KernelHook(BuildHookInterface[Any]):
         editable = version == "editable"
         target = root / LIBRARY if editable else Path(self.folder.name) / "_kernel.so"
         if not compile_kernel(root, target):
-            (root / LIBRARY).unlink(missing_ok=True)  # an old one is no better
+            if editable:
+                target.unlink(missing_ok=True)  # one of an older source
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag()}"
