@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
     from bgmusic.music.evaluation import Evaluation
 
-_DIGITS, _PHRASES = 10_000, 1_000
+_DIGITS, _PHRASES = 10_000, 500
 
 
 def evaluate(
@@ -125,7 +126,8 @@ def _phrases(source: Path, against: str | None, number: int, seed: int, binarize
     data = against or phrase_sources.trained_on(source)
     corpus = open_corpus(data)
     if run:
-        phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize)
+        with progress_bar("Composing", number) as told:
+            phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, told)
     else:
         phrases = phrase_sources.open_phrases(source, corpus, number)
     itself = str(source) == data or source.resolve() == corpus.path.resolve()

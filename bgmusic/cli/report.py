@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
-_NUMBER = {"digits": 10_000, "music": 1_000}
+_NUMBER = {"digits": 10_000, "music": 500}
 
 
 def report(
@@ -28,7 +29,7 @@ def report(
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", min=10, max=100_000, help="Samples to evaluate.", show_default="10000 digits, 1000 phrases"),
+        typer.Option("-n", min=10, max=100_000, help="Samples to evaluate.", show_default="10000 digits, 500 phrases"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples, and of tests.")] = 0,
     binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
@@ -63,7 +64,8 @@ def report(
         if figures:
             written = music.save_figures(run, figures, against, seed, binarize)
             typer.echo(f"{len(written)} pictures: {figures}")
-        made = music.make_report(run, against, number, seed, binarize, command=command)
+        with progress_bar("Composing", number) as told:
+            made = music.make_report(run, against, number, seed, binarize, command=command, told=told)
         html = made.html
         for line in made.evaluation.verdict() if made.evaluation else []:
             typer.echo(line)

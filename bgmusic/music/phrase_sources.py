@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.gan import runs
+from bgmusic.gan.sampling import Told
 from bgmusic.gan.shipped import is_run
 from bgmusic.music import sampling
 from bgmusic.music.corpora.assemble import META
@@ -63,11 +64,18 @@ def trained_on(run: Path) -> str:
     return data
 
 
-def run_phrases(run: Path, against: Corpus | None, number: int, seed: int = 0, binarize: str = "ht") -> Phrases:
+def run_phrases(
+    run: Path,
+    against: Corpus | None,
+    number: int,
+    seed: int = 0,
+    binarize: str = "ht",
+    told: Told | None = None,
+) -> Phrases:
     """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
 
     The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
-    real-valued generator.
+    real-valued generator; ``told`` is told of phrases.
 
     Raises:
         UserError: there is no generator, it makes other rolls than the corpus holds, or so many phrases don't fit
@@ -76,14 +84,14 @@ def run_phrases(run: Path, against: Corpus | None, number: int, seed: int = 0, b
     """
     _, shape, generator = sampling.load_generator(run)
     if against is not None:
-        # Before anything is generated: a thousand phrases may take minutes.
+        # Before anything is generated: some hundred phrases may take minutes.
         size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
         form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
         form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
     most = _MAX_CELLS // shape.cells
     if number > most:
         raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
-    return stack_rolls(sampling.to_rolls(sampling.phrases(generator, shape, number, seed, binarize), shape))
+    return stack_rolls(sampling.to_rolls(sampling.phrases(generator, shape, number, seed, binarize, told), shape))
 
 
 def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:

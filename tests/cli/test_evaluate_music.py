@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,6 +54,26 @@ def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, caps
         assert line[1:] in page.words
     assert all(address.startswith("data:") for address in page.addresses)
     assert "script" not in page.tags
+
+
+def test_who_waits_for_phrases_sees_a_bar(music_run, tmp_path, monkeypatch, quick):
+    """A composer may take a second for each phrase: evaluations and reports tell how far it is."""
+    bars = []
+
+    @contextmanager
+    def bar(what, total):
+        made = []
+        yield made.append
+        bars.append((what, total, sum(made)))
+
+    monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 1)
+    monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
+    monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
+    for module in ("evaluate", "report"):
+        monkeypatch.setattr(f"bgmusic.cli.{module}.progress_bar", bar)
+    assert run(music_run, "-n", 12) == 0
+    assert command("report", music_run, "-n", 12, "--out", tmp_path / "report.html") == 0
+    assert bars == [("Composing", 12, 12)] * 2
 
 
 def test_a_run_of_another_form_or_history_ends_in_one_line(music_run, tmp_path, capsys):

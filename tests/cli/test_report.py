@@ -50,7 +50,7 @@ def page_file(music_run, tmp_path_factory):
         patch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
         patch.setattr("bgmusic.music.report.page._SAMPLES", 4)
         patch.setattr("bgmusic.music.report.page._PAIRS", 2)
-        patch.setattr("bgmusic.music.phrase_sources.run_phrases", lambda *_: corpus_phrases(corpus, numbers))
+        patch.setattr("bgmusic.music.phrase_sources.run_phrases", lambda *_, **__: corpus_phrases(corpus, numbers))
         assert report(music_run, "--out", path, "-n", 30) == 0
     return path
 

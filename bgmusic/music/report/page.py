@@ -13,6 +13,7 @@ from bgmusic.gan.pages import page
 from bgmusic.gan.report import facts, loss_charts
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.gan.runs import Run
+from bgmusic.gan.sampling import Told
 from bgmusic.music import phrase_sources
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.copying import nearest
@@ -51,11 +52,12 @@ def evaluation_page(found: Evaluation, title: str, against: str, command: str = 
 def make_report(
     path: Path,
     against: str | None = None,
-    number: int = 1000,
+    number: int = 500,
     seed: int = 0,
     binarize: str = "ht",
     sounds: Sounds | None = None,
     command: str = "",
+    told: Told | None = None,
 ) -> Report:
     """A music run's report: what was trained, samples to be heard, curves, evaluation, nearest training phrases.
 
@@ -68,6 +70,7 @@ def make_report(
         binarize: for a real-valued generator, ``ht`` or ``bs``.
         sounds: makes the sound.
         command: what made the report.
+        told: is told of phrases to evaluate, which are most of the work.
 
     Raises:
         UserError: it is no music run with a generator, or ``against`` is no corpus of such phrases.
@@ -76,7 +79,7 @@ def make_report(
     config, shape, generator = load_generator(path)
     run, sounds = Run(path), sounds or Sounds()
     corpus, data, reason = _corpus(path, against)
-    samples = phrase_sources.run_phrases(path, corpus, number, seed, binarize)
+    samples = phrase_sources.run_phrases(path, corpus, number, seed, binarize, told)
     found: Evaluation | None = None
     if corpus is not None:
         try:
