@@ -16,8 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bgmusic.files import append_bytes
 from bgmusic.gan.config import Config
-from bgmusic.gan.game import Game
-from bgmusic.gan.roles import Callback
+from bgmusic.gan.game import Callback, Game
 from bgmusic.gan.runs import Run
 
 

@@ -16,7 +16,7 @@ from bgmusic.gan import penalties, schedules
 from bgmusic.gan.config import OptimizerConfig, TrainingConfig
 from bgmusic.gan.objectives import OBJECTIVES
 from bgmusic.gan.precision import settle_precision
-from bgmusic.gan.roles import Callback, Diverged, SampleNetwork, Source
+from bgmusic.gan.roles import Diverged, SampleNetwork, Source
 from bgmusic.neurons import set_slope
 
 METRICS = ("d_loss", "g_loss", "penalty", "real_score", "fake_score", "imitation")
@@ -50,6 +50,22 @@ def _restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         if {name: value.shape for name, value in values.items()} != shapes:
             raise ValueError("moments that don't fit their weight")
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class Callback:
+    """Told what happens while a game is played; does all the I/O. Every method may be left as it is."""
+
+    def start(self, game: Game) -> None:
+        """Before the first update, also of a resumed game."""
+
+    def step(self, game: Game) -> None:
+        """After each G update."""
+
+    def metrics(self, game: Game, values: dict[str, float]) -> None:
+        """Every ``log_every`` G updates and after the last, with the means since the last time, before :meth:`step`."""
+
+    def end(self, game: Game, interrupted: bool) -> None:
+        """After the last update; ``interrupted`` tells that the budget is not spent."""
 
 
 class Game:

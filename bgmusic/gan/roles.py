@@ -1,16 +1,13 @@
-"""Who takes part in a game: where samples come from, what generates, who watches, and how it can fail."""
+"""Who takes part in a game: where samples come from, what generates, and how it can fail."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bgmusic.errors import UserError
-
-if TYPE_CHECKING:
-    from bgmusic.gan.game import Game
 
 
 class Diverged(UserError):
@@ -39,19 +36,3 @@ class SampleNetwork(nn.Module):
 
         """
         raise TypeError(f"{type(self).__name__} has nothing to imitate with")
-
-
-class Callback:
-    """Told what happens while a game is played; does all the I/O. Every method may be left as it is."""
-
-    def start(self, game: Game) -> None:
-        """Before the first update, also of a resumed game."""
-
-    def step(self, game: Game) -> None:
-        """After each G update."""
-
-    def metrics(self, game: Game, values: dict[str, float]) -> None:
-        """Every ``log_every`` G updates and after the last, with the means since the last time, before :meth:`step`."""
-
-    def end(self, game: Game, interrupted: bool) -> None:
-        """After the last update; ``interrupted`` tells that the budget is not spent."""

@@ -10,8 +10,7 @@ import torch
 from bgmusic.errors import UserError
 from bgmusic.gan.callbacks import Checkpoints, Interruption, MetricsLog, ProgressBar, Samples, TensorBoard
 from bgmusic.gan.config import Config
-from bgmusic.gan.game import Game
-from bgmusic.gan.roles import Callback
+from bgmusic.gan.game import Callback, Game
 from bgmusic.gan.runs import Run
 
 

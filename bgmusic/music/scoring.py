@@ -12,8 +12,7 @@ from math import isfinite
 import numpy as np
 
 from bgmusic.files import append_bytes
-from bgmusic.gan.game import Game
-from bgmusic.gan.roles import Callback
+from bgmusic.gan.game import Callback, Game
 from bgmusic.gan.runs import Run
 from bgmusic.music.config import RollShape
 from bgmusic.music.corpora.corpus import Corpus

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from toys import BITS, CountingSource, ToyDiscriminator, ToyGenerator, toy_game, weights_of
 
 from bgmusic.gan.config import TrainingConfig
-from bgmusic.gan.game import METRICS, Game, _Round
-from bgmusic.gan.roles import Callback, Diverged
+from bgmusic.gan.game import METRICS, Callback, Game, _Round
+from bgmusic.gan.roles import Diverged
 from bgmusic.neurons import dbn
 
 R1R2 = {"kind": "r1r2", "weight": 1.0}
