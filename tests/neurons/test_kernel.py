@@ -151,7 +151,9 @@ def test_ends_of_float32() -> None:
 def test_with_and_without_it_a_neuron_is_the_same(
     monkeypatch: pytest.MonkeyPatch, kind: type[DBN] | type[SBN], estimator: str, slope: float
 ) -> None:
-    values, gradient, thresholds = (torch.randn(3000), torch.randn(3000), torch.rand(3000))
+    # Seeded: a threshold within rounding of its probability may fall either way.
+    values, gradient = torch.randn(2, 3000, generator=seeded(2)).unbind()
+    thresholds = torch.rand(3000, generator=seeded(3))
     given = {"thresholds": thresholds} if kind is SBN else {}
     found = []
     for library in (kernel._LIBRARY, None):
