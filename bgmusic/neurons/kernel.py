@@ -1,8 +1,8 @@
 """The compiled kernel of the neurons on a CPU (``kernel.c``), where it could be built; all else works without it.
 
 It draws uniform numbers, and decides and differentiates in one pass over memory. Torch's own operations take over
-where it does not serve: on GPUs, in other types than float32, in compiled graphs and traces, and with more than two
-threads, which torch's operations share and the kernel does not.
+where it does not serve: on GPUs, in other types than float32, in compiled graphs, traces and ``torch.func``, and with
+more than two threads, which torch's operations share and the kernel does not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def draws(device: torch.device | None) -> bool:
     """Whether the kernel draws for that device here and now."""
     if _LIBRARY is None or (device is not None and device.type != "cpu"):
         return False
-    return not torch.compiler.is_compiling() and not torch._C._is_tracing()  # what torch.jit.trace follows
+    # Graphs, torch.jit.trace and torch.func follow torch's operations alone.
+    return not (torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._are_functorch_transforms_active())
 
 
 def uniform(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
@@ -73,12 +74,21 @@ def _plain(x: Tensor) -> bool:
     return x.dtype is torch.float32 and type(x) in _PLAIN and x.is_contiguous()
 
 
-def decide(
-    logits: Tensor, thresholds: Tensor | None, slope: float, differentiate: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Decisions ``u(sigmoid(slope x) - v)`` of the logits' shape, and ``slope p (1 - p)`` if asked for."""
+def decide(logits: Tensor, thresholds: Tensor | None, slope: float) -> Tensor:
+    """Decisions ``u(sigmoid(slope x) - v)`` of the logits' shape."""
     decisions = torch.empty_like(logits)
-    derivative = torch.empty_like(logits) if differentiate else None
+    _run(logits, thresholds, slope, decisions, None)
+    return decisions
+
+
+def decide_and_differentiate(logits: Tensor, thresholds: Tensor | None, slope: float) -> tuple[Tensor, Tensor]:
+    """The same, and ``slope p (1 - p)``, ``p = sigmoid(slope x)``."""
+    decisions, derivative = torch.empty_like(logits), torch.empty_like(logits)
+    _run(logits, thresholds, slope, decisions, derivative)
+    return decisions, derivative
+
+
+def _run(logits: Tensor, thresholds: Tensor | None, slope: float, decisions: Tensor, derivative: Tensor | None) -> None:
     _LIBRARY.bgmusic_decide(
         logits.data_ptr(),
         None if thresholds is None else thresholds.data_ptr(),
@@ -87,4 +97,3 @@ def decide(
         None if derivative is None else derivative.data_ptr(),
         logits.numel(),
     )
-    return decisions, derivative

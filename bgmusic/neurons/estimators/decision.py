@@ -19,7 +19,7 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
     A probability of 0 never fires and a probability of 1 always does, because v < 1. NaN stays NaN.
     """
     if isinstance(slope, float) and kernel.decides(logits, threshold):
-        return kernel.decide(logits, threshold, slope)[0]
+        return kernel.decide(logits, threshold, slope)
     # The unit step as two vectorised operations, five times faster than a comparison and a conversion:
     # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
     if threshold is None:

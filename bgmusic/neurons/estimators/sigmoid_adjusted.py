@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.neurons import kernel
-from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -17,12 +17,6 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
-        ctx.fused = False
-        if isinstance(slope, float) and ctx.needs_input_grad[0] and kernel.decides(logits, threshold):
-            ctx.fused = True
-            decision, derivative = kernel.decide(logits, threshold, slope, differentiate=True)
-            ctx.save_for_backward(derivative)
-            return decision
         # A slope on a GPU is saved as tensors are, so that changing it before the backward pass is found out.
         ctx.save_for_backward(logits, *[slope] * isinstance(slope, Tensor))
         ctx.slope = None if isinstance(slope, Tensor) else slope
@@ -30,8 +24,6 @@ class _SigmoidAdjusted(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.fused:
-            return first_only(gradients[0] * ctx.saved_tensors[0]), None, None
         logits, *slopes = ctx.saved_tensors
         slope = slopes[0] if slopes else ctx.slope
         if torch.is_grad_enabled():
@@ -60,5 +52,8 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
             probability = torch.sigmoid(slope * logits)
             derivative = probability * (1 - probability) * slope
         return substitute(logits, decision, derivative)
-    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, number(slope))
+    known = number(slope)
+    if isinstance(known, float) and wants_gradient(logits) and kernel.decides(logits, threshold):
+        return substitute(logits, *kernel.decide_and_differentiate(logits, threshold, known))
+    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, known)
     return output
