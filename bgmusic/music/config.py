@@ -89,6 +89,8 @@ class ComposerConfig(Config):
     """The share of a phrase that the last stages revise."""
     lesson: Share = 0.3
     """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
+    rests: bool = False
+    """Whether a track rests is decided before which notes sound. (Generators made before 2026-11-26 lack it.)"""
     hidden: Literal["any", "tracks"] = "any"
     """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
     the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""

@@ -5,8 +5,8 @@ neurons decide on all units. Each later stage opens some units again, fewer and 
 all the others: what did not fit together is made to fit. One network does it all. Since it learns to fill in any units
 from any others, it also accompanies: given tracks are units that are never opened.
 
-All chance comes from the noise: each stage has a number for every unit (whether it is opened) and three for every step
-(see :class:`Composer`), standard normal and turned into uniform ones.
+All chance comes from the noise: each stage has a number for every unit (whether it is opened) and one for every decision
+of a step (see :class:`Composer`), standard normal and turned into uniform ones.
 A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
 see it, so near noise soon makes other music.
 
@@ -35,7 +35,7 @@ from bgmusic.neurons.coupling import coupled_thresholds
 
 _LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
 _NEVER = -40.0  # what a pitch out of a track's range weighs among the others
-_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
+_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin (and: rests)
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Logits:
-    """What the neurons threshold, float32: ``moves`` ``(batch, tracks, steps)``, the others with pitches behind.
+    """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, the others with pitches behind.
 
-    ``cells`` hold if the track moves at a step, ``onsets`` (None without onsets) if it moves and the cell sounds.
+    ``rests`` (None where nobody decides on them) hold if the track moves at a step, ``cells`` if it moves and does not
+    rest, ``onsets`` (None without onsets) if besides the cell sounds.
     """
 
     moves: Tensor
+    rests: Tensor | None
     cells: Tensor
     onsets: Tensor | None
 
@@ -63,10 +65,11 @@ class Composer(SampleNetwork):
 
     ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
 
-    At each step three kinds of decisions are made, one after the other. Does the track move? If it does not, what
-    sounds is held: notes are whole, and never fragments. If it does: which cells sound (so many as are expected, see
-    :func:`coupled_thresholds`)? And which of them begin, rather than being held from the step before? Drums always
-    move.
+    At each step up to four kinds of decisions are made, one after the other. Does the track move? If it does not, what
+    sounds is held: notes are whole, and never fragments. If it does: does it rest (``network.rests``)? If it does not:
+    which cells sound (so many as are expected, see :func:`coupled_thresholds`: of "silence or a chord of three" that
+    would be two, wherefore rests are decided first)? And which of them begin, rather than being held from the step
+    before? Drums always move.
     """
 
     drums: Tensor
@@ -83,7 +86,8 @@ class Composer(SampleNetwork):
         low, pitches = shape.track_set.low, range(plan.pitches)
         # Which pitches each track may play. No tensor: a network is first built on the meta device.
         self.ranges = [[t.low <= low + pitch <= t.high for pitch in pitches] for t in shape.track_set.tracks]
-        self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
+        self.chances = _CHANCES + settings.rests
+        self.numbers = 1 + self.chances * self.unit  # of noise, for each unit and stage
         self.latent = settings.stages * plan.tracks * plan.bars * plan.beats * self.numbers
         self.register_buffer("drums", torch.tensor(plan.drums))
         # The most notes that each track was seen to play at once: a voice that sings one never sings two.
@@ -99,8 +103,8 @@ class Composer(SampleNetwork):
             plan.pitches,
         )
         self.notes = Pointwise(settings.channels, cells, scale=0.1)
-        # How many notes are expected, and whether the track moves, are heard in all pitches together.
-        self.steps = Pointwise(2 * settings.channels, 2 * plan.tracks * self.unit, scale=0.1)
+        # How many notes are expected, whether the track moves, and whether it rests are heard in all pitches together.
+        self.steps = Pointwise(2 * settings.channels, (2 + settings.rests) * plan.tracks * self.unit, scale=0.1)
         self.neuron = NEURONS[config.neuron](config.estimator)
 
     def logits(self, draft: Draft, opened: Tensor) -> Logits:
@@ -121,13 +125,17 @@ class Composer(SampleNetwork):
         found = self.mixer(torch.cat([shown, asked]))
         which = self._unfold(self.notes(found), plan.planes)
         together = torch.cat([found.mean(3, keepdim=True), found.amax(3, keepdim=True)])
-        count, moves = self._unfold(self.steps(together), 2)
+        count, moves, *rests = self._unfold(self.steps(together), 2 + self.settings.rests)
         # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
-        expected = F.logsigmoid(count) + self.most.view(-1, 1, 1).log()
+        most = self.most.view(-1, 1, 1)
+        if rests:  # a track that does not rest sounds one note at least
+            expected = torch.log1p(torch.sigmoid(count) * (most - 1))
+        else:
+            expected = F.logsigmoid(count) + most.log()
         within = torch.tensor(self.ranges, device=found.device).unsqueeze(1)
         cells = _logit(F.log_softmax(which[0].masked_fill(~within, _NEVER), -1) + expected)
         moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
-        return Logits(moves, cells, which[1] if plan.planes > 1 else None)
+        return Logits(moves, rests[0].squeeze(3) if rests else None, cells, which[1] if plan.planes > 1 else None)
 
     def _unfold(self, x: Tensor, planes: int) -> Tensor:
         """``(planes * tracks * unit, batch, beats, pitches)`` to ``(planes, batch, tracks, steps, pitches)``."""
@@ -139,8 +147,8 @@ class Composer(SampleNetwork):
         """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
 
         Units are hidden at random in many ways (see :func:`draw_open`). The loss is the cross-entropy of the
-        decisions on them: moves everywhere; cells, summed over pitches, where the track moves; onsets where it moves
-        and the cell sounds. Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
+        decisions on them: moves everywhere; rests where the track moves; cells, summed over pitches, where it moves and
+        does not rest; onsets where the cell sounds besides. Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -157,7 +165,12 @@ class Composer(SampleNetwork):
         moves = self._moves(draft)
         pitched = ~self.drums.unsqueeze(1)
         losses = _surprise(found.moves.masked_fill(~pitched, 0), moves) * pitched
-        losses = losses + _surprise(found.cells, draft.cells).sum(3) * moves
+        played = moves
+        if found.rests is not None:
+            silent = 1 - draft.cells.amax(3)
+            losses = losses + _surprise(found.rests, silent) * moves
+            played = moves * (1 - silent)
+        losses = losses + _surprise(found.cells, draft.cells).sum(3) * played
         if found.onsets is not None and draft.onsets is not None:
             losses = losses + (_surprise(found.onsets, draft.onsets) * draft.cells).sum(3) * moves
         return ((losses * hidden).sum((1, 2)) / hidden.sum((1, 2))).mean()
@@ -191,6 +204,8 @@ class Composer(SampleNetwork):
         """Of what was made, the probabilities ``(batch, planes, tracks, steps, pitches)``."""
         moves = F.pad(self.neuron.preactivate(found.moves)[:, :, 1:], (1, 0), value=1.0).unsqueeze(3)
         chosen = moves * self.neuron.preactivate(found.cells)
+        if found.rests is not None:
+            chosen = chosen * (1 - self.neuron.preactivate(found.rests)).unsqueeze(3)
         planes = [chosen + (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
         if found.onsets is not None:
             planes.append(chosen * self.neuron.preactivate(found.onsets))
@@ -249,14 +264,16 @@ class Composer(SampleNetwork):
                 draft = self._decide(draft, opened, found, *chances)
             yield opened, found, draft
 
-    def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, three of each step."""
+    def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, then :attr:`chances` of each step:
+        whether it moves, which notes sound, which begin, and whether it rests.
+        """
         plan = self.plan
         uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
         shape = self.settings.stages, plan.tracks, plan.bars * plan.beats, self.numbers
         for stage in uniform.view(len(noise), *shape).unbind(1):
-            steps = stage[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
-            yield stage[..., 0], steps[:, :, 0], steps[:, :, 1], steps[:, :, 2]
+            steps = stage[..., 1:].unflatten(3, (self.chances, self.unit)).transpose(2, 3).flatten(3)
+            yield stage[..., 0], *steps.unbind(2)
 
     def _share(self, stage: int) -> float:
         """The share of units that a stage opens: from all, evenly down to the least share, which is then kept."""
@@ -265,7 +282,14 @@ class Composer(SampleNetwork):
         return max(settings.least, falling)
 
     def _decide(
-        self, draft: Draft, opened: Tensor, found: Logits, moving: Tensor, sounding: Tensor, beginning: Tensor
+        self,
+        draft: Draft,
+        opened: Tensor,
+        found: Logits,
+        moving: Tensor,
+        sounding: Tensor,
+        beginning: Tensor,
+        resting: Tensor | None = None,
     ) -> Draft:
         """The draft with new decisions in its open units."""
         chosen = opened.repeat_interleave(self.unit, 2)
@@ -275,6 +299,8 @@ class Composer(SampleNetwork):
         cells = self._neuron(
             found.cells, coupled_thresholds(self.neuron.preactivate(found.cells), sounding.unsqueeze(3))
         )
+        if found.rests is not None and resting is not None:
+            cells = cells * (1 - self._neuron(found.rests, resting)).unsqueeze(3)
         cells = torch.where(chosen.unsqueeze(3), cells, draft.cells)
         # The last step at which the track moved, up to each step.
         place = torch.arange(moves.shape[2], device=moves.device)

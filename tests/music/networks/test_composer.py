@@ -110,9 +110,10 @@ def test_open_units_are_not_looked_at(shape: RollShape) -> None:
     assert not torch.equal(mine.cells, generator.logits(Draft(1 - draft.cells, draft.onsets), opened).cells)
 
 
+@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
-def test_the_imitation_loss_equals_loops(shape: RollShape) -> None:
-    generator, phrases = composer(shape), coins(shape)
+def test_the_imitation_loss_equals_loops(shape: RollShape, rests: bool) -> None:
+    generator, phrases = composer(shape, rests=rests), coins(shape, density=0.01)
     loss = float(generator.imitation(phrases, torch.Generator().manual_seed(4)).detach())
     tracks = shape.track_set.tracks
     opened = draw_open(3, len(tracks), shape.bars, shape.steps // shape.resolution, torch.Generator().manual_seed(4))
@@ -124,7 +125,7 @@ def test_the_imitation_loss_equals_loops(shape: RollShape) -> None:
         probability = float(torch.sigmoid(logit.detach().double()))
         return -math.log(probability if bit else 1 - probability)
 
-    each = []
+    each, rested = [], 0
     for roll in range(3):
         total, count = 0.0, 0
         for track, step in np.ndindex(len(tracks), length):
@@ -141,12 +142,19 @@ def test_the_imitation_loss_equals_loops(shape: RollShape) -> None:
                 total += surprise(found.moves[roll, track, step], moves)
             if not moves:
                 continue
+            silent = not column[0].any()
+            if found.rests is not None:
+                total += surprise(found.rests[roll, track, step], silent)
+                rested += silent
+                if silent:
+                    continue
             for pitch in range(column.shape[1]):
                 total += surprise(found.cells[roll, track, step, pitch], column[0, pitch])
                 if found.onsets is not None and column[0, pitch]:
                     total += surprise(found.onsets[roll, track, step, pitch], column[1, pitch])
         each.append(total / count)
     assert loss == pytest.approx(np.mean(each), rel=1e-4)
+    assert (found.rests is not None) == (rested > 0) == rests
 
 
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
@@ -165,12 +173,14 @@ def test_phrases_are_bits_and_follow_from_the_noise(shape: RollShape, neuron: st
     assert torch.equal(generator(noise[1:2]), phrases[1:2])
 
 
-def test_notes_are_held_until_the_track_moves() -> None:
-    generator = composer()
+@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
+def test_notes_are_held_until_the_track_moves(rests: bool) -> None:
+    generator = composer(rests=rests)
     draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
-    _, moving, sounding, beginning = next(iter(generator._stages(noise_for(generator))))
-    decided = generator._decide(draft, opened, generator.logits(draft, opened), moving, sounding, beginning)
-    moves = torch.sigmoid(generator.logits(draft, opened).moves) > moving
+    _, moving, *others = next(iter(generator._stages(noise_for(generator))))
+    found = generator.logits(draft, opened)
+    decided = generator._decide(draft, opened, found, moving, *others)
+    moves = torch.sigmoid(found.moves) > moving
     moves[:, :, 0] = True
     assert 0.2 < moves.float().mean() < 0.9
     cells = decided.cells.detach()
@@ -179,12 +189,35 @@ def test_notes_are_held_until_the_track_moves() -> None:
             assert torch.equal(cells[roll, track, step], cells[roll, track, step - 1])
             assert decided.onsets is not None
             assert not decided.onsets[roll, track, step].any()
+    if found.rests is not None:
+        at_rest = (torch.sigmoid(found.rests) > others[-1]) & moves
+        assert 0.2 < at_rest.float().mean() < 0.8
+        assert not cells[at_rest].any()
+        assert (cells.sum(3)[moves & ~at_rest] > 0).float().mean() > 0.98  # (probabilities end at 0.999)
 
 
+def test_who_rests_as_often_as_not_plays_whole_chords_or_nothing() -> None:
+    """Silence or a chord of three: that two notes are expected must not make two sound."""
+    generator = composer(BAND, rests=True, stages=1)
+    generator.most.fill_(3)
+    with torch.no_grad():
+        for weight in (generator.steps.weight, generator.notes.weight):
+            weight.zero_()
+        count, moves, rests = generator.steps.bias.view(3, -1)
+        count.fill_(30.0)  # as many as it was seen to play
+        moves.fill_(30.0)
+        rests.fill_(0.0)
+        sounding = generator(noise_for(generator, 200)).sum(4)
+    assert set(sounding.unique().tolist()) <= {0.0, 2.0, 3.0}
+    assert (sounding == 3).float().mean() == pytest.approx(0.5, abs=0.03)
+    assert (sounding == 0).float().mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
-def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape) -> None:
+def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, rests: bool) -> None:
     """Over many compositions of one stage, a cell sounds, and begins, as often as it was likely to."""
-    generator = composer(shape, stages=1)
+    generator = composer(shape, stages=1, rests=rests)
     count = 2000
     with torch.no_grad():
         noise = noise_for(generator, count)
@@ -204,9 +237,10 @@ def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape) 
         assert drawn.item() == pytest.approx((odds[:, tracks:] * behind).sum().item(), rel=0.03)
 
 
+@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
-def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape) -> None:
-    generator = composer(shape)
+def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape, rests: bool) -> None:
+    generator = composer(shape, rests=rests)
     noise = noise_for(generator, 20)
     with torch.no_grad():
         odds, phrases = generator.preactivated(noise), generator(noise)
@@ -259,8 +293,9 @@ def test_shares_fall_to_the_least() -> None:
     assert composer(stages=1)._share(0) == 1
 
 
-def test_the_game_teaches_all_weights() -> None:
-    generator = composer()
+@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
+def test_the_game_teaches_all_weights(rests: bool) -> None:
+    generator = composer(rests=rests)
     generator(noise_for(generator)).sum().backward()
     silent = [name for name, weight in generator.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []
