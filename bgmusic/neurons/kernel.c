@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Raised whenever a signature below changes: an older build is then not used. */
-#define VERSION 1
+#define VERSION 2
 
 /* One build serves processors old and new, where the loader can choose between versions of a function. */
 #if defined(__x86_64__) && defined(__linux__) && !defined(BGMUSIC_ONE_VERSION)
@@ -30,31 +30,44 @@ INLINE uint32_t rotated(uint32_t x, int by) { return x << by | x >> (32 - by); }
 
 enum { LANES = 32 }; /* generators side by side, to fill vector registers */
 
-/* n float32 numbers from U[0, 1), multiples of 2^-24: xoshiro128++ (Blackman and Vigna, ACM TOMS 47(4), 2021), LANES
- * generators in turn, all seeded from one key. */
-EACH_PROCESSOR
-void bgmusic_uniform(uint64_t key, float *numbers, int64_t n) {
+typedef struct {
     uint32_t a[LANES], b[LANES], c[LANES], d[LANES];
+} State;
+
+INLINE State seeded(uint64_t key) {
+    State s;
     for (int i = 0; i < LANES; i++) {
         uint64_t low = split(&key), high = split(&key);
-        a[i] = (uint32_t)low, b[i] = (uint32_t)(low >> 32);
-        c[i] = (uint32_t)high, d[i] = (uint32_t)(high >> 32);
+        s.a[i] = (uint32_t)low, s.b[i] = (uint32_t)(low >> 32);
+        s.c[i] = (uint32_t)high, s.d[i] = (uint32_t)(high >> 32);
     }
+    return s;
+}
+
+/* The next LANES numbers from U[0, 1), multiples of 2^-24: xoshiro128++ (Blackman and Vigna, ACM TOMS 47(4), 2021). */
+INLINE void draw(State *s, float *to) {
+    for (int i = 0; i < LANES; i++) {
+        uint32_t drawn = rotated(s->a[i] + s->d[i], 7) + s->a[i], shifted = s->b[i] << 9;
+        s->c[i] ^= s->a[i];
+        s->d[i] ^= s->b[i];
+        s->b[i] ^= s->c[i];
+        s->a[i] ^= s->d[i];
+        s->c[i] ^= shifted;
+        s->d[i] = rotated(s->d[i], 11);
+        to[i] = (float)(int32_t)(drawn >> 8) * 0x1p-24f;
+    }
+}
+
+/* n such numbers: LANES generators in turn, all seeded from one key. */
+EACH_PROCESSOR
+void bgmusic_uniform(uint64_t key, float *numbers, int64_t n) {
+    State s = seeded(key);
     float last[LANES];
-    for (int64_t begin = 0; begin < n; begin += LANES) {
-        float *to = n - begin < LANES ? last : numbers + begin;
-        for (int i = 0; i < LANES; i++) {
-            uint32_t drawn = rotated(a[i] + d[i], 7) + a[i], shifted = b[i] << 9;
-            c[i] ^= a[i];
-            d[i] ^= b[i];
-            b[i] ^= c[i];
-            a[i] ^= d[i];
-            c[i] ^= shifted;
-            d[i] = rotated(d[i], 11);
-            to[i] = (float)(int32_t)(drawn >> 8) * 0x1p-24f;
-        }
-        if (to == last) memcpy(numbers + begin, last, (size_t)(n - begin) * sizeof *last);
-    }
+    int64_t begin = 0;
+    for (; n - begin >= LANES; begin += LANES) draw(&s, numbers + begin);
+    if (begin == n) return;
+    draw(&s, last);
+    memcpy(numbers + begin, last, (size_t)(n - begin) * sizeof *last);
 }
 
 typedef union {
@@ -108,4 +121,21 @@ void bgmusic_decide(const float *logits, const float *thresholds, float slope, f
         decide(logits, 0, slope, decisions, derivative, n);
     else
         decide(logits, 0, slope, decisions, 0, n);
+}
+
+/* The same with the thresholds that bgmusic_uniform draws from that key, which are never written to memory. */
+EACH_PROCESSOR
+void bgmusic_draw_and_decide(const float *logits, uint64_t key, float slope, float *decisions, float *derivative,
+                             int64_t n) {
+    State s = seeded(key);
+    float thresholds[32 * LANES]; /* few enough for the fastest cache */
+    const int64_t most = sizeof thresholds / sizeof *thresholds;
+    for (int64_t begin = 0; begin < n; begin += most) {
+        int64_t many = n - begin < most ? n - begin : most;
+        for (int64_t i = 0; i < many; i += LANES) draw(&s, thresholds + i);
+        if (derivative)
+            decide(logits + begin, thresholds, slope, decisions + begin, derivative + begin, many);
+        else
+            decide(logits + begin, thresholds, slope, decisions + begin, 0, many);
+    }
 }

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-_VERSION = 1  # as kernel.c has it
+_VERSION = 2  # as kernel.c has it
 _MOST_THREADS = 2
 _PLAIN = (Tensor, torch.nn.Parameter)
 
@@ -31,7 +32,9 @@ def _load(path: Path) -> ctypes.CDLL | None:
     address, count = ctypes.c_void_p, ctypes.c_int64
     library.bgmusic_uniform.argtypes = [ctypes.c_uint64, address, count]
     library.bgmusic_decide.argtypes = [address, address, ctypes.c_float, address, address, count]
+    library.bgmusic_draw_and_decide.argtypes = [address, ctypes.c_uint64, ctypes.c_float, address, address, count]
     library.bgmusic_uniform.restype = library.bgmusic_decide.restype = None
+    library.bgmusic_draw_and_decide.restype = None
     return library
 
 
@@ -45,55 +48,75 @@ def available() -> bool:
 
 def draws(device: torch.device | None) -> bool:
     """Whether the kernel draws for that device here and now."""
-    if _LIBRARY is None or (device is not None and device.type != "cpu"):
-        return False
-    # Graphs, torch.jit.trace and torch.func follow torch's operations alone.
-    return not (torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._are_functorch_transforms_active())
+    return _LIBRARY is not None and (device is None or device.type == "cpu") and not _watched()
 
 
-def uniform(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-    """Float32 numbers from U[0, 1); of the generator, torch's global one by default, one 64-bit number is the key."""
+def _watched() -> bool:
+    """Whether a graph, a trace, torch.func or forward-mode differentiation follows torch's operations: what the kernel
+    does, they would miss.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+    )
+
+
+def draw_key(generator: torch.Generator | None) -> int:
+    """What draws are made from: 64 bits of the generator, torch's global one by default."""
     key = torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return int(key.item()) % 2**64
+
+
+def draw(key: int, shape: Sequence[int]) -> Tensor:
+    """Float32 numbers from U[0, 1), the same for the same key."""
     numbers = torch.empty(shape, dtype=torch.float32)
-    _LIBRARY.bgmusic_uniform(key.item() % 2**64, numbers.data_ptr(), numbers.numel())
+    _LIBRARY.bgmusic_uniform(key, numbers.data_ptr(), numbers.numel())
     return numbers
 
 
-def decides(logits: Tensor, thresholds: Tensor | None) -> bool:
-    """Whether the kernel decides on these logits here and now; thresholds have their shape."""
+def uniform(shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+    """Float32 numbers from U[0, 1), of one key."""
+    return draw(draw_key(generator), shape)
+
+
+def decides(logits: Tensor, thresholds: Tensor | int | None) -> bool:
+    """Whether the kernel decides on these logits here and now; thresholds have their shape, or are a key."""
     return (
-        draws(logits.device)
+        _LIBRARY is not None
+        and not _watched()
         and _plain(logits)
-        and (thresholds is None or _plain(thresholds))
+        and (not isinstance(thresholds, Tensor) or _plain(thresholds))
         and torch.get_num_threads() <= _MOST_THREADS
     )
 
 
 def _plain(x: Tensor) -> bool:
     # A subclass may be anything, a tensor without memory of its own too.
-    return x.dtype is torch.float32 and type(x) in _PLAIN and x.is_contiguous()
+    return x.dtype is torch.float32 and x.is_cpu and type(x) in _PLAIN and x.is_contiguous()
 
 
-def decide(logits: Tensor, thresholds: Tensor | None, slope: float) -> Tensor:
-    """Decisions ``u(sigmoid(slope x) - v)`` of the logits' shape."""
+def decide(logits: Tensor, thresholds: Tensor | int | None, slope: float) -> Tensor:
+    """Decisions ``u(sigmoid(slope x) - v)`` of the logits' shape.
+
+    ``v`` are the thresholds, or what :func:`draw` makes of their key, or (None) a half.
+    """
     decisions = torch.empty_like(logits)
-    _run(logits, thresholds, slope, decisions, None)
+    decide_into(decisions, None, logits, thresholds, slope)
     return decisions
 
 
-def decide_and_differentiate(logits: Tensor, thresholds: Tensor | None, slope: float) -> tuple[Tensor, Tensor]:
-    """The same, and ``slope p (1 - p)``, ``p = sigmoid(slope x)``."""
-    decisions, derivative = torch.empty_like(logits), torch.empty_like(logits)
-    _run(logits, thresholds, slope, decisions, derivative)
-    return decisions, derivative
+def decide_into(
+    decisions: Tensor, derivative: Tensor | None, logits: Tensor, thresholds: Tensor | int | None, slope: float
+) -> None:
+    """The same, written where ``decisions`` lie; and ``slope p (1 - p)``, ``p = sigmoid(slope x)``, if it is wanted.
 
-
-def _run(logits: Tensor, thresholds: Tensor | None, slope: float, decisions: Tensor, derivative: Tensor | None) -> None:
-    _LIBRARY.bgmusic_decide(
-        logits.data_ptr(),
-        None if thresholds is None else thresholds.data_ptr(),
-        slope,
-        decisions.data_ptr(),
-        None if derivative is None else derivative.data_ptr(),
-        logits.numel(),
-    )
+    Autograd does not notice that they are written to.
+    """
+    places = decisions.data_ptr(), None if derivative is None else derivative.data_ptr()
+    if isinstance(thresholds, int):
+        _LIBRARY.bgmusic_draw_and_decide(logits.data_ptr(), thresholds, slope, *places, logits.numel())
+    else:
+        given = None if thresholds is None else thresholds.data_ptr()
+        _LIBRARY.bgmusic_decide(logits.data_ptr(), given, slope, *places, logits.numel())

@@ -80,7 +80,9 @@ class BinaryNeuron(Sloped):
             _fill(self.temperature, temperature, "temperature")
 
     def _temperature(self) -> float | Tensor:
-        return 1.0 if self.temperature is None else self.temperature
+        # Not by the attribute, which torch looks for in three places: this is a small neuron's time.
+        temperature = self._buffers["temperature"]
+        return 1.0 if temperature is None else temperature
 
     def current_estimator(self) -> str:
         """Name of the estimator in use: a relaxed one gives way to plain decisions in evaluation mode."""

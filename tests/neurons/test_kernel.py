@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
 
 from bgmusic.neurons import DBN, SBN, kernel, uniform_draws
+from bgmusic.neurons.estimators import KEYED, find
 
 ROOT = Path(__file__).parents[2]
 COMPILER = shutil.which("cc")
@@ -25,6 +28,12 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="without a C compil
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def decide_and_differentiate(logits: Tensor, thresholds: Tensor | int | None, slope: float) -> tuple[Tensor, Tensor]:
+    decisions, derivative = torch.empty_like(logits), torch.empty_like(logits)
+    kernel.decide_into(decisions, derivative, logits, thresholds, slope)
+    return decisions, derivative
 
 
 def builder() -> ModuleType:
@@ -111,14 +120,68 @@ def test_decisions_and_derivatives_are_numpys(slope: float) -> None:
     for shift, decision in ((1 - 1e-5, 1), (1 + 1e-5, 0)):
         thresholds = (p * shift).astype(np.float32)
         far = (np.abs(argument) < 80) & (thresholds < 1)
-        decided, steepness = kernel.decide_and_differentiate(torch.tensor(logits), torch.tensor(thresholds), slope)
+        decided, steepness = decide_and_differentiate(torch.tensor(logits), torch.tensor(thresholds), slope)
         assert (decided.numpy()[far] == decision).all()
         np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
         assert torch.equal(kernel.decide(torch.tensor(logits), torch.tensor(thresholds), slope), decided)
-    signs, steepness = kernel.decide_and_differentiate(torch.tensor(logits), None, slope)
+    signs, steepness = decide_and_differentiate(torch.tensor(logits), None, slope)
     assert torch.equal(signs, torch.tensor(logits > 0).float())
     np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
     assert torch.equal(kernel.decide(torch.tensor(logits), None, slope), signs)
+
+
+@needs_compiler
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 1023, 1024, 1025, 5000])
+def test_draws_that_are_never_written_are_the_same(count: int) -> None:
+    logits, key = torch.randn(count, generator=seeded(7)), kernel.draw_key(seeded(8))
+    thresholds = kernel.draw(key, (count,))
+    for made, expected in zip(
+        decide_and_differentiate(logits, key, 1.5), decide_and_differentiate(logits, thresholds, 1.5), strict=True
+    ):
+        assert torch.equal(made, expected)
+    assert torch.equal(kernel.decide(logits, key, 1.5), kernel.decide(logits, thresholds, 1.5))
+
+
+@needs_compiler
+@pytest.mark.parametrize("estimator", sorted(KEYED))
+@pytest.mark.parametrize("count", [300, 1 << 17])
+def test_neurons_that_draw_while_they_decide_draw_the_same(
+    monkeypatch: pytest.MonkeyPatch, estimator: str, count: int
+) -> None:
+    """Small ones, large ones and those without a gradient, against draws made before."""
+    values, thresholds = torch.randn(count, generator=seeded(0)), uniform_draws((count,), seeded(1))
+    logits = values.clone().requires_grad_()
+    expected = SBN(estimator, 2.0)(values.requires_grad_(), thresholds=thresholds)
+    decided = SBN(estimator, 2.0)(logits, seeded(1))
+    assert torch.equal(decided, expected)
+    for bits in (decided, expected):
+        bits.square().sum().backward()
+    assert values.grad is not None
+    assert logits.grad is not None
+    assert torch.equal(values.grad, logits.grad)
+    with torch.no_grad():
+        assert torch.equal(SBN(estimator, 2.0)(logits, seeded(1)), expected)
+    key = kernel.draw_key(seeded(1))  # drawn before torch was given more threads
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert torch.equal(find(estimator)(values.detach(), key, torch.tensor(2.0)), expected)
+
+
+@pytest.mark.parametrize("kind", [DBN, SBN])
+@pytest.mark.parametrize("estimator", sorted(KEYED))
+@pytest.mark.parametrize("count", [300, 1 << 17])
+def test_no_size_has_a_second_derivative(kind: type[DBN] | type[SBN], estimator: str, count: int) -> None:
+    logits = torch.randn(count).requires_grad_()
+    (gradient,) = torch.autograd.grad((kind(estimator)(logits) ** 2).sum(), logits, create_graph=True)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        gradient.sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, in make_dual
+@pytest.mark.parametrize("kind", [DBN, SBN])
+@pytest.mark.parametrize("estimator", sorted(KEYED))
+def test_forward_mode_is_refused_and_not_wrong(kind: type[DBN] | type[SBN], estimator: str) -> None:
+    with forward_ad.dual_level(), pytest.raises((RuntimeError, NotImplementedError), match="jvp"):
+        kind(estimator)(forward_ad.make_dual(torch.randn(30).requires_grad_(), torch.ones(30)))
 
 
 @needs_compiler
@@ -126,7 +189,7 @@ def test_ends_of_float32() -> None:
     logits = torch.tensor([-math.inf, -1e38, -104.0, -0.0, 0.0, 1e-45, 1e38, math.inf, math.nan])
     lowest, highest = torch.zeros(9), torch.full((9,), 1 - 2.0**-24)
     for slope in (1.0, 3.0):
-        never = kernel.decide_and_differentiate(logits, lowest, slope)
+        never = decide_and_differentiate(logits, lowest, slope)
         always = kernel.decide(logits, highest, slope)
         signs = kernel.decide(logits, None, slope)
         assert never[0][:8].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
@@ -242,7 +305,7 @@ def test_both_ways_of_compiling_give_the_same_numbers(monkeypatch: pytest.Monkey
         assert library is not None
         monkeypatch.setattr(kernel, "_LIBRARY", library)
         thresholds = kernel.uniform(logits.shape, seeded(1))
-        found.append((thresholds, *kernel.decide_and_differentiate(logits, thresholds, 1.5)))
+        found.append((thresholds, *decide_and_differentiate(logits, thresholds, 1.5)))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 

@@ -5,8 +5,8 @@ neurons decide on all units. Each later stage opens some units again, fewer and 
 all the others: what did not fit together is made to fit. One network does it all. Since it learns to fill in any units
 from any others, it also accompanies: given tracks are units that are never opened.
 
-All chance comes from the noise: each stage has a number for every unit (whether it is opened) and one for every decision
-of a step (see :class:`Composer`), standard normal and turned into uniform ones.
+All chance comes from the noise: each stage has a number for every unit (whether it is opened) and one for every kind of
+decision at a step (see :class:`Composer`), standard normal and turned into uniform ones.
 A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
 see it, so near noise soon makes other music.
 
@@ -48,7 +48,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Logits:
-    """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, the others with pitches behind.
+    """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, others with pitches behind.
 
     ``rests`` (None where nobody decides on them) hold if the track moves at a step, ``cells`` if it moves and does not
     rest, ``onsets`` (None without onsets) if besides the cell sounds.
@@ -128,10 +128,8 @@ class Composer(SampleNetwork):
         count, moves, *rests = self._unfold(self.steps(together), 2 + self.settings.rests)
         # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
         most = self.most.view(-1, 1, 1)
-        if rests:  # a track that does not rest sounds one note at least
-            expected = torch.log1p(torch.sigmoid(count) * (most - 1))
-        else:
-            expected = F.logsigmoid(count) + most.log()
+        # A track of which it is known that it does not rest sounds one note at least.
+        expected = torch.log1p(torch.sigmoid(count) * (most - 1)) if rests else F.logsigmoid(count) + most.log()
         within = torch.tensor(self.ranges, device=found.device).unsqueeze(1)
         cells = _logit(F.log_softmax(which[0].masked_fill(~within, _NEVER), -1) + expected)
         moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
@@ -148,7 +146,8 @@ class Composer(SampleNetwork):
 
         Units are hidden at random in many ways (see :func:`draw_open`). The loss is the cross-entropy of the
         decisions on them: moves everywhere; rests where the track moves; cells, summed over pitches, where it moves and
-        does not rest; onsets where the cell sounds besides. Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
+        does not rest; onsets where the cell sounds besides. Each phrase counts alike, however much of it was hidden
+        (Coconet, equation 3).
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -265,8 +264,9 @@ class Composer(SampleNetwork):
             yield opened, found, draft
 
     def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, then :attr:`chances` of each step:
-        whether it moves, which notes sound, which begin, and whether it rests.
+        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, then those of each step.
+
+        These tell whether it moves, which notes sound, which begin, and whether it rests.
         """
         plan = self.plan
         uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)

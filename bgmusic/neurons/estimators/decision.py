@@ -10,7 +10,7 @@ from torch import Tensor
 from bgmusic.neurons import kernel
 
 
-def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
+def decide(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
     """The decision itself, ``u(sigmoid(slope * x) - v)``, as zeros and ones of the logits' type.
 
     At a tie the neuron stays silent: ``u(0) = 0``. The deterministic neuron looks at the logit's sign, since
@@ -20,6 +20,8 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
     """
     if isinstance(slope, float) and kernel.decides(logits, threshold):
         return kernel.decide(logits, threshold, slope)
+    if isinstance(threshold, int):  # of a slope on a GPU, or since it was drawn threads became more
+        threshold = kernel.draw(threshold, logits.shape)
     # The unit step as two vectorised operations, five times faster than a comparison and a conversion:
     # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
     if threshold is None:
@@ -32,7 +34,7 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
 def number(slope: Tensor) -> float | Tensor:
     """The slope as a number where it lies on the CPU: cheaper than a tensor, and it can be seen to be 1."""
     # Looking would stall a GPU and break a compiled graph.
-    return slope if torch.compiler.is_compiling() or slope.device.type != "cpu" else slope.item()
+    return slope.item() if slope.is_cpu and not torch.compiler.is_compiling() else slope
 
 
 def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
@@ -90,3 +92,34 @@ def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
         return decision + derivative * carrier
     output: Tensor = _Substitute.apply(logits, decision, derivative)
     return output
+
+
+# Below so many neurons Python's part of an autograd function takes longer than a pass over memory.
+_FEW = 1 << 16
+
+
+def few(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> bool:
+    """Whether :func:`at_once` serves here, and faster than an autograd function would."""
+    return (
+        isinstance(slope, float)
+        and logits.numel() <= _FEW
+        and wants_gradient(logits)
+        and kernel.decides(logits, threshold)
+    )
+
+
+def at_once(logits: Tensor, threshold: Tensor | int | None, slope: float, adjusted: bool) -> Tensor:
+    """Decisions, and torch's own product to go back by: through ``slope p (1 - p)``, or as it is if not adjusted.
+
+    A product by the derivative has the gradient that is wanted; its value, of no use, is where the decisions are put.
+    """
+    derivative = torch.empty_like(logits) if adjusted else None
+    output = logits.clone() if derivative is None else logits * derivative
+    kernel.decide_into(output, derivative, logits, threshold, slope)
+    if output.grad_fn is not None:
+        output.grad_fn.register_prehook(_refuse_second)
+    return output
+
+
+def _refuse_second(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    return (first_only(gradients[0]),) if torch.is_grad_enabled() else None

@@ -11,23 +11,26 @@ Estimator = Callable[..., Tensor]
 """``(logits, threshold, slope) -> output``, all of the logits' shape but the 0-d slope.
 
 ``threshold`` is None for the deterministic neuron, or float32 draws from U[0, 1). One that is registered as
-``tempered`` takes a fourth argument, the temperature: a positive number or 0-d tensor.
+``tempered`` takes a fourth argument, the temperature: a positive number or 0-d tensor. One that is registered as
+``keyed`` may be given a number, the compiled kernel's key, from which such draws are made while it decides.
 """
 
 ESTIMATORS: dict[str, Estimator] = {}
 TEMPERED: set[str] = set()
 RELAXED: set[str] = set()
+KEYED: set[str] = set()
 
 _E = TypeVar("_E", bound=Callable[..., Any])
 
 
-def register(name: str, *, tempered: bool = False, relaxed: bool = False) -> Callable[[_E], _E]:
+def register(name: str, *, tempered: bool = False, relaxed: bool = False, keyed: bool = False) -> Callable[[_E], _E]:
     """Decorate an estimator to make it known to every neuron as ``name``.
 
     Args:
         name: what a neuron asks for.
         tempered: it has a temperature, its fourth argument.
         relaxed: its output lies between 0 and 1; a neuron decides in evaluation mode all the same.
+        keyed: its threshold may be a key of the compiled kernel's, where that decides.
 
     Raises:
         ValueError: the name is taken.
@@ -40,6 +43,7 @@ def register(name: str, *, tempered: bool = False, relaxed: bool = False) -> Cal
         ESTIMATORS[name] = estimator
         TEMPERED.update([name] if tempered else [])
         RELAXED.update([name] if relaxed else [])
+        KEYED.update([name] if keyed else [])
         return estimator
 
     return add

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.neurons import kernel
-from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute
+from bgmusic.neurons.estimators.decision import at_once, decide, few, first_only, number, scaled, substitute
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -16,11 +16,12 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
         # As substitute() does it, which would return an input and so a view: a tenth of the time at 64 x 784.
         ctx.fused = isinstance(slope, float) and ctx.needs_input_grad[0] and kernel.decides(logits, threshold)
         if ctx.fused:
-            decision, derivative = kernel.decide_and_differentiate(logits, threshold, cast(float, slope))
+            decision, derivative = torch.empty_like(logits), torch.empty_like(logits)
+            kernel.decide_into(decision, derivative, logits, threshold, cast(float, slope))
             ctx.save_for_backward(derivative)
             return decision
         # A slope on a GPU is saved as tensors are, so that changing it before the backward pass is found out.
@@ -44,8 +45,8 @@ class _SigmoidAdjusted(torch.autograd.Function):
         return work if argument is logits else work.mul_(slope), None, None
 
 
-@register("sigmoid-adjusted")
-def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+@register("sigmoid-adjusted", keyed=True)
+def sigmoid_adjusted(logits: Tensor, threshold: Tensor | int | None, slope: Tensor) -> Tensor:
     """The sigmoid-adjusted straight-through estimator: ``db/dx := slope p (1 - p)``, ``p = sigmoid(slope x)``.
 
     Bias: in expectation over the stochastic neuron's draws it gives ``slope p (1 - p) E[f'(b)]``, which is exact
@@ -60,5 +61,8 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
             probability = torch.sigmoid(slope * logits)
             derivative = probability * (1 - probability) * slope
         return substitute(logits, decision, derivative)
-    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, number(slope))
+    steepness = number(slope)
+    if few(logits, threshold, steepness):
+        return at_once(logits, threshold, cast(float, steepness), adjusted=True)
+    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, steepness)
     return output

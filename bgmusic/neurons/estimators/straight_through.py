@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only, number, substitute
+from bgmusic.neurons.estimators.decision import at_once, decide, few, first_only, number, substitute
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -15,7 +15,7 @@ from bgmusic.neurons.estimators.registry import register
 # arguments by inspection at every call, which costs more than the whole neuron at a few thousand logits.
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
         return decide(logits, threshold, slope)
 
     @staticmethod
@@ -23,8 +23,8 @@ class _StraightThrough(torch.autograd.Function):
         return first_only(gradients[0]), None, None
 
 
-@register("straight-through")
-def straight_through(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
+@register("straight-through", keyed=True)
+def straight_through(logits: Tensor, threshold: Tensor | int | None, slope: Tensor) -> Tensor:
     """The straight-through estimator: ``db/dx := 1``, as if the neuron were the identity.
 
     Bias: in expectation it gives ``E[f'(b)]``; the truth for a loss f of one bit is
@@ -38,5 +38,8 @@ def straight_through(logits: Tensor, threshold: Tensor | None, slope: Tensor) ->
             decision = decide(logits, threshold, slope)
             derivative = torch.ones_like(logits)
         return substitute(logits, decision, derivative)
-    output: Tensor = _StraightThrough.apply(logits, threshold, number(slope))
+    steepness = number(slope)
+    if few(logits, threshold, steepness):
+        return at_once(logits, threshold, cast(float, steepness), adjusted=False)
+    output: Tensor = _StraightThrough.apply(logits, threshold, steepness)
     return output
