@@ -5,8 +5,8 @@ neurons decide on all units. Each later stage opens some units again, fewer and 
 all the others: what did not fit together is made to fit. One network does it all. Since it learns to fill in any units
 from any others, it also accompanies: given tracks are units that are never opened.
 
-All chance comes from the noise: each stage has a number for every unit (whether it is opened) and one for every kind of
-decision at a step (see :class:`Composer`), standard normal and turned into uniform ones.
+All chance comes from the noise: each stage has a number for every unit (whether it is opened), one for every track
+(whether it rests) and three for every step (see :class:`Composer`), standard normal and turned into uniform ones.
 A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
 see it, so near noise soon makes other music.
 
@@ -35,7 +35,7 @@ from bgmusic.neurons.coupling import coupled_thresholds
 
 _LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
 _NEVER = -40.0  # what a pitch out of a track's range weighs among the others
-_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin (and: rests)
+_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Draft:
 class Logits:
     """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, others with pitches behind.
 
-    ``rests`` (None where nobody decides on them) hold if the track moves at a step, ``cells`` if it moves and does not
-    rest, ``onsets`` (None without onsets) if besides the cell sounds.
+    ``moves`` hold if the track sounds (``rests``; None where nobody decides on them) at a step and at the one before,
+    ``cells`` if it moves and does not rest, ``onsets`` (None without onsets) if besides the cell sounds.
     """
 
     moves: Tensor
@@ -65,11 +65,14 @@ class Composer(SampleNetwork):
 
     ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
 
-    At each step up to four kinds of decisions are made, one after the other. Does the track move? If it does not, what
-    sounds is held: notes are whole, and never fragments. If it does: does it rest (``network.rests``)? If it does not:
-    which cells sound (so many as are expected, see :func:`coupled_thresholds`: of "silence or a chord of three" that
-    would be two, wherefore rests are decided first)? And which of them begin, rather than being held from the step
-    before? Drums always move.
+    At each step up to four kinds of decisions are made, one after the other. Does the track rest (``network.rests``)? If
+    it does not: does it move? If it does not, what sounds is held: notes are whole, and never fragments. If it does, as
+    it must after a rest: which cells sound (so many as are expected, see :func:`coupled_thresholds`)? And which of them
+    begin, rather than being held from the step before? Drums always move.
+
+    Rests come first since the others can't make them: of "silence or a chord of three" two notes are expected, and would
+    sound; and a track that moves in few phrases, then to a note, would do so in all, and hold it. A track's steps share
+    one number for their rests, so that it may be silent throughout; each rests with its own probability.
     """
 
     drums: Tensor
@@ -86,9 +89,8 @@ class Composer(SampleNetwork):
         low, pitches = shape.track_set.low, range(plan.pitches)
         # Which pitches each track may play. No tensor: a network is first built on the meta device.
         self.ranges = [[t.low <= low + pitch <= t.high for pitch in pitches] for t in shape.track_set.tracks]
-        self.chances = _CHANCES + settings.rests
-        self.numbers = 1 + self.chances * self.unit  # of noise, for each unit and stage
-        self.latent = settings.stages * plan.tracks * plan.bars * plan.beats * self.numbers
+        self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
+        self.latent = settings.stages * plan.tracks * (plan.bars * plan.beats * self.numbers + settings.rests)
         self.register_buffer("drums", torch.tensor(plan.drums))
         # The most notes that each track was seen to play at once: a voice that sings one never sings two.
         self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
@@ -145,9 +147,9 @@ class Composer(SampleNetwork):
         """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
 
         Units are hidden at random in many ways (see :func:`draw_open`). The loss is the cross-entropy of the
-        decisions on them: moves everywhere; rests where the track moves; cells, summed over pitches, where it moves and
-        does not rest; onsets where the cell sounds besides. Each phrase counts alike, however much of it was hidden
-        (Coconet, equation 3).
+        decisions on them: rests everywhere; moves where the track sounds, now and before (everywhere if rests are not
+        decided on); cells, summed over pitches, where it moves and does not rest; onsets where besides the cell sounds.
+        Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -161,14 +163,13 @@ class Composer(SampleNetwork):
         opened = opened.to(real.device)
         found = self.logits(draft, opened)
         hidden = opened.repeat_interleave(self.unit, 2).float()
-        moves = self._moves(draft)
+        moves = played = self._moves(draft)
         pitched = ~self.drums.unsqueeze(1)
         losses = _surprise(found.moves.masked_fill(~pitched, 0), moves) * pitched
-        played = moves
         if found.rests is not None:
-            silent = 1 - draft.cells.amax(3)
-            losses = losses + _surprise(found.rests, silent) * moves
-            played = moves * (1 - silent)
+            sounds = draft.cells.amax(3)
+            losses = losses * sounds * _before(sounds) + _surprise(found.rests, 1 - sounds)
+            played = moves * sounds
         losses = losses + _surprise(found.cells, draft.cells).sum(3) * played
         if found.onsets is not None and draft.onsets is not None:
             losses = losses + (_surprise(found.onsets, draft.onsets) * draft.cells).sum(3) * moves
@@ -201,11 +202,14 @@ class Composer(SampleNetwork):
 
     def _odds(self, found: Logits, made: Draft) -> Tensor:
         """Of what was made, the probabilities ``(batch, planes, tracks, steps, pitches)``."""
-        moves = F.pad(self.neuron.preactivate(found.moves)[:, :, 1:], (1, 0), value=1.0).unsqueeze(3)
-        chosen = moves * self.neuron.preactivate(found.cells)
+        moves = F.pad(self.neuron.preactivate(found.moves)[:, :, 1:], (1, 0), value=1.0)
+        sounds = torch.ones_like(moves)
         if found.rests is not None:
-            chosen = chosen * (1 - self.neuron.preactivate(found.rests)).unsqueeze(3)
-        planes = [chosen + (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
+            sounds = 1 - self.neuron.preactivate(found.rests)
+            moves = torch.where(_before(made.cells.amax(3)) > 0, moves, 1.0)
+        sounds, moves = sounds.unsqueeze(3), moves.unsqueeze(3)
+        chosen = sounds * moves * self.neuron.preactivate(found.cells)
+        planes = [chosen + sounds * (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
         if found.onsets is not None:
             planes.append(chosen * self.neuron.preactivate(found.onsets))
         return torch.stack(planes, 1)
@@ -264,16 +268,14 @@ class Composer(SampleNetwork):
             yield opened, found, draft
 
     def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Each stage's numbers in [0, 1): one of each unit ``(batch, tracks, units)``, then those of each step.
-
-        These tell whether it moves, which notes sound, which begin, and whether it rests.
-        """
+        """Each stage's numbers in [0, 1): of each unit ``(batch, tracks, units)``, three of each step, of each track."""
         plan = self.plan
         uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
-        shape = self.settings.stages, plan.tracks, plan.bars * plan.beats, self.numbers
-        for stage in uniform.view(len(noise), *shape).unbind(1):
-            steps = stage[..., 1:].unflatten(3, (self.chances, self.unit)).transpose(2, 3).flatten(3)
-            yield stage[..., 0], *steps.unbind(2)
+        units = plan.bars * plan.beats
+        for stage in uniform.view(len(noise), self.settings.stages, plan.tracks, -1).unbind(1):
+            of_units = stage[..., : units * self.numbers].unflatten(2, (units, self.numbers))
+            steps = of_units[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
+            yield of_units[..., 0], *steps.unbind(2), stage[..., units * self.numbers :]
 
     def _share(self, stage: int) -> float:
         """The share of units that a stage opens: from all, evenly down to the least share, which is then kept."""
@@ -289,18 +291,22 @@ class Composer(SampleNetwork):
         moving: Tensor,
         sounding: Tensor,
         beginning: Tensor,
-        resting: Tensor | None = None,
+        resting: Tensor,
     ) -> Draft:
         """The draft with new decisions in its open units."""
         chosen = opened.repeat_interleave(self.unit, 2)
-        moves = self._neuron(found.moves, moving)
+        moves, sounds = self._neuron(found.moves, moving), None
+        if found.rests is not None:
+            sounds = 1 - self._neuron(found.rests, resting.expand_as(found.rests))
+            sounds = torch.where(chosen, sounds, draft.cells.amax(3))
+            moves = 1 - (1 - moves) * sounds * _before(sounds)
         # What is known counts as moving to what it is, so that open steps behind it may hold it.
         moves = torch.where(chosen, F.pad(moves[:, :, 1:], (1, 0), value=1.0), 1.0)
         cells = self._neuron(
             found.cells, coupled_thresholds(self.neuron.preactivate(found.cells), sounding.unsqueeze(3))
         )
-        if found.rests is not None and resting is not None:
-            cells = cells * (1 - self._neuron(found.rests, resting)).unsqueeze(3)
+        if sounds is not None:
+            cells = cells * sounds.unsqueeze(3)
         cells = torch.where(chosen.unsqueeze(3), cells, draft.cells)
         # The last step at which the track moved, up to each step.
         place = torch.arange(moves.shape[2], device=moves.device)
@@ -331,6 +337,11 @@ class Composer(SampleNetwork):
             planes.append(draft.onsets + (1 - draft.onsets) * silent * draft.cells)
         phrases: Tensor = torch.stack(planes, 1).flatten(1, 2).unflatten(2, (plan.bars, plan.steps))
         return phrases
+
+
+def _before(steps: Tensor) -> Tensor:
+    """What was at the step before ``(batch, tracks, steps)``; 0 before the first."""
+    return F.pad(steps, (1, 0))[:, :, :-1]
 
 
 def _logit(logarithm: Tensor) -> Tensor:
