@@ -65,14 +65,15 @@ class Composer(SampleNetwork):
 
     ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
 
-    At each step up to four kinds of decisions are made, one after the other. Does the track rest (``network.rests``)? If
-    it does not: does it move? If it does not, what sounds is held: notes are whole, and never fragments. If it does, as
-    it must after a rest: which cells sound (so many as are expected, see :func:`coupled_thresholds`)? And which of them
-    begin, rather than being held from the step before? Drums always move.
+    At each step up to four kinds of decisions are made, one after the other. Does the track rest (``network.rests``)?
+    If it does not: does it move? If it does not, what sounds is held: notes are whole, and never fragments. If it does,
+    as it must after a rest: which cells sound (so many as are expected, see :func:`coupled_thresholds`)? And which of
+    them begin, rather than being held from the step before? Drums always move.
 
-    Rests come first since the others can't make them: of "silence or a chord of three" two notes are expected, and would
-    sound; and a track that moves in few phrases, then to a note, would do so in all, and hold it. A track's steps share
-    one number for their rests, so that it may be silent throughout; each rests with its own probability.
+    Rests come first since the others can't make them. Of "silence or a chord of three" two notes are expected, and
+    would sound. And a track that plays in few phrases moves rarely, then to a note: it would do so once in all of them,
+    and hold it. The steps of a track share one number for their rests, so that it may be silent throughout; each rests
+    with its own probability all the same.
     """
 
     drums: Tensor
@@ -268,14 +269,17 @@ class Composer(SampleNetwork):
             yield opened, found, draft
 
     def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Each stage's numbers in [0, 1): of each unit ``(batch, tracks, units)``, three of each step, of each track."""
+        """Each stage's numbers in [0, 1): of units ``(batch, tracks, units)``, three of steps, and of tracks."""
         plan = self.plan
         uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
         units = plan.bars * plan.beats
-        for stage in uniform.view(len(noise), self.settings.stages, plan.tracks, -1).unbind(1):
+        stages = uniform.view(len(noise), self.settings.stages, plan.tracks, -1).unbind(1)
+        for number, stage in enumerate(stages):
             of_units = stage[..., : units * self.numbers].unflatten(2, (units, self.numbers))
             steps = of_units[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
-            yield of_units[..., 0], *steps.unbind(2), stage[..., units * self.numbers :]
+            # A track's inclination to rest stays with it until the draft stands: silence for a phrase is one decision.
+            inclined = stages[0] if self._share(number) > self.settings.least else stage
+            yield of_units[..., 0], *steps.unbind(2), inclined[..., units * self.numbers :]
 
     def _share(self, stage: int) -> float:
         """The share of units that a stage opens: from all, evenly down to the least share, which is then kept."""
