@@ -90,7 +90,10 @@ class ComposerConfig(Config):
     lesson: Share = 0.3
     """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
     rests: bool = False
-    """Whether a track rests is decided before which notes sound. (Generators made before 2026-11-26 lack it.)"""
+    """Whether a track rests is decided before which notes sound."""
+    chords: Annotated[int, Field(ge=0, le=32)] = 0
+    """How many notes a track plays is decided before which they are: up to so many are told apart; 0: only their
+    expected number is known."""
     hidden: Literal["any", "tracks"] = "any"
     """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
     the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""

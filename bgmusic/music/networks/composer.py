@@ -51,13 +51,27 @@ class Logits:
     """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, others with pitches behind.
 
     ``moves`` hold if the track sounds (``rests``; None where nobody decides on them) at a step and at the one before,
-    ``cells`` if it moves and does not rest, ``onsets`` (None without onsets) if besides the cell sounds.
+    ``more`` (its last axis is a number of notes; None where nobody decides on that) if it moves, sounds, and plays so
+    many: whether it plays more than these. ``onsets`` (None without onsets) hold if besides the cell sounds.
+    ``shares`` are logarithms of each pitch's share of a step's notes, ``expected`` that of how many are expected.
     """
 
     moves: Tensor
     rests: Tensor | None
-    cells: Tensor
+    more: Tensor | None
+    shares: Tensor
+    expected: Tensor
     onsets: Tensor | None
+
+    def cells(self, notes: Tensor | None = None) -> Tensor:
+        """Of the cells where the track moves and does not rest, if it plays so many notes, or as many as expected."""
+        expected = self.expected if notes is None else notes.clamp(min=1).log().unsqueeze(3)
+        return _logit(self.shares + expected)
+
+    def exceeds(self) -> Tensor:
+        """That a step has more notes than 1, 2, ...: ``(batch, tracks, steps, numbers)``."""
+        assert self.more is not None
+        return _logit(F.logsigmoid(self.more).cumsum(3))
 
 
 class Composer(SampleNetwork):
@@ -65,15 +79,17 @@ class Composer(SampleNetwork):
 
     ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
 
-    At each step up to four kinds of decisions are made, one after the other. Does the track rest (``network.rests``)?
+    At each step up to five kinds of decisions are made, one after the other. Does the track rest (``network.rests``)?
     If it does not: does it move? If it does not, what sounds is held: notes are whole, and never fragments. If it does,
-    as it must after a rest: which cells sound (so many as are expected, see :func:`coupled_thresholds`)? And which of
-    them begin, rather than being held from the step before? Drums always move.
+    as it must after a rest: does it play more than one note, more than two, ... (``network.chords``)? Which cells sound,
+    just so many (or as many as are expected, see :func:`coupled_thresholds`)? And which of them begin, rather than being
+    held from the step before? Drums always move.
 
-    Rests come first since the others can't make them. Of "silence or a chord of three" two notes are expected, and
-    would sound. And a track that plays in few phrases moves rarely, then to a note: it would do so once in all of them,
-    and hold it. The steps of a track share one number for their rests, so that it may be silent throughout; each rests
-    with its own probability all the same.
+    Rests come first, and then how many notes there are, since the choice of cells can't make them: of "silence or a
+    chord of three" two notes are expected, and would sound; of "a melody or chords" always two again. And a track that
+    plays in few phrases moves rarely, then to a note: it would do so once in all of them, and hold it. The steps of a
+    track share one number for their rests and one for how many notes they have, so that it may be silent, or a melody,
+    throughout; each step rests with its own probability all the same.
     """
 
     drums: Tensor
@@ -91,7 +107,8 @@ class Composer(SampleNetwork):
         # Which pitches each track may play. No tensor: a network is first built on the meta device.
         self.ranges = [[t.low <= low + pitch <= t.high for pitch in pitches] for t in shape.track_set.tracks]
         self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
-        self.latent = settings.stages * plan.tracks * (plan.bars * plan.beats * self.numbers + settings.rests)
+        inclinations = settings.rests + (settings.chords > 0)
+        self.latent = settings.stages * plan.tracks * (plan.bars * plan.beats * self.numbers + inclinations)
         self.register_buffer("drums", torch.tensor(plan.drums))
         # The most notes that each track was seen to play at once: a voice that sings one never sings two.
         self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
@@ -106,8 +123,10 @@ class Composer(SampleNetwork):
             plan.pitches,
         )
         self.notes = Pointwise(settings.channels, cells, scale=0.1)
-        # How many notes are expected, whether the track moves, and whether it rests are heard in all pitches together.
-        self.steps = Pointwise(2 * settings.channels, (2 + settings.rests) * plan.tracks * self.unit, scale=0.1)
+        # How many notes there are, whether the track moves, and whether it rests are heard in all pitches together.
+        self.counts = max(1, settings.chords - 1)
+        heads = self.counts + 1 + settings.rests
+        self.steps = Pointwise(2 * settings.channels, heads * plan.tracks * self.unit, scale=0.1)
         self.neuron = NEURONS[config.neuron](config.estimator)
 
     def logits(self, draft: Draft, opened: Tensor) -> Logits:
@@ -128,15 +147,30 @@ class Composer(SampleNetwork):
         found = self.mixer(torch.cat([shown, asked]))
         which = self._unfold(self.notes(found), plan.planes)
         together = torch.cat([found.mean(3, keepdim=True), found.amax(3, keepdim=True)])
-        count, moves, *rests = self._unfold(self.steps(together), 2 + self.settings.rests)
-        # A cell's probability is its share of the notes that are expected: how many, and which, are learned apart.
-        most = self.most.view(-1, 1, 1)
-        # A track of which it is known that it does not rest sounds one note at least.
-        expected = torch.log1p(torch.sigmoid(count) * (most - 1)) if rests else F.logsigmoid(count) + most.log()
+        heads = self._unfold(self.steps(together), self.counts + 1 + self.settings.rests)
+        counts, moves, rests = heads.squeeze(4).tensor_split([self.counts, self.counts + 1])
+        # A cell's probability is its share of the step's notes: how many, and which, are learned apart.
         within = torch.tensor(self.ranges, device=found.device).unsqueeze(1)
-        cells = _logit(F.log_softmax(which[0].masked_fill(~within, _NEVER), -1) + expected)
-        moves = moves.squeeze(3).masked_fill(self.drums.unsqueeze(1), float("inf"))
-        return Logits(moves, rests[0].squeeze(3) if rests else None, cells, which[1] if plan.planes > 1 else None)
+        shares = F.log_softmax(which[0].masked_fill(~within, _NEVER), -1)
+        most = self.most.view(-1, 1)
+        more = None
+        if self.settings.chords:
+            counts = counts.movedim(0, -1)  # a track never plays more than it was seen to
+            allowed = torch.arange(1, self.counts + 1, device=found.device) < most.unsqueeze(2)
+            more = counts.masked_fill(~allowed, _NEVER)
+            expected = torch.log1p(F.logsigmoid(more).cumsum(3).exp().sum(3))
+        elif self.settings.rests:  # a track of which it is known that it does not rest sounds one note at least
+            expected = torch.log1p(torch.sigmoid(counts[0]) * (most - 1))
+        else:
+            expected = F.logsigmoid(counts[0]) + most.log()
+        return Logits(
+            moves[0].masked_fill(self.drums.unsqueeze(1), float("inf")),
+            rests[0] if self.settings.rests else None,
+            more,
+            shares,
+            expected.unsqueeze(3),
+            which[1] if plan.planes > 1 else None,
+        )
 
     def _unfold(self, x: Tensor, planes: int) -> Tensor:
         """``(planes * tracks * unit, batch, beats, pitches)`` to ``(planes, batch, tracks, steps, pitches)``."""
@@ -149,8 +183,8 @@ class Composer(SampleNetwork):
 
         Units are hidden at random in many ways (see :func:`draw_open`). The loss is the cross-entropy of the
         decisions on them: rests everywhere; moves where the track sounds, now and before (everywhere if rests are not
-        decided on); cells, summed over pitches, where it moves and does not rest; onsets where besides the cell sounds.
-        Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
+        decided on); where it moves and does not rest, how many notes it plays, and cells, summed over pitches; onsets
+        where besides the cell sounds. Each phrase counts alike, however much of it was hidden (Coconet, equation 3).
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -171,7 +205,13 @@ class Composer(SampleNetwork):
             sounds = draft.cells.amax(3)
             losses = losses * sounds * _before(sounds) + _surprise(found.rests, 1 - sounds)
             played = moves * sounds
-        losses = losses + _surprise(found.cells, draft.cells).sum(3) * played
+        notes = None
+        if found.more is not None:
+            notes = draft.cells.sum(3).clamp(max=self.settings.chords)
+            few = torch.arange(1, self.counts + 1, device=notes.device)
+            number = notes.unsqueeze(3)
+            losses = losses + (_surprise(found.more, (number > few).float()) * (number >= few)).sum(3) * played
+        losses = losses + _surprise(found.cells(notes), draft.cells).sum(3) * played
         if found.onsets is not None and draft.onsets is not None:
             losses = losses + (_surprise(found.onsets, draft.onsets) * draft.cells).sum(3) * moves
         return ((losses * hidden).sum((1, 2)) / hidden.sum((1, 2))).mean()
@@ -209,11 +249,23 @@ class Composer(SampleNetwork):
             sounds = 1 - self.neuron.preactivate(found.rests)
             moves = torch.where(_before(made.cells.amax(3)) > 0, moves, 1.0)
         sounds, moves = sounds.unsqueeze(3), moves.unsqueeze(3)
-        chosen = sounds * moves * self.neuron.preactivate(found.cells)
+        chosen = sounds * moves * self._odds_of_cells(found)
         planes = [chosen + sounds * (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
         if found.onsets is not None:
             planes.append(chosen * self.neuron.preactivate(found.onsets))
         return torch.stack(planes, 1)
+
+    def _odds_of_cells(self, found: Logits) -> Tensor:
+        """The probabilities of cells where a track moves and does not rest, however many notes it plays."""
+        if found.more is None:
+            return self.neuron.preactivate(found.cells())
+        exceeds = F.pad(self.neuron.preactivate(found.exceeds()), (1, 1)).unbind(3)
+        odds = torch.zeros_like(found.shares)
+        for number in range(1, self.counts + 2):
+            at_least = torch.ones_like(exceeds[0]) if number == 1 else exceeds[number - 1]
+            notes = torch.full_like(exceeds[0], number)
+            odds = odds + (at_least - exceeds[number]).unsqueeze(3) * self.neuron.preactivate(found.cells(notes))
+        return odds
 
     def _nothing(self, noise: Tensor) -> tuple[Draft, Tensor]:
         """A silent draft, all of whose units are free."""
@@ -269,7 +321,7 @@ class Composer(SampleNetwork):
             yield opened, found, draft
 
     def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Each stage's numbers in [0, 1): of units ``(batch, tracks, units)``, three of steps, and of tracks."""
+        """Each stage's numbers in [0, 1): of units ``(batch, tracks, units)``, three of steps, and those of tracks."""
         plan = self.plan
         uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
         units = plan.bars * plan.beats
@@ -277,7 +329,7 @@ class Composer(SampleNetwork):
         for number, stage in enumerate(stages):
             of_units = stage[..., : units * self.numbers].unflatten(2, (units, self.numbers))
             steps = of_units[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
-            # A track's inclination to rest stays with it until the draft stands: silence for a phrase is one decision.
+            # A track's inclinations stay with it until the draft stands: silence for a phrase is one decision.
             inclined = stages[0] if self._share(number) > self.settings.least else stage
             yield of_units[..., 0], *steps.unbind(2), inclined[..., units * self.numbers :]
 
@@ -295,20 +347,23 @@ class Composer(SampleNetwork):
         moving: Tensor,
         sounding: Tensor,
         beginning: Tensor,
-        resting: Tensor,
+        inclined: Tensor,
     ) -> Draft:
         """The draft with new decisions in its open units."""
         chosen = opened.repeat_interleave(self.unit, 2)
         moves, sounds = self._neuron(found.moves, moving), None
         if found.rests is not None:
-            sounds = 1 - self._neuron(found.rests, resting.expand_as(found.rests))
+            sounds = 1 - self._neuron(found.rests, inclined[..., :1].expand_as(found.rests))
             sounds = torch.where(chosen, sounds, draft.cells.amax(3))
             moves = 1 - (1 - moves) * sounds * _before(sounds)
         # What is known counts as moving to what it is, so that open steps behind it may hold it.
         moves = torch.where(chosen, F.pad(moves[:, :, 1:], (1, 0), value=1.0), 1.0)
-        cells = self._neuron(
-            found.cells, coupled_thresholds(self.neuron.preactivate(found.cells), sounding.unsqueeze(3))
-        )
+        notes = None
+        if found.more is not None:
+            exceeds = found.exceeds()
+            notes = 1 + self._neuron(exceeds, inclined[..., -1:].unsqueeze(3).expand_as(exceeds)).sum(3)
+        likely = found.cells(notes)
+        cells = self._neuron(likely, coupled_thresholds(self.neuron.preactivate(likely), sounding.unsqueeze(3)))
         if sounds is not None:
             cells = cells * sounds.unsqueeze(3)
         cells = torch.where(chosen.unsqueeze(3), cells, draft.cells)

@@ -105,16 +105,16 @@ def test_open_units_are_not_looked_at(shape: RollShape) -> None:
         None if draft.onsets is None else torch.where(hidden, 1 - draft.onsets, draft.onsets),
     )
     mine, theirs = generator.logits(draft, opened), generator.logits(other, opened)
-    assert torch.equal(mine.cells, theirs.cells)
+    assert torch.equal(mine.cells(), theirs.cells())
     assert torch.equal(mine.moves, theirs.moves)
     # While what is known does count.
-    assert not torch.equal(mine.cells, generator.logits(Draft(1 - draft.cells, draft.onsets), opened).cells)
+    assert not torch.equal(mine.shares, generator.logits(Draft(1 - draft.cells, draft.onsets), opened).shares)
 
 
-@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
+@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
-def test_the_imitation_loss_equals_loops(shape: RollShape, rests: bool) -> None:
-    generator, phrases = composer(shape, rests=rests), coins(shape, density=0.01)
+def test_the_imitation_loss_equals_loops(shape: RollShape, planned: dict[str, Any]) -> None:
+    generator, phrases = composer(shape, **planned), coins(shape, density=0.01)
     loss = float(generator.imitation(phrases, torch.Generator().manual_seed(4)).detach())
     tracks = shape.track_set.tracks
     opened = draw_open(3, len(tracks), shape.bars, shape.steps // shape.resolution, torch.Generator().manual_seed(4))
@@ -151,13 +151,18 @@ def test_the_imitation_loss_equals_loops(shape: RollShape, rests: bool) -> None:
                 total += surprise(found.moves[roll, track, step], moves)
             if not moves:
                 continue
+            notes = min(column[0].sum(), 3) if found.more is not None else None
+            for number in range(1, 3 if notes else 0):
+                if notes >= number:
+                    total += surprise(found.more[roll, track, step, number - 1], notes > number)
+            cells = found.cells(None if notes is None else torch.full(found.moves.shape, notes))
             for pitch in range(column.shape[1]):
-                total += surprise(found.cells[roll, track, step, pitch], column[0, pitch])
+                total += surprise(cells[roll, track, step, pitch], column[0, pitch])
                 if found.onsets is not None and column[0, pitch]:
                     total += surprise(found.onsets[roll, track, step, pitch], column[1, pitch])
         each.append(total / count)
     assert loss == pytest.approx(np.mean(each), rel=1e-4)
-    assert (found.rests is not None) == (rested > 0) == rests
+    assert (found.rests is not None) == (rested > 0) == bool(planned)
 
 
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
@@ -176,16 +181,16 @@ def test_phrases_are_bits_and_follow_from_the_noise(shape: RollShape, neuron: st
     assert torch.equal(generator(noise[1:2]), phrases[1:2])
 
 
-@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
-def test_notes_are_held_until_the_track_moves(rests: bool) -> None:
-    generator = composer(rests=rests)
+@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+def test_notes_are_held_until_the_track_moves(planned: dict[str, Any]) -> None:
+    generator = composer(**planned)
     draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
     _, moving, *others = next(iter(generator._stages(noise_for(generator))))
     found = generator.logits(draft, opened)
     decided = generator._decide(draft, opened, found, moving, *others)
     moves = torch.sigmoid(found.moves) > moving
     if found.rests is not None:
-        at_rest = torch.sigmoid(found.rests) > others[-1]
+        at_rest = torch.sigmoid(found.rests) > others[-1][..., :1]
         assert 0.2 < at_rest.float().mean() < 0.8
         moves = moves | at_rest | F.pad(at_rest, (1, 0))[:, :, :-1]
     moves[:, :, 0] = True
@@ -220,11 +225,11 @@ def test_who_rests_as_often_as_not_plays_whole_chords_or_nothing() -> None:
     assert (throughout == 0).float().mean() == pytest.approx(0.7, abs=0.05)
 
 
-@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
+@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
-def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, rests: bool) -> None:
+def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, planned: dict[str, Any]) -> None:
     """Over many compositions of one stage, a cell sounds, and begins, as often as it was likely to."""
-    generator = composer(shape, stages=1, rests=rests)
+    generator = composer(shape, stages=1, **planned)
     count = 2000
     with torch.no_grad():
         noise = noise_for(generator, count)
@@ -236,7 +241,7 @@ def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, 
     assert sounding.sum() == pytest.approx(likely.sum().item(), rel=0.02)
     error = (likely * (1 - likely) / count).sqrt() + 1e-6
     assert ((sounding - likely).abs() < 5.5 * error + 2 / count).all()
-    if shape.encoding == "onset" and not rests:  # whose shared number makes a step depend on the one before
+    if shape.encoding == "onset" and not planned:  # whose shared number makes a step depend on the one before
         # An onset that follows silence is not drawn; all others are.
         held = torch.cat([torch.zeros(count, tracks, 1, 48), phrases[:, :tracks].flatten(2, 3)[:, :, :-1]], 2)
         behind = held.unflatten(2, (shape.bars, shape.steps)) > 0
@@ -244,10 +249,10 @@ def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, 
         assert drawn.item() == pytest.approx((odds[:, tracks:] * behind).sum().item(), rel=0.03)
 
 
-@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
+@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
-def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape, rests: bool) -> None:
-    generator = composer(shape, rests=rests)
+def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape, planned: dict[str, Any]) -> None:
+    generator = composer(shape, **planned)
     noise = noise_for(generator, 20)
     with torch.no_grad():
         odds, phrases = generator.preactivated(noise), generator(noise)
@@ -300,9 +305,9 @@ def test_shares_fall_to_the_least() -> None:
     assert composer(stages=1)._share(0) == 1
 
 
-@pytest.mark.parametrize("rests", [False, True], ids=["", "rests"])
-def test_the_game_teaches_all_weights(rests: bool) -> None:
-    generator = composer(rests=rests)
+@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+def test_the_game_teaches_all_weights(planned: dict[str, Any]) -> None:
+    generator = composer(**planned)
     generator(noise_for(generator)).sum().backward()
     silent = [name for name, weight in generator.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []
