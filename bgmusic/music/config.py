@@ -102,6 +102,12 @@ class ComposerConfig(Config):
     judge_layers: Annotated[int, Field(ge=1, le=64)] = 3
     """Layers of D."""
 
+    @model_validator(mode="after")
+    def _chords_sound(self) -> ComposerConfig:
+        if self.chords and not self.rests:
+            raise ValueError("network.chords, of a track that sounds, needs network.rests")
+        return self
+
 
 def _kind(value: Any) -> str:
     kind = value.get("kind", "musegan") if isinstance(value, Mapping) else getattr(value, "kind", "musegan")

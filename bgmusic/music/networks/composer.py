@@ -17,9 +17,7 @@ The rest (binary neurons, beats as channels, weights shared over pitches, couple
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,51 +25,15 @@ from torch.nn import functional as F
 
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import ComposerConfig, PianorollConfig, RollShape
+from bgmusic.music.networks.decisions import Draft, Logits, exceeding
 from bgmusic.music.networks.masks import draw_open
 from bgmusic.music.networks.mixer import Mixer, Pointwise
 from bgmusic.music.networks.plan import Plan
 from bgmusic.neurons import NEURONS, SBN
 from bgmusic.neurons.coupling import coupled_thresholds
 
-_LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
 _NEVER = -40.0  # what a pitch out of a track's range weighs among the others
 _CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A phrase while it is made: cells and onsets ``(batch, tracks, steps, pitches)``, zeros and ones."""
-
-    cells: Tensor
-    onsets: Tensor | None
-
-
-@dataclass(frozen=True)
-class Logits:
-    """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, others with pitches behind.
-
-    ``moves`` hold if the track sounds (``rests``; None where nobody decides on them) at a step and at the one before,
-    ``more`` (its last axis is a number of notes; None where nobody decides on that) if it moves, sounds, and plays so
-    many: whether it plays more than these. ``onsets`` (None without onsets) hold if besides the cell sounds.
-    ``shares`` are logarithms of each pitch's share of a step's notes, ``expected`` that of how many are expected.
-    """
-
-    moves: Tensor
-    rests: Tensor | None
-    more: Tensor | None
-    shares: Tensor
-    expected: Tensor
-    onsets: Tensor | None
-
-    def cells(self, notes: Tensor | None = None) -> Tensor:
-        """Of the cells where the track moves and does not rest, if it plays so many notes, or as many as expected."""
-        expected = self.expected if notes is None else notes.clamp(min=1).log().unsqueeze(3)
-        return _logit(self.shares + expected)
-
-    def exceeds(self) -> Tensor:
-        """That a step has more notes than 1, 2, ...: ``(batch, tracks, steps, numbers)``."""
-        assert self.more is not None
-        return _logit(F.logsigmoid(self.more).cumsum(3))
 
 
 class Composer(SampleNetwork):
@@ -81,9 +43,9 @@ class Composer(SampleNetwork):
 
     At each step up to five kinds of decisions are made, one after the other. Does the track rest (``network.rests``)?
     If it does not: does it move? If it does not, what sounds is held: notes are whole, and never fragments. If it does,
-    as it must after a rest: does it play more than one note, more than two, ... (``network.chords``)? Which cells sound,
-    just so many (or as many as are expected, see :func:`coupled_thresholds`)? And which of them begin, rather than being
-    held from the step before? Drums always move.
+    as it must after a rest: does it play more than one note, more than two, ... (``network.chords``)? Which cells
+    sound, just so many (or as many as are expected, see :func:`coupled_thresholds`)? And which of them begin, rather
+    than being held from the step before? Drums always move.
 
     Rests come first, and then how many notes there are, since the choice of cells can't make them: of "silence or a
     chord of three" two notes are expected, and would sound; of "a melody or chords" always two again. And a track that
@@ -208,8 +170,7 @@ class Composer(SampleNetwork):
         notes = None
         if found.more is not None:
             notes = draft.cells.sum(3).clamp(max=self.settings.chords)
-            few = torch.arange(1, self.counts + 1, device=notes.device)
-            number = notes.unsqueeze(3)
+            few, number = torch.arange(1, self.counts + 1, device=notes.device), notes.unsqueeze(3)
             losses = losses + (_surprise(found.more, (number > few).float()) * (number >= few)).sum(3) * played
         losses = losses + _surprise(found.cells(notes), draft.cells).sum(3) * played
         if found.onsets is not None and draft.onsets is not None:
@@ -259,7 +220,7 @@ class Composer(SampleNetwork):
         """The probabilities of cells where a track moves and does not rest, however many notes it plays."""
         if found.more is None:
             return self.neuron.preactivate(found.cells())
-        exceeds = F.pad(self.neuron.preactivate(found.exceeds()), (1, 1)).unbind(3)
+        exceeds = F.pad(self.neuron.preactivate(exceeding(found.more)), (1, 1)).unbind(3)
         odds = torch.zeros_like(found.shares)
         for number in range(1, self.counts + 2):
             at_least = torch.ones_like(exceeds[0]) if number == 1 else exceeds[number - 1]
@@ -360,7 +321,7 @@ class Composer(SampleNetwork):
         moves = torch.where(chosen, F.pad(moves[:, :, 1:], (1, 0), value=1.0), 1.0)
         notes = None
         if found.more is not None:
-            exceeds = found.exceeds()
+            exceeds = exceeding(found.more)
             notes = 1 + self._neuron(exceeds, inclined[..., -1:].unsqueeze(3).expand_as(exceeds)).sum(3)
         likely = found.cells(notes)
         cells = self._neuron(likely, coupled_thresholds(self.neuron.preactivate(likely), sounding.unsqueeze(3)))
@@ -401,12 +362,6 @@ class Composer(SampleNetwork):
 def _before(steps: Tensor) -> Tensor:
     """What was at the step before ``(batch, tracks, steps)``; 0 before the first."""
     return F.pad(steps, (1, 0))[:, :, :-1]
-
-
-def _logit(logarithm: Tensor) -> Tensor:
-    """The logit of a probability given by its logarithm, which is kept below that of 0.999."""
-    logarithm = logarithm.clamp(max=math.log(_LARGEST))
-    return logarithm - torch.log1p(-logarithm.exp())
 
 
 def _surprise(logits: Tensor, bits: Tensor) -> Tensor:

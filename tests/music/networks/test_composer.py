@@ -11,16 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.errors import UserError
 from bgmusic.gan.config import validate
 from bgmusic.gan.penalties import scores_and_gradients, zero_centred
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.networks.build import make_discriminator, make_generator
-from bgmusic.music.networks.composer import Composer, Draft
+from bgmusic.music.networks.composer import Composer
+from bgmusic.music.networks.decisions import Draft, Logits
 from bgmusic.music.networks.masks import draw_open
 from bgmusic.music.networks.mixer import Distances, Mix, Mixer, normalised
 
 SATB = RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset")
 BAND = RollShape(track_set="lpd-5", resolution=2, bars=1, steps=8, encoding="pause")
+
+
+PLANNED = pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "r", "rc"])
 
 
 def composer(shape: RollShape = SATB, **changes: Any) -> Composer:
@@ -29,6 +34,7 @@ def composer(shape: RollShape = SATB, **changes: Any) -> Composer:
     torch.manual_seed(0)
     generator = make_generator(config, shape)
     assert isinstance(generator, Composer)
+    generator.most.fill_(3)  # notes that a track was seen to play at once
     with torch.no_grad():  # new heads say nothing of what the network sees
         for weight in generator.parameters():
             weight.add_(0.2 * torch.randn(weight.shape))
@@ -111,7 +117,19 @@ def test_open_units_are_not_looked_at(shape: RollShape) -> None:
     assert not torch.equal(mine.shares, generator.logits(Draft(1 - draft.cells, draft.onsets), opened).shares)
 
 
-@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+def surprise(logit: Tensor, bit: float) -> float:
+    probability = float(torch.sigmoid(logit.detach().double()))
+    return -math.log(probability if bit else 1 - probability)
+
+
+def surprise_of_number(found: Logits, place: tuple[int, int, int], notes: int) -> float:
+    """Of "more than one?", and if so "more than two?"."""
+    assert found.more is not None
+    more = found.more[place]
+    return sum(surprise(more[number - 1], notes > number) for number in (1, 2) if notes >= number)
+
+
+@PLANNED
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
 def test_the_imitation_loss_equals_loops(shape: RollShape, planned: dict[str, Any]) -> None:
     generator, phrases = composer(shape, **planned), coins(shape, density=0.01)
@@ -121,10 +139,6 @@ def test_the_imitation_loss_equals_loops(shape: RollShape, planned: dict[str, An
     found = generator.logits(generator._draft(phrases), opened)
     length = shape.bars * shape.steps
     planes = phrases.double().reshape(3, -1, len(tracks), length, shape.track_set.pitches).numpy()
-
-    def surprise(logit: Tensor, bit: float) -> float:
-        probability = float(torch.sigmoid(logit.detach().double()))
-        return -math.log(probability if bit else 1 - probability)
 
     each, rested = [], 0
     for roll in range(3):
@@ -152,9 +166,8 @@ def test_the_imitation_loss_equals_loops(shape: RollShape, planned: dict[str, An
             if not moves:
                 continue
             notes = min(column[0].sum(), 3) if found.more is not None else None
-            for number in range(1, 3 if notes else 0):
-                if notes >= number:
-                    total += surprise(found.more[roll, track, step, number - 1], notes > number)
+            if notes is not None:
+                total += surprise_of_number(found, (roll, track, step), int(notes))
             cells = found.cells(None if notes is None else torch.full(found.moves.shape, notes))
             for pitch in range(column.shape[1]):
                 total += surprise(cells[roll, track, step, pitch], column[0, pitch])
@@ -181,7 +194,7 @@ def test_phrases_are_bits_and_follow_from_the_noise(shape: RollShape, neuron: st
     assert torch.equal(generator(noise[1:2]), phrases[1:2])
 
 
-@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+@PLANNED
 def test_notes_are_held_until_the_track_moves(planned: dict[str, Any]) -> None:
     generator = composer(**planned)
     draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
@@ -225,7 +238,7 @@ def test_who_rests_as_often_as_not_plays_whole_chords_or_nothing() -> None:
     assert (throughout == 0).float().mean() == pytest.approx(0.7, abs=0.05)
 
 
-@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+@PLANNED
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
 def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, planned: dict[str, Any]) -> None:
     """Over many compositions of one stage, a cell sounds, and begins, as often as it was likely to."""
@@ -249,7 +262,7 @@ def test_preactivated_outputs_are_the_decisions_probabilities(shape: RollShape, 
         assert drawn.item() == pytest.approx((odds[:, tracks:] * behind).sum().item(), rel=0.03)
 
 
-@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+@PLANNED
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
 def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollShape, planned: dict[str, Any]) -> None:
     generator = composer(shape, **planned)
@@ -260,6 +273,12 @@ def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollSh
     tracks = len(shape.track_set)
     assert (odds[:, :tracks][phrases[:, :tracks] > 0] > 0).all()
     assert odds[:, :tracks][phrases[:, :tracks] > 0].mean() > 2 * odds[:, :tracks].mean()
+
+
+def test_numbers_of_notes_need_rests() -> None:
+    network = {"kind": "composer", "chords": 3}
+    with pytest.raises(UserError, match=r"network\.chords, of a track that sounds, needs network\.rests"):
+        validate(PianorollConfig, {"network": network, "neuron": "sbn"}, "test")
 
 
 def test_a_voice_stays_in_its_range() -> None:
@@ -305,7 +324,7 @@ def test_shares_fall_to_the_least() -> None:
     assert composer(stages=1)._share(0) == 1
 
 
-@pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "rests", "chords"])
+@PLANNED
 def test_the_game_teaches_all_weights(planned: dict[str, Any]) -> None:
     generator = composer(**planned)
     generator(noise_for(generator)).sum().backward()
