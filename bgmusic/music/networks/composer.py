@@ -5,8 +5,8 @@ neurons decide on all units. Each later stage opens some units again, fewer and 
 all the others: what did not fit together is made to fit. One network does it all. Since it learns to fill in any units
 from any others, it also accompanies: given tracks are units that are never opened.
 
-All chance comes from the noise: each stage has a number for every unit (whether it is opened), one for every track
-(whether it rests) and three for every step (see :class:`Composer`), standard normal and turned into uniform ones.
+All chance comes from the noise: each stage has a number for every unit (whether it is opened), up to two for every
+track and three for every step (see :class:`Composer`), standard normal and turned into uniform ones.
 A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
 see it, so near noise soon makes other music.
 
@@ -51,7 +51,8 @@ class Composer(SampleNetwork):
     chord of three" two notes are expected, and would sound; of "a melody or chords" always two again. And a track that
     plays in few phrases moves rarely, then to a note: it would do so once in all of them, and hold it. The steps of a
     track share one number for their rests and one for how many notes they have, so that it may be silent, or a melody,
-    throughout; each step rests with its own probability all the same.
+    throughout. In the first stage each step rests with its own probability all the same; the next ones, which keep
+    these numbers until the draft stands, lean further to what was decided before.
     """
 
     drums: Tensor
@@ -107,9 +108,9 @@ class Composer(SampleNetwork):
         shown = shown.permute(0, 2, 4, 1, 3, 5).reshape(-1, batch, beats, plan.pitches)
         asked = opened.permute(1, 0, 2).unsqueeze(3).expand(-1, -1, -1, plan.pitches).to(shown.dtype)
         found = self.mixer(torch.cat([shown, asked]))
-        which = self._unfold(self.notes(found), plan.planes)
+        which = self._unfold(self.notes(found))
         together = torch.cat([found.mean(3, keepdim=True), found.amax(3, keepdim=True)])
-        heads = self._unfold(self.steps(together), self.counts + 1 + self.settings.rests)
+        heads = self._unfold(self.steps(together))
         counts, moves, rests = heads.squeeze(4).tensor_split([self.counts, self.counts + 1])
         # A cell's probability is its share of the step's notes: how many, and which, are learned apart.
         within = torch.tensor(self.ranges, device=found.device).unsqueeze(1)
@@ -134,11 +135,11 @@ class Composer(SampleNetwork):
             which[1] if plan.planes > 1 else None,
         )
 
-    def _unfold(self, x: Tensor, planes: int) -> Tensor:
+    def _unfold(self, x: Tensor) -> Tensor:
         """``(planes * tracks * unit, batch, beats, pitches)`` to ``(planes, batch, tracks, steps, pitches)``."""
         batch, beats, pitches = x.shape[1:]
-        x = x.view(planes, self.plan.tracks, self.unit, batch, beats, pitches).permute(0, 3, 1, 4, 2, 5).float()
-        return x.reshape(planes, batch, self.plan.tracks, beats * self.unit, pitches)
+        x = x.view(-1, self.plan.tracks, self.unit, batch, beats, pitches).permute(0, 3, 1, 4, 2, 5).float()
+        return x.reshape(-1, batch, self.plan.tracks, beats * self.unit, pitches)
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
@@ -220,12 +221,12 @@ class Composer(SampleNetwork):
         """The probabilities of cells where a track moves and does not rest, however many notes it plays."""
         if found.more is None:
             return self.neuron.preactivate(found.cells())
-        exceeds = F.pad(self.neuron.preactivate(exceeding(found.more)), (1, 1)).unbind(3)
+        exceeds = self.neuron.preactivate(exceeding(found.more))
+        just = -F.pad(F.pad(exceeds, (1, 0), value=1.0), (0, 1)).diff(dim=3)  # the probabilities of 1, 2, ... notes
         odds = torch.zeros_like(found.shares)
-        for number in range(1, self.counts + 2):
-            at_least = torch.ones_like(exceeds[0]) if number == 1 else exceeds[number - 1]
-            notes = torch.full_like(exceeds[0], number)
-            odds = odds + (at_least - exceeds[number]).unsqueeze(3) * self.neuron.preactivate(found.cells(notes))
+        for number, likely in enumerate(just.unbind(3), start=1):
+            cells = found.cells(torch.full_like(likely, number))
+            odds = odds + likely.unsqueeze(3) * self.neuron.preactivate(cells)
         return odds
 
     def _nothing(self, noise: Tensor) -> tuple[Draft, Tensor]:
