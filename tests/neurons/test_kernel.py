@@ -306,7 +306,11 @@ def test_both_ways_of_compiling_give_the_same_numbers(monkeypatch: pytest.Monkey
         monkeypatch.setattr(kernel, "_LIBRARY", library)
         thresholds = kernel.uniform(logits.shape, seeded(1))
         found.append((thresholds, *decide_and_differentiate(logits, thresholds, 1.5)))
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    (draws, decisions, derivative), others = found
+    assert torch.equal(draws, others[0])
+    assert torch.equal(decisions, others[1])
+    # One of the two may fuse multiplication and addition, which rounds once instead of twice.
+    torch.testing.assert_close(derivative, others[2], rtol=1e-6, atol=0)
 
 
 def test_an_installation_without_a_compiler_goes_on(
