@@ -126,12 +126,17 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
         try:
             # An archive says how large its members are before one byte is unpacked; reading never yields more.
             with zipfile.ZipFile(content) as archive:
-                wanted = {f"{name}.npy" for name in names}
+                wanted = {f"{name}.npy" for name in names} | set(names)  # numpy takes either
                 size = sum(member.file_size for member in archive.infolist() if member.filename in wanted)
             if size <= limit:
                 content.seek(0)
                 with np.load(content, allow_pickle=False) as arrays:
-                    return {name: arrays[name] for name in names}
+                    found = {name: arrays[name] for name in names}
+                if not all(
+                    isinstance(array, np.ndarray) for array in found.values()
+                ):  # what is no array comes as bytes
+                    raise ValueError("no array")
+                return found
         except Exception:  # whatever a broken archive makes of its readers
             raise UserError(f"{path}: not an npz file with {' and '.join(names)} in it") from None
     raise UserError(f"{path}: {size / 1e6:.0f} MB of arrays, more than the {limit / 1e6:.0f} MB that are read")

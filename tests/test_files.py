@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import stat
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,11 @@ def test_read_npz_reads_what_it_is_told_and_no_more(tmp_path: Path) -> None:
         read_npz(path, ["x", "y"], limit=10**5)  # a thousandth of its size on disk, before unpacking
     with pytest.raises(UserError, match="not an npz file with z in it"):
         read_npz(path, ["z"])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:  # numpy takes a member without .npy too
+        with archive.open("x", "w") as file:
+            np.save(file, np.zeros(10**6, np.uint8))
+        archive.writestr("words", b"hello")
+    with pytest.raises(UserError, match="more than the 0 MB"):
+        read_npz(path, ["x"], limit=10**5)
+    with pytest.raises(UserError, match="not an npz file with words in it"):
+        read_npz(path, ["words"])

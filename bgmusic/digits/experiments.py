@@ -102,9 +102,12 @@ def run_experiment(experiment: Experiment, scale: Scale, out: Path, seed: int) -
     path = out / "runs" / experiment.name
     try:
         if (path / "config.yaml").exists():
-            kept, wanted = Run.open(path, KIND).config(DigitsConfig), experiment.config(scale)
+            run, wanted = Run.open(path, KIND), experiment.config(scale)
+            kept = run.config(DigitsConfig)
             if kept != wanted.model_copy(update={"training": settled_as(wanted.training, kept.training)}):
                 raise UserError(f"{path} was made at another scale; choose another --out")
+            if run.seed() != seed:
+                raise UserError(f"{path} was made with another seed; choose another --out")
             done = resume_digits(path, device="cpu", quiet=True)
         else:
             command = f"bgmusic paper binarygan --scale {scale} --seed {seed}"

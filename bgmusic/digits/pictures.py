@@ -23,7 +23,7 @@ def grid(images: npt.NDArray[Any], columns: int, zoom: int = 2, gap: int = 2) ->
         gap: grey pixels between images.
 
     Returns:
-        uint8 ``(H, W)``, black on white off: 1 becomes 255.
+        uint8 ``(H, W)``: 1 becomes 255, white.
 
     """
     rows = -(-len(images) // columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from bgmusic.digits.vae import DiscreteVae, VaeConfig
 from bgmusic.errors import UserError
 from bgmusic.files import append_bytes, write_text
 from bgmusic.gan.config import validate
+from bgmusic.gan.optimizers import restore_moments
 from bgmusic.gan.runs import Run, environment
 
 KIND = "vae"
@@ -40,6 +42,8 @@ class Trainer:
             self.model = DiscreteVae(self.config, train.float().mean(0))
         self.optimizer = torch.optim.Adam(self.model.parameters(), self.config.rate)
         self.step, self.seconds = 0, 0.0
+        run.hold()
+        run.sweep()
         self._restore(run.load_state())
 
     def _restore(self, state: dict[str, Any] | None) -> None:
@@ -47,10 +51,12 @@ class Trainer:
             return
         try:
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            restore_moments(self.optimizer, state["optimizer"])
             self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        except (KeyError, TypeError, ValueError, RuntimeError):
+            if not min(self.step, self.seconds) >= 0:
+                raise ValueError("counts below zero")
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             raise UserError(f"{self.run.path / 'state.pt'}: not the state of this training") from None
         self.run.truncate("metrics.jsonl", self.step)
 
@@ -138,23 +144,25 @@ def compare(
     base = {"network": network, **(settings or {})}
     configs = {name: validate(VaeConfig, {**base, "estimator": name}, f"estimator {name}") for name in estimators}
     out.mkdir(parents=True, exist_ok=True)
-    trainers = {
-        name: Trainer(_open(out / f"{network}-{name}", config, seed, command), train, test)
-        for name, config in configs.items()
-    }
     turn = max(1, min(steps // 10, 1000))
-    results = {name: trainer.metrics() for name, trainer in trainers.items() if trainer.step}
-    while any(trainer.step < steps for trainer in trainers.values()):
-        if deadline is not None and time.monotonic() > deadline:
-            return False
-        last = min(trainer.step for trainer in trainers.values())
-        for name, trainer in trainers.items():
-            if trainer.step > last:
-                continue
-            trainer.advance(min(turn, steps - trainer.step))
-            values = results[name] = trainer.metrics()
-            trainer.save()
-            append_bytes(trainer.run.path / "metrics.jsonl", (json.dumps(values) + "\n").encode())
-            report(f"{network}-{name}", values)
-        write_text(out / f"results-{network}.json", json.dumps(results, indent=2) + "\n")
+    with ExitStack() as held:
+        trainers = {}
+        for name, config in configs.items():
+            run = _open(out / f"{network}-{name}", config, seed, command)
+            held.callback(run.release)
+            trainers[name] = Trainer(run, train, test)
+        results = {name: trainer.metrics() for name, trainer in trainers.items() if trainer.step}
+        while any(trainer.step < steps for trainer in trainers.values()):
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            last = min(trainer.step for trainer in trainers.values())
+            for name, trainer in trainers.items():
+                if trainer.step > last:
+                    continue
+                trainer.advance(min(turn, steps - trainer.step))
+                values = results[name] = trainer.metrics()
+                append_bytes(trainer.run.path / "metrics.jsonl", (json.dumps(values) + "\n").encode())
+                trainer.save()  # last: what came after it is cut off and done again
+                report(f"{network}-{name}", values)
+            write_text(out / f"results-{network}.json", json.dumps(results, indent=2) + "\n")
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -183,7 +184,9 @@ class Interruption:
         return self.wished
 
     def __enter__(self) -> Interruption:
-        for name in (signal.SIGINT, signal.SIGTERM):
+        # In another thread than the main one nothing can be told about signals: they stop a training at once.
+        main = threading.current_thread() is threading.main_thread()
+        for name in (signal.SIGINT, signal.SIGTERM) if main else ():
             self._before[name] = signal.signal(name, self._receive)
         return self
 

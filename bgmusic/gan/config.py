@@ -100,7 +100,7 @@ class SlopeConfig(Config):
     """G updates between two steps of growth (one epoch of MNIST in batches of 64)."""
     limit: Annotated[float, Field(ge=1, le=1e6)] = 100.0
     """The slope never grows beyond this."""
-    final: Positive | None = None
+    final: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """If given, the slope moves from 1 to there evenly by factors over the whole training, however long it is."""
 
 
@@ -186,6 +186,9 @@ def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
         raise UserError(f"{source}: {_explain(error)}") from None
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
 class _PlainLoader(yaml.SafeLoader):
     """YAML without aliases: no config needs them, and a few lines of nested ones unfold to gigabytes."""
 
@@ -193,6 +196,9 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not allowed")
         node: yaml.Node | None = super().compose_node(parent, index)
+        # Numbers in base 60 (1:30:00) are no one's wish here, and long ones take minutes.
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and ":" in node.value:
+            raise yaml.YAMLError(f"not a number: {node.value[:20]}")
         return node
 
 

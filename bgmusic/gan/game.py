@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bgmusic.gan import penalties, schedules
 from bgmusic.gan.config import OptimizerConfig, TrainingConfig
 from bgmusic.gan.objectives import OBJECTIVES
+from bgmusic.gan.optimizers import make_optimizer, restore_moments
 from bgmusic.gan.precision import settle_precision
 from bgmusic.gan.roles import Diverged, SampleNetwork, Source
 from bgmusic.neurons import set_slope
@@ -29,27 +30,6 @@ class _Round:
     real: Tensor
     noise: Tensor
     fake: Tensor | None = None
-
-
-def _optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
-    if config.kind == "adam":
-        return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
-    return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
-
-
-def _restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Bring back an optimiser's moments; its settings stay the config's, and the moments must fit the weights."""
-    moments = {"exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"square_avg"}
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    kept = state["state"]
-    if kept and set(kept) != set(range(len(weights))):
-        raise ValueError("moments of other weights")
-    for number, values in kept.items():
-        # The optimisers' own kernels trust shapes.
-        shapes = dict.fromkeys(moments, weights[number].shape) | {"step": torch.Size()}
-        if {name: value.shape for name, value in values.items()} != shapes:
-            raise ValueError("moments that don't fit their weight")
-    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 class Callback:
@@ -105,8 +85,8 @@ class Game:
         # Weights that don't ask for gradients stay as they are (a fixed generator under a refiner, say).
         self._g_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._d_weights = [weight for weight in self.discriminator.parameters() if weight.requires_grad]
-        self.g_optimizer = _optimizer(config.g_optimizer, self._g_weights)
-        self.d_optimizer = _optimizer(config.d_optimizer, self._d_weights)
+        self.g_optimizer = make_optimizer(config.g_optimizer, self._g_weights)
+        self.d_optimizer = make_optimizer(config.d_optimizer, self._d_weights)
         self.objective = OBJECTIVES[config.objective]
         # Batch norm makes a score depend on its whole batch: data and samples then pass D apart.
         self._together = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
@@ -361,8 +341,8 @@ class Game:
         self.discriminator.load_state_dict(state["discriminator"])
         if self.average:
             self.average.load_state_dict(state["average"])
-        _restore(self.g_optimizer, state["g_optimizer"])
-        _restore(self.d_optimizer, state["d_optimizer"])
+        restore_moments(self.g_optimizer, state["g_optimizer"])
+        restore_moments(self.d_optimizer, state["d_optimizer"])
         self.rng.set_state(state["rng"])
         if self._draws is not self.rng:
             self._draws.set_state(state["draws"])

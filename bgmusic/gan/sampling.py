@@ -51,8 +51,9 @@ def draws_of(generator: SampleNetwork, rng: torch.Generator, seed: int) -> torch
 def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, binarize: str) -> Tensor:
     """Samples of noise ``(batch, latent)``: zeros and ones, of whatever neuron. See :func:`sample`."""
     samples = generator(noise, generator=draws)
-    # On what a binary neuron decided, a threshold changes nothing.
-    return bernoulli_sample(samples, draws) if binarize == "bs" else hard_threshold(samples)
+    # On what a binary neuron decided nothing would change, but drawing would: the next samples.
+    decided = bool(((samples == 0) | (samples == 1)).all())
+    return bernoulli_sample(samples, draws) if binarize == "bs" and not decided else hard_threshold(samples)
 
 
 def sample(

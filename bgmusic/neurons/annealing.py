@@ -13,6 +13,8 @@ from bgmusic.neurons.modules import set_slope, set_temperature
 Rule = Callable[[int], float]
 """From a training step, 0 first, to a value."""
 
+_MOST = 85.0  # e to the power of it, up or down, is a normal float32 number
+
 
 @dataclass(frozen=True)
 class Stairs:
@@ -30,9 +32,9 @@ class Stairs:
 
     def __call__(self, step: int) -> float:
         """The value at ``step``."""
-        # Logarithms: the power overflows in a long training, long after the limit is reached.
+        # Logarithms: in a long training the power leaves what a float32 buffer holds, long after the limit is reached.
         exponent = math.log(self.start) + step // self.every * math.log(self.factor)
-        value = math.exp(min(exponent, 700.0))
+        value = math.exp(max(-_MOST, min(exponent, _MOST)))
         return min(value, self.limit) if self.factor >= 1 or self.limit == math.inf else max(value, self.limit)
 
 

@@ -11,7 +11,7 @@ from bgmusic.neurons import kernel
 
 
 def uniform_draws(
-    shape: Sequence[int], generator: torch.Generator | None = None, device: torch.device | None = None
+    shape: Sequence[int], generator: torch.Generator | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Float32 numbers from U[0, 1): the thresholds of a stochastic neuron.
 
@@ -26,6 +26,7 @@ def uniform_draws(
         device: of the result; the CPU by default.
 
     """
+    device = torch.device(device)
     if kernel.draws(device):
         return kernel.uniform(shape, generator)
     if torch.compiler.is_compiling() and generator is None:

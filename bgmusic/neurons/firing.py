@@ -43,7 +43,7 @@ class _Counts:
         self.ones = self.ones + units.sum()
         self.saturated = self.saturated + (logits.detach().abs() > edge).sum()
         self.decisions += bits.numel()
-        self.rows += len(bits)
+        self.rows += len(bits) if bits.dim() else 1
         if self.units is not None and self.units.shape != units.shape:
             self.same_shape = False
         elif self.same_shape:
@@ -51,6 +51,8 @@ class _Counts:
 
     def report(self) -> Firing:
         stuck = None
+        if not self.decisions:
+            return Firing(math.nan, math.nan, None, 0)
         if self.same_shape and self.units is not None:
             stuck = float(((self.units == 0) | (self.units == self.rows)).double().mean())
         return Firing(float(self.ones) / self.decisions, float(self.saturated) / self.decisions, stuck, self.decisions)

@@ -46,32 +46,33 @@ def available() -> bool:
     return _LIBRARY is not None
 
 
-def draws(device: torch.device | None) -> bool:
+def draws(device: torch.device) -> bool:
     """Whether the kernel draws for that device here and now."""
-    return _LIBRARY is not None and (device is None or device.type == "cpu") and not _watched()
+    return _LIBRARY is not None and device.type == "cpu" and not watched()
 
 
-def _watched() -> bool:
-    """Whether a graph, a trace, torch.func or forward-mode differentiation follows torch's operations: what the kernel
-    does, they would miss.
+def watched() -> bool:
+    """Whether a graph, a trace, a mode, torch.func or forward-mode differentiation follows torch's operations: what the
+    kernel does, and numbers that are looked at, they would miss.
     """
     return (
         torch.compiler.is_compiling()
         or torch._C._is_tracing()
         or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
         or forward_ad._current_level >= 0
     )
 
 
 def draw_key(generator: torch.Generator | None) -> int:
     """What draws are made from: 64 bits of the generator, torch's global one by default."""
-    key = torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    key = torch.empty((), dtype=torch.int64, device="cpu").random_(-(2**63), None, generator=generator)
     return int(key.item()) % 2**64
 
 
 def draw(key: int, shape: Sequence[int]) -> Tensor:
     """Float32 numbers from U[0, 1), the same for the same key."""
-    numbers = torch.empty(shape, dtype=torch.float32)
+    numbers = torch.empty(shape, dtype=torch.float32, device="cpu")  # whatever the default device is
     _LIBRARY.bgmusic_uniform(key, numbers.data_ptr(), numbers.numel())
     return numbers
 
@@ -85,7 +86,7 @@ def decides(logits: Tensor, thresholds: Tensor | int | None) -> bool:
     """Whether the kernel decides on these logits here and now; thresholds have their shape, or are a key."""
     return (
         _LIBRARY is not None
-        and not _watched()
+        and not watched()
         and _plain(logits)
         and (not isinstance(thresholds, Tensor) or _plain(thresholds))
         and torch.get_num_threads() <= _MOST_THREADS

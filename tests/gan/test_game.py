@@ -296,6 +296,11 @@ def test_the_same_seed_plays_the_same_game_and_another_does_not() -> None:
     assert not torch.equal(same, other)
 
 
+def spread_thin(moments: dict[str, Tensor]) -> None:
+    """Moments of the right shape with the memory of one number, which an optimiser's kernel would run beyond."""
+    moments.update(exp_avg=torch.zeros(1).expand(moments["exp_avg"].shape))
+
+
 SPOILED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no weights": lambda state: state.pop("generator"),
     "weights of another shape": lambda state: state["generator"].update({"body.bias": torch.zeros(7)}),
@@ -303,6 +308,10 @@ SPOILED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "moments of another shape": lambda state: state["g_optimizer"]["state"][0].update(exp_avg=torch.zeros(1)),
     "moments that are none": lambda state: state["g_optimizer"]["state"][0].update(exp_avg="many"),
     "unknown moments": lambda state: state["g_optimizer"]["state"][0].update(more=torch.zeros(1)),
+    "moments without memory": lambda state: spread_thin(state["g_optimizer"]["state"][0]),
+    "sparse moments": lambda state: state["d_optimizer"]["state"][0].update(
+        exp_avg=state["d_optimizer"]["state"][0]["exp_avg"].to_sparse()
+    ),
     "moments of too many": lambda state: state["g_optimizer"]["state"].update({9: {}}),
     "no generator state": lambda state: state.update(rng=torch.zeros(3, dtype=torch.uint8)),
     "endless steps": lambda state: state.update(steps_done=float("inf")),

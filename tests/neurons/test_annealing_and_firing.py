@@ -15,7 +15,15 @@ def test_stairs_rise_once_an_epoch_to_their_limit() -> None:
     values = [stairs(step) for step in (0, 99, 100, 250, 10**9)]
     assert values == pytest.approx([1, 1, 1.1, 1.21, 5])
     assert Stairs(0.5, limit=0.1)(1000) == 0.1
-    assert math.isfinite(Stairs(1.1)(10**6))
+
+
+@pytest.mark.parametrize("factor", [1.1, 0.9])
+def test_endless_stairs_stay_where_a_neuron_can_follow(factor: float) -> None:
+    neuron = SBN("concrete")
+    annealing = Annealing(neuron, Stairs(factor), Stairs(factor))
+    annealing.load_state_dict({"count": 10**6})
+    annealing.step()
+    assert 0 < float(neuron.slope) < math.inf
 
 
 def test_a_glide_goes_evenly_by_factors_and_stays() -> None:
@@ -82,6 +90,11 @@ def test_shapes_may_change_and_keywords_do_no_harm() -> None:
     firing = recorder.report()[""]
     assert firing.decisions == 42
     assert firing.stuck is None
+    with FiringRecorder(neuron) as recorder:
+        neuron(torch.zeros(0, 3))
+        assert math.isnan(recorder.report()[""].rate)
+        neuron(torch.tensor(1.0))
+        assert recorder.report()[""].decisions == 1
     with pytest.raises(ValueError, match="edge"):
         FiringRecorder(neuron, edge=0.5)
 

@@ -1,6 +1,7 @@
 """Every estimator and layer where users put them: bfloat16, compiled, copied, pickled, saved, on each device."""
 
 import copy
+import importlib
 import importlib.metadata
 import os
 import pickle
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import bgmusic
 from bgmusic.neurons import (
@@ -28,6 +30,7 @@ from bgmusic.neurons import (
     BinaryGate,
     BitsBottleneck,
 )
+from bgmusic.neurons.estimators import RELAXED, find
 
 Context = Callable[[], AbstractContextManager[None]]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -195,12 +198,53 @@ def test_a_second_derivative_is_refused(estimator: str) -> None:
         gradient.sum().backward()
 
 
-@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str) -> None:
-    x = rows()
-    assert not SBN(estimator)(x).requires_grad
+@pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - RELAXED))
+def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Tensor) -> Tensor:
+        pytest.fail("a derivative was made")
+
+    monkeypatch.setattr(importlib.import_module(find(estimator).__module__), "substitute", fail)
+    SBN(estimator)(rows())
     with torch.no_grad():
-        assert not SBN(estimator)(x.requires_grad_()).requires_grad
+        SBN(estimator)(rows().requires_grad_())
+
+
+@pytest.mark.parametrize("kind", [DBN, SBN])
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_kept_tensors_may_be_recomputed_or_copied(kind: type[DBN] | type[SBN], estimator: str) -> None:
+    """Activation checkpoints, and hooks that move what is kept elsewhere: whatever is kept is complete by then."""
+    torch.manual_seed(0)
+    x, gradient = torch.randn(2, 20, 8).unbind()
+    layer = nn.Sequential(nn.Linear(8, 8), kind(estimator))
+
+    def gradient_of(run: Callable[[Tensor], Tensor]) -> Tensor:
+        torch.manual_seed(1)
+        (found,) = torch.autograd.grad(run(x), layer[0].weight, gradient)
+        return found
+
+    def copied(x: Tensor) -> Tensor:
+        with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept):
+            y: Tensor = layer(x)
+        return y
+
+    plain = gradient_of(layer)
+    assert torch.equal(gradient_of(copied), plain)
+    assert torch.equal(gradient_of(lambda x: checkpoint(layer, x, use_reentrant=False)), plain)
+
+
+@pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - RELAXED))
+def test_decisions_may_be_changed_in_place(estimator: str) -> None:
+    x = rows().requires_grad_()
+    y = DBN(estimator)(x)
+    expected = y.detach() * 2 + 1
+    y *= 2
+    y += 1
+    assert torch.equal(y.detach(), expected)
+    torch.manual_seed(0)
+    (changed,) = torch.autograd.grad(y.sum(), x)
+    torch.manual_seed(0)
+    (plain,) = torch.autograd.grad(DBN(estimator)(x).sum(), x)
+    assert torch.equal(changed, 2 * plain)
 
 
 def _top_levels(distribution: str, seen: set[str]) -> set[str]:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from bgmusic.neurons import DBN, SBN, kernel, uniform_draws
 from bgmusic.neurons.estimators import KEYED, find
@@ -244,8 +245,25 @@ def test_it_steps_aside_where_it_can_not_serve(monkeypatch: pytest.MonkeyPatch) 
     assert not kernel.draws(torch.device("meta"))
     with FakeTensorMode():
         assert not kernel.decides(torch.randn(4, 6), None)
+        assert nn.Sequential(nn.Linear(6, 2), DBN(), nn.Linear(2, 2), SBN())(torch.randn(4, 6)).shape == (4, 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
     assert not kernel.decides(x, None)
+
+
+def test_a_graph_of_operations_holds_the_decision() -> None:
+    x = torch.randn(30)
+    for neuron in (DBN(slope=2.0), DBN("straight-through")):
+        captured = make_fx(neuron)(torch.randn(30))
+        assert torch.equal(captured(x), neuron(x))
+
+
+def test_numbers_lie_on_the_cpu_whatever_the_default_device() -> None:
+    logits = torch.zeros(50)
+    with torch.device("meta"):
+        drawn = SBN("reinmax")(logits, seeded(0)), SBN()(logits, seeded(0)), uniform_draws((5,), seeded(0))
+    assert torch.equal(drawn[0], SBN("reinmax")(logits, seeded(0)))
+    assert torch.equal(drawn[1], SBN()(logits, seeded(0)))
+    assert torch.equal(drawn[2], uniform_draws((5,), seeded(0), "cpu"))
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's own, of an in-place operation under vmap

@@ -151,3 +151,26 @@ def test_neurons_and_score_functions_share_a_slope() -> None:
     assert float(model[1].slope) == 2.5
     with pytest.raises(ValueError, match="one loss for each row"):
         expected_loss(lambda bits: bits.sum(), torch.zeros(4, 3), SBN())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bit_that_is_certain_does_no_harm(name: str) -> None:
+    logits = torch.tensor([[0.3, -torch.inf, 1.0], [0.3, torch.inf, 1.0]]).requires_grad_()
+    losses = SCORE_FUNCTIONS[name]()(lambda bits: (bits @ torch.tensor([1.0, 2.0, 3.0])) ** 2, logits)
+    losses.sum().backward()
+    assert losses.isfinite().all()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[:, 1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_baseline_in_another_type_and_after_a_bad_batch(dtype: torch.dtype) -> None:
+    score = AdjustedReinforce((3,)).to(dtype)
+    logits = torch.zeros(4, 3, dtype=dtype, requires_grad=True)
+    for worst in (1.0, torch.inf, torch.nan, 1.0):
+        losses = score(lambda bits, worst=worst: bits.sum(1) * worst, logits)
+        assert losses.dtype == dtype
+    assert score.weighted.isfinite().all()
+    assert score.weighted.dtype == dtype
+    assert (score.weighted > 0).all()

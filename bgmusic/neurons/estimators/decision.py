@@ -33,8 +33,8 @@ def decide(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor
 
 def number(slope: Tensor) -> float | Tensor:
     """The slope as a number where it lies on the CPU: cheaper than a tensor, and it can be seen to be 1."""
-    # Looking would stall a GPU and break a compiled graph.
-    return slope.item() if slope.is_cpu and not torch.compiler.is_compiling() else slope
+    # Looking would stall a GPU, break a compiled graph, and leave it out of any other.
+    return slope.item() if slope.is_cpu and not kernel.watched() else slope
 
 
 def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
@@ -74,14 +74,16 @@ def first_only(gradient: Tensor) -> Tensor:
 
 class _Substitute(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, given: tuple[Tensor, Tensor]) -> Tensor:
+        # In a tuple: an input that is returned would count as a view, which refuses operations in place.
+        decision, derivative = given
         ctx.save_for_backward(derivative)
         return decision
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (derivative,) = ctx.saved_tensors
-        return first_only(gradients[0] * derivative), None, None
+        return first_only(gradients[0] * derivative), None
 
 
 def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
@@ -90,36 +92,5 @@ def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
         # Plain operations fuse, and tracing a Function warns. Zero in value, also where a logit is infinite.
         carrier: Tensor = (logits - logits.detach()).nan_to_num(0.0)
         return decision + derivative * carrier
-    output: Tensor = _Substitute.apply(logits, decision, derivative)
+    output: Tensor = _Substitute.apply(logits, (decision, derivative))
     return output
-
-
-# Below so many neurons Python's part of an autograd function takes longer than a pass over memory.
-_FEW = 1 << 16
-
-
-def few(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> bool:
-    """Whether :func:`at_once` serves here, and faster than an autograd function would."""
-    return (
-        isinstance(slope, float)
-        and logits.numel() <= _FEW
-        and wants_gradient(logits)
-        and kernel.decides(logits, threshold)
-    )
-
-
-def at_once(logits: Tensor, threshold: Tensor | int | None, slope: float, adjusted: bool) -> Tensor:
-    """Decisions, and torch's own product to go back by: through ``slope p (1 - p)``, or as it is if not adjusted.
-
-    A product by the derivative has the gradient that is wanted; its value, of no use, is where the decisions are put.
-    """
-    derivative = torch.empty_like(logits) if adjusted else None
-    output = logits.clone() if derivative is None else logits * derivative
-    kernel.decide_into(output, derivative, logits, threshold, slope)
-    if output.grad_fn is not None:
-        output.grad_fn.register_prehook(_refuse_second)
-    return output
-
-
-def _refuse_second(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-    return (first_only(gradients[0]),) if torch.is_grad_enabled() else None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.neurons import kernel
-from bgmusic.neurons.estimators.decision import at_once, decide, few, first_only, number, scaled, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -17,7 +17,6 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
-        # As substitute() does it, which would return an input and so a view: a tenth of the time at 64 x 784.
         ctx.fused = isinstance(slope, float) and ctx.needs_input_grad[0] and kernel.decides(logits, threshold)
         if ctx.fused:
             decision, derivative = torch.empty_like(logits), torch.empty_like(logits)
@@ -53,7 +52,7 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | int | None, slope: Tens
     for losses that are linear in the bits (each bit's derivative may depend on the other bits), and off by
     ``E[f'(b)] - (f(1) - f(0))`` otherwise. Variance: that of ``f'(b)`` alone; none for a linear loss.
     Its slope may grow during training (slope annealing).
-    Source: BinaryGAN, arXiv 1810.04714, section 2.2; Chung, Ahn and Bengio, arXiv 1609.01704, section 2.2.
+    Source: BinaryGAN, arXiv 1810.04714; slope annealing: Chung, Ahn and Bengio, arXiv 1609.01704.
     """
     if torch.compiler.is_compiling():
         with torch.no_grad():
@@ -61,8 +60,5 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | int | None, slope: Tens
             probability = torch.sigmoid(slope * logits)
             derivative = probability * (1 - probability) * slope
         return substitute(logits, decision, derivative)
-    steepness = number(slope)
-    if few(logits, threshold, steepness):
-        return at_once(logits, threshold, cast(float, steepness), adjusted=True)
-    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, steepness)
+    output: Tensor = _SigmoidAdjusted.apply(logits, threshold, number(slope))
     return output

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import at_once, decide, few, first_only, number, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, substitute
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -31,15 +31,12 @@ def straight_through(logits: Tensor, threshold: Tensor | int | None, slope: Tens
     ``slope p (1 - p) (f(1) - f(0))``, so even for a linear loss it is ``1 / (slope p (1 - p))``, 4 or more times,
     too large (per bit; the signs agree). Variance: that of ``f'(b)`` alone; none for a linear loss.
     The slope acts on the decision alone.
-    Source: Bengio, Léonard and Courville, arXiv 1308.3432, section 4; BinaryGAN, arXiv 1810.04714, section 2.2.
+    Source: Bengio, Léonard and Courville, arXiv 1308.3432, section 4; BinaryGAN, arXiv 1810.04714.
     """
     if torch.compiler.is_compiling():
         with torch.no_grad():
             decision = decide(logits, threshold, slope)
             derivative = torch.ones_like(logits)
         return substitute(logits, decision, derivative)
-    steepness = number(slope)
-    if few(logits, threshold, steepness):
-        return at_once(logits, threshold, cast(float, steepness), adjusted=False)
-    output: Tensor = _StraightThrough.apply(logits, threshold, steepness)
+    output: Tensor = _StraightThrough.apply(logits, threshold, number(slope))
     return output

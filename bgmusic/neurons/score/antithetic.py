@@ -39,7 +39,7 @@ class DisARM(ScoreFunction):
 
     ``g = slope / 2 (f(b) - f(b')) (b - b') max(p, 1 - p)``: a bit learns only where draw and mirror image differ.
     Bias: none. Variance: never above ARM's (Rao-Blackwell). Two calls of the loss.
-    Source: Dong, Mnih and Tucker, arXiv 2006.10680; Yin, Ho, Yan, Qian and Zhou, arXiv 2006.04865 (U2G).
+    Source: Dong, Mnih and Tucker, arXiv 2006.10680; Yin, Ho, Yan, Qian and Zhou, arXiv 2006.06448 (U2G).
     """
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:

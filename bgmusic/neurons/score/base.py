@@ -82,8 +82,8 @@ def per_row(losses: Tensor, like: Tensor) -> Tensor:
 
 def attach(losses: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     """The losses ``(batch,)``, whose gradient by the logits is also ``gradient`` ``(batch, ...)``."""
-    # Zero in value, `gradient` in derivative.
-    carrier = (logits - logits.detach()) * gradient.detach().to(logits.dtype)
+    # Zero in value, also where a logit is infinite, and `gradient` in derivative.
+    carrier = (logits - logits.detach()).nan_to_num(0.0) * gradient.detach().to(logits.dtype)
     return losses + carrier.flatten(1).sum(1) if logits.dim() > 1 else losses + carrier
 
 

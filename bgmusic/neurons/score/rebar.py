@@ -41,7 +41,7 @@ class REBAR(ScoreFunction):
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Losses ``(batch,)`` that carry the estimated gradient; three calls of ``loss``."""
         p = self.probability(logits)
-        # The smallest float32 keeps logit(v) finite.
+        # Away from 0 and 1, where logit(v) is infinite, by about the step of float32 below 1.
         v, again = (draws(logits, generator).clamp(1e-7, 1 - 1e-7) for _ in range(2))
         bits = (v > 1 - p).to(logits.dtype)
         losses = evaluate(loss, bits)

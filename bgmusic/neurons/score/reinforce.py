@@ -40,7 +40,7 @@ class AdjustedReinforce(Reinforce):
     about (1 - decay) / batch; so ours starts, at its first batch, as plain REINFORCE. Updated in training mode only.
     Bias: none. Variance: below REINFORCE's once the averages have settled, if the loss changes slowly.
     Source: Bengio, Léonard and Courville, arXiv 1308.3432 (the minimum-variance baseline); BinaryGAN, arXiv
-    1810.04714, section 2.2.
+    1810.04714.
 
     Args:
         shape: of one row's bits, each with its own baseline; ``()`` shares one baseline among all.
@@ -72,8 +72,11 @@ class AdjustedReinforce(Reinforce):
         if self.training:
             square = surprise.float().square()
             dims = tuple(range(square.dim() - self.weight.dim()))
-            self.weighted.lerp_((square * rows).mean(dims), 1 - self.decay)
-            self.weight.lerp_(square.mean(dims), 1 - self.decay)
+            weighted, weight = (square * rows).mean(dims), square.mean(dims)
+            # Averages never forget what is not a number: a batch with such a loss is left out of them.
+            known = weighted.isfinite()
+            for average, mean in ((self.weighted, weighted), (self.weight, weight)):
+                average.copy_(torch.where(known, torch.lerp(average.float(), mean, 1 - self.decay), average))
         return advantage
 
 
