@@ -84,3 +84,8 @@ def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.
     results = json.loads((tmp_path / "results.json").read_text())
     assert [row["name"] for row in results["results"]] == ["mlp-dbn-wgan-gp", "mlp-sbn-wgan-gp"]
     assert "--part I " in results["command"]
+    # Runs of one seed are not told as another's.
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--part", "I", "--seed", "1"])
+    assert ended.value.code == 2
+    assert "made with another seed" in capsys.readouterr().err

@@ -270,3 +270,9 @@ def test_a_resolved_config_is_plain_yaml() -> None:
     values = yaml.safe_load(dump_yaml(DigitsConfig()))
     assert values["training"]["g_optimizer"]["betas"] == [0.5, 0.9]
     assert values["training"]["average"] is None
+
+
+@pytest.mark.parametrize("number", ["1:30:00", "1" + ":0" * 100_000, "1:30.5"])
+def test_numbers_in_base_60_are_refused_at_once(number: str) -> None:
+    with pytest.raises(UserError, match=r"(?s)not a number: 1:.{0,30}$"):
+        parse_yaml(f"steps: {number}", "x.yaml")

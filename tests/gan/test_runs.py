@@ -7,6 +7,7 @@ import json
 import pickle
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 from toys import ToyGenerator, toy_game
 
 from bgmusic.errors import UserError
-from bgmusic.gan.callbacks import Callback
+from bgmusic.gan.callbacks import Callback, Interruption
 from bgmusic.gan.config import TrainingConfig
 from bgmusic.gan.game import Game
 from bgmusic.gan.roles import Diverged
@@ -389,3 +390,12 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == "cuda"
+
+
+def test_a_training_in_another_thread_leaves_signals_alone() -> None:
+    def play() -> bool:
+        with Interruption() as stop:
+            return stop()
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(play).result() is False

@@ -258,12 +258,11 @@ def test_a_graph_of_operations_holds_the_decision() -> None:
 
 
 def test_numbers_lie_on_the_cpu_whatever_the_default_device() -> None:
-    logits = torch.zeros(50)
+    logits, neurons = torch.zeros(50), (SBN("reinmax"), SBN())
+    expected = [neuron(logits, seeded(0)) for neuron in neurons] + [uniform_draws((5,), seeded(0), "cpu")]
     with torch.device("meta"):
-        drawn = SBN("reinmax")(logits, seeded(0)), SBN()(logits, seeded(0)), uniform_draws((5,), seeded(0))
-    assert torch.equal(drawn[0], SBN("reinmax")(logits, seeded(0)))
-    assert torch.equal(drawn[1], SBN()(logits, seeded(0)))
-    assert torch.equal(drawn[2], uniform_draws((5,), seeded(0), "cpu"))
+        found = [neuron(logits, seeded(0)) for neuron in neurons] + [uniform_draws((5,), seeded(0))]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's own, of an in-place operation under vmap
