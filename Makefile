@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test lint docs check install clean
+.PHONY: demo test lint docs install clean
 
 install: $(STAMP)
 

@@ -10,6 +10,8 @@ checkpoints are not counted. A run interrupted goes on from its last checkpoint 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 import torch
@@ -53,7 +55,7 @@ def main() -> None:
         resume(run, game)
     else:
         places = {"data": options.data, "start": str(options.start) if options.start else None, "minutes": None}
-        about = environment(options.seed, "cpu", f"bench/roll_rows.py --cpu-minutes {options.cpu_minutes}")
+        about = environment(options.seed, "cpu", shlex.join(["python", "bench/roll_rows.py", *sys.argv[1:]]))
         run = Run.create(options.out, KIND, config, {**about, **places})
         if options.start:
             begin_with(game, config, options.start)

@@ -7,6 +7,7 @@ import os
 import resource
 import stat
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,27 @@ def test_read_npz_reads_what_it_is_told_and_no_more(tmp_path: Path) -> None:
         read_npz(path, ["x"], limit=10**5)
     with pytest.raises(UserError, match="not an npz file with words in it"):
         read_npz(path, ["words"])
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("the user's own")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert not link.is_symlink()
+    assert link.read_text() == "new"
+    assert target.read_text() == "the user's own"
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(pipe.read_bytes)
+        write_text(link, "through")
+        assert read.result(timeout=20) == b"through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+    assert link.is_symlink()

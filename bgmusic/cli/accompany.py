@@ -14,7 +14,8 @@ from bgmusic.errors import UserError
 
 def accompany(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A composer's run folder, or one that comes with bgmusic: bach.")
+        Path,
+        typer.Argument(metavar="RUN", help="A composer's run folder, or one that comes along: bach, freedoom."),
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="The file with the given track.")],
     given: Annotated[

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.text import one_line
+from bgmusic.errors import UserError
+
 
 def export(
     corpus: Annotated[str, typer.Argument(help="A folder, or an embedded corpus's name.", metavar="DIR")],
@@ -14,10 +17,14 @@ def export(
     out: Annotated[Path, typer.Option(help="The MIDI file to write.", metavar="FILE.mid")],
 ) -> None:
     """Write a phrase as a MIDI file, in its piece's tempo."""
+    if out.suffix.lower() not in (".mid", ".midi"):
+        raise UserError(f"--out is a .mid file, not {out.name!r}; bgmusic render makes sound and pictures of it")
+
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.midi import write_midi
 
     opened = open_corpus(corpus)
     phrase = opened.info(index)
     write_midi(opened.roll(index), out, phrase.bpm)
-    typer.echo(f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.bars} of {phrase.source}")
+    told = f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.bars} of {phrase.source}"
+    typer.echo(one_line(told))

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.text import one_line
+from bgmusic.errors import UserError
+
 
 def list_corpora(
     folders: Annotated[
@@ -14,18 +17,18 @@ def list_corpora(
     ] = None,
 ) -> None:
     """List the embedded corpora, and those in the folders given."""
-    from bgmusic.errors import UserError
     from bgmusic.music.corpora.corpus import embedded_corpora, find_corpora, open_corpus
 
+    for folder in folders or []:
+        if not folder.is_dir():
+            raise UserError(f"no folder {str(folder)!r}")
     found = embedded_corpora() | {str(path): path for folder in folders or [] for path in find_corpora(folder)}
     for name, path in found.items():
         try:
             corpus = open_corpus(path)
         except UserError as error:
-            typer.echo(f"{name}: {error}")
+            typer.echo(one_line(f"{name}: {error}"))
             continue
         settings = corpus.settings
-        typer.echo(
-            f"{name}: {len(corpus)} phrases of {settings.bars} bars, {corpus.track_set.name}, "
-            f"{corpus.resolution} steps a beat, encoding {corpus.encoding}"
-        )
+        told = f"{name}: {len(corpus)} phrases of {settings.bars} bars, {corpus.track_set.name}, "
+        typer.echo(one_line(f"{told}{corpus.resolution} steps a beat, encoding {corpus.encoding}"))

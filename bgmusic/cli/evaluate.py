@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bgmusic.music.evaluation import Evaluation
 
 _DIGITS, _PHRASES = 10_000, 500
+_FEWEST = 6  # each sample has five neighbours
 
 
 def evaluate(
@@ -35,7 +36,9 @@ def evaluate(
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", min=6, max=100_000, help="Samples to score.", show_default=f"{_DIGITS}; {_PHRASES} phrases"),
+        typer.Option(
+            "-n", min=_FEWEST, max=100_000, help="Samples to score.", show_default=f"{_DIGITS}; {_PHRASES} phrases"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's samples, and of tests.")] = 0,
     binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
@@ -62,7 +65,8 @@ def evaluate(
         return
     for option, given in (("--against", against), ("--html", html_file)):
         if given is not None:
-            raise UserError(f"{option} is for music: {source} holds no phrases")
+            why = f"{source} holds no phrases" if source.exists() else f"there is no {source}"
+            raise UserError(f"{option} is for music: {why}")
     scores = _digits(source, number or _DIGITS, seed, binarize)
     if json_file:
         _write_json(json_file, scores)
@@ -97,6 +101,8 @@ def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, An
 
     if source.suffix == ".npz" or source.is_file():
         images = read_samples(source)
+        if len(images) < _FEWEST:
+            raise UserError(f"{source}: too few samples to score: {len(images)} of {_FEWEST}")
     else:
         _, generator = load_generator(source)
         images = sample(generator, number, seed, binarize)

@@ -18,7 +18,8 @@ _NUMBER = {"digits": 100, "music": 16}
 
 def generate(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach.")
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach, freedoom."),
     ],
     number: Annotated[
         int | None,
@@ -102,8 +103,7 @@ def _music(
     _, shape, generator = load_generator(run)
     length = bars or shape.bars
     number = number or (_NUMBER["music"] if length <= shape.bars else 1)
-    if bars is not None:
-        check_length(shape, bars, number)
+    check_length(shape, length, number)
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as told:
         if bars is None:

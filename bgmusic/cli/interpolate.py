@@ -16,7 +16,8 @@ _MOST = 2**63 - 1
 
 def interpolate(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach.")
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach, freedoom."),
     ],
     start: Annotated[int, typer.Option("--from", metavar="SEED", min=0, max=_MOST, help="Seed of the first phrase.")],
     end: Annotated[int, typer.Option("--to", metavar="SEED", min=0, max=_MOST, help="Seed of the last phrase.")],
@@ -31,8 +32,8 @@ def interpolate(
     """Go from one phrase to another in equal steps.
 
     A composer takes beats of the last phrase over and revises the others; other networks go along the great circle
-    between two seeds' noise. The ends are what bgmusic generate RUN -n 1 --seed SEED makes. mid: step-0000.mid and so
-    on, and all.mid.
+    between two seeds' noise. The first phrase is what bgmusic generate RUN -n 1 --seed SEED makes, the last that of
+    the other seed (of stochastic neurons with the first one's draws). mid: step-0000.mid and so on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

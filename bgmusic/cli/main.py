@@ -16,6 +16,7 @@ from bgmusic.cli.info import info
 from bgmusic.cli.interpolate import interpolate
 from bgmusic.cli.render import render
 from bgmusic.cli.report import report
+from bgmusic.cli.text import one_line
 from bgmusic.errors import UserError
 
 app = typer.Typer(
@@ -59,9 +60,7 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 
 def _fail(message: str) -> NoReturn:
-    # Names and texts from untrusted files may hold line breaks or a terminal's control characters.
-    line = "".join(character if character.isprintable() else "?" for character in " ".join(message.split()))
-    sys.stderr.write(f"bgmusic: error: {line}\n")
+    sys.stderr.write(f"bgmusic: error: {one_line(' '.join(message.split()))}\n")
     sys.exit(2)
 
 

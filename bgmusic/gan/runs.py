@@ -263,6 +263,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     if not path.parent.is_dir():
         raise UserError(f"there is no run {path.parent}")
     if not path.is_file():
+        if not (path.parent / "config.yaml").exists():
+            raise UserError(f"{path.parent} is not a run: it has no config.yaml")
         raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
     try:
         with safe_open(path, "pt") as file:

@@ -6,11 +6,11 @@ from collections import Counter
 
 import numpy as np
 
-from bgmusic.music.beat import USABLE_BEAT, grid_fit
-from bgmusic.music.grid import COMMON_TIME, Losses, StepNotes, quantise
+from bgmusic.music.beat import grid_fit
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.grid import Losses, StepNotes, quantise
 from bgmusic.music.roll import encoding_loss
 from bgmusic.music.song import Song
-from bgmusic.music.tracks import TrackSet
 
 _REASONS = (
     ("no_track", "of programs or parts that no track collects"),
@@ -20,22 +20,22 @@ _REASONS = (
 )
 
 
-def describe(song: Song, track_set: TrackSet, resolution: int, bars: int) -> list[str]:
-    """Lines that say what a song becomes at ``resolution`` steps a beat, in phrases of ``bars`` 4/4 bars.
+def describe(song: Song, settings: Settings) -> list[str]:
+    """Lines that say what a song becomes in a corpus of these settings.
 
     Raises:
         UserError: none of its notes reaches the grid, or it doesn't fit the track set.
 
     """
-    piece = quantise(song, track_set, resolution)
-    lines = [_form(piece, bars), _tracks(piece)]
+    piece = quantise(song, settings.track_set, settings.resolution, default_metre=settings.metre)
+    lines = [_form(piece, settings), _tracks(piece)]
     if song.title:
         lines.insert(0, f"title: {song.title}")
-    fit = grid_fit(song, resolution)
-    warning = "" if fit >= USABLE_BEAT else ": too few, the notes follow no beat, and a corpus leaves this out"
+    fit = grid_fit(song, settings.resolution)
+    warning = "" if fit >= settings.min_grid_fit else ": too few, the notes follow no beat: a corpus leaves this out"
     lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of a grid{warning}")
     lines.append(_losses(piece.losses))
-    pause = encoding_loss(piece.notes, track_set, "pause")
+    pause = encoding_loss(piece.notes, settings.track_set, "pause")
     lines.append(
         f"repeated notes: the onset encoding loses none, the pause encoding {pause.lost:.1%} "
         f"({pause.fused} fused, {pause.shortened} a step shorter)"
@@ -44,17 +44,16 @@ def describe(song: Song, track_set: TrackSet, resolution: int, bars: int) -> lis
     return lines
 
 
-def _form(piece: StepNotes, bars: int) -> str:
+def _form(piece: StepNotes, settings: Settings) -> str:
     metres = Counter(f"{numerator}/{denominator}" for numerator, denominator in piece.metres.tolist())
     named = ", ".join(f"{count} in {metre}" for metre, count in metres.most_common(4))
     others = len(metres) - 4
     more = f" and {others} more metres" if others > 0 else ""
-    starts = piece.phrase_starts(bars, COMMON_TIME)
-    edges = np.stack([piece.bar_starts[starts], piece.bar_starts[starts + bars]])
-    before = np.searchsorted(piece.notes["onset"], edges)
+    playing, (n, d) = piece.playing(), settings.metre
+    phrases = sum(len(settings.hops(playing[start:stop])) for start, stop in piece.runs(settings.metre))
     return (
-        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats a minute; "
-        f"phrases of {bars} bars in 4/4: {int((before[1] > before[0]).sum())}"
+        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats a minute; phrases of {settings.bars} bars in "
+        f"{n}/{d} in which {settings.needed_tracks} or more tracks play (--min-tracks): {phrases}"
     )
 
 

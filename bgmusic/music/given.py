@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bgmusic.errors import UserError
 from bgmusic.music.config import RollShape
-from bgmusic.music.grid import StepNotes, quantise
+from bgmusic.music.grid import Losses, quantise
 from bgmusic.music.midi import MidiError, read_midi
 from bgmusic.music.pieces import MAX_BARS
 from bgmusic.music.roll import Roll
@@ -183,7 +183,7 @@ def _given(song: Song, shape: RollShape, track: int) -> Given:
     piece = quantise(replace(song, notes=on_grid, parts=(one.name,)), alone, shape.resolution)
     if not piece.losses.kept:
         raise UserError(f"no note of {one.name} lies within its pitches {one.low} to {one.high}")
-    stretches = _stretches(song, shape)
+    stretches, others = _stretches(song, shape)
     bars = sum(length for _, length in stretches)
     if not bars:
         raise UserError(f"no full bar of {shape.steps} steps ({_beats(shape)} beats), as this network's are")
@@ -194,9 +194,8 @@ def _given(song: Song, shape: RollShape, track: int) -> Given:
     notes = piece.notes.copy()
     notes["track"] = track
     names = tuple(song.parts[number] for number in sounding)
-    return Given(
-        replace(song, notes=mine, parts=names), shape, track, notes, stretches, _remarks(song, piece, one, shape, bars)
-    )
+    remarks = _remarks(song, piece.losses, one, shape, others)
+    return Given(replace(song, notes=mine, parts=names), shape, track, notes, stretches, remarks)
 
 
 def _beats(shape: RollShape) -> str:
@@ -227,28 +226,27 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
     return notes
 
 
-def _stretches(song: Song, shape: RollShape) -> tuple[tuple[int, int], ...]:
-    """The unbroken runs of full bars of the shape's length: first step and bars of each."""
+def _stretches(song: Song, shape: RollShape) -> tuple[tuple[tuple[int, int], ...], int]:
+    """The unbroken runs of full bars of the shape's length, first step and bars of each; and how many other bars."""
     everything = song.notes.copy()
     everything["part"], everything["is_drum"] = 0, False
     anything = TrackSet("all", (Track("all", 0),), low=0, pitches=128, by="part")
     piece = quantise(replace(song, notes=everything, parts=("all",)), anything, shape.resolution)
     fits = piece.full & (np.diff(piece.bar_starts) == shape.steps)
     edges: NDArray[np.intp] = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(np.int8)))
-    return tuple((int(piece.bar_starts[start]), int(stop - start)) for start, stop in edges.reshape(-1, 2))
+    found = tuple((int(piece.bar_starts[start]), int(stop - start)) for start, stop in edges.reshape(-1, 2))
+    return found, int((~fits).sum())
 
 
-def _remarks(song: Song, piece: StepNotes, track: Track, shape: RollShape, bars: int) -> tuple[str, ...]:
-    losses, lines = piece.losses, [f"mended: {repair}" for repair in song.repairs]
+def _remarks(song: Song, losses: Losses, track: Track, shape: RollShape, others: int) -> tuple[str, ...]:
+    lines = [f"mended: {repair}" for repair in song.repairs]
     if losses.out_of_range:
         where = f"its pitches {track.low} to {track.high}"
-        lines.append(f"{losses.out_of_range} notes of {track.name} lie outside {where}: they stay, but are not heard")
+        lines.append(f"{losses.out_of_range} notes of {track.name} lie outside {where}: they stay, but go unheeded")
     if losses.moved:
         lines.append(
-            f"{losses.moved} notes of {track.name} begin off the grid: they stay, and are heard on the nearest step"
+            f"{losses.moved} notes of {track.name} begin off the grid: they stay, and are taken at the nearest step"
         )
-    if piece.bars > bars:
-        lines.append(
-            f"{piece.bars - bars} bars are no full bars of {_beats(shape)} beats: only {track.name} plays there"
-        )
+    if others:
+        lines.append(f"{others} bars are no full bars of {_beats(shape)} beats: only {track.name} plays there")
     return tuple(lines)

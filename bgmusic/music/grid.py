@@ -102,6 +102,18 @@ class StepNotes:
         starts = [np.arange(start, stop - bars + 1, hop) for start, stop in self.runs(metre)]
         return np.concatenate([*starts, np.empty(0)]).astype(np.int64)
 
+    def playing(self) -> NDArray[np.bool_]:
+        """Which tracks sound in which bars: shape (bars, tracks)."""
+        begin, track = self.notes["onset"], self.notes["track"]
+        first, last = (
+            np.searchsorted(self.bar_starts, step, side="right") - 1
+            for step in (begin, begin + self.notes["duration"] - 1)
+        )
+        changes = np.zeros((self.bars + 1, len(self.track_set)), np.int64)
+        np.add.at(changes, (first, track), 1)
+        np.add.at(changes, (np.minimum(last + 1, self.bars), track), -1)
+        return np.cumsum(changes[:-1], axis=0) > 0
+
     def runs(self, metre: tuple[int, int] = COMMON_TIME) -> list[tuple[int, int]]:
         """The unbroken runs of full bars in ``metre``: of each its first bar, and the bar after its last.
 

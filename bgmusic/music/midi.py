@@ -21,6 +21,7 @@ from bgmusic.music.midi_file import MidiError, MidiFile, load, open_midi
 from bgmusic.music.midi_notes import notes_of
 from bgmusic.music.midi_write import RESOLUTION, write_midi
 from bgmusic.music.song import (
+    BPM_RANGE,
     DEFAULT_BPM,
     KEY_SIGNATURE,
     TEMPO,
@@ -33,6 +34,7 @@ from bgmusic.music.song import (
 __all__ = ["MidiError", "read_midi", "write_midi"]
 
 _SHORTEST_DENOMINATOR = 64
+_FASTEST = int(60e6 / BPM_RANGE[1])  # microseconds a beat
 _MAX_FIFTHS = 7
 
 
@@ -97,7 +99,7 @@ def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, 
     for track, tick, kind, content in events.metas:
         if kind == midi_events.TRACK_NAME:
             names.setdefault(track, _text(content))
-        elif kind == midi_events.TEMPO and len(content) == 3 and any(content):
+        elif kind == midi_events.TEMPO and len(content) == 3 and int.from_bytes(content, "big") >= _FASTEST:
             tempos[tick] = (60e6 / int.from_bytes(content, "big"),)
         elif kind == midi_events.TIME_SIGNATURE and len(content) >= 2 and _is_metre(content):
             times[tick] = (content[0], 1 << content[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from bgmusic.gan import runs
 from bgmusic.gan.sampling import Told
 from bgmusic.gan.shipped import is_run
 from bgmusic.music import sampling
+from bgmusic.music.beat import grid_fit
 from bgmusic.music.corpora.assemble import META
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.grid import quantise
+from bgmusic.music.grid import StepNotes, quantise
 from bgmusic.music.midi import read_midi
 from bgmusic.music.phrases import Phrases, corpus_phrases, read_phrases, stack_rolls
 from bgmusic.music.roll import Roll
 from bgmusic.music.sources.base import kind_of
 from bgmusic.music.sources.folder import walk
 
+_ONE_OF_MANY = re.compile(r"(phrase|piece|step)-\d+\.mid")
 _MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
 
 
@@ -157,18 +160,21 @@ def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
-    """Phrases of a MIDI file, or of all below a folder, as a corpus of these settings would read them.
+    """Phrases of a MIDI file, or of all below a folder, as a corpus of these settings would read them, side by side.
 
-    Files that can't be read are left out. Every phrase knows its file.
+    Files that can't be read, or follow no beat, are left out. Every phrase knows its file. Beside the files of its
+    phrases (``phrase-0000.mid`` and so on) the ``all.mid`` of ``bgmusic generate`` is no music of its own.
 
     Raises:
         UserError: none holds a phrase; why the first does not.
-        OSError: a file can't be read.
 
     """
     if not source.exists():
         raise UserError(f"no corpus, file or folder {str(source)!r}")
     files = [path for path in walk(source) if kind_of(path.name) == "midi"] if source.is_dir() else [source]
+    apart = {path.parent for path in files if _ONE_OF_MANY.fullmatch(path.name)}
+    files = [path for path in files if path.name != "all.mid" or path.parent not in apart]
+    most = min(most, _fitting(settings))
     rolls: list[Roll] = []
     pieces: list[int] = []
     reasons = []
@@ -176,27 +182,47 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
         if len(rolls) >= most:
             break
         try:
-            piece = quantise(read_midi(path), settings.track_set, settings.resolution, default_metre=settings.metre)
-        except UserError as error:
-            reasons.append(f"{path.name}: {error}")
+            song = read_midi(path)
+            piece = quantise(song, settings.track_set, settings.resolution, default_metre=settings.metre)
+        except (OSError, UserError) as error:
+            reasons.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
             continue
-        starts = piece.phrase_starts(settings.bars, settings.metre, hop=settings.bars)[: most - len(rolls)]
-        rolls += [Roll.from_phrase(piece, int(start), settings.bars, settings.encoding) for start in starts]
+        if grid_fit(song, settings.resolution) < settings.min_grid_fit:
+            reasons.append(f"{path.name}: its notes follow no beat")
+            continue
+        starts = _side_by_side(piece, settings)[: most - len(rolls)]
+        rolls += [Roll.from_phrase(piece, start, settings.bars, settings.encoding) for start in starts]
         pieces += [number] * len(starts)
     if not rolls:
         numerator, denominator = settings.metre
-        what = f"no {settings.bars} bars of {numerator}/{denominator} in {len(files)} MIDI files"
+        what = (
+            f"no {settings.bars} bars of {numerator}/{denominator} in which {settings.needed_tracks} tracks play "
+            f"in {len(files)} MIDI files"
+        )
         raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
     return stack_rolls(rolls, pieces)
+
+
+def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
+    """The first bars of a piece's phrases, none of which overlap."""
+    playing, found = piece.playing(), []
+    for start, stop in piece.runs(settings.metre):
+        allowed = settings.starts(playing[start:stop])
+        found += [start + at for at in range(0, len(allowed), settings.bars) if allowed[at]]
+    return found
+
+
+def _fitting(settings: Settings) -> int:
+    """How many phrases are held at once."""
+    cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
+    return max(1, _MAX_CELLS // cells)
 
 
 def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str, most: int | None = None) -> NDArray[np.int64]:
     """At most so many of the numbers, evenly spread, and no more than fit into memory."""
     if not len(numbers):
         raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
-    settings = corpus.settings
-    cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
-    most = min(most or len(numbers), max(1, _MAX_CELLS // cells))
+    most = min(most or len(numbers), _fitting(corpus.settings))
     if len(numbers) <= most:
         return numbers
     chosen: NDArray[np.int64] = numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]

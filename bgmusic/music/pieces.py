@@ -24,6 +24,7 @@ from bgmusic.music.networks.composer import Composer
 from bgmusic.music.roll import Roll
 from bgmusic.music.sampling import batch_of
 from bgmusic.music.windows import compose, hop_of, window_starts
+from bgmusic.neurons import RealValued
 
 MAX_BARS = 1024  # of a piece; half an hour of 4/4 at 120 beats a minute
 _MAX_CELLS = 1 << 30  # of all pieces together; 1 GiB of booleans
@@ -41,9 +42,7 @@ def check_length(shape: RollShape, bars: int, count: int) -> None:
         raise UserError(f"a piece has 1 to {MAX_BARS} bars, not {bars}")
     cells = count * bars * (shape.cells // shape.bars)
     if cells > _MAX_CELLS:
-        raise UserError(
-            f"{count} pieces of {bars} bars are {cells:,} cells, more than {_MAX_CELLS:,}: fewer, or shorter"
-        )
+        raise UserError(f"{count:,} times {bars} bars are {cells:,} cells, more than {_MAX_CELLS:,}: fewer, or shorter")
 
 
 def phrases_needed(generator: SampleNetwork, shape: RollShape, bars: int) -> int:
@@ -68,7 +67,8 @@ def pieces(
     ``sampling.phrases`` makes of that seed. ``told`` is told of phrases.
 
     Raises:
-        UserError: there would be too many bars, or ``binarize`` is neither ``ht`` nor ``bs``.
+        UserError: there would be too many bars, ``binarize`` is neither ``ht`` nor ``bs``, or it is ``bs`` for a
+            real-valued composer, which revises bars that it made before.
 
     """
     check_binarize(binarize)
@@ -79,6 +79,8 @@ def pieces(
         later = _later(seed, number)
         path = _path(start, later)
         if isinstance(generator, Composer):
+            if binarize == "bs" and isinstance(generator.neuron, RealValued):
+                raise UserError("a real-valued composer makes long pieces by --binarize ht alone")
             parts = _joined(generator, shape, bars, path, len(start), told)
         else:
             draws = draws_of(generator, first, seed), draws_of(generator, later, seed)
@@ -144,9 +146,10 @@ def between(
     """Phrases at equal steps from one seed's to another's, both included.
 
     Boolean ``(steps, channels, bars, steps, pitches)``. The first is the phrase that ``sampling.phrases`` makes of the
-    first seed, the last that of the second. A composer mixes the music itself (:func:`morph`). Other networks go along
-    the great circle from one seed's noise to the other's; their stochastic neurons draw by the first seed all the way,
-    so that nothing but the noise differs from phrase to phrase.
+    first seed. A composer mixes the music itself (:func:`morph`), and ends with the phrase of the second seed. Other
+    networks go along the great circle from one seed's noise to the other's; their stochastic neurons (and ``bs``) draw
+    by the first seed all the way, so that nothing but the noise differs from phrase to phrase: where nothing is drawn
+    the last phrase is the second seed's.
 
     Raises:
         UserError: ``binarize`` is neither ``ht`` nor ``bs``.

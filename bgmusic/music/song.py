@@ -28,6 +28,8 @@ TEMPO = np.dtype([("tick", np.int64), ("bpm", np.float64)])  # quarter notes a m
 TIME_SIGNATURE = np.dtype([("tick", np.int64), ("numerator", np.int32), ("denominator", np.int32)])
 KEY_SIGNATURE = np.dtype([("tick", np.int64), ("fifths", np.int8), ("minor", np.bool_)])  # -7 to 7 sharps
 
+BPM_RANGE = (1.0, 100_000.0)  # beyond them a tempo makes no sense
+
 Table = NDArray[np.void]  # a structured array of one of the types above
 
 
@@ -60,12 +62,13 @@ class Song:
 
     @property
     def bpm(self) -> float:
-        """The tempo at the first note, in beats a minute: 120 where the piece says nothing, as in MIDI."""
+        """The tempo at the first note, in beats a minute: 120 where the piece says nothing sensible, as in MIDI."""
         if not len(self.tempos):
             return DEFAULT_BPM
         first = int(self.notes["onset"][0]) if len(self.notes) else 0
         row = int(np.searchsorted(self.tempos["tick"], first, side="right")) - 1
-        return float(self.tempos["bpm"][row]) if row >= 0 else DEFAULT_BPM
+        bpm = float(self.tempos["bpm"][row]) if row >= 0 else DEFAULT_BPM
+        return bpm if BPM_RANGE[0] <= bpm <= BPM_RANGE[1] else DEFAULT_BPM
 
 
 def sort_notes(notes: Table) -> Table:

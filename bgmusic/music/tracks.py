@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
+from bgmusic.gan.config import read_yaml
 
 MAX_PITCH = 127
 MAX_PROGRAM = 127
@@ -214,11 +214,7 @@ class TrackSet:
         path = given.get(str(name_or_path), Path(name_or_path))
         if not path.is_file():
             raise UserError(f"no track set {str(name_or_path)!r}: give {', '.join(given)}, or a YAML file")
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise UserError(f"{path}: not YAML: {error}") from None
-        return TrackSet.from_dict(values, str(path))
+        return TrackSet.from_dict(read_yaml(path), str(path))
 
 
 def _narrow(track: Track, low: int, high: int) -> Track:

@@ -190,7 +190,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "run where nothing can be": ([*SMALL, "--out", "/proc/none/run"], "/proc/none"),
     "run with an endless name": ([*SMALL, "--out", "n" * 300], "File name too long"),
     "generate from nothing": (["generate", "none"], "there is no run none"),
-    "generate from a folder": (["generate", "folder"], "no generator yet"),
+    "generate from a folder": (["generate", "folder"], "folder is not a run: it has no config.yaml"),
     "generate no format": (
         ["generate", "none", "--format", "png,gif"],
         "'gif' is none of flac, mid, mp3, npz, ogg, png, wav",
@@ -377,6 +377,7 @@ SAMPLES: dict[str, Any] = {
     "another key": lambda: archive(images=np.zeros((9, 28, 28), np.uint8)),
     "another shape": lambda: archive(samples=np.zeros((9, 28), np.uint8)),
     "no images": lambda: archive(samples=np.zeros((0, 28, 28), np.uint8)),
+    "too few images": lambda: archive(samples=np.zeros((3, 28, 28), np.uint8)),
     "floats": lambda: archive(samples=np.zeros((9, 28, 28))),
     "grey": lambda: archive(samples=np.full((9, 28, 28), 7, np.uint8)),
     "below zero": lambda: archive(samples=np.full((9, 28, 28), -1, np.int8)),

@@ -24,10 +24,34 @@ def test_a_song(capsys):
     code, out, err = run(capsys, SONG)
     assert (code, err) == (0, [])
     assert out[0] == f"{SONG}:"
-    assert any("bars: 85 (85 in 4/4); 80 beats a minute; phrases of 4 bars in 4/4: 82" in line for line in out)
+    form = "form: bars: 85 (85 in 4/4); 80 beats a minute; phrases of 4 bars in 4/4 in which"
+    assert f"  {form} 3 or more tracks play (--min-tracks): 80" in out
     assert any(line.startswith("  notes: Drums ") for line in out)
     assert any("100% of onsets" in line for line in out)
     assert any(line.startswith("  lost: ") for line in out)
+
+
+def test_phrases_are_those_that_a_build_finds(capsys, tmp_path):
+    song = data_dir() / "midi" / "freedoom" / "freedoom1_D_E1M5.mid"
+    _, few, _ = run(capsys, song)
+    _, many, _ = run(capsys, song, "--min-tracks", 1)
+    assert any("in which 3 or more tracks play (--min-tracks): 0" in line for line in few)
+    build = ["data", "build", str(song), "--out", str(tmp_path), "--min-tracks", "1"]
+    with pytest.raises(SystemExit):
+        main(build)
+    (found,) = (line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("phrases: "))
+    assert any(f"in which 1 or more tracks play (--min-tracks): {found}" in line for line in many)
+    assert any("in 3/4" in line for line in run(capsys, song, "--metre", "3/4")[1])
+
+
+def test_a_folder_is_all_files_below_it(capsys, tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "song.mid").write_bytes(SONG.read_bytes())
+    (tmp_path / "readme.txt").write_text("no music")
+    code, out, _ = run(capsys, tmp_path)
+    assert (code, out[0]) == (0, f"{tmp_path / 'below' / 'song.mid'}:")
+    (tmp_path / "below" / "song.mid").unlink()
+    assert run(capsys, tmp_path)[2] == ["bgmusic: error: none of 0 files is usable"]
 
 
 def test_what_is_wrong_is_said(capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi import write_midi
 from bgmusic.music.phrase_sources import midi_phrases
 from bgmusic.music.phrases import corpus_phrases, write_phrases
+from bgmusic.music.sampling import joined
 
 
 def command(*words):
@@ -137,10 +139,24 @@ def test_midi_becomes_phrases_of_the_corpus_form(tmp_path):
     assert len(songs) == 30
 
 
+def test_midi_is_read_as_a_corpus_would(tmp_path):
+    """Silence between is no phrase, nor is a file of all phrases that stands beside theirs, nor a broken link."""
+    settings = open_corpus("freedoom").settings
+    roll = open_corpus("freedoom").roll(0)
+    quiet = replace(roll, cells=np.zeros_like(roll.cells), onsets=np.zeros_like(roll.onsets))
+    write_midi(joined([roll, quiet, roll]), tmp_path / "all.mid")
+    (tmp_path / "loop.mid").symlink_to("loop.mid")
+    assert len(midi_phrases(tmp_path, settings, 10)) == 2
+    for number in range(2):
+        write_midi(roll, tmp_path / f"phrase-{number:04}.mid")
+    assert midi_phrases(tmp_path, settings, 10).groups.tolist() == [0, 1]
+
+
 def test_wrong_words_end_in_one_line(tmp_path, capsys):
     phrases = corpus_phrases(open_corpus("bach"), np.arange(12))
-    npz, empty = tmp_path / "phrases.npz", tmp_path / "empty"
+    npz, empty, digits = tmp_path / "phrases.npz", tmp_path / "empty", tmp_path / "digits.npz"
     write_phrases(phrases, npz)
+    np.savez(digits, samples=np.zeros((9, 28, 28), np.uint8))
     empty.mkdir()
     (tmp_path / "odd.mid").write_bytes(b"nothing")
     for words, message in (
@@ -148,9 +164,10 @@ def test_wrong_words_end_in_one_line(tmp_path, capsys):
         ([npz, "--against", "nowhere"], "no corpus 'nowhere'"),
         ([npz, "--against", "freedoom"], "tracks: these phrases have Soprano"),
         ([npz, "--against", "bach", "-n", 6], "too few samples"),
-        ([tmp_path / "none", "--against", "bach"], "--against is for music"),
-        ([tmp_path / "none", "--html", tmp_path / "page.html"], "--html is for music"),
-        ([empty, "--against", "bach"], "no 4 bars of 4/4 in 0 MIDI files"),
+        ([tmp_path / "none", "--against", "bach"], "--against is for music: there is no"),
+        ([digits, "--against", "bach"], "--against is for music"),
+        ([digits, "--html", tmp_path / "page.html"], "--html is for music"),
+        ([empty, "--against", "bach"], "no 4 bars of 4/4 in which 2 tracks play in 0 MIDI files"),
         ([tmp_path / "odd.mid", "--against", "bach"], "odd.mid"),
     ):
         assert run(*words) == 2

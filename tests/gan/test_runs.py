@@ -328,6 +328,9 @@ def test_a_budget_of_minutes(tmp_path: Path) -> None:
 
 def test_a_generator_that_is_missing_corrupt_or_anothers(tmp_path: Path) -> None:
     path = tmp_path / "generator.safetensors"
+    with pytest.raises(UserError, match="not a run"):
+        read_generator(path, KIND, TrainingConfig)
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(UserError, match="no generator yet"):
         read_generator(path, KIND, TrainingConfig)
     with pytest.raises(UserError, match="there is no run"):

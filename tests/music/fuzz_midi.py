@@ -17,6 +17,7 @@ from midi_maker import mutants
 from bgmusic.errors import UserError
 from bgmusic.files import data_dir
 from bgmusic.music.check import describe
+from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.grid import quantise
 from bgmusic.music.midi import read_midi
 from bgmusic.music.midi_events import careful_events
@@ -26,7 +27,7 @@ from bgmusic.music.midi_write import midi_bytes
 from bgmusic.music.roll import Roll
 from bgmusic.music.tracks import TrackSet
 
-TRACK_SET = TrackSet.load("lpd-5")
+SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
 
 
 def originals() -> list[bytes]:
@@ -40,8 +41,8 @@ def outcome(data: bytes) -> tuple[str, float]:
     start = time.process_time()
     try:
         song = read_midi(data)
-        describe(song, TRACK_SET, 12, 4)
-        piece = quantise(song, TRACK_SET, 12)
+        describe(song, SETTINGS)
+        piece = quantise(song, SETTINGS.track_set, 12)
         for first in piece.phrase_starts(4)[:8].tolist():
             roll = Roll.from_phrase(piece, first, 4)
             if roll.cells.any():

@@ -189,8 +189,8 @@ def test_remarks_say_what_is_not_heard(choir: Path, tmp_path: Path) -> None:
     given = read_given(file, SATB, 0)
     assert given.bars == 1
     assert "\n".join(given.remarks) == (
-        "1 notes of Soprano lie outside its pitches 57 to 81: they stay, but are not heard\n"
-        "1 notes of Soprano begin off the grid: they stay, and are heard on the nearest step\n"
+        "1 notes of Soprano lie outside its pitches 57 to 81: they stay, but go unheeded\n"
+        "1 notes of Soprano begin off the grid: they stay, and are taken at the nearest step\n"
         "4 bars are no full bars of 4 beats: only Soprano plays there"
     )
     out = tmp_path / "out"

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz_midi import disagrees, originals, outcome
+from fuzz_midi import SETTINGS, disagrees, originals, outcome
 from midi_maker import midi, mutants, off, on, track
 
 from bgmusic.music.check import describe
 from bgmusic.music.midi import MidiError, read_midi
-from bgmusic.music.tracks import TrackSet
 
 ODD = Path(__file__).parent.parent / "data" / "midi_odd"
 TUNE = [(0, on(60)), (480, off(60)), (0, on(62)), (480, off(62)), (0, on(64)), (480, off(64))]
@@ -116,7 +115,7 @@ def test_odd_files_are_a_roll_or_a_reason(path):
     expected = {"bomb_div1_tick9.9M.mid": 2, "div1_late_2^24.mid": 2, "one_note.mid": 1, "same_track_overlap.mid": 3}
     assert len(song.notes) >= expected.get(path.name, 16)
     assert bool(song.repairs) == (path.stem not in SOUND), song.repairs
-    assert describe(song, TrackSet.load("lpd-5"), 12, 4)
+    assert describe(song, SETTINGS)
     assert time.process_time() - start < 5
 
 
@@ -126,7 +125,7 @@ def test_floods_of_events_are_read_in_time():
     stacked = track([(0, on(60))] + [(0, b"\x3c\x40")] * 300_000)
     for chunk in (tempos, metres, stacked):
         start = time.process_time()
-        assert describe(read_midi(midi(chunk)), TrackSet.load("lpd-5"), 12, 4)
+        assert describe(read_midi(midi(chunk)), SETTINGS)
         assert time.process_time() - start < 5
 
 

@@ -69,7 +69,7 @@ def test_programs_are_numbers_or_ranges():
         ({"name": "x", "tracks": []}, "1 to 64 tracks"),
         ({"name": "x", "tracks": [TRACK], "colour": 1}, "colour"),
         ({"name": "x", "tracks": [{**TRACK, "colour": 1}]}, "colour"),
-        ({"name": "x", "tracks": [TRACK, TRACK]}, "a name of its own"),
+        ({"name": "x", "tracks": [TRACK, dict(TRACK)]}, "a name of its own"),
         ({"name": "x", "tracks": [TRACK, {**TRACK, "name": "B"}]}, "collected by 'A' and 'B'"),
         ({"name": "x", "tracks": [{**TRACK, "program": 128}]}, "program 128"),
         ({"name": "x", "tracks": [{**TRACK, "programs": "0-200"}]}, "not within 0 to 127"),
@@ -92,9 +92,15 @@ def test_what_makes_no_sense_is_one_line(values, reason, tmp_path):
 
 def test_files_that_are_no_yaml(tmp_path):
     path = tmp_path / "mine.yaml"
-    for content in (b"\xff\xfe", b"a: [", b"[" * 5000, b"!!python/object/apply:os.system ['true']"):
+    for content in (
+        b"\xff\xfe",
+        b"a: [",
+        b"[" * 5000,
+        b"!!python/object/apply:os.system ['true']",
+        b"name: 2020-13-45",
+    ):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="not YAML"):
+        with pytest.raises(UserError, match=r"not valid YAML|not a text file"):
             TrackSet.load(path)
     with pytest.raises(UserError, match="no track set 'lpd-6': give lpd-5, lpd-8, satb"):
         TrackSet.load("lpd-6")

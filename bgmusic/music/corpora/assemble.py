@@ -38,6 +38,10 @@ LAYOUT = (
 )
 
 
+class NoPhrase(UserError):
+    """Nothing that was read holds a phrase."""
+
+
 class Assembly:
     """Puts parts together: ``add`` takes them in their order, ``finish`` makes a corpus of what was added.
 
@@ -110,12 +114,13 @@ class Assembly:
         """Make a corpus in ``out``; returns what meta.json says, which is written last.
 
         Raises:
-            UserError: not a single phrase was added.
+            NoPhrase: not a single phrase was added.
 
         """
         if not self._tables["phrases"].rows:
             first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
-            raise UserError(f"no phrase in any of {len(self._skipped)} files. {first}")
+            hint = "--metre, --bars, --min-tracks and --min-grid-fit decide"
+            raise NoPhrase(f"no phrase in any of {len(self._skipped)} files ({hint}). {first}")
         self._group()
         suffix = ".npy.xz" if compress else ".npy"
         meta = {
@@ -138,6 +143,9 @@ class Assembly:
         }
         for file in self._files():
             file.finish()
+        described = self._folder / META  # written before the first file of an older corpus goes
+        with atomic_write(described, "w", encoding="utf-8", newline="") as text:
+            text.writelines(json_lines(meta))
         (out / META).unlink(missing_ok=True)
         for old in chain(out.glob("*.npy"), out.glob("*.npy.xz")):
             old.unlink()
@@ -147,8 +155,7 @@ class Assembly:
                 compress_file(file.path, to)
             else:
                 file.path.replace(to)
-        with atomic_write(out / META, "w", encoding="utf-8", newline="") as text:
-            text.writelines(json_lines(meta))
+        described.replace(out / META)
         return meta
 
     def _group(self) -> None:

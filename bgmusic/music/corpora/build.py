@@ -18,11 +18,11 @@ from typing import Any
 
 from bgmusic.errors import UserError
 from bgmusic.files import atomic_write, write_text
-from bgmusic.music.corpora.assemble import META, Assembly
+from bgmusic.music.corpora.assemble import META, Assembly, NoPhrase
 from bgmusic.music.corpora.parts import Bytes, is_whole, make_part
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.sources import open_sources
-from bgmusic.music.sources.base import Entry, Source, content_of
+from bgmusic.music.sources.base import Entry, Source, content_of, printable
 from bgmusic.music.sources.folder import FileSource
 
 BUILDING = ".building"
@@ -74,6 +74,7 @@ def build_corpus(
     if (out / META).exists() and not overwrite:
         raise UserError(f"{out} holds a corpus already: give another folder, or --overwrite")
     sources, ignored = open_sources(words)
+    was_there = out.exists()
     try:
         entries = [(number, entry) for number, source in enumerate(sources) for entry in source.entries()]
         if not entries:
@@ -86,6 +87,11 @@ def build_corpus(
             for path in _make_parts(chunks, paths, sources, settings, workers or Workers(), progress):
                 assembly.add(path)
             meta = assembly.finish(out, about, compress)
+    except NoPhrase:  # nor anything to go on with
+        shutil.rmtree(building)
+        if not was_there:
+            out.rmdir()
+        raise
     finally:
         for source in sources:
             source.close()
@@ -97,7 +103,7 @@ def _shown(word: str) -> str:
     """A source without the folders that lead to it, which are no one's business and differ everywhere."""
     if word.startswith(("music21:", "muspy:")):
         return word.partition("=")[0]
-    return Path(word).resolve().name
+    return printable(Path(word).resolve().name)
 
 
 def _chunks(entries: list[Numbered]) -> Iterator[list[Numbered]]:

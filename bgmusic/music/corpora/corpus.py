@@ -24,6 +24,7 @@ from bgmusic.music.corpora.split import SPLITS, Split
 from bgmusic.music.corpora.store import read_rows
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
 from bgmusic.music.roll import Encoding, Roll
+from bgmusic.music.song import BPM_RANGE
 from bgmusic.music.tracks import TrackSet
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Corpus:
             self._damaged("its shards have another number of tiles than ranges")
         if (piece >= len(self.pieces)).any() or (row + length > len(self.bars)).any():
             self._damaged("a passage points outside the pieces or the bars")
+        if int(length.sum()) > len(self.bars):  # each would be gone through: billions within a few kilobytes
+            self._damaged("its passages overlap")
         passage, bar = self.phrases.astype(np.int64).T
         inside = not len(passage) or int(passage.max()) < len(length)
         if not inside or (bar + self.settings.bars > length[passage]).any():
@@ -221,7 +224,9 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
     embedded = embedded_corpora()
     path = embedded.get(str(name_or_folder), Path(name_or_folder))
     if not (path / META).is_file():
-        raise UserError(f"no corpus {str(name_or_folder)!r}: give {', '.join(embedded)}, or a folder that was built")
+        raise UserError(
+            f"no corpus {str(name_or_folder)!r}: give {', '.join(embedded)}, or a folder that bgmusic data build made"
+        )
     return Corpus(path)
 
 
@@ -255,6 +260,6 @@ def _record(piece: dict[str, Any]) -> dict[str, Any]:
     """A piece's record, if it has what is read of it."""
     if not isinstance(piece["name"], str) or piece["split"] not in SPLITS:
         raise ValueError(f"a piece without name or split: {str(piece)[:80]}")
-    if not isinstance(piece.get("key"), str | None) or not 1 <= float(piece["bpm"]) <= 100_000:
+    if not isinstance(piece.get("key"), str | None) or not BPM_RANGE[0] <= float(piece["bpm"]) <= BPM_RANGE[1]:
         raise ValueError(f"a piece with an impossible key or tempo: {str(piece)[:80]}")
     return piece

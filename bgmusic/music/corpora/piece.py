@@ -81,7 +81,7 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
     elif entry.kind == "cells":
         tracks = settings.track_set.tracks
         names, drums = tuple(t.name for t in tracks), tuple(t.is_drum for t in tracks)
-        song = decode_cells(content, names, drums, settings.metre[0] * 4 // settings.metre[1])
+        song = decode_cells(content, names, drums, settings.metre)
     else:
         song = read_midi(content)
     return song, hashlib.sha256(content).hexdigest()

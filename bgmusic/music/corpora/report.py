@@ -18,6 +18,7 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
         f"tracks: {tracks} ({settings['track_set']['name']}), {settings['resolution']} steps a beat, "
         f"encoding {settings['encoding']}",
         f"splits: {splits}",
+        *_held_out(counts["splits"]),
         f"duplicates: {counts['pieces_with_duplicates']} pieces have another that shares phrases",
         *_losses(meta["losses"]),
     ]
@@ -30,6 +31,12 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
         kinds = Counter(meta["ignored_files"]).most_common(8)
         lines.append("no music: " + ", ".join(f"{count} files {suffix}" for suffix, count in kinds))
     return lines
+
+
+def _held_out(splits: dict[str, Any]) -> list[str]:
+    if any(splits.get(name, {}).get("phrases") for name in ("validation", "test")):
+        return []
+    return ["held out: nothing, and evaluate and report need pieces that no training saw: more files, or --splits"]
 
 
 MOST_SKIPPED = 12

@@ -76,9 +76,9 @@ class Settings:
     def starts(self, playing: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where phrases may start in a passage, by its tracks ``playing`` (bars, tracks).
 
-        Shape (bars - phrase bars + 1,).
+        Shape (bars - phrase bars + 1,), or (0,) of a passage that is shorter than a phrase.
         """
-        count = len(playing) - self.bars + 1
+        count = max(0, len(playing) - self.bars + 1)
         heard = playing[:count].copy()
         for bar in range(1, self.bars):
             heard |= playing[bar : bar + count]

@@ -52,7 +52,7 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
     """Pack the given bars (indices, ascending, each ``steps`` long) of a piece.
 
     Raises:
-        Unreadable: far more cells than any music has.
+        Unreadable: far more cells than any music has, or none.
 
     """
     tracks, pitches = len(piece.track_set), piece.track_set.pitches
@@ -66,6 +66,8 @@ def pack_tiles(piece: StepNotes, bars: NDArray[np.int64], steps: int, encoding: 
     if not inside.all():
         slot, row, start, count, begins = (x[inside] for x in (slot, row, start, count, begins))
 
+    if not len(slot):
+        raise Unreadable("all its bars of that metre are silent")
     used = np.zeros(len(bars) * tracks, np.bool_)
     used[slot] = True
     number = np.cumsum(used) - 1  # of each used slot

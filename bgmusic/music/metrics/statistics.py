@@ -20,6 +20,8 @@ from bgmusic.music.phrases import Phrases
 
 # The standard deviation of the data counts as at least this: nearly constant statistics would swamp all others.
 LEAST_DEVIATION = 0.05
+_MOST_COUNTS = 1 << 23  # of a part; 64 MiB
+_FEWEST_VALUES = 256  # that are told apart, however many phrases there are
 _BINS = 30  # of a histogram, where a statistic takes more values than that
 
 
@@ -36,6 +38,12 @@ class Part:
         values = values.double()
         seen = ~values.isnan()
         distinct, place = values[seen].unique(return_inverse=True)
+        if len(values) * len(distinct) > _MOST_COUNTS:
+            # Of thousands of phrases hardly two have one tonal distance. Places on an even grid are near enough then.
+            bins = max(_FEWEST_VALUES, _MOST_COUNTS // len(values))
+            low, high = distinct[0], distinct[-1]
+            on_grid = ((values[seen] - low) / (high - low) * (bins - 1)).round()
+            distinct, place = (low + on_grid / (bins - 1) * (high - low)).unique(return_inverse=True)
         counts = torch.zeros(len(values), len(distinct), dtype=torch.float64)
         rows = torch.arange(len(values)).unsqueeze(1).expand_as(values)[seen]
         return Part(distinct, counts.index_put_((rows, place), torch.ones(1, dtype=torch.float64), accumulate=True))

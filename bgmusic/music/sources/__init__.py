@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bgmusic.errors import UserError
 from bgmusic.music.sources.archives import open_archive
-from bgmusic.music.sources.base import BrokenSource, Source, kind_of
+from bgmusic.music.sources.base import BrokenSource, Source, kind_of, printable
 from bgmusic.music.sources.folder import FileSource, walk
 from bgmusic.music.sources.musegan import MuseganSource, is_musegan
 
@@ -46,8 +46,13 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
     sources: list[Source] = []
     single: list[tuple[str, str]] = []  # there may be hundreds of thousands: no objects but text
     base = folder.resolve().name
-    for path in walk(folder):
-        name = f"{base}/{path.relative_to(folder).as_posix()}"
+    broken: list[tuple[Path, str]] = []
+
+    def named(path: Path) -> str:
+        return printable(f"{base}/{path.relative_to(folder).as_posix()}")
+
+    for path in walk(folder, broken):
+        name = named(path)
         kind = kind_of(path.name)
         try:
             opened = _open_packed(path, name, kind)
@@ -59,9 +64,10 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
         elif kind:
             single.append((name, str(path)))
         else:
-            suffix = path.suffix.lower()[:20] or "(none)"
+            suffix = printable(path.suffix.lower()[:20]) or "(none)"
             ignored[suffix] = ignored.get(suffix, 0) + 1
-    return [*sources, FileSource(single)] if single else sources
+    sources.extend([FileSource(single)] if single else [])
+    return [*sources, *(BrokenSource(named(path), reason) for path, reason in broken)]
 
 
 def _open_packed(path: Path, name: str, kind: str) -> Source | None:
@@ -78,4 +84,5 @@ def _open_file(path: Path) -> Source:
     kind = kind_of(path.name)
     if not kind and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
         kind = "archive"
-    return _open_packed(path, path.name, kind) or FileSource([(path.name, str(path))])
+    name = printable(path.name)
+    return _open_packed(path, name, kind) or FileSource([(name, str(path))])

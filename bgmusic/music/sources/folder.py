@@ -10,16 +10,29 @@ from pathlib import Path
 from bgmusic.music.sources.base import MAX_ENTRIES, Entry, Unreadable, kind_of, printable, too_large
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All regular files below ``folder`` in the order of their names; links to folders are not followed."""
+def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator[Path]:
+    """All regular files below ``folder`` in the order of their names; links to folders are not followed.
+
+    What can't be looked at (a folder of others, a link to itself) is left out, and told in ``broken`` with the reason.
+    """
+    broken = [] if broken is None else broken
     pending = [folder]
     found = 0
     while pending:
         here = pending.pop()
-        with os.scandir(here) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(here) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            broken.append((here, error.strerror or "unreadable"))
+            continue
         for item in listed:
-            if item.is_file():  # follows links to files; pipes and devices would block a reader
+            try:
+                is_file = item.is_file()  # follows links to files; pipes and devices would block a reader
+            except OSError as error:
+                broken.append((Path(item.path), error.strerror or "unreadable"))
+                continue
+            if is_file:
                 found += 1
                 if found > MAX_ENTRIES:
                     return

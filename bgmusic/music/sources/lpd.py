@@ -20,6 +20,7 @@ from bgmusic.music.sources.npz import BROKEN, read_array
 from bgmusic.music.sources.runs import find_runs
 
 MAX_TRACKS = 1024
+MAX_CELLS = 1 << 22  # of all tracks: a piece of ten minutes with eight voices that never rest has a fifth of them
 MAX_STEPS = 10_000_000  # 38 hours at 24 steps a beat and 180 beats a minute
 
 
@@ -46,7 +47,7 @@ def _song(archive: zipfile.ZipFile) -> Song:
     if not isinstance(resolution, int) or not 1 <= resolution <= 30_000:
         raise Unreadable(f"its resolution is {str(resolution)[:40]!r}")
     count = next(i for i in range(MAX_TRACKS + 1) if str(i) not in info or i == MAX_TRACKS)
-    names, tables = [], []
+    names, tables, stored = [], [], 0
     for number in range(count):
         track = info[str(number)]
         if not isinstance(track, dict):
@@ -55,7 +56,9 @@ def _song(archive: zipfile.ZipFile) -> Song:
         if not isinstance(program, int) or not 0 <= program <= 127:
             raise Unreadable(f"its track {number} has the program {str(program)[:40]!r}")
         names.append(str(track.get("name") or "")[:200])
-        tables.append(_notes(archive, number, program, bool(track.get("is_drum"))))
+        found, cells = _notes(archive, number, program, bool(track.get("is_drum")), MAX_CELLS - stored)
+        stored += cells
+        tables.append(found)
     notes = sort_notes(np.concatenate(tables)) if tables else table(NOTE)
     end = int((notes["onset"] + notes["duration"]).max(initial=0))
     signatures, pickup = _bars(archive, resolution)
@@ -84,18 +87,22 @@ def _info(archive: zipfile.ZipFile) -> dict[str, Any]:
     return info
 
 
-def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool) -> Table:
-    """The runs of track ``number``."""
+def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool, most: int) -> tuple[Table, int]:
+    """The runs of track ``number``, and the number of its cells, which are ``most`` or fewer."""
     name = f"pianoroll_{number}_csc"
     data, rows, starts, shape = (
         read_array(archive, f"{name}_{part}") for part in ("data", "indices", "indptr", "shape")
     )
     times, pitches = _cells(data, rows, starts, shape, f"its track {number}")
+    if len(times) > most:
+        raise Unreadable(f"it stores more than {MAX_CELLS:,} cells: no piece of music does")
     data = data.reshape(-1)
     lit = data != 0
     times, pitches, data = times[lit], pitches[lit], data[lit]
     order = np.lexsort((times, pitches))
     times, pitches, data = times[order], pitches[order], data[order]
+    if ((np.diff(times) == 0) & (np.diff(pitches) == 0)).any():
+        raise Unreadable(f"its track {number} stores a cell twice")
     first, last = find_runs(times, pitches, data)
     notes = np.zeros(len(first), NOTE)
     notes["onset"] = times[first]
@@ -104,7 +111,7 @@ def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool) -
     velocity = data[first]
     notes["velocity"] = 64 if velocity.dtype.kind == "b" else np.clip(velocity, 1, 127).astype(np.uint8)
     notes["program"], notes["is_drum"], notes["part"] = program, is_drum, number
-    return notes
+    return notes, lit.size
 
 
 def _cells(

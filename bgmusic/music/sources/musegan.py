@@ -145,22 +145,24 @@ def _skip(file: IO[bytes], count: int) -> None:
         count -= skipped
 
 
-def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...], beats: int) -> Song:
+def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...], metre: tuple[int, int]) -> Song:
     """One roll as notes: runs of lit cells, a tick to a step.
 
     ``names`` and ``drums`` describe the corpus's tracks, whose order the roll's tracks follow; a note's program is
-    the number of its track. A bar has ``beats``.
+    the number of its track. All bars are of one ``metre``, at any resolution.
 
     Raises:
-        Unreadable: another number of tracks, or bars that are not whole beats.
+        Unreadable: another number of tracks, or beats (quarter notes) that are no whole number of steps.
 
     """
     numbers = np.frombuffer(content, "<i4").reshape(-1, 4).astype(np.int64)
     (bars, steps, pitches, tracks), cells = numbers[0].tolist(), numbers[1:]
     if tracks != len(names):
         raise Unreadable(f"it has {tracks} tracks, the track set {len(names)}")
-    if steps % beats:
-        raise Unreadable(f"its bars of {steps} steps are not {beats} beats")
+    numerator, denominator = metre
+    ticks, rest = divmod(steps * denominator, 4 * numerator)
+    if rest or not ticks:
+        raise Unreadable(f"its bars of {steps} steps are not of {numerator}/{denominator}")
     time = cells[:, 0] * steps + cells[:, 1]
     order = np.lexsort((time, cells[:, 2], cells[:, 3]))
     time, pitch, track = time[order], cells[order, 2], cells[order, 3]
@@ -171,9 +173,9 @@ def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...]
     notes["part"] = notes["program"] = track[first]
     notes["is_drum"] = np.array(drums)[track[first]]
     return Song(
-        ticks_per_beat=steps // beats,
+        ticks_per_beat=ticks,
         notes=sort_notes(notes),
-        time_signatures=table(TIME_SIGNATURE, [(0, beats, 4)]),
+        time_signatures=table(TIME_SIGNATURE, [(0, *metre)]),
         parts=names,
         end=bars * steps,
     )

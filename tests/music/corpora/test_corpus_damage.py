@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from music_maker import write_songs
 
+from bgmusic.cli.main import main
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import open_corpus
@@ -212,3 +213,22 @@ def test_there_is_no_such_phrase_or_corpus(folder: Path, tmp_path: Path) -> None
                 ask(index)
     with pytest.raises(UserError, match="no corpus 'nothing'"):
         open_corpus("nothing")
+
+
+def test_passages_that_overlap_are_refused_at_once(folder: Path) -> None:
+    """A million of them over the same million bars would stand in a few kilobytes of xz, and be gone through."""
+    edit_array(folder, "passages", lambda passages: np.concatenate([passages] * 3))
+    edit_meta(folder, lambda meta: meta["layout"].update(passages=3 * meta["layout"]["passages"]))
+    with pytest.raises(UserError, match="passages overlap"):
+        open_corpus(folder)
+
+
+def test_texts_of_a_corpus_never_reach_a_terminal_raw(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit_meta(folder, lambda meta: meta["settings"]["track_set"].update(name="\x1b]0;OWNED\x07\x1b[2J\nforged"))
+    for words in (["info", str(folder)], ["list", str(folder.parent)]):
+        with pytest.raises(SystemExit):
+            main(["data", *words])
+        told = capsys.readouterr().out
+        assert "OWNED" in told
+        assert "\x1b" not in told
+        assert "\nforged" not in told

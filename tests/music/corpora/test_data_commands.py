@@ -113,6 +113,9 @@ def test_archives_can_be_sources(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (("info", "nowhere"), "no corpus 'nowhere'"),
         (("export", "bach", "--index", "999999", "--out", "x.mid"), "no 999999"),
         (("export", "bach", "--index", "0", "--out", "none/x.mid"), "No such file or directory"),
+        (("export", "bach", "--index", "0", "--out", "x.wav"), "bgmusic render makes sound"),
+        (("list", "nowhere"), "no folder 'nowhere'"),
+        (("build", "song000.mid", "--out", "o", "--metre", "3/4"), "(--metre, --bars, --min-tracks and"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import wasserstein_distance
 
 from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.metrics import statistics as statistics_module
 from bgmusic.music.metrics.statistics import Part, deviation, distance, overlap, statistics
 from bgmusic.music.phrases import Phrases, corpus_phrases, stack_rolls
 from bgmusic.music.tracks import TrackSet
@@ -101,3 +102,18 @@ def test_statistics_of_a_hand_worked_phrase():
     alto = [np.flatnonzero(step) for step in time[1]]
     intervals = [b - a for one, two in zip(tops, alto, strict=True) for a in one for b in two]
     assert found["intervals between tracks"][0].mean() == pytest.approx(np.mean(intervals))
+
+
+def test_very_many_values_are_told_apart_nearly(monkeypatch):
+    """Counts of each value in each phrase would take the square of the number of phrases."""
+    rng = np.random.default_rng(2)
+    mine, data = torch.from_numpy(rng.normal(1, 2, (3000, 2))), torch.from_numpy(rng.normal(size=(400, 1)))
+    mine[5] = NAN
+    exact = Part.of(mine)
+    monkeypatch.setattr(statistics_module, "_MOST_COUNTS", 10**6)
+    near = Part.of(mine)
+    assert near.counts.numel() <= 10**6
+    assert near.counts.sum() == exact.counts.sum()
+    assert near.mean() == pytest.approx(exact.mean(), abs=0.01)
+    far = [distance(part, Part.of(data), 1.0).item() for part in (near, exact)]
+    assert far[0] == pytest.approx(far[1], rel=0.01)

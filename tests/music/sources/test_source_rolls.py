@@ -251,3 +251,39 @@ def test_another_number_of_tracks_is_a_reason(tmp_path: Path) -> None:
     path = save_musegan(tmp_path / "a.npz", musegan_data(0, tracks=8))
     with pytest.raises(UserError, match="it has 8 tracks, the track set 5"):
         build_corpus([str(path)], tmp_path / "out", Settings(LPD5, 12))
+
+
+@pytest.mark.parametrize("metre", [(4, 4), (3, 4), (6, 8), (2, 2), (7, 8), (1, 8)])
+def test_musegans_data_in_any_metre(tmp_path: Path, metre: tuple[int, int]) -> None:
+    bar = 12 * 4 * metre[0] // metre[1]
+    rolls = np.zeros((2, 4, bar, 84, 5), bool)
+    rolls[:, :, ::2, 40] = True
+    np.savez(tmp_path / "rolls.npz", shape=rolls.shape, nonzero=np.array(rolls.nonzero()))
+    build_corpus([str(tmp_path / "rolls.npz")], tmp_path / "out", Settings(LPD5, 12, metre=metre))
+    corpus = open_corpus(tmp_path / "out")
+    assert len(corpus) == 2
+    assert np.array_equal(corpus.roll(0).cells, rolls[0].transpose(3, 0, 1, 2))
+
+
+def crowded(tracks: int, cells: int, repeated: bool) -> bytes:
+    """A file of some kilobytes whose tracks store very many cells."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        described = {str(number): {"program": 0, "is_drum": False, "name": "x"} for number in range(tracks)}
+        archive.writestr("info.json", json.dumps({"resolution": 24, **described}))
+        times = np.zeros(cells, np.int32) if repeated else np.arange(cells, dtype=np.int32)
+        bounds = np.concatenate([[0], np.full(128, cells)])
+        for number in range(tracks):
+            parts = {"data": np.ones(cells, np.uint8), "indices": times, "indptr": bounds, "shape": (cells, 128)}
+            for name, array in parts.items():
+                with archive.open(f"pianoroll_{number}_csc_{name}.npy", "w") as member:
+                    np.save(member, array)
+    return file.getvalue()
+
+
+def test_many_cells_in_few_bytes_are_refused() -> None:
+    assert len(decode_lpd(crowded(2, 1000, repeated=False)).notes) == 2
+    with pytest.raises(Unreadable, match="more than 4,194,304 cells"):
+        decode_lpd(crowded(3, 1_500_000, repeated=False))
+    with pytest.raises(Unreadable, match="stores a cell twice"):
+        decode_lpd(crowded(1, 1000, repeated=True))
