@@ -38,9 +38,9 @@ def configs_dir() -> Path:
 def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **options: Any) -> Iterator[IO[Any]]:
     """Open a temporary file beside ``path`` that replaces it when the block ends well.
 
-    When the block raises, ``path`` is as it was and the temporary file is gone. A link is replaced, not what it leads to:
-    a stranger's run may hold links to the user's own files. But what is no file (a pipe, ``/dev/stdout``) stays, and
-    the block writes to it.
+    When the block raises, ``path`` is as it was and the temporary file is gone. A link is replaced, not what it leads
+    to: a stranger's run may hold links to the user's own files. But what is no file (a pipe, ``/dev/stdout``) stays,
+    and the block writes to it.
     A crash, even ``kill -9``, leaves either the old file or the new one, whole; so does a power failure, unless
     ``sync`` is false: then nobody waits for the disk.
 
