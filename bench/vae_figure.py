@@ -18,8 +18,8 @@ def curves(runs: Path, network: str) -> dict[str, list[dict[str, float]]]:
     for folder in runs.glob(f"{network}-*"):
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         found[folder.name.removeprefix(f"{network}-")] = [json.loads(line) for line in lines]
-    shared = min(len(values) for values in found.values())
-    cut = {name: values[:shared] for name, values in found.items()}
+    shared = min(values[-1]["step"] for values in found.values())
+    cut = {name: [line for line in values if line["step"] <= shared] for name, values in found.items()}
     return dict(sorted(cut.items(), key=lambda item: -item[1][-1]["test_elbo"]))
 
 
@@ -40,7 +40,7 @@ def main() -> None:
             print(f"| {name} | {last['train_elbo']:.1f} | {last['test_elbo']:.1f} | {last['cpu_seconds']:.0f} |")
             style = "-" if number < 7 else "--"
             axis.plot([v["step"] for v in values], [v["test_elbo"] for v in values], style, label=name, linewidth=1.3)
-        lowest = sorted(values[-1]["test_elbo"] for values in found.values())[1]
+        lowest = sorted(values[-1]["test_elbo"] for values in found.values())[:2][-1]
         axis.set(title=network, xlabel="step", ylabel="ELBO of test digits, nats", ylim=(lowest - 15, None))
         axis.legend(fontsize=7)
     figure.savefig(options.figure, dpi=110)

@@ -109,7 +109,9 @@ def append_bytes(path: str | Path, content: bytes) -> None:
 
     """
     try:
-        with Path(path).open("ab") as file:
+        # A link is not followed: a stranger's run may hold links to the user's own files.
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(handle, "ab") as file:
             file.write(content)
     except OSError as error:
         error.filename = str(path)  # a failing write doesn't say where

@@ -44,6 +44,11 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of what is made")
     parser.add_argument("--config", default="default", help="what is trained: a preset, or your own YAML file")
     options = parser.parse_args()
-    if (options.out / "run").exists():  # the last demo's
-        shutil.rmtree(options.out / "run")
+    run, mark = options.out / "run", options.out / ".demo"
+    if run.exists() and not mark.exists():
+        sys.exit(f"{run} is there already, and no demo made it: choose another --out")
+    if run.exists():
+        shutil.rmtree(run)
+    options.out.mkdir(parents=True, exist_ok=True)
+    mark.touch()  # what the next demo may take the place of
     (digits if options.digits else music)(options.minutes, options.out, options.config)

@@ -107,13 +107,17 @@ def begin(command: str, out: Path | None, threads: int | None) -> tuple[Path, st
     return out or next_run(Path("runs"), command), shlex.join(["bgmusic", *sys.argv[1:]])
 
 
-def run_training(command: str, out: Path, training: Callable[[], bool], advice: str) -> None:
+def run_training(
+    command: str, out: Path, training: Callable[[], bool], advice: str, device: str, threads: int | None
+) -> None:
     """Train, and say how it ended: finished with some advice, or interrupted and how to go on.
 
-    ``training`` returns whether it finished; ``advice`` may name the run as ``{run}``.
+    ``training`` returns whether it finished; ``advice`` may name the run as ``{run}``. A run goes on with the same bits
+    on the same device, with as many threads.
     """
     run = shlex.quote(str(out))
     go_on = f"bgmusic train {command} --resume --out {run}"
+    go_on += (f" --device {device}" if device != "auto" else "") + (f" --threads {threads}" if threads else "")
     try:
         finished = training()
     except KeyboardInterrupt:  # a second one, or one before the training began

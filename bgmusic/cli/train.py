@@ -65,4 +65,6 @@ def mnist(
         resolved = options.resolve(DigitsConfig, "mnist", config, layers, neuron, steps, set_)
         return train_digits(run, resolved, seed, device.value, minutes, command)
 
-    run_training("mnist", run, training, "bgmusic generate {run} --out samples; bgmusic evaluate {run}")
+    run_training(
+        "mnist", run, training, "bgmusic generate {run} --out samples; bgmusic evaluate {run}", device.value, threads
+    )

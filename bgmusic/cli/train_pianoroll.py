@@ -60,4 +60,4 @@ def pianoroll(
         resolved = options.resolve(PianorollConfig, "pianoroll", config, layers, neuron, steps, set_)
         return train_pianoroll(run, resolved, data or "bach", seed, device.value, minutes, start, command)
 
-    run_training("pianoroll", run, training, "bgmusic generate {run} --out music")
+    run_training("pianoroll", run, training, "bgmusic generate {run} --out music", device.value, threads)

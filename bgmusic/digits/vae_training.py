@@ -48,6 +48,7 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any] | None) -> None:
         if state is None:
+            self.run.truncate("metrics.jsonl", 0)
             return
         try:
             self.model.load_state_dict(state["model"])
@@ -164,5 +165,15 @@ def compare(
                 append_bytes(trainer.run.path / "metrics.jsonl", (json.dumps(values) + "\n").encode())
                 trainer.save()  # last: what came after it is cut off and done again
                 report(f"{network}-{name}", values)
-            write_text(out / f"results-{network}.json", json.dumps(results, indent=2) + "\n")
+            _write_results(out / f"results-{network}.json", results)
+        _write_results(out / f"results-{network}.json", results)  # if nothing was left to do, maybe not even written
     return True
+
+
+def _write_results(path: Path, results: dict[str, dict[str, float]]) -> None:
+    """The newest metrics of some runs, beside those of others that are there."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    write_text(path, json.dumps({**before, **results} if isinstance(before, dict) else results, indent=2) + "\n")

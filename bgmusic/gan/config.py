@@ -100,7 +100,7 @@ class SlopeConfig(Config):
     """G updates between two steps of growth (one epoch of MNIST in batches of 64)."""
     limit: Annotated[float, Field(ge=1, le=1e6)] = 100.0
     """The slope never grows beyond this."""
-    final: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    final: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
     """If given, the slope moves from 1 to there evenly by factors over the whole training, however long it is."""
 
 
@@ -157,6 +157,8 @@ class TrainingConfig(Config):
     def _even(self) -> TrainingConfig:
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} can't be split evenly into accumulate = {self.accumulate}")
+        if self.warmup and self.imitation and self.imitation.alone > 0:
+            raise ValueError("warmup counts from the first update, when there is no game yet: imitation.alone=0")
         return self
 
 

@@ -138,12 +138,6 @@ class Game:
         """One G update, after its D updates."""
         wall, cpu = time.perf_counter(), time.process_time()
         config, step, progress = self.config, self.steps_done, self.progress
-        for optimizer, settings, updates in (
-            (self.g_optimizer, config.g_optimizer, step),
-            (self.d_optimizer, config.d_optimizer, self.d_updates_done),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = schedules.learning_rate(settings, progress, updates)
         self.generator.train()
         self.discriminator.train()
         if config.imitation and progress < config.imitation.alone:
@@ -153,12 +147,12 @@ class Game:
             self._play_round(step)
         self.steps_done += 1
         self._follow_average()
+        self.wall_seconds += time.perf_counter() - wall
+        self.cpu_seconds += time.process_time() - cpu
         slope = schedules.slope(config.slope, self.steps_done, self.progress)
         set_slope(self.generator, slope)
         if self.average:
             set_slope(self.average, slope)
-        self.wall_seconds += time.perf_counter() - wall
-        self.cpu_seconds += time.process_time() - cpu
 
     def _play_round(self, step: int) -> None:
         """The D updates that are due, and a G update."""
@@ -212,7 +206,7 @@ class Game:
             ((loss + weight * penalty) / len(rounds)).backward(inputs=self._d_weights)
             noted = {"penalty": penalty} if due else {}
             self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean(), **noted)
-        self._step(self.d_optimizer, self._d_weights, config.d_optimizer)
+        self._step(self.d_optimizer, self._d_weights, config.d_optimizer, self.d_updates_done)
         if config.clip is not None:
             penalties.clip_weights(self._d_weights, config.clip)
         self.d_updates_done += 1
@@ -262,9 +256,14 @@ class Game:
             self._note(imitation=loss)
 
     def _step_generator(self) -> None:
-        self._step(self.g_optimizer, self._g_weights, self.config.g_optimizer)
+        self._step(self.g_optimizer, self._g_weights, self.config.g_optimizer, self.steps_done)
 
-    def _step(self, optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], settings: OptimizerConfig) -> None:
+    def _step(
+        self, optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], settings: OptimizerConfig, updates: int
+    ) -> None:
+        """Update some weights by their gradients, after so many ``updates`` of them."""
+        for group in optimizer.param_groups:
+            group["lr"] = schedules.learning_rate(settings, self.progress, updates)
         for weight in weights:
             if weight.grad is None:  # the loss (imitation alone) does not reach it; its moments exist all the same
                 weight.grad = torch.zeros_like(weight)

@@ -30,7 +30,7 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         self._file: int | None = None
-        self._file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +19,13 @@ def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.
     return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
 
 
+def _is_plain(value: Tensor) -> bool:
+    real = value.dtype.is_floating_point and value.layout is torch.strided
+    return real and value.device.type == "cpu" and value.is_contiguous()
+
+
 def restore_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Bring back an optimiser's moments, as its own; its settings stay as they are.
+    """Bring back an optimiser's moments, loaded to the CPU, as its own; its settings stay as they are.
 
     Raises:
         AttributeError, KeyError, RuntimeError, TypeError, ValueError: these are not moments of its weights.
@@ -35,7 +41,9 @@ def restore_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> 
         shapes = dict.fromkeys(moments, weights[number].shape) | {"step": torch.Size()}
         if {name: value.shape for name, value in values.items()} != shapes:
             raise ValueError("moments that don't fit their weight")
-        if not all(value.layout is torch.strided and value.is_contiguous() for value in values.values()):
+        if not all(_is_plain(value) for value in values.values()):
             raise ValueError("moments that don't fill their memory")
+        if not 0 <= float(values["step"]) < math.inf:
+            raise ValueError("moments of an impossible step")
     own = {number: {name: value.clone() for name, value in values.items()} for number, values in kept.items()}
     optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})

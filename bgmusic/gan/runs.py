@@ -11,7 +11,9 @@ import io
 import json
 import math
 import os
+import pickletools
 import platform
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -192,15 +194,17 @@ class Run:
         path = self.path / "state.pt"
         if not path.exists():
             return None
-        if not _is_plain_archive(path):
-            raise UserError(f"{path}: corrupt, or not a state that bgmusic saved")
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            plain = _is_plain_archive(path) and _holds_tensors_alone(path)
+            state = torch.load(path, map_location="cpu", weights_only=True) if plain else None
         except OSError:
             raise
         except Exception:  # whatever a broken or hostile archive makes of the reader
             raise UserError(f"{path}: corrupt, or not a state that bgmusic saved") from None
-        if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
+        if not plain:
+            raise UserError(f"{path}: corrupt, or not a state that bgmusic saved")
+        version = state.get("version") if isinstance(state, dict) else None
+        if type(version) is not int or version != _STATE_VERSION:
             raise UserError(f"{path}: not a state of this version of bgmusic")
         return state
 
@@ -222,7 +226,8 @@ class Run:
     def sweep(self) -> None:
         """Remove what a killed process was just writing: temporary files that never took their file's place."""
         for left in (*self.path.glob(".*.tmp"), *self.path.glob("samples/.*.tmp")):
-            left.unlink(missing_ok=True)
+            if not left.is_dir():  # as of a run that was being made within this one
+                left.unlink(missing_ok=True)
 
 
 def _is_plain_archive(path: Path) -> bool:
@@ -236,6 +241,23 @@ def _is_plain_archive(path: Path) -> bool:
         all(member.compress_type == zipfile.ZIP_STORED for member in members)
         and sum(member.file_size for member in members) <= path.stat().st_size
     )
+
+
+_TENSORS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch [A-Za-z0-9]+Storage")
+_OTHER_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")  # torch.save needs none
+
+
+def _holds_tensors_alone(path: Path) -> bool:
+    """Whether a state's pickle names tensors alone: torch's reader also takes what fills memory, like bytearrays."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            operations = list(pickletools.genops(archive.read(member)))
+    except OSError:  # of places in it where nothing is; it could be read just now
+        return False
+    named = (str(argument) for operation, argument, _ in operations if operation.name == "GLOBAL")
+    others = any(operation.name in _OTHER_NAMES for operation, _, _ in operations)
+    return not others and all(_TENSORS.fullmatch(name) for name in named)
 
 
 def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:

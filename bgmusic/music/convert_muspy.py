@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bgmusic.errors import UserError
+from bgmusic.music.midi_write import bar_lines
 from bgmusic.music.song import (
     KEY_SIGNATURE,
     NOTE,
@@ -37,7 +38,7 @@ def to_muspy(song: Song) -> muspy.Music:
         metadata=muspy.Metadata(title=song.title or None),
         resolution=song.ticks_per_beat,
         tempos=[muspy.Tempo(tick, bpm) for tick, bpm in song.tempos.tolist()],
-        time_signatures=[muspy.TimeSignature(*row) for row in song.time_signatures.tolist()],
+        time_signatures=[muspy.TimeSignature(*row) for row in bar_lines(song).tolist()],
         key_signatures=[
             muspy.KeySignature(tick, fifths=fifths, mode="minor" if minor else "major")
             for tick, fifths, minor in song.key_signatures.tolist()

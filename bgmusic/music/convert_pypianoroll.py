@@ -114,8 +114,10 @@ def _tempos(tempo: NDArray[np.float64] | None) -> Table:
 
 def _bars(downbeat: NDArray[np.bool_] | None, resolution: int) -> tuple[Table, int]:
     """Time signatures from the distances of downbeats, and the length of a pickup before the first."""
-    downs = np.flatnonzero(np.empty(0) if downbeat is None else np.asarray(downbeat).ravel())
-    lengths = np.diff(downs)
+    beats = np.empty(0) if downbeat is None else np.asarray(downbeat).ravel()
+    downs = np.flatnonzero(beats)
+    # Of a single bar the end alone tells its length.
+    lengths = np.diff(downs) if len(downs) > 1 else np.diff([*downs, len(beats)])
     rows = []
     for bar in np.flatnonzero(np.diff(lengths, prepend=0)).tolist():
         metre = metre_of(int(lengths[bar]), resolution)

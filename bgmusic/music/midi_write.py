@@ -14,6 +14,7 @@ from bgmusic.music.roll import Roll
 from bgmusic.music.song import DEFAULT_BPM, TIME_SIGNATURE, Song, Table, metre_of, table
 
 RESOLUTION = 480  # ticks a beat of what is written, at least: a multiple of every common resolution
+_SLOWEST = 60e6 / 0xFFFFFF  # beats a minute
 _LAST_TICK = (1 << 31) - 1
 _MAX_DIVISION = 0x7FFF
 
@@ -49,10 +50,10 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
         raise UserError(f"{end} ticks at {song.ticks_per_beat} a beat are too many for a MIDI file")
     score: Any = symusic.Score(song.ticks_per_beat * scale)
     for tick, tempo in song.tempos.tolist():
-        if not 4 <= tempo <= 6e7:
-            raise UserError(f"a tempo of {tempo:g} beats a minute can't be written: MIDI has 4 and more")
+        if not _SLOWEST <= tempo <= 6e7:
+            raise UserError(f"a tempo of {tempo:g} beats a minute can't be written: MIDI has {_SLOWEST:.4g} and more")
         score.tempos.append(symusic.Tempo(tick * scale, tempo))
-    for tick, numerator, denominator in _metres(song).tolist():
+    for tick, numerator, denominator in bar_lines(song).tolist():
         score.time_signatures.append(symusic.TimeSignature(tick * scale, numerator, denominator))
     for tick, fifths, minor in song.key_signatures.tolist():
         score.key_signatures.append(symusic.KeySignature(tick * scale, fifths, int(minor)))
@@ -82,7 +83,7 @@ def _notes(notes: Table, scale: int) -> object:
     )
 
 
-def _metres(song: Song) -> Table:
+def bar_lines(song: Song) -> Table:
     """The song's time signatures, with a short first bar for its pickup."""
     if not song.pickup:
         return song.time_signatures

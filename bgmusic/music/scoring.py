@@ -58,6 +58,7 @@ class Scores(Callback):
     def end(self, game: Game, interrupted: bool) -> None:
         """Score what the training ended with."""
         if self._every and not interrupted and game.steps_done % self._every:
+            self._run.truncate(FILE, game.steps_done - 1)  # a finished run that was resumed has this score already
             self._score(game)
 
     def _score(self, game: Game) -> None:

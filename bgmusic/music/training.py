@@ -14,12 +14,14 @@ from bgmusic.gan.training import choose_device, resume, train
 from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
+from bgmusic.music.networks.composer import Composer
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.sampling import KIND, phrases, shape_of, to_rolls
 from bgmusic.music.scoring import Scores
 
 _PICTURE_SEED = 0
 _PICTURED = 8
+_SEEN = 256  # phrases that tell a composer how many notes each track plays at once
 _MOST_WEIGHTS = 200_000_000  # a config, perhaps a stranger's, shall not fill the memory
 _FEWEST_PHRASES = 2
 
@@ -78,6 +80,10 @@ def make_game(
         raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
     torch.manual_seed(seed)
     generator, discriminator = make_generator(config, shape), make_discriminator(config, shape)
+    imitation = config.training.imitation
+    if isinstance(generator, Composer) and not (imitation and (imitation.weight or imitation.alone)):
+        # Imitation would tell it. Without, it would play one note at a time for ever.
+        generator.see(corpus.loader("train", encoding=shape.encoding).batch(_SEEN, torch.Generator().manual_seed(seed)))
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 
 

@@ -1,6 +1,6 @@
 """Rolls that are longer than a composer's phrases, composed window by window.
 
-A window is a phrase's length of bars. Each next one begins half a phrase later (rounded down, but a bar at least), so
+A window is a phrase's length of bars. Each next one begins half a phrase later (rounded up), so
 that the composer sees the last half of what it composed before, and what is composed goes on from there.
 """
 

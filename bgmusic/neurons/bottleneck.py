@@ -57,8 +57,8 @@ class BitsBottleneck(nn.Module):
 
         A little of it in the loss keeps bits from dying; 0 where each bit is on as often as off.
         """
-        p = preactivate(self.logits(x), self.neuron.slope).flatten(0, -2)
-        return (2 * p.mean(0) - 1).square().mean()
+        p = preactivate(self.logits(x), self.neuron.slope)
+        return (2 * p.reshape(-1, p.shape[-1]).mean(0) - 1).square().mean()
 
 
 def to_integers(code: Tensor) -> Tensor:

@@ -98,8 +98,9 @@ class BinaryNeuron(Sloped):
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
-        shown = f"estimator={self.estimator!r}, slope={float(self.slope):.4g}"
-        return shown if self.temperature is None else shown + f", temperature={float(self.temperature):.4g}"
+        values = {"slope": self.slope, "temperature": self.temperature}
+        shown = (f"{k}={v.item():.4g}" for k, v in values.items() if v is not None and not v.is_meta)
+        return ", ".join([f"estimator={self.estimator!r}", *shown])
 
 
 class DBN(BinaryNeuron):

@@ -32,7 +32,9 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, step: int,
         assert ended.code == 0
     else:
         assert ended.code == 130
-        assert ended.out == "Interrupted and saved. Go on with: bgmusic train mnist --resume --out 'a run'\n"
+        assert (
+            ended.out == "Interrupted and saved. Go on with: bgmusic train mnist --resume --out 'a run' --device cpu\n"
+        )
         assert "Traceback" not in ended.err
         assert (run / "state.pt").exists()
         assert (run / "generator.safetensors").exists()
@@ -44,7 +46,7 @@ def test_a_second_signal_stops_at_once(whole: Path, tmp_path: Path) -> None:
     ended = command(*SMALL, "--out", "run", folder=tmp_path, around=SignalAt(16, signal.SIGINT, signal.SIGTERM))
     assert ended.code == 130
     assert ended.out.startswith(
-        "Stopped at once. Go on from the last checkpoint: bgmusic train mnist --resume --out run"
+        "Stopped at once. Go on from the last checkpoint: bgmusic train mnist --resume --out run --device cpu"
     )
     assert "Traceback" not in ended.err
     resume(tmp_path / "run")

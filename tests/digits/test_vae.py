@@ -131,3 +131,21 @@ def test_other_settings_and_corrupt_states_are_refused(tmp_path: Path) -> None:
     state.write_bytes(b"junk")
     with pytest.raises(UserError, match="corrupt"):
         compare(tmp_path, "linear", ["disarm"], 2, settings=SMALL)
+
+
+def test_what_a_killed_comparison_left_half_written_is_mended(tmp_path: Path) -> None:
+    def train(*names: str) -> None:
+        assert compare(tmp_path, "linear", names, 4, settings=SMALL)
+
+    train("arm", "disarm")
+    metrics, results = tmp_path / "linear-arm" / "metrics.jsonl", tmp_path / "results-linear.json"
+    whole, told = [line.split(",")[0] for line in metrics.read_text().splitlines()], json.loads(results.read_text())
+    # Killed before the results were written; and, in another run, between the first line and the first state.
+    results.unlink()
+    (tmp_path / "linear-arm" / "state.pt").unlink()
+    train("arm")
+    assert [line.split(",")[0] for line in metrics.read_text().splitlines()] == whole
+    assert set(json.loads(results.read_text())) == {"arm"}
+    train("disarm")
+    again = json.loads(results.read_text())
+    assert {name: again[name]["test_elbo"] for name in again} == {name: told[name]["test_elbo"] for name in told}

@@ -22,7 +22,12 @@ def test_the_demo_makes_music(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     command = [sys.executable, str(DEMO), "--minutes", "0.02", "--config", "tiny.yaml"]
     (tmp_path / "demo" / "run").mkdir(parents=True)
-    (tmp_path / "demo" / "run" / "config.yaml").touch()  # of the last demo
+    (tmp_path / "demo" / "run" / "config.yaml").touch()
+    refused = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert refused.returncode
+    assert "no demo made it" in refused.stderr
+    assert (tmp_path / "demo" / "run" / "config.yaml").exists()
+    (tmp_path / "demo" / ".demo").touch()  # as the last demo left it
     ended = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert "all.wav" in ended.stdout.splitlines()[-1]
     out = tmp_path / "demo"

@@ -309,6 +309,9 @@ SPOILED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "moments that are none": lambda state: state["g_optimizer"]["state"][0].update(exp_avg="many"),
     "unknown moments": lambda state: state["g_optimizer"]["state"][0].update(more=torch.zeros(1)),
     "moments without memory": lambda state: spread_thin(state["g_optimizer"]["state"][0]),
+    "moments of an impossible step": lambda state: state["g_optimizer"]["state"][0].update(step=torch.tensor(-1.0)),
+    "moments of no step": lambda state: state["g_optimizer"]["state"][0].update(step=torch.tensor(float("nan"))),
+    "whole moments": lambda state: state["g_optimizer"]["state"][0].update(step=torch.tensor(1)),
     "sparse moments": lambda state: state["d_optimizer"]["state"][0].update(
         exp_avg=state["d_optimizer"]["state"][0]["exp_avg"].to_sparse()
     ),
@@ -367,3 +370,19 @@ def test_a_config_that_can_not_be_played_is_refused() -> None:
     for rules in ({"batch": 8, "accumulate": 3}, {"batch": 2, "accumulate": 4}):
         with pytest.raises(ValueError, match="can't be split evenly"):
             TrainingConfig.model_validate(rules)
+
+
+def test_a_budget_of_time_ends_with_the_final_slope() -> None:
+    game = toy_game(slope={"final": 8})
+    game.budget_seconds = 1e-9
+    game.play()
+    assert float(game.generator.neuron.slope) == pytest.approx(8)
+
+
+def test_each_update_of_d_has_its_own_rate_while_rates_rise() -> None:
+    game = toy_game(steps=2, d_updates=3, d_optimizer={"rate": 1.0, "rise": 5})
+    rates = []
+    step = game.d_optimizer.step
+    game.d_optimizer.step = lambda: (rates.append(game.d_optimizer.param_groups[0]["lr"]), step())  # type: ignore[method-assign]
+    game.play()
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])

@@ -89,6 +89,8 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"penalty": {"kind": "r1r2", "strength": 1}}, "penalty.strength: unknown key"),
     ({1: 2}, "1: "),
     ({"steps": 0}, "steps: "),
+    ({"slope": {"final": 1e-40}}, "slope.final: "),
+    ({"warmup": {"updates": 5}, "imitation": {"alone": 0.5}}, "warmup counts from the first update"),
     ({"steps": "many"}, "steps: "),
     ({"steps": 1.5}, "steps: "),
     ({"steps": None}, "steps: "),

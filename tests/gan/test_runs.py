@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import resource
 import struct
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +20,7 @@ from torch import nn
 from toys import ToyGenerator, toy_game
 
 from bgmusic.errors import UserError
+from bgmusic.files import append_bytes
 from bgmusic.gan.callbacks import Callback, Interruption
 from bgmusic.gan.config import TrainingConfig
 from bgmusic.gan.game import Game
@@ -402,3 +405,42 @@ def test_a_training_in_another_thread_leaves_signals_alone() -> None:
 
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(play).result() is False
+
+
+class Filling:
+    """Pickled in a few bytes, it takes a gigabyte when loaded; weights_only has no objection."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytearray, (10**9,)
+
+
+def test_a_state_that_would_fill_memory_is_refused(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    for state in ({"version": 1, "x": Filling()}, {"version": torch.tensor([1, 2])}, {"version": True}, [1]):
+        torch.save(state, run.path / "state.pt")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(UserError, match=r"state\.pt"):
+            run.load_state()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < 300_000_000 / (1024 if sys.platform == "linux" else 1)
+
+
+def test_links_in_a_strangers_run_are_not_followed(tmp_path: Path) -> None:
+    run, own = a_run(tmp_path / "run"), tmp_path / "own"
+    (run.path / "metrics.jsonl").symlink_to(own)
+    with pytest.raises(OSError, match="symbolic link"):
+        append_bytes(run.path / "metrics.jsonl", b"{}")
+    (run.path / ".lock").unlink(missing_ok=True)
+    (run.path / ".lock").symlink_to(own)
+    with pytest.raises(OSError, match="symbolic link"):
+        Run.open(run.path, KIND).hold()
+    assert not own.exists()
+
+
+def test_sweeping_leaves_folders_alone(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    (run.path / ".within.tmp").mkdir()
+    (run.path / ".cut.tmp").touch()
+    run.sweep()
+    assert (run.path / ".within.tmp").is_dir()
+    assert not (run.path / ".cut.tmp").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from bgmusic.music.grid import quantise
 from bgmusic.music.midi import read_midi
 from bgmusic.music.midi_write import midi_bytes
 from bgmusic.music.roll import Roll
-from bgmusic.music.song import NOTE, TIME_SIGNATURE, Song, table
+from bgmusic.music.song import NOTE, TEMPO, TIME_SIGNATURE, Song, table
 from bgmusic.music.tracks import TrackSet
 
 with warnings.catch_warnings():
@@ -217,3 +218,26 @@ def test_pieces_that_midi_cannot_hold_are_refused():
         midi_bytes(Song(480, note, parts=("",)))
     with pytest.raises(UserError, match="a tempo of 1 beats"):
         midi_bytes(a_roll(), bpm=1)
+
+
+def test_muspy_keeps_a_pickup():
+    rows = table(NOTE, [(0, 4 * 9, 60, 64, 0, False, 0)])
+    song = Song(4, rows, time_signatures=table(TIME_SIGNATURE, [(0, 3, 4)]), parts=("",), pickup=4)
+    expected = quantise(song, LPD_5, 4).bar_starts.tolist()
+    assert quantise(from_muspy(to_muspy(song)), LPD_5, 4).bar_starts.tolist() == expected
+
+
+def test_pypianoroll_knows_the_metre_of_a_single_bar():
+    plane = np.zeros((12, 128), dtype=np.bool_)
+    plane[:, 60] = True
+    track = pypianoroll.BinaryTrack(name="x", program=3, is_drum=False, pianoroll=plane)
+    downbeat = np.arange(12) == 0
+    song = from_pypianoroll(
+        pypianoroll.Multitrack(resolution=4, tempo=np.full(12, 100.0), downbeat=downbeat, tracks=[track])
+    )
+    assert quantise(song, LPD_5, 4).metres.tolist() == [[3, 4]]
+
+
+def test_the_slowest_midi_that_can_be_read_can_be_written():
+    song = replace(a_roll().to_song(), tempos=table(TEMPO, [(0, 60e6 / 0xFFFFFF)]))
+    assert read_midi(midi_bytes(song)).bpm == pytest.approx(60e6 / 0xFFFFFF)

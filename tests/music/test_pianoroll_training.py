@@ -211,7 +211,10 @@ SATB = ["--config", "satb", "--set"]
         (["train", "pianoroll", *SATB, "network.width=400"], "width"),
         (["train", "pianoroll", *SATB, "network.first=16384", "--set", "network.width=8"], "weights"),
         (["train", "pianoroll", *SATB, "training.batch=1"], "at least two samples"),
-        (["train", "pianoroll", *SATB, "training.imitation.alone=1"], "nothing to imitate by"),
+        (
+            ["train", "pianoroll", *SATB, "training.warmup=null", "--set", "training.imitation.alone=1"],
+            "nothing to imitate by",
+        ),
         (["train", "pianoroll", "--set", "network.width=1"], "width: unknown key"),
         (["train", "pianoroll", "--set", "network.kind=choir"], "'choir'"),
         (["train", "pianoroll", "--set", "strategy=joint"], "learns end-to-end"),
@@ -247,3 +250,12 @@ def test_one_after_another_keeps_phrases_apart() -> None:
     assert len(joined.notes()) == sum(len(roll.notes()) for roll in rolls)
     with pytest.raises(UserError, match="no phrases"):
         one_after_another([])
+
+
+def test_a_composer_that_imitates_nothing_knows_how_many_notes_tracks_play() -> None:
+    corpus = open_corpus("freedoom")
+    tiny = {"kind": "composer", "channels": 8, "layers": 1, "stages": 2, "judge_channels": 4}
+    for imitation in (None, {"weight": 0.0, "alone": 0.0}):
+        values = {"network": tiny, "neuron": "sbn", "training": {"imitation": imitation, "batch": 4}}
+        game = make_game(fit(validate(PianorollConfig, values, "test"), corpus), corpus, 0)
+        assert (game.generator.most > 1).all()

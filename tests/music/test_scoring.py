@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,9 @@ def test_a_thinned_curve_keeps_its_ends() -> None:
     assert (few[0], few[-1]) == (0, 999)
     assert few == values == sorted(set(few))
     assert thinned((steps, steps), 5000) == (steps, steps)
+
+
+def test_a_finished_run_has_its_last_score_once(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    assert resume_pianoroll(run, quiet=True, device="cpu")
+    assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()

@@ -109,5 +109,6 @@ def test_only_tempered_neurons_carry_a_temperature() -> None:
         empty = nn.Sequential(DBN(), SBN("reinmax"))
     empty.load_state_dict(model.state_dict(), assign=True)
     assert empty.to("cpu")[1].extra_repr() == "estimator='reinmax', slope=1, temperature=0.5"
+    assert empty.to("meta")[1].extra_repr() == "estimator='reinmax'"
     with pytest.raises(ValueError, match="temperature"):
         DBN(temperature=0)

@@ -29,6 +29,7 @@ from bgmusic.neurons import (
     BinaryDense,
     BinaryGate,
     BitsBottleneck,
+    kernel,
 )
 from bgmusic.neurons.estimators import RELAXED, find
 
@@ -204,9 +205,16 @@ def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeyp
         pytest.fail("a derivative was made")
 
     monkeypatch.setattr(importlib.import_module(find(estimator).__module__), "substitute", fail)
-    SBN(estimator)(rows())
-    with torch.no_grad():
-        SBN(estimator)(rows().requires_grad_())
+    derivatives: list[Tensor | None] = []
+    into = kernel.decide_into
+    monkeypatch.setattr(kernel, "decide_into", lambda *given: (derivatives.append(given[1]), into(*given)))
+    for kind in (DBN, SBN):
+        kind(estimator)(rows())
+        with torch.no_grad():
+            kind(estimator)(rows().requires_grad_())
+        with torch.inference_mode():
+            kind(estimator)(rows())
+    assert derivatives == [None] * len(derivatives)
 
 
 @pytest.mark.parametrize("kind", [DBN, SBN])

@@ -181,8 +181,9 @@ def test_no_size_has_a_second_derivative(kind: type[DBN] | type[SBN], estimator:
 @pytest.mark.parametrize("kind", [DBN, SBN])
 @pytest.mark.parametrize("estimator", sorted(KEYED))
 def test_forward_mode_is_refused_and_not_wrong(kind: type[DBN] | type[SBN], estimator: str) -> None:
-    with forward_ad.dual_level(), pytest.raises((RuntimeError, NotImplementedError), match="jvp"):
-        kind(estimator)(forward_ad.make_dual(torch.randn(30).requires_grad_(), torch.ones(30)))
+    for logits in (torch.randn(30), torch.randn(30).requires_grad_()):
+        with forward_ad.dual_level(), pytest.raises((RuntimeError, NotImplementedError), match="jvp"):
+            kind(estimator)(forward_ad.make_dual(logits, torch.ones(30)))
 
 
 @needs_compiler
@@ -338,3 +339,11 @@ def test_an_installation_without_a_compiler_goes_on(
         assert not builder().compile_kernel(ROOT, tmp_path / "kernel.so")
         assert "neurons are slower" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("estimator", sorted(KEYED))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_a_batch_of_directions(estimator: str, dtype: torch.dtype) -> None:
+    x = torch.randn(5, dtype=dtype)
+    batched = torch.autograd.functional.jacobian(DBN(estimator, 1.5), x, vectorize=True)
+    torch.testing.assert_close(batched, torch.autograd.functional.jacobian(DBN(estimator, 1.5), x))

@@ -58,7 +58,7 @@ def published(rolls: Tensor, resolution: int, drums: Tensor) -> dict[str, Tensor
         if name != "pitches_used":
             kept = kept & (of_drums if name == "drum_in_pattern_rate" else of_others)
         result[name] = torch.where(kept, value.float(), torch.nan)
-    result["tonal_distance"] = _tonal_distance(lanes, resolution)
+    result["tonal_distance"] = _tonal_distance(rolls, resolution)
     return result
 
 
@@ -81,9 +81,10 @@ def _drum_pattern_rate(rolls: Tensor, resolution: int, drums: Tensor) -> Tensor:
     return rate
 
 
-def _tonal_distance(lanes: Lanes, resolution: int) -> Tensor:
+def _tonal_distance(rolls: Tensor, resolution: int) -> Tensor:
     """Means over the beats of a bar, NaN where one is silent: ``(batch, tracks, tracks, bars)``."""
-    points = tonal_centroids(_runs(lanes.per_beat(resolution)))
-    points = points.transpose(1, 2).unflatten(1, (lanes.shape[2], -1))
-    distances: Tensor = pairwise_distances(points).mean(2).permute(0, 2, 3, 1)
+    # Bars as phrases of one bar: where a bar is no whole number of beats, its last is short.
+    bars = rolls.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+    points = tonal_centroids(_runs(Lanes(bars).per_beat(resolution))).transpose(1, 2)
+    distances: Tensor = pairwise_distances(points).mean(1).unflatten(0, (len(rolls), -1)).permute(0, 2, 3, 1)
     return distances

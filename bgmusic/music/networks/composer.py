@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.errors import UserError
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import ComposerConfig, PianorollConfig, RollShape
 from bgmusic.music.networks.decisions import Draft, Logits, exceeding
@@ -32,6 +33,8 @@ from bgmusic.music.networks.plan import Plan
 from bgmusic.neurons import NEURONS, SBN
 from bgmusic.neurons.coupling import coupled_thresholds
 
+_MOST_DISTANCES = 1 << 26  # numbers in a layer's matrices over beats, or pitches; 256 MiB
+_MOST_NOISE = 1 << 24
 _NEVER = -40.0  # what a pitch out of a track's range weighs among the others
 _CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
 
@@ -65,6 +68,11 @@ class Composer(SampleNetwork):
             raise TypeError("a composer needs a ComposerConfig")
         self.plan = plan = Plan.of(shape)
         self.settings = settings
+        # What takes memory beside the weights; the config may be a stranger's.
+        if settings.channels * max(plan.bars * plan.beats, plan.pitches) ** 2 > _MOST_DISTANCES:
+            raise UserError(
+                f"{plan.bars * plan.beats} beats are too many for a composer of {settings.channels} channels"
+            )
         self.unit = plan.parts * plan.ticks  # steps
         low, pitches = shape.track_set.low, range(plan.pitches)
         # Which pitches each track may play. No tensor: a network is first built on the meta device.
@@ -72,6 +80,8 @@ class Composer(SampleNetwork):
         self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
         inclinations = settings.rests + (settings.chords > 0)
         self.latent = settings.stages * plan.tracks * (plan.bars * plan.beats * self.numbers + inclinations)
+        if self.latent > _MOST_NOISE:
+            raise UserError(f"{self.latent:,} numbers of noise for a phrase; at most {_MOST_NOISE:,} make sense")
         self.register_buffer("drums", torch.tensor(plan.drums))
         # The most notes that each track was seen to play at once: a voice that sings one never sings two.
         self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
@@ -141,6 +151,13 @@ class Composer(SampleNetwork):
         x = x.view(-1, self.plan.tracks, self.unit, batch, beats, pitches).permute(0, 3, 1, 4, 2, 5).float()
         return x.reshape(-1, batch, self.plan.tracks, beats * self.unit, pitches)
 
+    def see(self, phrases: Tensor) -> None:
+        """Learn from phrases ``(batch, channels, bars, steps, pitches)`` how many notes each track plays at once."""
+        self._see(self._draft(phrases).cells)
+
+    def _see(self, cells: Tensor) -> None:
+        self.most.copy_(torch.maximum(self.most, cells.sum(3).amax((0, 2)).long()))
+
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
 
@@ -156,7 +173,7 @@ class Composer(SampleNetwork):
         """
         plan = self.plan
         draft = self._draft(real)
-        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
+        self._see(draft.cells)
         opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator, self.settings.hidden)
         opened = opened.to(real.device)
         found = self.logits(draft, opened)

@@ -29,10 +29,10 @@ def save_curves(
     for number, (metric, curves) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, columns, number + 1)
         for name, (steps, values) in curves.items():
-            axes.plot(steps, values, label=name, linewidth=1.5)
+            axes.plot(steps, values, label=_plain(name), linewidth=1.5)
         if metric in data:
             axes.axhline(data[metric], color="0.4", linestyle="--", linewidth=1, label="training data")
-        axes.set_title(metric, fontsize=10)
+        axes.set_title(metric, fontsize=10, parse_math=False)
         axes.tick_params(labelsize=8)
         axes.set_xlabel("G updates", fontsize=8)
         if number == 0:
@@ -40,3 +40,8 @@ def save_curves(
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def _plain(name: str) -> str:
+    """A label as it is: matplotlib takes dollars for mathematics, and leaves out what begins with an underscore."""
+    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")

@@ -59,7 +59,7 @@ def sheet_picture(rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = N
     pen.font = ImageFont.load_default(_TEXT)
     left: float = _GAP
     for number, track in enumerate(tracks):
-        name = track.name[:20]
+        name = " ".join(track.name.split())[:20]
         if left + pen.textlength(name) > picture.width:
             break
         pen.text((left, 6), name, colours.held(number) + 1)

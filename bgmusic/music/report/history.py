@@ -50,7 +50,9 @@ def score_curves(run: Run) -> dict[str, Curve]:
 
 
 def data_values(corpus: Corpus, shape: RollShape) -> dict[str, float]:
-    """The training data's value of each score, but for the distance to themselves."""
+    """The training data's value of each score, but for the distance to themselves; none without training data."""
+    if not len(corpus.indices("train")):
+        return {}
     return means(statistics(data_phrases(corpus, shape)))
 
 

@@ -31,7 +31,6 @@ _GENERATORS: dict[str, tuple[int, int, int, int]] = {
     "mod_env_to_cutoff": (11, 0, -12000, 12000),
     "end_coarse": (12, 0, -32768, 0),
     "mod_lfo_to_volume": (13, 0, -960, 960),
-    "reverb": (16, 0, 0, 1000),
     "pan": (17, 0, -500, 500),
     "mod_lfo_delay": (21, -12000, -12000, 5000),
     "mod_lfo_frequency": (22, 0, -16000, 4500),
@@ -159,12 +158,16 @@ class Soundfont:
     def _build(self, number: int) -> list[Region]:
         """The regions of a preset: every zone of it with every zone of its instrument."""
         regions: list[Region] = []
+        tried, instruments = 0, dict[int, list[Zone]]()
         for zone in _zones(self._file.preset_zones[number], _INSTRUMENT):
             instrument = zone.pop(_INSTRUMENT)
             if not 0 <= instrument < len(self._file.instruments):
                 raise self._file.refusal(f"it has no instrument {instrument}")
-            inner_zones = _zones(self._file.instrument_zones[instrument], _SAMPLE)
-            if len(regions) + len(inner_zones) > _MOST_REGIONS:
+            if instrument not in instruments:
+                instruments[instrument] = _zones(self._file.instrument_zones[instrument], _SAMPLE)
+            inner_zones = instruments[instrument]
+            tried += len(inner_zones)  # whether they become regions or not, they take their time
+            if tried > _MOST_REGIONS:
                 raise self._file.refusal(f"a preset of more than {_MOST_REGIONS} regions")
             regions += filter(None, (self._region(zone, inner) for inner in inner_zones))
         return regions
@@ -201,10 +204,15 @@ class Soundfont:
                 self._file.pcm[start:end],
                 (loop_start - start, loop_end - start) if loops else None,
                 rate,
-                values["root"] if values["root"] >= 0 else min(int(sample["root"]), 127),
+                values["root"] if values["root"] >= 0 else _root(int(sample["root"])),
                 int(sample["correction"]),
             )
         )
+
+
+def _root(key: int) -> int:
+    """The key of a sample; what is none stands for middle C (SoundFont 2.04, section 7.10)."""
+    return key if key <= 127 else 60
 
 
 def _zones(zones: Sequence[Rows], leads_to: int) -> list[Zone]:

@@ -27,6 +27,8 @@ _BLOCK = 1 << 15  # samples made at a time: what stays in the cache
 _CONTROL = 64  # samples for which a modulation holds
 _MAX_RATIO = 64.0
 
+_TO_PITCH = ("mod_env_to_pitch", "mod_lfo_to_pitch", "vib_lfo_to_pitch")
+
 
 def gain_of(region: Region, velocity: int) -> float:
     """The level of a region at a velocity (1 to 127), as a factor."""
@@ -43,7 +45,8 @@ def pan_of(region: Region) -> tuple[float, float]:
 def length_of(region: Region, key: int, held: float, rate: int) -> int:
     """For how many samples at most a note sounds that is held so many seconds."""
     longest = min(held, LONGEST) + release_of(region)
-    if region.loop is None and not (region["mod_env_to_pitch"] or region["vib_lfo_to_pitch"]):
+    key = region["key"] if region["key"] >= 0 else key
+    if region.loop is None and not any(region[name] for name in _TO_PITCH):
         longest = min(longest, len(region.pcm) / _ratio(region, key, rate) / rate)
     return max(1, int(longest * rate))
 
@@ -127,7 +130,7 @@ def _positions(
 ) -> float | NDArray[np.float64]:
     """Points of the sample for each sample of the wave: one number, or one for every control period."""
     ratio = _ratio(region, key, rate)
-    depths = [region[name] for name in ("mod_env_to_pitch", "mod_lfo_to_pitch", "vib_lfo_to_pitch")]
+    depths = [region[name] for name in _TO_PITCH]
     if not any(depths):
         return ratio
     cents = sum(depth * curve for depth, curve in zip(depths, modulation, strict=True))

@@ -9,7 +9,7 @@ from bgmusic.music.sound.presets import Region, Soundfont
 from bgmusic.music.sound.timing import Timed
 from bgmusic.music.sound.voice import LONGEST, gain_of, length_of
 
-POLYPHONY = 128  # voices at once; the oldest make way
+POLYPHONY = 128  # voices at once; those that end first make way
 CHOKE = 0.03  # seconds in which a sound fades that another cuts off
 
 

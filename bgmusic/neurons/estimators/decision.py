@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bgmusic.neurons import kernel
 
@@ -43,8 +44,13 @@ def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
 
 
 def wants_gradient(logits: Tensor) -> bool:
-    """Whether a backward pass may follow, so that an estimator has something to prepare."""
-    return torch.is_grad_enabled() and logits.requires_grad
+    """Whether a backward pass may follow, so that an estimator has something to prepare; or, forward, to refuse."""
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        while torch._C._functorch.is_functorch_wrapped_tensor(logits):  # vmap hides what lies below
+            if logits.requires_grad:
+                return True
+            logits = torch._C._functorch.get_unwrapped(logits)
+    return (torch.is_grad_enabled() and logits.requires_grad) or forward_ad._current_level >= 0
 
 
 class _FirstDerivativeOnly(torch.autograd.Function):

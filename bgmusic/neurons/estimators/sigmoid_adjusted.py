@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.neurons import kernel
-from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -17,7 +17,7 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
-        ctx.fused = isinstance(slope, float) and ctx.needs_input_grad[0] and kernel.decides(logits, threshold)
+        ctx.fused = isinstance(slope, float) and kernel.decides(logits, threshold)
         if ctx.fused:
             decision, derivative = torch.empty_like(logits), torch.empty_like(logits)
             kernel.decide_into(decision, derivative, logits, threshold, cast(float, slope))
@@ -34,14 +34,8 @@ class _SigmoidAdjusted(torch.autograd.Function):
             return first_only(gradients[0] * ctx.saved_tensors[0]), None, None
         logits, *slopes = ctx.saved_tensors
         slope = slopes[0] if slopes else ctx.slope
-        if torch.is_grad_enabled():
-            probability = torch.sigmoid(slope * logits)
-            return first_only(_sigmoid_backward.default(gradients[0], probability) * slope), None, None
-        # Nothing is recorded: work in one piece of memory. A missing factor of 1 changes no bit.
-        argument = scaled(logits, slope)
-        work = torch.sigmoid(logits) if argument is logits else argument.sigmoid_()
-        _sigmoid_backward.grad_input(gradients[0], work, grad_input=work)
-        return work if argument is logits else work.mul_(slope), None, None
+        gradient = _sigmoid_backward.default(gradients[0], torch.sigmoid(scaled(logits, slope)))
+        return first_only(scaled(gradient, slope)), None, None  # a missing factor of 1 changes no bit
 
 
 @register("sigmoid-adjusted", keyed=True)
@@ -60,5 +54,7 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | int | None, slope: Tens
             probability = torch.sigmoid(slope * logits)
             derivative = probability * (1 - probability) * slope
         return substitute(logits, decision, derivative)
+    if not wants_gradient(logits):
+        return decide(logits, threshold, number(slope))
     output: Tensor = _SigmoidAdjusted.apply(logits, threshold, number(slope))
     return output

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, first_only, number, substitute
+from bgmusic.neurons.estimators.decision import decide, first_only, number, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -38,5 +38,7 @@ def straight_through(logits: Tensor, threshold: Tensor | int | None, slope: Tens
             decision = decide(logits, threshold, slope)
             derivative = torch.ones_like(logits)
         return substitute(logits, decision, derivative)
+    if not wants_gradient(logits):
+        return decide(logits, threshold, number(slope))
     output: Tensor = _StraightThrough.apply(logits, threshold, number(slope))
     return output

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.neurons.draws import uniform_draws
+from bgmusic.neurons.estimators.decision import substitute
 from bgmusic.neurons.modules import Sloped
 
 Loss = Callable[[Tensor], Tensor]
@@ -83,8 +84,8 @@ def per_row(losses: Tensor, like: Tensor) -> Tensor:
 def attach(losses: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     """The losses ``(batch,)``, whose gradient by the logits is also ``gradient`` ``(batch, ...)``."""
     # Zero in value, also where a logit is infinite, and `gradient` in derivative.
-    carrier = (logits - logits.detach()).nan_to_num(0.0) * gradient.detach().to(logits.dtype)
-    return losses + carrier.flatten(1).sum(1) if logits.dim() > 1 else losses + carrier
+    carrier = substitute(logits, torch.zeros_like(gradient), gradient.detach())
+    return losses + (carrier.flatten(1).sum(1) if logits.dim() > 1 else carrier).to(losses.dtype)
 
 
 def register_score(name: str) -> Callable[[type[ScoreFunction]], type[ScoreFunction]]:

@@ -27,7 +27,7 @@ class Exact(ScoreFunction):
             ValueError: more than 16 bits in a row, or the loss does not give one number for each row.
 
         """
-        bits_in_row = logits[0].numel()
+        bits_in_row = logits.shape[1:].numel()
         if bits_in_row > MOST_BITS:
             raise ValueError(f"enumeration takes {MOST_BITS} bits in a row at most, not {bits_in_row}")
         argument = self.slope * (logits.float() if logits.dtype != torch.float64 else logits)
@@ -35,6 +35,6 @@ class Exact(ScoreFunction):
         total = argument.new_zeros(len(logits))
         for pattern in itertools.product((0.0, 1.0), repeat=bits_in_row):
             row = torch.tensor(pattern, dtype=logits.dtype, device=logits.device).view(logits.shape[1:])
-            weight = torch.where(row > 0, fires, silent).reshape(len(logits), -1).sum(1).exp()
+            weight = torch.where(row > 0, fires, silent).reshape(len(logits), bits_in_row).sum(1).exp()
             total = total + weight * evaluate(loss, row.expand_as(logits).contiguous())
         return total

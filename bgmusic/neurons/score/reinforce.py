@@ -66,8 +66,8 @@ class AdjustedReinforce(Reinforce):
     def advantage(self, losses: Tensor, surprise: Tensor) -> Tensor:
         """The losses less the baseline of each bit, ``(batch, ...)``."""
         rows = per_row(losses, surprise)
-        # Where nothing has been averaged yet, both means are zero.
-        baseline = self.weighted / self.weight.clamp(min=torch.finfo(torch.float32).tiny)
+        # Where nothing has been averaged yet, both means are zero. In float16 so would the least weight be.
+        baseline = self.weighted.float() / self.weight.float().clamp(min=torch.finfo(torch.float32).tiny)
         advantage = rows - baseline
         if self.training:
             square = surprise.float().square()

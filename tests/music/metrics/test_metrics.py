@@ -231,3 +231,12 @@ def test_drum_patterns_are_musegans():
 
 def test_qualified_notes_at_every_resolution():
     assert [metrics.shortest_qualified(r) for r in (1, 4, 12, 16, 24, 48)] == [2, 2, 2, 2, 3, 6]
+
+
+def test_published_distances_where_the_last_beat_of_a_bar_is_short():
+    rolls = torch.rand(2, 3, 2, 14, 24, generator=torch.Generator().manual_seed(0)) < 0.3
+    drums = torch.tensor([True, False, False])
+    whole = torch.nn.functional.pad(rolls, (0, 0, 0, 2))
+    found, expected = (published(x, 4, drums)["tonal_distance"] for x in (rolls, whole))
+    assert found.shape == (2, 3, 3, 2)
+    torch.testing.assert_close(found, expected, equal_nan=True)

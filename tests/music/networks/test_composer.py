@@ -361,3 +361,11 @@ def test_the_judge_scores_each_phrase_alone_and_differentiates_twice() -> None:
     with torch.no_grad():
         weight[place] -= 2e-5
     assert float(slope[place]) == pytest.approx((above - float(penalty().detach())) / 2e-5, rel=1e-2)
+
+
+def test_a_strangers_phrases_can_not_fill_the_memory() -> None:
+    long = RollShape(track_set="satb", resolution=1, bars=64, steps=4, encoding="onset")
+    with pytest.raises(UserError, match="256 beats are too many for a composer of 2000 channels"):
+        composer(long, channels=2000)
+    with pytest.raises(UserError, match="numbers of noise"):
+        composer(RollShape(track_set="satb", resolution=12, bars=64, steps=48, encoding="onset"), stages=1024)

@@ -193,3 +193,13 @@ def test_long_timelapses_are_thinned_and_odd_ones_refused(tmp_path):
     with pytest.raises(UserError, match="a timelapse is one of"):
         save_timelapse(tmp_path / "lapse.mp4", [(0, [roll])])
     assert not list(tmp_path.iterdir())
+
+
+def test_names_are_no_formulas(tmp_path):
+    curves = {"my$^$run": ([0, 1], [0, 1]), "_run": ([0, 1], [1, 0]), "cost_$5_$6": ([0, 1], [1, 1])}
+    save_curves(tmp_path / "curves.png", {r"$\q$": curves}, {})
+    odd = TrackSet("odd", (Track("two\nlines", 0),), low=30, pitches=40)
+    cells = np.zeros((1, 2, 16, 40), np.bool_)
+    save_rolls(tmp_path / "rolls.png", [Roll(odd, 4, cells, None)])
+    for name in ("curves", "rolls"):
+        Image.open(tmp_path / f"{name}.png").verify()

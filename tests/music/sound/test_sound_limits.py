@@ -155,3 +155,11 @@ def test_too_much_to_compute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_numbers_that_make_no_sense_are_said(wrong: dict) -> None:
     with pytest.raises(UserError, match=f"{next(iter(wrong))} .* is not within"):
         render(song(*FEW), **wrong)
+
+
+def test_regions_that_never_sound_are_counted_too(tmp_path: Path) -> None:
+    path = tmp_path / "disjoint.sf2"
+    low, high = 0 | 10 << 8, 100 | 127 << 8
+    path.write_bytes(soundfont(sine(), *[[(KEYS, high)]] * 5000, outer=[(KEYS, low)]))
+    with pytest.raises(UserError, match="regions"):
+        render(song(*FEW), soundfont=path)

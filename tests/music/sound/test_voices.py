@@ -30,6 +30,7 @@ from soundfont_maker import (
 from bgmusic.music.sound import render
 
 LOOPED = (LOOP_MODE, 1)
+FIXED_KEY = 46
 
 
 @pytest.fixture
@@ -161,3 +162,13 @@ def test_of_too_many_voices_the_first_to_end_make_way(play: Any) -> None:
     lit = [power[np.abs(frequency - 441 * 2 ** ((key - 60) / 12)) < 3].max() for key in range(36, 96)]
     assert min(lit[-25:]) > 1e-3 * max(lit)
     assert max(lit[:30]) < 1e-5 * max(lit)
+
+
+def test_a_fixed_key_lasts_as_long_at_any_key(play: Any) -> None:
+    pcm = sine(periods=400)
+    one, other = (play((0, 3, key), zones=([(FIXED_KEY, 60)],), pcm=pcm) for key in (60, 96))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_root_that_is_no_key_is_middle_c(play: Any) -> None:
+    np.testing.assert_allclose(play((0, 1, 72), root=255), play((0, 1, 72), root=60), atol=1e-6)
