@@ -139,7 +139,7 @@ def test_mistakes_end_in_one_line(music_run, digits_run, tmp_path, capsys):
     out = tmp_path / "report.html"
     for words, message in (
         (["nowhere"], "no run nowhere"),
-        ([tmp_path], "no generator"),
+        ([tmp_path], "is not a run"),
         ([digits_run, "--against", "bach"], "--against is for music"),
         ([digits_run, "--figures", tmp_path / "x"], "--figures is for music"),
         ([music_run, "--against", "freedoom"], "tracks: these phrases have Soprano"),
