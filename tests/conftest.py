@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also of the processes that tests start
 
 import hypothesis
+import pytest
 import torch
 
 # The same examples on every machine, however slow it is.
@@ -14,3 +15,8 @@ hypothesis.settings.register_profile("bgmusic", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bgmusic")
 
 torch.set_num_threads(1)  # the same sums on every machine, and no fight over two cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The README's commands come first: they take three minutes, and at the end one of two processes would wait."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
