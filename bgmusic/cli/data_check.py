@@ -31,10 +31,11 @@ def check(
     from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.grid import parse_metre
     from bgmusic.music.midi import read_midi
+    from bgmusic.music.sources.folder import midi_files
     from bgmusic.music.tracks import TrackSet
 
     settings = Settings(TrackSet.load(tracks), resolution, bars=bars, metre=parse_metre(metre), min_tracks=min_tracks)
-    usable, found = 0, [path for file in files for path in (_midi_below(file) if file.is_dir() else [file])]
+    usable, found = 0, [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]
     for file in found:
         try:
             lines = describe(read_midi(file), settings)
@@ -47,10 +48,3 @@ def check(
             typer.echo("\n  ".join([f"{file}:", *lines]))
     if not usable:
         raise UserError("the file is not usable" if len(found) == 1 else f"none of {len(found)} files is usable")
-
-
-def _midi_below(folder: Path) -> list[Path]:
-    from bgmusic.music.sources.base import kind_of
-    from bgmusic.music.sources.folder import walk
-
-    return [path for path in walk(folder) if kind_of(path.name) == "midi"]

@@ -52,8 +52,9 @@ def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, bina
     """Samples of noise ``(batch, latent)``: zeros and ones, of whatever neuron. See :func:`sample`."""
     samples = generator(noise, generator=draws)
     # On what a binary neuron decided nothing would change, but drawing would: the next samples.
-    decided = bool(((samples == 0) | (samples == 1)).all())
-    return bernoulli_sample(samples, draws) if binarize == "bs" and not decided else hard_threshold(samples)
+    if binarize == "bs" and not ((samples == 0) | (samples == 1)).all():
+        return bernoulli_sample(samples, draws)
+    return hard_threshold(samples)
 
 
 def sample(

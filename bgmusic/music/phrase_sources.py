@@ -24,7 +24,7 @@ from bgmusic.music.midi import read_midi
 from bgmusic.music.phrases import Phrases, corpus_phrases, read_phrases, stack_rolls
 from bgmusic.music.roll import Roll
 from bgmusic.music.sources.base import kind_of
-from bgmusic.music.sources.folder import walk
+from bgmusic.music.sources.folder import midi_files
 
 _ONE_OF_MANY = re.compile(r"(phrase|piece|step)-\d+\.mid")
 _MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
@@ -171,7 +171,7 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
     """
     if not source.exists():
         raise UserError(f"no corpus, file or folder {str(source)!r}")
-    files = [path for path in walk(source) if kind_of(path.name) == "midi"] if source.is_dir() else [source]
+    files = midi_files(source) if source.is_dir() else [source]
     apart = {path.parent for path in files if _ONE_OF_MANY.fullmatch(path.name)}
     files = [path for path in files if path.name != "all.mid" or path.parent not in apart]
     most = min(most, _fitting(settings))

@@ -40,6 +40,11 @@ def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator
         pending.extend(Path(item.path) for item in reversed(listed) if item.is_dir(follow_symlinks=False))
 
 
+def midi_files(folder: Path) -> list[Path]:
+    """The MIDI files below ``folder``, in the order of their names."""
+    return [path for path in walk(folder) if kind_of(path.name) == "midi"]
+
+
 class FileSource:
     """Single files, read one by one; ``names`` are what they are called in the corpus, beside their paths."""
 
