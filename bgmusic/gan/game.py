@@ -343,7 +343,8 @@ class Game:
         restore_moments(self.g_optimizer, state["g_optimizer"])
         restore_moments(self.d_optimizer, state["d_optimizer"])
         self.rng.set_state(state["rng"])
-        if self._draws is not self.rng:
+        # A run that began on a CPU and goes on elsewhere has no draws of that device to go on with: they begin there.
+        if self._draws is not self.rng and state["draws"].shape == self._draws.get_state().shape:
             self._draws.set_state(state["draws"])
         self._sums.copy_(state["sums"])
         self._terms.copy_(state["terms"])

@@ -194,14 +194,15 @@ class Run:
         path = self.path / "state.pt"
         if not path.exists():
             return None
+        state = None
         try:
-            plain = _is_plain_archive(path) and _holds_tensors_alone(path)
-            state = torch.load(path, map_location="cpu", weights_only=True) if plain else None
+            if _is_plain_archive(path) and _holds_tensors_alone(path):
+                state = torch.load(path, map_location="cpu", weights_only=True)
         except OSError:
             raise
         except Exception:  # whatever a broken or hostile archive makes of the reader
-            raise UserError(f"{path}: corrupt, or not a state that bgmusic saved") from None
-        if not plain:
+            state = None
+        if state is None:
             raise UserError(f"{path}: corrupt, or not a state that bgmusic saved")
         version = state.get("version") if isinstance(state, dict) else None
         if type(version) is not int or version != _STATE_VERSION:

@@ -287,6 +287,27 @@ def test_a_restored_game_goes_on_exactly(name: str, neuron: str, tmp_path: Any) 
     assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(second), strict=True))
 
 
+def test_a_game_goes_on_on_a_device_that_it_did_not_begin_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherDraws(torch.Generator):
+        """What a GPU's generator is to a state saved on a CPU: its own state has another size."""
+
+        def get_state(self) -> Tensor:
+            return torch.zeros(16, dtype=torch.uint8)
+
+        def set_state(self, state: Tensor) -> OtherDraws:
+            if len(state) != 16:
+                raise RuntimeError("RNG state is wrong size")
+            return self
+
+    begun = toy_game("sbn")
+    begun.advance()
+    moved = toy_game("sbn", seed=99)
+    monkeypatch.setattr(moved, "_draws", OtherDraws())
+    moved.load_state_dict(begun.state_dict())
+    moved.advance()
+    assert moved.steps_done == 2
+
+
 def test_the_same_seed_plays_the_same_game_and_another_does_not() -> None:
     games = [toy_game("sbn", seed=seed) for seed in (0, 0, 1)]
     for game in games:
