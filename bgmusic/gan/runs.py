@@ -194,7 +194,7 @@ class Run:
         path = self.path / "state.pt"
         if not path.exists():
             return None
-        state = None
+        state: dict[str, Any] | None = None
         try:
             if _is_plain_archive(path) and _holds_tensors_alone(path):
                 state = torch.load(path, map_location="cpu", weights_only=True)

@@ -94,6 +94,8 @@ class ComposerConfig(Config):
     chords: Annotated[int, Field(ge=0, le=32)] = 0
     """How many notes a track plays is decided before which they are: up to so many are told apart; 0: only their
     expected number is known."""
+    form: bool = False
+    """Which of a track's bars come back is decided first of all."""
     hidden: Literal["any", "tracks"] = "any"
     """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
     the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""

@@ -6,7 +6,8 @@ all the others: what did not fit together is made to fit. One network does it al
 from any others, it also accompanies: given tracks are units that are never opened.
 
 All chance comes from the noise: each stage has a number for every unit (whether it is opened), up to two for every
-track and three for every step (see :class:`Composer`), standard normal and turned into uniform ones.
+track and three for every step (see :class:`Composer`), and the phrase has one for its form; they are standard normal
+and turned into uniform ones.
 A composition is a function of its noise alone, but a chaotic one: a decision that falls otherwise changes those that
 see it, so near noise soon makes other music.
 
@@ -26,9 +27,12 @@ from torch.nn import functional as F
 from bgmusic.errors import UserError
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import ComposerConfig, PianorollConfig, RollShape
-from bgmusic.music.networks.decisions import Draft, Logits, exceeding
+from bgmusic.music.networks.chances import Chances, Noise
+from bgmusic.music.networks.decisions import Draft, Logits, before, exceeding
+from bgmusic.music.networks.forms import KEPT, Form, choose, form_of
 from bgmusic.music.networks.masks import draw_open
 from bgmusic.music.networks.mixer import Mixer, Pointwise
+from bgmusic.music.networks.odds import odds_of
 from bgmusic.music.networks.plan import Plan
 from bgmusic.neurons import NEURONS, SBN
 from bgmusic.neurons.coupling import coupled_thresholds
@@ -36,7 +40,6 @@ from bgmusic.neurons.coupling import coupled_thresholds
 _MOST_DISTANCES = 1 << 26  # numbers in a layer's matrices over beats, or pitches; 256 MiB
 _MOST_NOISE = 1 << 24
 _NEVER = -40.0  # what a pitch out of a track's range weighs among the others
-_CHANCES = 3  # numbers of noise for each step: whether it moves, which notes sound, which of them begin
 
 
 class Composer(SampleNetwork):
@@ -56,10 +59,16 @@ class Composer(SampleNetwork):
     track share one number for their rests and one for how many notes they have, so that it may be silent, or a melody,
     throughout. In the first stage each step rests with its own probability all the same; the next ones, which keep
     these numbers until the draft stands, lean further to what was decided before.
+
+    Before all that (``network.form``) it is decided which of a track's bars come back: they are decided on as one, and
+    a bar that is like a given one is as that is from the start. Without, bars come back nearly, and seldom wholly,
+    since each of their notes was decided on by itself.
     """
 
     drums: Tensor
     most: Tensor
+    forms: Tensor
+    seen: Tensor
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
@@ -77,14 +86,25 @@ class Composer(SampleNetwork):
         low, pitches = shape.track_set.low, range(plan.pitches)
         # Which pitches each track may play. No tensor: a network is first built on the meta device.
         self.ranges = [[t.low <= low + pitch <= t.high for pitch in pitches] for t in shape.track_set.tracks]
-        self.numbers = 1 + _CHANCES * self.unit  # of noise, for each unit and stage
-        inclinations = settings.rests + (settings.chords > 0)
-        self.latent = settings.stages * plan.tracks * (plan.bars * plan.beats * self.numbers + inclinations)
+        self.noise = Noise(
+            stages=settings.stages,
+            # A track's inclinations stay with it until the draft stands: silence for a phrase is one decision.
+            kept=sum(self._share(number) > settings.least for number in range(settings.stages)),
+            tracks=plan.tracks,
+            units=plan.bars * plan.beats,
+            steps=self.unit,
+            inclinations=settings.rests + (settings.chords > 0),
+            form=settings.form,
+        )
+        self.latent = self.noise.size
         if self.latent > _MOST_NOISE:
             raise UserError(f"{self.latent:,} numbers of noise for a phrase; at most {_MOST_NOISE:,} make sense")
         self.register_buffer("drums", torch.tensor(plan.drums))
         # The most notes that each track was seen to play at once: a voice that sings one never sings two.
         self.register_buffer("most", torch.ones(plan.tracks, dtype=torch.int64))
+        if settings.form:  # those of the last phrases that were seen; before any, a bar is like itself alone
+            self.register_buffer("forms", torch.arange(plan.bars).repeat(KEPT, plan.tracks, 1))
+            self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         cells = plan.tracks * plan.planes * self.unit
         self.mixer = Mixer(
             cells + plan.tracks,  # the last tell which tracks are open
@@ -152,11 +172,19 @@ class Composer(SampleNetwork):
         return x.reshape(-1, batch, self.plan.tracks, beats * self.unit, pitches)
 
     def see(self, phrases: Tensor) -> None:
-        """Learn from phrases ``(batch, channels, bars, steps, pitches)`` how many notes each track plays at once."""
-        self._see(self._draft(phrases).cells)
+        """Learn from phrases ``(batch, channels, bars, steps, pitches)`` how many notes each track plays at once.
 
-    def _see(self, cells: Tensor) -> None:
-        self.most.copy_(torch.maximum(self.most, cells.sum(3).amax((0, 2)).long()))
+        And, if it decides on that, which bars come back.
+        """
+        self._see(self._draft(phrases))
+
+    def _see(self, draft: Draft) -> None:
+        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
+        if self.settings.form:
+            forms = form_of(self._bars(draft))[:KEPT]
+            places = (self.seen + torch.arange(len(forms), device=forms.device)) % KEPT
+            self.forms[places] = forms
+            self.seen += len(forms)
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """How unlikely the network finds what it may not look at in real phrases: nats for a step of a track.
@@ -173,7 +201,7 @@ class Composer(SampleNetwork):
         """
         plan = self.plan
         draft = self._draft(real)
-        self._see(draft.cells)
+        self._see(draft)
         opened = draw_open(len(real), plan.tracks, plan.bars, plan.beats, generator, self.settings.hidden)
         opened = opened.to(real.device)
         found = self.logits(draft, opened)
@@ -183,7 +211,7 @@ class Composer(SampleNetwork):
         losses = _surprise(found.moves.masked_fill(~pitched, 0), moves) * pitched
         if found.rests is not None:
             sounds = draft.cells.amax(3)
-            losses = losses * sounds * _before(sounds) + _surprise(found.rests, 1 - sounds)
+            losses = losses * sounds * before(sounds) + _surprise(found.rests, 1 - sounds)
             played = moves * sounds
         notes = None
         if found.more is not None:
@@ -213,38 +241,15 @@ class Composer(SampleNetwork):
         A step's decisions follow those of the step before: a cell sounds if its track moves and chooses it, or holds
         and it sounded. What is then made to begin because it follows silence is not among the onsets here.
         """
-        odds = noise.new_zeros(())
-        for opened, found, made in self._revisions(*self._nothing(noise), noise):
+        odds, draft, free = noise.new_zeros(()), *self._nothing(noise)
+        form = self._form(draft, free, noise)
+        for opened, found, made in self._revisions(draft, free, noise, form):
             chosen = opened.repeat_interleave(self.unit, 2)[:, None, :, :, None]
-            odds = torch.where(chosen, self._odds(found, made), odds)  # the first stage opens all
+            odds = torch.where(chosen, odds_of(found, made, self.neuron), odds)  # the first stage opens all
+        if form:
+            odds = torch.stack([form.repeat(plane) for plane in odds.unbind(1)], 1)
         phrases: Tensor = odds.flatten(1, 2).unflatten(2, (self.plan.bars, self.plan.steps))
         return phrases
-
-    def _odds(self, found: Logits, made: Draft) -> Tensor:
-        """Of what was made, the probabilities ``(batch, planes, tracks, steps, pitches)``."""
-        moves = F.pad(self.neuron.preactivate(found.moves)[:, :, 1:], (1, 0), value=1.0)
-        sounds = torch.ones_like(moves)
-        if found.rests is not None:
-            sounds = 1 - self.neuron.preactivate(found.rests)
-            moves = torch.where(_before(made.cells.amax(3)) > 0, moves, 1.0)
-        sounds, moves = sounds.unsqueeze(3), moves.unsqueeze(3)
-        chosen = sounds * moves * self._odds_of_cells(found)
-        planes = [chosen + sounds * (1 - moves) * F.pad(made.cells, (0, 0, 1, 0))[:, :, :-1]]
-        if found.onsets is not None:
-            planes.append(chosen * self.neuron.preactivate(found.onsets))
-        return torch.stack(planes, 1)
-
-    def _odds_of_cells(self, found: Logits) -> Tensor:
-        """The probabilities of cells where a track moves and does not rest, however many notes it plays."""
-        if found.more is None:
-            return self.neuron.preactivate(found.cells())
-        exceeds = self.neuron.preactivate(exceeding(found.more))
-        just = -F.pad(F.pad(exceeds, (1, 0), value=1.0), (0, 1)).diff(dim=3)  # the probabilities of 1, 2, ... notes
-        odds = torch.zeros_like(found.shares)
-        for number, likely in enumerate(just.unbind(3), start=1):
-            cells = found.cells(torch.full_like(likely, number))
-            odds = odds + likely.unsqueeze(3) * self.neuron.preactivate(cells)
-        return odds
 
     def _nothing(self, noise: Tensor) -> tuple[Draft, Tensor]:
         """A silent draft, all of whose units are free."""
@@ -276,41 +281,50 @@ class Composer(SampleNetwork):
 
         """
         draft = self._draft(phrases)
-        for _, (chance, *chances) in zip(range(passes), self._stages(noise), strict=False):
-            opened = free & (chance < share)
-            draft = self._decide(draft, opened, self.logits(draft, opened), *chances)
+        for _, chances in zip(range(passes), self.noise.of_stages(noise), strict=False):
+            opened = free & (chances.opening < share)
+            draft = self._decide(draft, opened, self.logits(draft, opened), chances)
         return self._phrases(draft)
 
     def complete(self, draft: Draft, free: Tensor, noise: Tensor) -> Tensor:
         """Decide on the free units of a draft, stage by stage; the last stage alone is differentiated."""
-        for _, _, made in self._revisions(draft, free, noise):
+        form = self._form(draft, free, noise)
+        for _, _, made in self._revisions(draft, free, noise, form):
             draft = made
         return self._phrases(draft)
 
-    def _revisions(self, draft: Draft, free: Tensor, noise: Tensor) -> Iterator[tuple[Tensor, Logits, Draft]]:
+    def _form(self, draft: Draft, free: Tensor, noise: Tensor) -> Form | None:
+        """Which bars come back, in keeping with those that are given whole; bars given in part come back nowhere."""
+        if not self.settings.form:
+            return None
+        bars = free.unflatten(2, (self.plan.bars, self.plan.beats))
+        forms = self.forms[: int(self.seen.clamp(1, KEPT))]
+        like = choose(forms, self._bars(draft), ~bars.any(3), self.noise.of_form(noise))
+        whole = bars.all(3) | ~bars.any(3)
+        itself = torch.arange(self.plan.bars, device=like.device)
+        return Form(torch.where(whole & whole.gather(2, like), like, itself))
+
+    def _bars(self, draft: Draft) -> Tensor:
+        """All that is in each bar of a draft: ``(batch, tracks, bars, numbers)``."""
+        planes = [draft.cells] if draft.onsets is None else [draft.cells, draft.onsets]
+        return torch.cat([plane.unflatten(2, (self.plan.bars, -1)).flatten(3) for plane in planes], 3)
+
+    def _revisions(
+        self, draft: Draft, free: Tensor, noise: Tensor, form: Form | None
+    ) -> Iterator[tuple[Tensor, Logits, Draft]]:
         """Stage by stage which units were opened, what was found for them, and the draft with what was decided."""
-        stages = list(self._stages(noise))
-        for number, (chance, *chances) in enumerate(stages):
-            taught = torch.is_grad_enabled() and number == len(stages) - 1
+        last = self.settings.stages - 1
+        if form:  # what is like something given is given too
+            draft, free = draft.repeating(form), form.repeat(free)
+        for number, chances in enumerate(self.noise.of_stages(noise)):
+            taught = torch.is_grad_enabled() and number == last
             share = max(self._share(number), self.settings.lesson if taught else 0)
+            chance = form.repeat(chances.opening) if form else chances.opening
             opened = free if number == 0 else free & (chance < share)
             with torch.set_grad_enabled(taught):
                 found = self.logits(draft, opened)
-                draft = self._decide(draft, opened, found, *chances)
+                draft = self._decide(draft, opened, found, chances, form)
             yield opened, found, draft
-
-    def _stages(self, noise: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Each stage's numbers in [0, 1): of units ``(batch, tracks, units)``, three of steps, and those of tracks."""
-        plan = self.plan
-        uniform = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
-        units = plan.bars * plan.beats
-        stages = uniform.view(len(noise), self.settings.stages, plan.tracks, -1).unbind(1)
-        for number, stage in enumerate(stages):
-            of_units = stage[..., : units * self.numbers].unflatten(2, (units, self.numbers))
-            steps = of_units[..., 1:].unflatten(3, (_CHANCES, self.unit)).transpose(2, 3).flatten(3)
-            # A track's inclinations stay with it until the draft stands: silence for a phrase is one decision.
-            inclined = stages[0] if self._share(number) > self.settings.least else stage
-            yield of_units[..., 0], *steps.unbind(2), inclined[..., units * self.numbers :]
 
     def _share(self, stage: int) -> float:
         """The share of units that a stage opens: from all, evenly down to the least share, which is then kept."""
@@ -318,34 +332,27 @@ class Composer(SampleNetwork):
         falling = 1 - stage / max(1.0, settings.falling * (settings.stages - 1))
         return max(settings.least, falling)
 
-    def _decide(
-        self,
-        draft: Draft,
-        opened: Tensor,
-        found: Logits,
-        moving: Tensor,
-        sounding: Tensor,
-        beginning: Tensor,
-        inclined: Tensor,
-    ) -> Draft:
-        """The draft with new decisions in its open units."""
+    def _decide(self, draft: Draft, opened: Tensor, found: Logits, chances: Chances, form: Form | None = None) -> Draft:
+        """The draft with new decisions in its open units; bars that come back share theirs."""
         chosen = opened.repeat_interleave(self.unit, 2)
-        moves, sounds = self._neuron(found.moves, moving), None
+        moves, sounds = self._neuron(found.moves, chances.moving), None
         if found.rests is not None:
-            sounds = 1 - self._neuron(found.rests, inclined[..., :1].expand_as(found.rests))
+            sounds = 1 - self._neuron(found.rests, chances.inclined[..., :1].expand_as(found.rests))
             sounds = torch.where(chosen, sounds, draft.cells.amax(3))
-            moves = 1 - (1 - moves) * sounds * _before(sounds)
+            moves = 1 - (1 - moves) * sounds * before(sounds)
         # What is known counts as moving to what it is, so that open steps behind it may hold it.
         moves = torch.where(chosen, F.pad(moves[:, :, 1:], (1, 0), value=1.0), 1.0)
         notes = None
         if found.more is not None:
             exceeds = exceeding(found.more)
-            notes = 1 + self._neuron(exceeds, inclined[..., -1:].unsqueeze(3).expand_as(exceeds)).sum(3)
+            notes = 1 + self._neuron(exceeds, chances.inclined[..., -1:].unsqueeze(3).expand_as(exceeds)).sum(3)
         likely = found.cells(notes)
-        cells = self._neuron(likely, coupled_thresholds(self.neuron.preactivate(likely), sounding.unsqueeze(3)))
+        cells = self._neuron(likely, coupled_thresholds(self.neuron.preactivate(likely), chances.sounding.unsqueeze(3)))
         if sounds is not None:
             cells = cells * sounds.unsqueeze(3)
         cells = torch.where(chosen.unsqueeze(3), cells, draft.cells)
+        if form:  # now, so that what follows a bar that comes back may hold what is in it
+            moves, cells = form.repeat(moves), form.repeat(cells)
         # The last step at which the track moved, up to each step.
         place = torch.arange(moves.shape[2], device=moves.device)
         since = torch.where(moves > 0, place, 0).cummax(2).values.unsqueeze(3).expand_as(cells)
@@ -353,10 +360,12 @@ class Composer(SampleNetwork):
         # Where the track holds, the estimator still hears what moving there would have changed.
         held = cells.gather(2, since)
         cells = moved * cells + (1 - moved) * held
-        if found.onsets is None or draft.onsets is None:
-            return Draft(cells, None)
-        onsets = self._neuron(found.onsets, beginning.unsqueeze(3).expand_as(found.onsets)) * cells * moved
-        return Draft(cells, torch.where(chosen.unsqueeze(3), onsets, draft.onsets))
+        onsets = None
+        if found.onsets is not None and draft.onsets is not None:
+            onsets = self._neuron(found.onsets, chances.beginning.unsqueeze(3).expand_as(found.onsets)) * cells * moved
+            onsets = torch.where(chosen.unsqueeze(3), onsets, draft.onsets)
+        made = Draft(cells, onsets)
+        return made.repeating(form) if form else made
 
     def _neuron(self, logits: Tensor, thresholds: Tensor) -> Tensor:
         given = {"thresholds": thresholds} if isinstance(self.neuron, SBN) else {}
@@ -375,11 +384,6 @@ class Composer(SampleNetwork):
             planes.append(draft.onsets + (1 - draft.onsets) * silent * draft.cells)
         phrases: Tensor = torch.stack(planes, 1).flatten(1, 2).unflatten(2, (plan.bars, plan.steps))
         return phrases
-
-
-def _before(steps: Tensor) -> Tensor:
-    """What was at the step before ``(batch, tracks, steps)``; 0 before the first."""
-    return F.pad(steps, (1, 0))[:, :, :-1]
 
 
 def _surprise(logits: Tensor, bits: Tensor) -> Tensor:

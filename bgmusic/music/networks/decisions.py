@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.music.networks.forms import Form
+
 _LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
 
 
@@ -18,6 +20,10 @@ class Draft:
 
     cells: Tensor
     onsets: Tensor | None
+
+    def repeating(self, form: Form) -> Draft:
+        """The draft with bars that come back as those that they are like."""
+        return Draft(form.repeat(self.cells), None if self.onsets is None else form.repeat(self.onsets))
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class Logits:
         """Of the cells where the track moves and does not rest, if it plays so many notes, or as many as expected."""
         expected = self.expected if notes is None else notes.clamp(min=1).log().unsqueeze(3)
         return _logit(self.shares + expected)
+
+
+def before(steps: Tensor) -> Tensor:
+    """What was at the step before ``(batch, tracks, steps)``; 0 before the first."""
+    return F.pad(steps, (1, 0))[:, :, :-1]
 
 
 def exceeding(more: Tensor) -> Tensor:

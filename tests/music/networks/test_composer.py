@@ -25,7 +25,11 @@ SATB = RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="ons
 BAND = RollShape(track_set="lpd-5", resolution=2, bars=1, steps=8, encoding="pause")
 
 
-PLANNED = pytest.mark.parametrize("planned", [{}, {"rests": True}, {"rests": True, "chords": 3}], ids=["", "r", "rc"])
+PLANNED = pytest.mark.parametrize(
+    "planned",
+    [{}, {"rests": True}, {"rests": True, "chords": 3}, {"rests": True, "chords": 3, "form": True}],
+    ids=["", "r", "rc", "rcf"],
+)
 
 
 def composer(shape: RollShape = SATB, **changes: Any) -> Composer:
@@ -198,12 +202,12 @@ def test_phrases_are_bits_and_follow_from_the_noise(shape: RollShape, neuron: st
 def test_notes_are_held_until_the_track_moves(planned: dict[str, Any]) -> None:
     generator = composer(**planned)
     draft, opened = generator._draft(coins(SATB)), torch.ones(3, 4, 8, dtype=torch.bool)
-    _, moving, *others = next(iter(generator._stages(noise_for(generator))))
+    chances = next(generator.noise.of_stages(noise_for(generator)))
     found = generator.logits(draft, opened)
-    decided = generator._decide(draft, opened, found, moving, *others)
-    moves = torch.sigmoid(found.moves) > moving
+    decided = generator._decide(draft, opened, found, chances)
+    moves = torch.sigmoid(found.moves) > chances.moving
     if found.rests is not None:
-        at_rest = torch.sigmoid(found.rests) > others[-1][..., :1]
+        at_rest = torch.sigmoid(found.rests) > chances.inclined[..., :1]
         assert 0.2 < at_rest.float().mean() < 0.8
         moves = moves | at_rest | F.pad(at_rest, (1, 0))[:, :, :-1]
     moves[:, :, 0] = True
