@@ -65,6 +65,9 @@ class FiringRecorder:
             model(batch)
         print(recorder.report()["hidden.neuron"].rate)
 
+    A model compiled by ``torch.compile`` has to be recorded from its first call on: what it was compiled without, hooks
+    too, it leaves out. Neurons that did not run are reported with no decisions.
+
     Args:
         model: its neurons are found once, by their names in it.
         edge: a probability within this of 0 or 1 counts as saturated.
@@ -101,8 +104,8 @@ class FiringRecorder:
         return record
 
     def report(self) -> dict[str, Firing]:
-        """Each neuron that ran, by its name in the model."""
-        return {name: counts.report() for name, counts in self._counts.items()}
+        """Each neuron, by its name in the model; one that did not run has 0 decisions, and NaN for its rates."""
+        return {name: self._counts.get(name, _Counts()).report() for name in self._neurons}
 
     def reset(self) -> None:
         """Forget what was recorded."""

@@ -7,18 +7,29 @@ from torch import Tensor
 
 from bgmusic.neurons import kernel
 from bgmusic.neurons.draws import uniform_draws
-from bgmusic.neurons.estimators import KEYED, TEMPERED, find
+from bgmusic.neurons.estimators import KEYED, RELAXED, TEMPERED, find
 
 
 def _estimate(
     name: str, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor, temperature: float | Tensor
 ) -> Tensor:
+    estimator = find(name)
     if not isinstance(slope, Tensor):
         slope = torch.tensor(slope, dtype=torch.float32, device=logits.device)
-    estimator = find(name)
+    elif slope.requires_grad:
+        _refuse_learning(name, "slope")
     if name in TEMPERED:
+        if isinstance(temperature, Tensor) and temperature.requires_grad:
+            _refuse_learning(name, "temperature")
         return estimator(logits, threshold, slope, temperature)
     return estimator(logits, threshold, slope)
+
+
+def _refuse_learning(name: str, what: str) -> None:
+    """A stand-in for the derivative by the logits is none by the slope: better said than silently missing."""
+    if torch.is_grad_enabled() and name not in RELAXED:
+        relaxed = ", ".join(sorted(RELAXED))
+        raise ValueError(f"{name} gives no gradient by its {what}: detach it, or take a relaxed estimator ({relaxed})")
 
 
 def dbn(
@@ -39,7 +50,8 @@ def dbn(
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
-        ValueError: the estimator is unknown.
+        ValueError: the estimator is unknown, or slope or temperature want a gradient that it does not give: relaxed
+            ones alone do.
 
     Source: BinaryGAN, arXiv 1810.04714, equation 1.
 
@@ -72,7 +84,8 @@ def sbn(
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
-        ValueError: the estimator is unknown, or thresholds are not floating or don't broadcast to the logits' shape.
+        ValueError: the estimator is unknown, thresholds are not floating or don't broadcast to the logits' shape, or
+            slope or temperature want a gradient that it does not give: relaxed ones alone do.
 
     Source: BinaryGAN, arXiv 1810.04714, equation 2.
 

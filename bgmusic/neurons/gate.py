@@ -20,7 +20,8 @@ class BinaryGate(nn.Module):
     a share ``explore`` of the closed rows runs, adding nothing to y, and their gates' gradients count ``1 / explore``
     times: the gates' gradient is in expectation that of the dense computation. With ``explore=1`` it is the dense
     computation; with 0, closed gates learn nothing from their row, and only the ``one-sided`` estimator makes up
-    for that, in expectation and for losses linear in the bit. Batch norm inside the branch sees the rows that run.
+    for that, in expectation and for losses linear in the bit. Batch norm inside the branch sees the rows that run, and
+    refuses a single one in training, as ever.
 
     Args:
         branch: from ``(rows, ...)`` to the shape of the shortcut's output.
@@ -75,12 +76,21 @@ class BinaryGate(nn.Module):
             running = running | explored
         rows = running.nonzero().flatten()
         if len(rows) == 0:
-            return base
+            return base + self._nothing(bits).to(base.dtype)
         everything = len(rows) == len(x)
         change: Tensor = self.branch(x if everything else x.index_select(0, rows))
         weight = bits if everything else bits.index_select(0, rows)
         change = change * weight.view(-1, *[1] * (change.dim() - 1)).to(change.dtype)
         return base + change if everything else base.index_add(0, rows, change.to(base.dtype))
+
+    def _nothing(self, bits: Tensor) -> Tensor:
+        """Zero, whose gradient by the bits and by the branch's weights is the formula's: zero, and not missing.
+
+        So there is something to go back from, other processes that train the same model don't wait for gradients,
+        and what is returned is never x itself, which the caller may overwrite.
+        """
+        weights = [weight for weight in self.branch.parameters() if weight.requires_grad]
+        return sum((weight.flatten()[:0].sum() for weight in [bits, *weights]), torch.zeros((), device=bits.device))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Decide and route: ``(batch, ...)`` to the shortcut's shape; ``generator`` feeds a stochastic neuron."""

@@ -1,11 +1,11 @@
-/* What a neuron does on a CPU, in two passes over memory instead of a dozen. Built by hatch_build.py, called by
+/* What a neuron does on a CPU, in a pass over memory each way instead of a dozen. Built by hatch_build.py, called by
  * kernel.py through ctypes; bgmusic runs without it, slower. Plain C11 that compilers turn into vector code. */
 
 #include <stdint.h>
 #include <string.h>
 
 /* Raised whenever a signature below changes: an older build is then not used. */
-#define VERSION 2
+#define VERSION 3
 
 /* One build serves processors old and new, where the loader can choose between versions of a function. */
 #if defined(__x86_64__) && defined(__linux__) && !defined(BGMUSIC_ONE_VERSION)
@@ -98,49 +98,59 @@ INLINE float exponential(float t) {
     return t > -87.0f ? result.number : 0.0f;
 }
 
-/* The loop of bgmusic_decide; which parts of it are wanted is known where it is inlined. */
-INLINE void decide(const float *logits, const float *thresholds, float slope, float *decisions, float *derivative,
-                   int64_t n) {
+typedef struct {
+    float smaller, larger; /* p and 1 - p, whichever is which, both to the last digits */
+} Odds;
+
+INLINE Odds odds_of(float argument) {
+    float odds = exponential(argument < 0 ? argument : -argument);
+    Odds of;
+    of.larger = 1.0f / (1.0f + odds);
+    of.smaller = odds * of.larger;
+    return of;
+}
+
+/* The loop of bgmusic_decide; whether there are thresholds is known where it is inlined. */
+INLINE void decide(const float *logits, const float *thresholds, float slope, float *decisions, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         float argument = slope * logits[i];
-        float odds = exponential(argument < 0 ? argument : -argument);
-        float larger = 1.0f / (1.0f + odds), smaller = odds * larger;
-        float probability = argument < 0 ? smaller : larger;
+        Odds odds = odds_of(argument);
+        float probability = argument < 0 ? odds.smaller : odds.larger;
         float decision = thresholds ? (thresholds[i] < probability ? 1.0f : 0.0f) : (logits[i] > 0 ? 1.0f : 0.0f);
-        float steepness = slope * smaller * larger;
         decisions[i] = argument == argument ? decision : argument; /* NaN stays NaN */
-        if (derivative) derivative[i] = argument == argument ? steepness : argument;
     }
 }
 
 /* Decisions u(sigmoid(slope * x) - v) of n neurons with thresholds v, or deterministic ones (v = 0.5, decided by the
- * sign of x) without; and, if derivative is not null, slope * p * (1 - p). */
+ * sign of x) without. */
 EACH_PROCESSOR
-void bgmusic_decide(const float *logits, const float *thresholds, float slope, float *decisions, float *derivative,
-                    int64_t n) {
-    if (thresholds && derivative)
-        decide(logits, thresholds, slope, decisions, derivative, n);
-    else if (thresholds)
-        decide(logits, thresholds, slope, decisions, 0, n);
-    else if (derivative)
-        decide(logits, 0, slope, decisions, derivative, n);
+void bgmusic_decide(const float *logits, const float *thresholds, float slope, float *decisions, int64_t n) {
+    if (thresholds)
+        decide(logits, thresholds, slope, decisions, n);
     else
-        decide(logits, 0, slope, decisions, 0, n);
+        decide(logits, 0, slope, decisions, n);
 }
 
 /* The same with the thresholds that bgmusic_uniform draws from that key, which are never written to memory. */
 EACH_PROCESSOR
-void bgmusic_draw_and_decide(const float *logits, uint64_t key, float slope, float *decisions, float *derivative,
-                             int64_t n) {
+void bgmusic_draw_and_decide(const float *logits, uint64_t key, float slope, float *decisions, int64_t n) {
     State s = seeded(key);
     float thresholds[32 * LANES]; /* few enough for the fastest cache */
     const int64_t most = sizeof thresholds / sizeof *thresholds;
     for (int64_t begin = 0; begin < n; begin += most) {
         int64_t many = n - begin < most ? n - begin : most;
         for (int64_t i = 0; i < many; i += LANES) draw(&s, thresholds + i);
-        if (derivative)
-            decide(logits + begin, thresholds, slope, decisions + begin, derivative + begin, many);
-        else
-            decide(logits + begin, thresholds, slope, decisions + begin, 0, many);
+        decide(logits + begin, thresholds, slope, decisions + begin, many);
+    }
+}
+
+/* Gradients by logits from those by decisions: slope * p * (1 - p) times them. */
+EACH_PROCESSOR
+void bgmusic_differentiate(const float *logits, const float *gradients, float slope, float *results, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float argument = slope * logits[i];
+        Odds odds = odds_of(argument);
+        float steepness = slope * odds.smaller * odds.larger;
+        results[i] = gradients[i] * (argument == argument ? steepness : argument);
     }
 }

@@ -1,6 +1,6 @@
 """The compiled kernel of the neurons on a CPU (``kernel.c``), where it could be built; all else works without it.
 
-It draws uniform numbers, and decides and differentiates in one pass over memory. Torch's own operations take over
+It draws uniform numbers, decides, and differentiates, each in one pass over memory. Torch's own operations take over
 where it does not serve: on GPUs, in other types than float32, in compiled graphs, traces and ``torch.func``, and with
 more than two threads, which torch's operations share and the kernel does not.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-_VERSION = 2  # as kernel.c has it
+_VERSION = 3  # as kernel.c has it
 _MOST_THREADS = 2
 _PLAIN = (Tensor, torch.nn.Parameter)
 
@@ -31,10 +31,11 @@ def _load(path: Path) -> ctypes.CDLL | None:
         return None
     address, count = ctypes.c_void_p, ctypes.c_int64
     library.bgmusic_uniform.argtypes = [ctypes.c_uint64, address, count]
-    library.bgmusic_decide.argtypes = [address, address, ctypes.c_float, address, address, count]
-    library.bgmusic_draw_and_decide.argtypes = [address, ctypes.c_uint64, ctypes.c_float, address, address, count]
+    library.bgmusic_decide.argtypes = [address, address, ctypes.c_float, address, count]
+    library.bgmusic_draw_and_decide.argtypes = [address, ctypes.c_uint64, ctypes.c_float, address, count]
+    library.bgmusic_differentiate.argtypes = [address, address, ctypes.c_float, address, count]
     library.bgmusic_uniform.restype = library.bgmusic_decide.restype = None
-    library.bgmusic_draw_and_decide.restype = None
+    library.bgmusic_draw_and_decide.restype = library.bgmusic_differentiate.restype = None
     return library
 
 
@@ -94,8 +95,9 @@ def decides(logits: Tensor, thresholds: Tensor | int | None) -> bool:
 
 
 def _plain(x: Tensor) -> bool:
-    # A subclass may be anything, a tensor without memory of its own too.
-    return x.dtype is torch.float32 and x.is_cpu and type(x) in _PLAIN and x.is_contiguous()
+    # A subclass may be anything; a batch of gradients has no memory of its own; a view may only promise to be negated.
+    usual = x.dtype is torch.float32 and x.is_cpu and type(x) in _PLAIN and x.is_contiguous()
+    return usual and torch._C._has_storage(x) and not x.is_neg()
 
 
 def decide(logits: Tensor, thresholds: Tensor | int | None, slope: float) -> Tensor:
@@ -104,20 +106,16 @@ def decide(logits: Tensor, thresholds: Tensor | int | None, slope: float) -> Ten
     ``v`` are the thresholds, or what :func:`draw` makes of their key, or (None) a half.
     """
     decisions = torch.empty_like(logits)
-    decide_into(decisions, None, logits, thresholds, slope)
+    if isinstance(thresholds, int):
+        _LIBRARY.bgmusic_draw_and_decide(logits.data_ptr(), thresholds, slope, decisions.data_ptr(), logits.numel())
+    else:
+        given = None if thresholds is None else thresholds.data_ptr()
+        _LIBRARY.bgmusic_decide(logits.data_ptr(), given, slope, decisions.data_ptr(), logits.numel())
     return decisions
 
 
-def decide_into(
-    decisions: Tensor, derivative: Tensor | None, logits: Tensor, thresholds: Tensor | int | None, slope: float
-) -> None:
-    """The same, written where ``decisions`` lie; and ``slope p (1 - p)``, ``p = sigmoid(slope x)``, if it is wanted.
-
-    Autograd does not notice that they are written to.
-    """
-    places = decisions.data_ptr(), None if derivative is None else derivative.data_ptr()
-    if isinstance(thresholds, int):
-        _LIBRARY.bgmusic_draw_and_decide(logits.data_ptr(), thresholds, slope, *places, logits.numel())
-    else:
-        given = None if thresholds is None else thresholds.data_ptr()
-        _LIBRARY.bgmusic_decide(logits.data_ptr(), given, slope, *places, logits.numel())
+def differentiate(logits: Tensor, gradients: Tensor, slope: float) -> Tensor:
+    """``slope p (1 - p)`` times the gradients, ``p = sigmoid(slope x)``; no part of any graph."""
+    results = torch.empty_like(logits)
+    _LIBRARY.bgmusic_differentiate(logits.data_ptr(), gradients.data_ptr(), slope, results.data_ptr(), logits.numel())
+    return results

@@ -81,6 +81,8 @@ class BinaryNeuron(Sloped):
 
     def _temperature(self) -> float | Tensor:
         # Not by the attribute, which torch looks for in three places: this is a small neuron's time.
+        if "temperature" not in self._buffers:  # somebody learns it
+            return self.temperature if isinstance(self.temperature, Tensor) else 1.0
         temperature = self._buffers["temperature"]
         return 1.0 if temperature is None else temperature
 

@@ -78,7 +78,8 @@ def test_rates_saturation_and_stuck_units() -> None:
     assert firing.saturation == pytest.approx(2 / 3)  # |2 * 3| is beyond log(99), |2 * 1| is not
     assert firing.stuck == pytest.approx(2 / 3)
     recorder.reset()
-    assert recorder.report() == {}
+    assert recorder.report()["1"].decisions == 0
+    assert math.isnan(recorder.report()["1"].rate)
 
 
 def test_shapes_may_change_and_keywords_do_no_harm() -> None:

@@ -1,5 +1,7 @@
 """Binary dense and convolutional layers, and the bottleneck of bits."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -89,6 +91,30 @@ def test_the_bottleneck_keeps_bits_and_decodes_those_set_by_hand() -> None:
     change = bottleneck.decode(flipped) - features
     expected = (2 * flipped - 1 - (2 * code - 1))[..., 1:2] * bottleneck.decoder.weight[:, 1]
     torch.testing.assert_close(change, expected)
+
+
+def test_imbalance_is_of_the_neurons_probabilities() -> None:
+    bottleneck = BitsBottleneck(6, 3, SBN(slope=3.0))
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    p = torch.sigmoid(3 * bottleneck.logits(x)).mean(0)
+    torch.testing.assert_close(bottleneck.imbalance(x), (2 * p - 1).square().mean())
+
+
+@pytest.mark.parametrize("kind", [BinaryConv1d, BinaryConv2d, BinaryConv3d])
+def test_options_are_torchs_convolutions(kind: Any) -> None:
+    layer = kind(2, 4, kernel_size=3, stride=2, device="meta", dtype=torch.float64)
+    assert layer.linear.stride[0] == 2
+    for weight in layer.parameters():
+        assert weight.is_meta
+        assert weight.dtype == torch.float64
+    with pytest.raises(TypeError, match="thresholds in place of a bias"):
+        kind(2, 4, 3, bias=False)
+
+
+def test_a_dense_layer_is_made_where_and_as_asked() -> None:
+    for weight in BinaryDense(in_features=2, out_features=3, device="meta", dtype=torch.float16).parameters():
+        assert weight.is_meta
+        assert weight.dtype == torch.float16
 
 
 def test_imbalance_is_one_for_dead_bits_and_falls_to_zero() -> None:

@@ -53,7 +53,7 @@ def mean_over_decisions(name: str, problem: Problem, slope: float = 1.0, tempera
 def per_bit(function: Callable[[torch.Tensor], torch.Tensor]) -> Problem:
     """The same function of every bit, weighted and summed."""
     weight = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
-    logits = torch.tensor([-1.3, 0.0, 0.4, 2.0])
+    logits = torch.tensor([-1.3, 0.0, 0.9, 2.0])
     return Problem("per bit", logits, lambda b: (function(b) * weight.to(b.dtype)).sum(-1))
 
 

@@ -85,10 +85,25 @@ def test_the_branch_sees_open_rows_alone_and_none_at_all_if_none_is_open() -> No
     gate(x)
     assert gate.branch.rows == [opened]
     closed = gate.route(x, torch.zeros(len(x)))
-    assert closed is x
+    assert torch.equal(closed, x)
+    assert closed is not x  # which a layer in place behind it would overwrite
     assert gate.branch.rows == [opened]
     gate.route(x, torch.ones(len(x)))
     assert gate.branch.rows == [opened, len(x)]
+
+
+def test_gates_that_are_all_closed_have_gradients_of_zero() -> None:
+    gate = make(explore=0.0)
+    x = torch.randn(6, 6)
+    with torch.no_grad():
+        gate.scorer.bias.fill_(-100)
+    gate(x).sum().backward()
+    gradients = [weight.grad for weight in gate.parameters()]
+    assert all(gradient is not None and not gradient.any() for gradient in gradients)
+    assert gate.branch.rows == []
+    gate.zero_grad()
+    gate.route(x, torch.zeros(6)).sum().backward()
+    assert all(weight.grad is not None for weight in gate.branch.parameters())
 
 
 def test_closed_rows_run_in_training_alone() -> None:

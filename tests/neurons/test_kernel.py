@@ -32,9 +32,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def decide_and_differentiate(logits: Tensor, thresholds: Tensor | int | None, slope: float) -> tuple[Tensor, Tensor]:
-    decisions, derivative = torch.empty_like(logits), torch.empty_like(logits)
-    kernel.decide_into(decisions, derivative, logits, thresholds, slope)
-    return decisions, derivative
+    return kernel.decide(logits, thresholds, slope), kernel.differentiate(logits, torch.ones_like(logits), slope)
 
 
 def builder() -> ModuleType:
@@ -124,11 +122,11 @@ def test_decisions_and_derivatives_are_numpys(slope: float) -> None:
         decided, steepness = decide_and_differentiate(torch.tensor(logits), torch.tensor(thresholds), slope)
         assert (decided.numpy()[far] == decision).all()
         np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
-        assert torch.equal(kernel.decide(torch.tensor(logits), torch.tensor(thresholds), slope), decided)
     signs, steepness = decide_and_differentiate(torch.tensor(logits), None, slope)
     assert torch.equal(signs, torch.tensor(logits > 0).float())
     np.testing.assert_allclose(steepness.numpy()[far], derivative[far], rtol=4e-5 if slope > 50 else 4e-6)
-    assert torch.equal(kernel.decide(torch.tensor(logits), None, slope), signs)
+    gradients = torch.tensor(rng.normal(0, 3, len(logits)).astype(np.float32))
+    assert torch.equal(kernel.differentiate(torch.tensor(logits), gradients, slope), gradients * steepness)
 
 
 @needs_compiler
@@ -136,10 +134,6 @@ def test_decisions_and_derivatives_are_numpys(slope: float) -> None:
 def test_draws_that_are_never_written_are_the_same(count: int) -> None:
     logits, key = torch.randn(count, generator=seeded(7)), kernel.draw_key(seeded(8))
     thresholds = kernel.draw(key, (count,))
-    for made, expected in zip(
-        decide_and_differentiate(logits, key, 1.5), decide_and_differentiate(logits, thresholds, 1.5), strict=True
-    ):
-        assert torch.equal(made, expected)
     assert torch.equal(kernel.decide(logits, key, 1.5), kernel.decide(logits, thresholds, 1.5))
 
 
@@ -172,9 +166,10 @@ def test_neurons_that_draw_while_they_decide_draw_the_same(
 @pytest.mark.parametrize("count", [300, 1 << 17])
 def test_no_size_has_a_second_derivative(kind: type[DBN] | type[SBN], estimator: str, count: int) -> None:
     logits = torch.randn(count).requires_grad_()
-    (gradient,) = torch.autograd.grad((kind(estimator)(logits) ** 2).sum(), logits, create_graph=True)
-    with pytest.raises(RuntimeError, match="no second derivative"):
-        gradient.sum().backward()
+    for power in (1, 2):  # where the gradient by the bits is a constant, and where it depends on them
+        (gradient,) = torch.autograd.grad((kind(estimator)(logits) ** power).sum(), logits, create_graph=True)
+        with pytest.raises(RuntimeError, match="no second derivative"):
+            gradient.sum().backward()
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, in make_dual
@@ -240,6 +235,9 @@ def test_it_steps_aside_where_it_can_not_serve(monkeypatch: pytest.MonkeyPatch) 
     assert not kernel.decides(x.double(), None)
     assert not kernel.decides(x.bfloat16(), None)
     assert not kernel.decides(x.t(), None)
+    negated = torch._neg_view(x)
+    assert not kernel.decides(negated, None)
+    assert torch.equal(DBN()(negated), (x < 0).float())
     assert not kernel.decides(x, x.double())
     assert not kernel.decides(x, x[:1].expand(4, 6))
     assert not kernel.decides(x.to("meta"), None)
@@ -272,6 +270,11 @@ def test_under_vmap_each_draws_for_itself() -> None:
     logits = torch.zeros(3, 500)
     bits = torch.func.vmap(SBN("reinmax"), randomness="different")(logits)
     assert len({tuple(row.tolist()) for row in bits}) == 3
+    thresholds = torch.rand(3, 500)
+    given = torch.func.vmap(lambda v: SBN()(logits[0], thresholds=v))(thresholds)
+    assert torch.equal(given, (thresholds < 0.5).float())
+    several = torch.func.vmap(lambda _: SBN()(logits[0]), randomness="different")(torch.zeros(3))
+    assert len({tuple(row.tolist()) for row in several}) == 3
     with pytest.raises(RuntimeError, match="functorch transforms"):
         torch.func.vmap(DBN())(logits.requires_grad_())
 

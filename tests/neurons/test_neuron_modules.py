@@ -28,6 +28,7 @@ from bgmusic.neurons import (
     sbn,
     set_slope,
 )
+from bgmusic.neurons.estimators import RELAXED, TEMPERED
 
 Context = Callable[[], AbstractContextManager[None]]
 BINARY = ["dbn", "sbn"]
@@ -91,8 +92,8 @@ def test_slope_may_be_a_tensor_and_moves_odds_and_gradient(compiled: bool, witho
         steep = sbn(logits, torch.tensor(20.0), generator=torch.Generator().manual_seed(0))
         # In float32 1 - s, as torch has it, keeps three digits here; the kernel keeps all.
         s = torch.sigmoid(torch.tensor(10.0, dtype=torch.float64 if kernel.available() else torch.float32))
+        steep.sum().backward()
     assert steep.mean() > 0.99
-    steep.sum().backward()
     assert torch.allclose(logits.grad.to(s.dtype), 20 * s * (1 - s))
     assert torch.equal(preactivate(logits, torch.tensor(20.0)), torch.sigmoid(20 * logits))
 
@@ -118,6 +119,26 @@ def test_an_unknown_estimator_is_named_with_those_there_are(make: object) -> Non
         make()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("kind", [DBN, SBN])
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_a_learned_slope_or_temperature_has_a_gradient_or_is_refused(
+    kind: type[DBN] | type[SBN], estimator: str
+) -> None:
+    for what in ("slope", "temperature"):
+        if what == "temperature" and estimator not in TEMPERED:
+            continue
+        neuron = kind(estimator)
+        setattr(neuron, what, torch.nn.Parameter(torch.tensor(1.5)))
+        if estimator in RELAXED:
+            neuron(torch.ones(5)).sum().backward()
+            assert getattr(neuron, what).grad != 0
+        else:
+            with pytest.raises(ValueError, match=f"{estimator} gives no gradient by its {what}"):
+                neuron(torch.ones(5))
+            with torch.no_grad():
+                neuron(torch.ones(5))
+
+
 def test_ones_own_estimator_serves_every_neuron() -> None:
     @register("test-doubled")
     def doubled(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
@@ -132,8 +153,12 @@ def test_ones_own_estimator_serves_every_neuron() -> None:
             output.sum().backward()
             assert logits.grad is not None
             assert logits.grad.tolist() == [2, 2]
+        assert register("test-doubled", tempered=True)(doubled) is doubled  # a notebook's cell, run again
+        assert "test-doubled" in TEMPERED
+        register("test-doubled")(doubled)
+        assert "test-doubled" not in TEMPERED
         with pytest.raises(ValueError, match="exists already"):
-            register("test-doubled")(doubled)
+            register("test-doubled")(lambda logits, threshold, slope: logits)
     finally:
         del ESTIMATORS["test-doubled"]
 

@@ -206,6 +206,24 @@ def test_hard_threshold() -> None:
         assert result.tolist() == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_the_least_draw_meets_the_least_logit(estimator: str) -> None:
+    """Noise of a draw of 0 would be infinite, and infinity less infinity is no number."""
+    logits = torch.tensor([-torch.inf, torch.inf], requires_grad=True)
+    bits = sbn(logits, estimator=estimator, thresholds=torch.zeros(2))
+    bits.sum().backward()
+    assert bits.tolist() == [0, 1]
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_low_precision_does_not_skew_bernoulli_samples() -> None:
+    p = torch.full((400_000,), 1 / 1000, dtype=torch.bfloat16)
+    rate = bernoulli_sample(p, torch.Generator().manual_seed(0)).double().mean()
+    expected = float(p[0])
+    assert abs(rate - expected) < 4.5 * (expected / len(p)) ** 0.5
+
+
 def test_bernoulli_sample_fires_as_often_as_told() -> None:
     p = torch.tensor([0, 0.1, 0.5, 0.9, 1])
     drawn = bernoulli_sample(p.expand(40_000, -1), torch.Generator().manual_seed(10))

@@ -84,6 +84,20 @@ def test_certain_bits_stay_finite(name: str) -> None:
     assert torch.isfinite(logits.grad).all()
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"rebar"}))
+def test_a_count_is_a_loss(name: str) -> None:
+    logits = torch.randn(20, 3).requires_grad_()
+    gradients = []
+    for kind in (torch.int64, torch.float32):
+        losses = SCORE_FUNCTIONS[name]()(
+            lambda b, kind=kind: b.to(kind).sum(1), logits, torch.Generator().manual_seed(0)
+        )
+        assert losses.dtype == torch.float32
+        gradients += torch.autograd.grad(losses.sum(), logits)
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().sum() > 0
+
+
 def test_it_works_without_gradients() -> None:
     with torch.no_grad():
         for name in NAMES:
@@ -105,6 +119,10 @@ def test_the_adjusted_baseline_is_the_minimum_variance_one() -> None:
     frozen = copy.deepcopy(score).eval()
     frozen(loss, logits, generator)
     assert torch.equal(frozen.weight, score.weight)
+    losses = torch.tensor([5.0, 7.0])
+    torch.testing.assert_close(
+        frozen.advantage(losses, torch.zeros(2, 2)), losses[:, None] - expected, rtol=0, atol=0.05
+    )
 
 
 def test_first_batch_of_the_adjusted_one_is_plain_reinforce() -> None:
@@ -123,11 +141,14 @@ def test_rebar_follows_its_formula() -> None:
 
     logits = torch.zeros(20_000, 2, requires_grad=True)
     means = []
-    for eta in (0.0, 1.0):
-        (grad,) = torch.autograd.grad(REBAR(eta)(level, logits, torch.Generator().manual_seed(0)).sum(), logits)
+    for eta, temperature in ((0.0, 0.5), (1.0, 0.5), (1.0, 1.3)):
+        score = REBAR(eta, temperature=temperature)
+        (grad,) = torch.autograd.grad(score(level, logits, torch.Generator().manual_seed(0)).sum(), logits)
         means.append((grad.mean(0), grad.std(0)))
-    assert (means[1][1] < 0.5 * means[0][1]).all()
-    assert ((means[0][0] - means[1][0]).abs() < 4 * means[0][1] / 20_000**0.5).all()
+    for mean, deviation in means[1:]:
+        assert (deviation < 0.5 * means[0][1]).all()
+        assert ((means[0][0] - mean).abs() < 4 * means[0][1] / 20_000**0.5).all()
+    assert not torch.equal(means[1][0], means[2][0])
 
 
 def test_misuse_is_refused() -> None:

@@ -29,13 +29,20 @@ def decide(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor
         return logits.clamp(0, 1).ceil_()
     argument = scaled(logits.float(), slope)
     probability = torch.sigmoid(argument) if argument is logits else argument.sigmoid_()
-    return probability.sub_(threshold).clamp_(0, 1).ceil_().to(logits.dtype)
+    # Thresholds may differ where probabilities don't (vmap): then these can't be overwritten.
+    excess = probability - threshold if kernel.watched() else probability.sub_(threshold)
+    return excess.clamp_(0, 1).ceil_().to(logits.dtype)
 
 
 def number(slope: Tensor) -> float | Tensor:
     """The slope as a number where it lies on the CPU: cheaper than a tensor, and it can be seen to be 1."""
     # Looking would stall a GPU, break a compiled graph, and leave it out of any other.
     return slope.item() if slope.is_cpu and not kernel.watched() else slope
+
+
+def precise(logits: Tensor) -> Tensor:
+    """The logits in float32 or better: in bfloat16 the probability of a logit of 6 rounds to 1, its derivative to 0."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
@@ -57,7 +64,7 @@ class _FirstDerivativeOnly(torch.autograd.Function):
     """The identity on a surrogate gradient; differentiating that gradient again is an error."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
         return gradient.clone()
 
     @staticmethod
@@ -69,11 +76,14 @@ class _FirstDerivativeOnly(torch.autograd.Function):
         )
 
 
-def first_only(gradient: Tensor) -> Tensor:
-    """The gradient; differentiating it again is an error that says what to do instead."""
+def first_only(gradient: Tensor, *sources: Tensor) -> Tensor:
+    """The gradient; differentiating it again, by any of its sources, is an error that says what to do instead.
+
+    The logits are a source even where the gradient by the decision is a constant: what the stand-in is depends on them.
+    """
     # Under create_graph the backward pass itself is recorded; only then is there anything to refuse.
-    if torch.is_grad_enabled() and gradient.requires_grad:
-        refused: Tensor = _FirstDerivativeOnly.apply(gradient)
+    if torch.is_grad_enabled():
+        refused: Tensor = _FirstDerivativeOnly.apply(gradient, *sources)
         return refused
     return gradient
 
@@ -83,17 +93,17 @@ class _Substitute(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, given: tuple[Tensor, Tensor]) -> Tensor:
         # In a tuple: an input that is returned would count as a view, which refuses operations in place.
         decision, derivative = given
-        ctx.save_for_backward(derivative)
+        ctx.save_for_backward(derivative, logits)
         return decision
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (derivative,) = ctx.saved_tensors
-        return first_only(gradients[0] * derivative), None
+        derivative, logits = ctx.saved_tensors
+        return first_only(gradients[0] * derivative, logits), None
 
 
 def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
-    """The ``decision``, with ``derivative`` for its derivative by the logits; all of one shape."""
+    """The ``decision``, with ``derivative`` for its derivative by the logits; all of one shape and type."""
     if torch.compiler.is_compiling():
         # Plain operations fuse, and tracing a Function warns. Zero in value, also where a logit is infinite.
         carrier: Tensor = (logits - logits.detach()).nan_to_num(0.0)

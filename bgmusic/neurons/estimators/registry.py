@@ -32,21 +32,27 @@ def register(name: str, *, tempered: bool = False, relaxed: bool = False, keyed:
         relaxed: its output lies between 0 and 1; a neuron decides in evaluation mode all the same.
         keyed: its threshold may be a key of the compiled kernel's, where that decides.
 
+    The same function, defined again (as a notebook's cell is run twice), replaces itself.
+
     Raises:
         ValueError: the name is taken.
 
     """
 
     def add(estimator: _E) -> _E:
-        if name in ESTIMATORS:
+        if name in ESTIMATORS and _place(ESTIMATORS[name]) != _place(estimator):
             raise ValueError(f"an estimator named {name!r} exists already")
         ESTIMATORS[name] = estimator
-        TEMPERED.update([name] if tempered else [])
-        RELAXED.update([name] if relaxed else [])
-        KEYED.update([name] if keyed else [])
+        for names, among in ((TEMPERED, tempered), (RELAXED, relaxed), (KEYED, keyed)):
+            names.discard(name)
+            names.update([name] if among else [])
         return estimator
 
     return add
+
+
+def _place(estimator: Callable[..., Any]) -> tuple[str | None, str | None]:
+    return getattr(estimator, "__module__", None), getattr(estimator, "__qualname__", None)
 
 
 def find(name: str) -> Estimator:

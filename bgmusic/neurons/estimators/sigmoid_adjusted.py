@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bgmusic.neurons import kernel
-from bgmusic.neurons.estimators.decision import decide, first_only, number, scaled, substitute, wants_gradient
+from bgmusic.neurons.estimators.decision import decide, first_only, number, precise, scaled, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
@@ -17,12 +17,6 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 class _SigmoidAdjusted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
-        ctx.fused = isinstance(slope, float) and kernel.decides(logits, threshold)
-        if ctx.fused:
-            decision, derivative = torch.empty_like(logits), torch.empty_like(logits)
-            kernel.decide_into(decision, derivative, logits, threshold, cast(float, slope))
-            ctx.save_for_backward(derivative)
-            return decision
         # A slope on a GPU is saved as tensors are, so that changing it before the backward pass is found out.
         ctx.save_for_backward(logits, *[slope] * isinstance(slope, Tensor))
         ctx.slope = None if isinstance(slope, Tensor) else slope
@@ -30,12 +24,14 @@ class _SigmoidAdjusted(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.fused:
-            return first_only(gradients[0] * ctx.saved_tensors[0]), None, None
         logits, *slopes = ctx.saved_tensors
         slope = slopes[0] if slopes else ctx.slope
-        gradient = _sigmoid_backward.default(gradients[0], torch.sigmoid(scaled(logits, slope)))
-        return first_only(scaled(gradient, slope)), None, None  # a missing factor of 1 changes no bit
+        gradient = gradients[0].contiguous()
+        if isinstance(slope, float) and kernel.decides(logits, gradient):
+            return first_only(kernel.differentiate(logits, gradient, slope), logits, gradient), None, None
+        probability = torch.sigmoid(scaled(precise(logits), slope))
+        derived = _sigmoid_backward.default(gradient.to(probability.dtype), probability)
+        return first_only(scaled(derived, slope).to(logits.dtype), logits), None, None  # a factor of 1 changes no bit
 
 
 @register("sigmoid-adjusted", keyed=True)
@@ -51,8 +47,8 @@ def sigmoid_adjusted(logits: Tensor, threshold: Tensor | int | None, slope: Tens
     if torch.compiler.is_compiling():
         with torch.no_grad():
             decision = decide(logits, threshold, slope)
-            probability = torch.sigmoid(slope * logits)
-            derivative = probability * (1 - probability) * slope
+            probability = torch.sigmoid(slope * precise(logits))
+            derivative = (probability * (1 - probability) * slope).to(logits.dtype)
         return substitute(logits, decision, derivative)
     if not wants_gradient(logits):
         return decide(logits, threshold, number(slope))

@@ -62,7 +62,7 @@ def draws(logits: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def evaluate(loss: Loss, bits: Tensor) -> Tensor:
-    """The losses ``(batch,)`` of these bits.
+    """The losses ``(batch,)`` of these bits, floating: a count is no type that a gradient can be attached to.
 
     Raises:
         ValueError: the loss does not give one number for each row.
@@ -73,7 +73,7 @@ def evaluate(loss: Loss, bits: Tensor) -> Tensor:
         raise ValueError(
             f"a score function needs one loss for each row, shape {tuple(bits.shape[:1])}, not {tuple(losses.shape)}"
         )
-    return losses
+    return losses if losses.is_floating_point() else losses.float()
 
 
 def per_row(losses: Tensor, like: Tensor) -> Tensor:
