@@ -44,9 +44,12 @@ def choose(forms: Tensor, phrases: Tensor, known: Tensor, chance: Tensor) -> Ten
         or else the first.
 
     """
-    both = (known.unsqueeze(3) & known.unsqueeze(2)).flatten(1).float()
-    theirs, ours = _alike(phrases).flatten(1).float(), _alike(forms.unsqueeze(3)).flatten(1).float()
-    differences = (both * theirs) @ (1 - ours).T + (both * (1 - theirs)) @ ours.T
+    differences = torch.zeros(len(phrases), len(forms), device=forms.device)
+    for track in range(forms.shape[1]):  # one after the other: of many bars there are very many pairs
+        given = known[:, track]
+        both = (given.unsqueeze(2) & given.unsqueeze(1)).flatten(1).float()
+        theirs, ours = (_alike(x[:, track : track + 1]).flatten(1).float() for x in (phrases, forms.unsqueeze(3)))
+        differences += (both * theirs) @ (1 - ours).T + (both * (1 - theirs)) @ ours.T
     best = differences <= differences.amin(1, keepdim=True)
     place = (chance * best.sum(1)).long().unsqueeze(1)  # among the best
     form = forms[(best.cumsum(1) > place).to(torch.uint8).argmax(1)]
