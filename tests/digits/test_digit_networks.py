@@ -51,7 +51,7 @@ def test_every_layers_size_is_the_tables(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "weights"), [("mlp", 1_472_817), ("cnn", 530_212)])
 @pytest.mark.parametrize("norm", ["batch", "scale"])
 def test_number_of_weights_is_the_papers(kind: str, weights: int, norm: str) -> None:
-    config = a_config(network={"kind": kind, "g_norm": norm, "output_norm": norm})
+    config = a_config(network={"kind": kind, "g_norm": norm, "output_norm": norm, "output_offset": "zero"})
     networks = Generator(config), Discriminator(config)
     assert sum(weight.numel() for network in networks for weight in network.parameters()) == weights
 

@@ -60,7 +60,8 @@ def test_paper_preset_is_the_papers_recipe() -> None:
     training = config.training
     assert (config.network.latent, config.network.g_widths, config.network.d_widths) == (128, (1024,), (512, 256))
     assert (config.network.g_norm, config.network.output_norm, config.network.d_norm) == ("batch", "batch", "none")
-    assert (training.batch, training.steps, training.d_updates, training.reuse_batch) == (64, 20 * 937, 5, True)
+    assert (training.batch, training.steps, training.d_updates, training.reuse_batch) == (64, 20 * 937, 5, False)
+    assert config.network.output_offset == "data"
     assert (training.objective, training.penalty.kind, training.penalty.weight) == ("wgan", "wgan-gp", 10)
     for optimizer in (training.g_optimizer, training.d_optimizer):
         assert (optimizer.kind, optimizer.rate, optimizer.betas) == ("adam", 1e-4, (0.5, 0.9))
