@@ -31,7 +31,8 @@ def accompany(
 ) -> None:
     """Compose the other tracks to one track of a MIDI file, all through the file.
 
-    The given track stays exactly as it is; what else the file holds is not looked at. A file with a single part is
+    The given track's notes stay exactly as they are; its controllers and bends, and what else the file holds, are not
+    looked at. A file with a single part is
     taken for the given track. The other tracks are composed in all full bars that are as long as the run's; npz and png
     hold these bars, mid the whole file: accompaniment-0000.mid and so on.
     """
@@ -52,6 +53,9 @@ def accompany(
     track = read_given(file, shape, track_number(given, shape.track_set))
     for remark in track.remarks:
         typer.echo(remark)
+    ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(number)}
+    if "mid" in formats and file.resolve() in ours:
+        raise UserError(f"{file} would be overwritten by its own accompaniment: choose another --out")
     keep_freed_memory()
     with progress_bar("Composing", number * phrases_needed(track)) as told:
         found = compose(composer, track, number, seed, told)

@@ -47,4 +47,5 @@ def check(
             usable += 1
             typer.echo("\n  ".join([f"{file}:", *lines]))
     if not usable:
-        raise UserError("the file is not usable" if len(found) == 1 else f"none of {len(found)} files is usable")
+        several = f"none of {len(found)} files is usable" if found else "there is no MIDI file"
+        raise UserError("the file is not usable" if len(found) == 1 else several)

@@ -18,7 +18,7 @@ def export(
 ) -> None:
     """Write a phrase as a MIDI file, in its piece's tempo."""
     if out.suffix.lower() not in (".mid", ".midi"):
-        raise UserError(f"--out is a .mid file, not {out.name!r}; bgmusic render makes sound and pictures of it")
+        raise UserError(f"--out is a .mid file, not {out.name!r}; bgmusic render makes sound of it")
 
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.midi import write_midi

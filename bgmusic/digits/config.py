@@ -52,5 +52,5 @@ class DigitsConfig(Config):
         if "batch" in norms and self.training.batch // self.training.accumulate < 2:
             raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
         if self.network.output_offset == "data" and self.network.output_norm != "batch":
-            raise ValueError("network.output_offset=data is of a last batch norm: output_norm=batch, or output_offset=zero")
+            raise ValueError("output_offset=data is of a last batch norm: set output_norm=batch, or output_offset=zero")
         return self

@@ -12,15 +12,25 @@ def run_named(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iterator
 
     Args:
         trainings: what to call, by name, the longest first; picklable, and so is what they are given.
-        jobs: processes.
+        jobs: processes. A single one is this: once a training was interrupted, no further one begins.
 
     """
+    if jobs == 1:
+        threads = torch.get_num_threads()
+        try:
+            for name, training in trainings.items():
+                _, how = _one(name, training)
+                yield name, how
+                if how == "interrupted":
+                    return
+        finally:
+            torch.set_num_threads(threads)
+        return
     from joblib import Parallel, delayed
 
-    work: Iterator[tuple[str, str]] = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_one)(name, training) for name, training in trainings.items()
     )
-    return work
 
 
 def _one(name: str, training: Callable[[], str]) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def test_a_folder_is_all_files_below_it(capsys, tmp_path):
     code, out, _ = run(capsys, tmp_path)
     assert (code, out[0]) == (0, f"{tmp_path / 'below' / 'song.mid'}:")
     (tmp_path / "below" / "song.mid").unlink()
-    assert run(capsys, tmp_path)[2] == ["bgmusic: error: none of 0 files is usable"]
+    assert run(capsys, tmp_path)[2] == ["bgmusic: error: there is no MIDI file"]
 
 
 def test_what_is_wrong_is_said(capsys):

@@ -155,6 +155,21 @@ def test_one_part_is_the_given_track_whatever_it_is_called(choir: Path, tmp_path
     assert not (out / "rolls.npz").exists()
 
 
+def test_an_accompaniment_never_takes_the_place_of_its_own_file(
+    choir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out" / "accompaniment-0001.mid"
+    file.parent.mkdir()
+    rows = melody(np.random.default_rng(1), 18, 60, 81, 0, 73)
+    write_midi(song_of(rows, ("Flute",), [(0, 2, 2)]), file)
+    before = file.read_bytes()
+    arguments = ("accompany", choir, file, "--given", "Soprano", "--format", "mid", "--out", file.parent)
+    assert bgmusic(*arguments, "-n", 2) == 2
+    assert "would be overwritten by its own accompaniment" in capsys.readouterr().err
+    assert bgmusic(*arguments, "-n", 1) == 0
+    assert file.read_bytes() == before
+
+
 def test_the_composer_sees_the_track_and_what_it_composed(choir: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     file = tmp_path / "song.mid"

@@ -147,8 +147,9 @@ class Assembly:
         with atomic_write(described, "w", encoding="utf-8", newline="") as text:
             text.writelines(json_lines(meta))
         (out / META).unlink(missing_ok=True)
-        for old in chain(out.glob("*.npy"), out.glob("*.npy.xz")):
-            old.unlink()
+        for name in ("bits-?????", "ranges", *self._tables):  # of an older corpus; other arrays are not ours
+            for old in chain(out.glob(f"{name}.npy"), out.glob(f"{name}.npy.xz")):
+                old.unlink()
         for file in self._files():
             to = out / (file.path.stem + suffix)
             if compress:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-MAX_ENTRY_BYTES = 16 << 20  # a MIDI file of 16 MiB holds four million notes: none is written by hand
+MAX_ENTRY_BYTES = 16 << 20  # of which a MIDI file may fill half (midi_file.py); rolls and JSON take more
 MAX_ENTRIES = 2_000_000  # of one source; the largest public collections hold fewer than 500,000
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")

@@ -184,7 +184,10 @@ def test_a_corpus_is_not_overwritten_unasked(tmp_path: Path) -> None:
     build_corpus([str(songs)], out, SETTINGS)
     with pytest.raises(UserError, match="holds a corpus already"):
         build_corpus([str(songs)], out, SETTINGS)
+    (out / "features.npy").write_text("somebody's")
     build_corpus([str(songs)], out, Settings(LPD5, 12, hop=4), overwrite=True, compress=True)
+    assert (out / "features.npy").read_text() == "somebody's"
+    (out / "features.npy").unlink()
     assert open_corpus(out).settings.hop == 4
     assert {path.suffix for path in out.iterdir()} == {".xz", ".json"}
 
