@@ -218,11 +218,16 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
     """An embedded corpus by its name (``bach``, ``freedoom``), or any other by its folder.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: there is none, or it is damaged; or one's own lies at the name of an embedded one.
 
     """
-    embedded = embedded_corpora()
-    path = embedded.get(str(name_or_folder), Path(name_or_folder))
+    embedded, own = embedded_corpora(), Path(name_or_folder)
+    path = embedded.get(str(name_or_folder), own)
+    if (own / META).is_file() and not path.samefile(own):
+        raise UserError(
+            f"there are two corpora {own.name!r}: give {own.resolve()} for your own; for the one that comes with "
+            "bgmusic, rename yours or work in another folder"
+        )
     if not (path / META).is_file():
         raise UserError(
             f"no corpus {str(name_or_folder)!r}: give {', '.join(embedded)}, or a folder that bgmusic data build made"

@@ -1,12 +1,14 @@
 """The corpora that come with bgmusic: what they are said to hold, and the commands that make them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bgmusic.cli.main import main
+from bgmusic.errors import UserError
 from bgmusic.files import data_dir
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.corpora.piece import Piece, read_piece
@@ -18,6 +20,18 @@ def test_they_are_small_and_known_by_name() -> None:
     assert set(embedded_corpora()) == {"bach", "freedoom"}
     for path in embedded_corpora().values():
         assert sum(file.stat().st_size for file in path.iterdir()) < 400_000
+
+
+def test_ones_own_of_the_same_name_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bach").mkdir()
+    assert len(open_corpus("bach")) == 3113  # a folder of anything else hides nothing
+    shutil.copytree(embedded_corpora()["freedoom"], tmp_path / "bach", dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"two corpora 'bach': give .*bach for your own"):
+        open_corpus("bach")
+    assert len(open_corpus(tmp_path / "bach")) == 2950
+    monkeypatch.chdir(data_dir())
+    assert len(open_corpus("bach")) == 3113
 
 
 @pytest.mark.parametrize(
