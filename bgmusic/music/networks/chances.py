@@ -53,18 +53,22 @@ class Noise:
     form: bool
 
     @property
+    def of_a_unit(self) -> int:
+        """Numbers of each unit in each stage."""
+        return 1 + _OF_A_STEP * self.steps
+
+    @property
     def size(self) -> int:
         """Numbers in all."""
-        of_units = self.units * (1 + _OF_A_STEP * self.steps)
-        return self.stages * self.tracks * (of_units + self.inclinations) + self.form
+        return self.stages * self.tracks * (self.units * self.of_a_unit + self.inclinations) + self.form
 
     def of_stages(self, noise: Tensor) -> Iterator[Chances]:
         """Each stage's numbers."""
         of_stages = noise[:, : self.size - self.form].view(len(noise), self.stages, self.tracks, -1)
         kept = None
         for number, stage in enumerate(_uniform(of_stages).unbind(1)):
-            of_units, inclined = stage.tensor_split([self.units * (1 + _OF_A_STEP * self.steps)], 2)
-            of_units = of_units.unflatten(2, (self.units, 1 + _OF_A_STEP * self.steps))
+            of_units, inclined = stage.tensor_split([self.units * self.of_a_unit], 2)
+            of_units = of_units.unflatten(2, (self.units, self.of_a_unit))
             steps = of_units[..., 1:].unflatten(3, (_OF_A_STEP, self.steps)).transpose(2, 3).flatten(3)
             kept = inclined if kept is None else kept
             moving, sounding, beginning = steps.unbind(2)
