@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.options import Device, DeviceOption
 from bgmusic.errors import UserError
 
 app = typer.Typer(help="Measure gradient estimators.", no_args_is_help=True)
@@ -75,6 +76,7 @@ def vae(
     steps: Annotated[int, typer.Option(min=1, max=10**9, help="Training steps of each estimator, in all.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0.001, help="Stop after so much wall time.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and draws.")] = 0,
+    device: DeviceOption = Device.cpu,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
 ) -> None:
     """Train the standard discrete VAE (200 Bernoulli latents, binarized MNIST) with each estimator.
@@ -88,6 +90,7 @@ def vae(
 
     from bgmusic.digits.vae import methods
     from bgmusic.digits.vae_training import compare
+    from bgmusic.gan.training import choose_device
 
     known = methods()
     names = known if estimators == "all" else [name.strip() for name in estimators.split(",")]
@@ -102,7 +105,8 @@ def vae(
         )
 
     command = shlex.join(["bgmusic", *sys.argv[1:]])
-    if compare(out, network.value, names, steps, minutes, seed, command=command, report=report):
+    where = choose_device(device.value)
+    if compare(out, network.value, names, steps, minutes, seed, device=where, command=command, report=report):
         typer.echo(f"Finished: {out / f'results-{network.value}.json'}")
     else:
         typer.echo("Out of time, and saved. Go on with the same command.")

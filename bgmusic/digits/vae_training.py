@@ -33,13 +33,13 @@ def _pixels(part: str) -> Tensor:
 class Trainer:
     """One training: model, optimiser and draws, saved together so that it resumes bit by bit."""
 
-    def __init__(self, run: Run, train: Tensor, test: Tensor) -> None:
-        self.run, self.train, self.test = run, train, test
+    def __init__(self, run: Run, train: Tensor, test: Tensor, device: str = "cpu") -> None:
+        self.run, self.train, self.test = run, train.to(device), test.to(device)
         self.config = run.config(VaeConfig)
-        self.generator = torch.Generator().manual_seed(run.seed())
-        with torch.random.fork_rng():
+        self.generator = torch.Generator(device).manual_seed(run.seed())
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed())
-            self.model = DiscreteVae(self.config, train.float().mean(0))
+            self.model = DiscreteVae(self.config, train.float().mean(0)).to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), self.config.rate)
         self.step, self.seconds = 0, 0.0
         run.hold()
@@ -53,7 +53,9 @@ class Trainer:
         try:
             self.model.load_state_dict(state["model"])
             restore_moments(self.optimizer, state["optimizer"])
-            self.generator.set_state(state["generator"])
+            # A run that goes on on another kind of device has no draws of that kind: they begin anew there.
+            if state["generator"].shape == self.generator.get_state().shape:
+                self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if not min(self.step, self.seconds) >= 0:
                 raise ValueError("counts below zero")
@@ -78,7 +80,9 @@ class Trainer:
         start = time.thread_time()
         self.model.train()
         for _ in range(steps):
-            rows = torch.randint(len(self.train), (self.config.batch,), generator=self.generator)
+            rows = torch.randint(
+                len(self.train), (self.config.batch,), generator=self.generator, device=self.train.device
+            )
             loss = self.model.loss(self.train[rows].float(), self.generator).mean()
             self.optimizer.zero_grad()
             loss.backward()
@@ -96,9 +100,9 @@ class Trainer:
         }
 
 
-def _open(path: Path, config: VaeConfig, seed: int, command: str) -> Run:
+def _open(path: Path, config: VaeConfig, seed: int, device: str, command: str) -> Run:
     if not path.exists():
-        return Run.create(path, KIND, config, environment(seed, "cpu", command))
+        return Run.create(path, KIND, config, environment(seed, device, command))
     run = Run.open(path, KIND)
     if run.config(VaeConfig) != config or run.seed() != seed:
         raise UserError(f"{path} holds a training with other settings or another seed; choose another --out")
@@ -113,6 +117,7 @@ def compare(
     minutes: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
+    device: str = "cpu",
     command: str = "",
     report: Report = lambda name, values: None,
 ) -> bool:
@@ -129,6 +134,7 @@ def compare(
         minutes: stop after the turn in which these are over; None: no limit.
         seed: of weights and draws.
         settings: other values of :class:`VaeConfig`.
+        device: ``cpu`` or ``cuda``.
         command: kept with each new run.
         report: called after each turn of each run.
 
@@ -149,9 +155,9 @@ def compare(
     with ExitStack() as held:
         trainers = {}
         for name, config in configs.items():
-            run = _open(out / f"{network}-{name}", config, seed, command)
+            run = _open(out / f"{network}-{name}", config, seed, device, command)
             held.callback(run.release)
-            trainers[name] = Trainer(run, train, test)
+            trainers[name] = Trainer(run, train, test, device)
         results = {name: trainer.metrics() for name, trainer in trainers.items() if trainer.step}
         while any(trainer.step < steps for trainer in trainers.values()):
             if deadline is not None and time.monotonic() > deadline:

@@ -36,6 +36,7 @@ TINY_COMPOSER = merge(
 )
 for _key in ("width", "latent"):
     del TINY_COMPOSER["network"][_key]
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 STRATEGIES = presets("pianoroll/strategies")
 SHAPE = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="pause")
 
@@ -43,11 +44,11 @@ SHAPE = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="p
 class Coins:
     """A source of random rolls."""
 
-    def __init__(self, channels: int) -> None:
-        self.channels = channels
+    def __init__(self, channels: int, device: str = "cpu") -> None:
+        self.channels, self.device = channels, device
 
     def batch(self, size: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        return (torch.rand(size, self.channels, 2, 16, 84, generator=generator) < 0.02).float()
+        return (torch.rand(size, self.channels, 2, 16, 84, generator=generator) < 0.02).float().to(self.device)
 
 
 def config_of(*layers: dict[str, Any], preset: str = "satb") -> PianorollConfig:
@@ -62,14 +63,15 @@ def strategy(name: str) -> dict[str, Any]:
     return load_preset("pianoroll/strategies", name)
 
 
-def play(config: PianorollConfig) -> Game:
+def play(config: PianorollConfig, device: str = "cpu") -> Game:
     shape = SHAPE.model_copy(update={"encoding": config.encoding or "pause"})
     torch.manual_seed(0)
     generator, discriminator = make_generator(config, shape), make_discriminator(config, shape)
     before = [weight.clone() for weight in generator.parameters()]
-    game = Game(generator, discriminator, Coins(10 if shape.encoding == "onset" else 5), config.training)
+    coins = Coins(10 if shape.encoding == "onset" else 5, device)
+    game = Game(generator, discriminator, coins, config.training, device=device)
     game.play()
-    changed = [not torch.equal(*pair) for pair in zip(before, generator.parameters(), strict=True)]
+    changed = [not torch.equal(a, b.cpu()) for a, b in zip(before, generator.parameters(), strict=True)]
     learns = [weight.requires_grad for weight in generator.parameters()]
     assert any(changed)
     assert not any(change and not learn for change, learn in zip(changed, learns, strict=True))
@@ -83,16 +85,18 @@ def test_all_presets_are_found() -> None:
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("preset", presets("pianoroll"))
-def test_every_preset_trains(preset: str) -> None:
-    play(config_of(preset=preset))
+def test_every_preset_trains(preset: str, device: str) -> None:
+    play(config_of(preset=preset), device)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("neuron", ["dbn", "sbn"])
-def test_every_strategy_and_neuron_trains(name: str, neuron: str) -> None:
+def test_every_strategy_and_neuron_trains(name: str, neuron: str, device: str) -> None:
     layers = [strategy(name)] if name == "pretrain" else [strategy(name), {"neuron": neuron}]
-    game = play(config_of(*layers))
+    game = play(config_of(*layers), device)
     rolls = phrases(game.sampler, SHAPE.model_copy(update={"encoding": "onset"}), 3, 0)
     assert rolls.shape == (3, 10, 2, 16, 84)
     assert rolls.dtype == np.bool_
@@ -110,8 +114,9 @@ def test_every_strategy_and_neuron_trains(name: str, neuron: str) -> None:
     ],
     ids=str,
 )
-def test_every_form_trains(changes: dict[str, Any]) -> None:
-    play(config_of(changes))
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_form_trains(changes: dict[str, Any], device: str) -> None:
+    play(config_of(changes), device)
 
 
 def test_second_stages_begin_with_the_first(tmp_path: Path) -> None:

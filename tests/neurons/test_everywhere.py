@@ -91,9 +91,9 @@ def run(model: Callable[[Tensor], Tensor], device: str = "cpu") -> tuple[Tensor,
     return y.detach(), x.grad
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, device: str = "cpu") -> nn.Module:
     torch.manual_seed(2)
-    return MODELS[name]()
+    return MODELS[name]().to(device)
 
 
 def same(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> None:
@@ -101,18 +101,19 @@ def same(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> None:
         torch.testing.assert_close(left.cpu(), right.cpu(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-def test_copied_pickled_and_loaded_ones_are_the_same(name: str) -> None:
-    model = build(name)
-    loaded = MODELS[name]()
+def test_copied_pickled_and_loaded_ones_are_the_same(name: str, device: str) -> None:
+    model = build(name, device)
+    loaded = MODELS[name]().to(device)
     loaded.load_state_dict(model.state_dict())
     copies = [copy.deepcopy(model), loaded]
     if not name.startswith("score"):
         copies.append(pickle.loads(pickle.dumps(model)))  # noqa: S301 (our own)
-    expected = run(model)
+    expected = run(model, device)
     assert expected[1].abs().sum() > 0
     for other in copies:
-        same(run(other), expected)
+        same(run(other, device), expected)
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_FUNCTIONS))
@@ -121,16 +122,34 @@ def test_score_functions_pickle(name: str) -> None:
     assert float(score.slope) == 1.5
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
 # Torch's own tracer looks at the gradients of inputs to the second half of a broken graph.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_compiled_ones_are_the_same(name: str, without_kernel: Context) -> None:
-    model = build(name)
+def test_compiled_ones_are_the_same(name: str, device: str, without_kernel: Context) -> None:
+    model = build(name, device)
     with without_kernel():
-        expected = run(copy.deepcopy(model))
+        expected = run(copy.deepcopy(model), device)
     torch.compiler.reset()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=name not in BREAKING)
-    same(run(compiled), expected)
+    same(run(compiled, device), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CPU kernels take torch's compiler minutes; aot_eager above")
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")  # its advice on speed
+def test_compiled_for_cuda(name: str) -> None:
+    """Kernels that torch writes draw other bits, so what is compared is who draws none; the rest must be sane."""
+    model = build(name, "cuda")
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=name not in BREAKING)
+    y, gradient = run(compiled, "cuda")
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().sum() > 0
+    if name.startswith("dbn"):
+        same((y, gradient), run(model, "cuda"))
 
 
 # The tracer's own warning where a graph's shapes vary.
@@ -148,22 +167,24 @@ def test_compiled_ones_take_batches_of_any_size(name: str, without_kernel: Conte
         torch.testing.assert_close(compiled(x), expected)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-def test_bfloat16_autocast(name: str) -> None:
-    model = build(name)
-    with torch.autocast("cpu", torch.bfloat16):
-        y, gradient = run(model)
+def test_bfloat16_autocast(name: str, device: str) -> None:
+    model = build(name, device)
+    with torch.autocast(device, torch.bfloat16):
+        y, gradient = run(model, device)
     assert torch.isfinite(y).all()
     assert torch.isfinite(gradient).all()
     assert gradient.dtype == torch.float32
     if name.startswith(("dbn", "sbn")):
-        same((y, gradient), run(build(name)))  # neurons have nothing that autocast would round
+        same((y, gradient), run(build(name, device), device))  # neurons have nothing that autocast would round
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_other_types_decide_alike(name: str, dtype: torch.dtype) -> None:
-    x = rows().to(dtype)
+def test_other_types_decide_alike(name: str, dtype: torch.dtype, device: str) -> None:
+    x = rows(device).to(dtype)
     for kind in (DBN, SBN):
         logits = x.clone().requires_grad_()
         torch.manual_seed(1)
@@ -183,19 +204,19 @@ def test_other_types_decide_alike(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
 def test_devices(name: str, device: str) -> None:
-    model = build(name).to(device)
-    y, gradient = run(model, device)
+    y, gradient = run(build(name, device), device)
     assert y.device.type == device
     if name.startswith("dbn") or name in ("dense", "conv2d", "conv3d"):
         same((y, gradient), run(build(name)))
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("kind", [DBN, SBN])
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"concrete"}))
-def test_a_second_derivative_is_refused(estimator: str, kind: type[DBN] | type[SBN], power: int) -> None:
+def test_a_second_derivative_is_refused(estimator: str, kind: type[DBN] | type[SBN], power: int, device: str) -> None:
     """Also where the gradient by the bits is a constant (a path-length penalty), and by an earlier weight alone."""
-    x, weight = rows(), torch.ones((), requires_grad=True)
+    x, weight = rows(device), torch.ones((), requires_grad=True, device=device)
     (gradient,) = torch.autograd.grad((kind(estimator)(x * weight) ** power).sum(), weight, create_graph=True)
     with pytest.raises(RuntimeError, match="no second derivative"):
         torch.autograd.grad(gradient + weight, weight)
@@ -210,15 +231,16 @@ def test_a_score_functions_second_derivative_is_refused(name: str) -> None:
         (gradient + weight).backward()
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"concrete"}))
-def test_who_fires_surely_learns_as_who_is_surely_silent(estimator: str, dtype: torch.dtype) -> None:
+def test_who_fires_surely_learns_as_who_is_surely_silent(estimator: str, dtype: torch.dtype, device: str) -> None:
     """In bfloat16 the probability of a logit of 6 is 1, and 1 - p is 0."""
-    values = torch.tensor([-8.0, -7, -6, -5, 5, 6, 7, 8])
+    values = torch.tensor([-8.0, -7, -6, -5, 5, 6, 7, 8], device=device)
     gradients = []
     for kind in (dtype, torch.float32):
         logits = values.to(kind).requires_grad_()
-        SBN(estimator)(logits, thresholds=torch.full((8,), 0.5)).sum().backward()
+        SBN(estimator)(logits, thresholds=torch.full((8,), 0.5, device=device)).sum().backward()
         assert logits.grad is not None
         gradients.append(logits.grad.float())
     torch.testing.assert_close(*gradients, rtol=0.01, atol=0)
@@ -238,13 +260,14 @@ def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeyp
             kind(estimator)(rows())
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", [DBN, SBN])
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_kept_tensors_may_be_recomputed_or_copied(kind: type[DBN] | type[SBN], estimator: str) -> None:
+def test_kept_tensors_may_be_recomputed_or_copied(kind: type[DBN] | type[SBN], estimator: str, device: str) -> None:
     """Activation checkpoints, and hooks that move what is kept elsewhere: whatever is kept is complete by then."""
     torch.manual_seed(0)
-    x, gradient = torch.randn(2, 20, 8).unbind()
-    layer = nn.Sequential(nn.Linear(8, 8), kind(estimator))
+    x, gradient = torch.randn(2, 20, 8).to(device).unbind()
+    layer = nn.Sequential(nn.Linear(8, 8), kind(estimator)).to(device)
 
     def gradient_of(run: Callable[[Tensor], Tensor]) -> Tensor:
         torch.manual_seed(1)

@@ -7,13 +7,17 @@ pieces that stay in the processor's cache, and the backward pass computes a piec
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bgmusic.music.networks.grouped import as_autocast, summed_products
+
 PIECE = 128  # rows of all tracks: 1.5 MB of the paper's generator; from 64 to 512 all are about as fast
+PIECE_ON_GPU = 128 * PIECE  # 200 MB: enough work for one launch
 
 
 class _ReluMerge(torch.autograd.Function):
@@ -22,8 +26,7 @@ class _ReluMerge(torch.autograd.Function):
         ctx.save_for_backward(x, weight, bias, merge)
         taps = weight.shape[2] // merge.shape[1]
         merged = x.new_empty(len(x), x.shape[1], taps * merge.shape[2])
-        for begin in range(0, x.shape[1], PIECE):
-            piece = slice(begin, begin + PIECE)
+        for piece in _pieces(x):
             channels = _channels(x[:, piece], weight, bias, merge.shape[1])
             merged[:, piece] = torch.bmm(channels, merge).view(len(x), -1, merged.shape[2])
         return merged.view(len(x), -1, merge.shape[2])
@@ -32,26 +35,31 @@ class _ReluMerge(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x, weight, bias, merge = ctx.saved_tensors
-        tracks, rows, _ = x.shape
+        tracks, rows = x.shape[:2]
         to_channels, to_inputs = merge.transpose(1, 2), weight.transpose(1, 2)
         of_merged = gradients[0].view(tracks, rows, -1)
         of_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)  # x itself may be one track, expanded
         # Sums over all rows: not in bfloat16.
         wide = torch.promote_types(x.dtype, torch.float32)
         of_weight, of_bias, of_merge = (torch.zeros_like(v, dtype=wide) for v in (weight, bias, merge))
-        for begin in range(0, rows, PIECE):
-            piece = slice(begin, begin + PIECE)
+        for piece in _pieces(x):
             inputs = x[:, piece]
             channels = _channels(inputs, weight, bias, merge.shape[1])
             from_merged = of_merged[:, piece].reshape(tracks, -1, merge.shape[2])
-            of_merge += torch.bmm(channels.transpose(1, 2), from_merged)
+            of_merge += summed_products(channels, from_merged)
             # With one plane a product of matrices is a product with each number.
             spread = from_merged * to_channels if merge.shape[2] == 1 else torch.bmm(from_merged, to_channels)
             of_channels = torch.ops.aten.threshold_backward(spread, channels, 0).view(tracks, -1, weight.shape[2])
             of_bias += of_channels.sum(1, keepdim=True)
-            of_weight += torch.bmm(inputs.transpose(1, 2), of_channels)
+            of_weight += summed_products(inputs, of_channels)
             of_x[:, piece] = torch.bmm(of_channels, to_inputs)
         return of_x, of_weight.to(weight.dtype), of_bias.to(bias.dtype), of_merge.to(merge.dtype)
+
+
+def _pieces(x: Tensor) -> Iterator[slice]:
+    """The rows of ``(tracks, rows, inputs)``, a few at a time."""
+    size = PIECE if x.device.type == "cpu" else PIECE_ON_GPU
+    return (slice(begin, begin + size) for begin in range(0, x.shape[1], size))
 
 
 def _channels(x: Tensor, weight: Tensor, bias: Tensor, channels: int) -> Tensor:
@@ -73,9 +81,5 @@ def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor
         ``(tracks, rows * positions, outputs)``.
 
     """
-    kind = x.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        low = torch.get_autocast_dtype(kind)
-        x, weight, bias, merge = x.to(low), weight.to(low), bias.to(low), merge.to(low)
-    merged: Tensor = _ReluMerge.apply(x, weight, bias, merge)
+    merged: Tensor = _ReluMerge.apply(*as_autocast(x, weight, bias, merge))
     return merged

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bgmusic.gan.layers import Scale
 from bgmusic.music.config import NetworkConfig
-from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments
+from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments, product
 from bgmusic.music.networks.plan import OCTAVE, Plan
 
 Result = TypeVar("Result")
@@ -86,7 +86,7 @@ class ResidualUnit(nn.Module):
         """What is added to phrases: ``(tracks, phrases, bars, planes, steps, pitches)``."""
         tracks, phrases, bars, high, wide, planes = padded.shape
         steps, pitches = high - KERNEL[0] + 1, wide - KERNEL[1] + 1
-        hidden = torch.relu_(torch.baddbmm(bias, self._windows(padded), weight))
+        hidden = torch.relu_(product(self._windows(padded), weight, bias))
         # What every cell hands to the cells around it, and the sum of that: a convolution, turned inside out.
         given = torch.matmul(second, hidden.view(tracks, phrases * bars, steps * pitches, -1).transpose(-1, -2))
         summed = F.fold(given.flatten(0, 1), (high, wide), KERNEL).view(tracks, phrases, bars, planes, high, wide)

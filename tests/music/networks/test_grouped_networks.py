@@ -10,7 +10,7 @@ import track_loops
 from torch import Tensor, nn
 
 from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import merging, refiner
+from bgmusic.music.networks import grouped, merging, refiner
 from bgmusic.music.networks.discriminator import MainStream
 from bgmusic.music.networks.generator import PrivateGenerator
 from bgmusic.music.networks.grouped import GroupedNormLinear
@@ -70,6 +70,15 @@ def test_piece_by_piece_is_at_once(plan: Plan, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(refiner, "PIECE", size * plan.tracks * plan.bars * plan.steps * plan.pitches // 5)
     test_private_generator(plan)
     test_refiner(plan)
+
+
+def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values, gradients and gradients of gradients, whatever is left over by parts of equal size."""
+    monkeypatch.setattr(grouped, "_in_parts", lambda x: True)
+    test_private_generator(plan)
+    test_refiner(plan)
+    test_discriminator(plan)
+    test_discriminator_differentiates_twice(plan)
 
 
 def test_discriminator(plan: Plan) -> None:

@@ -1,0 +1,119 @@
+"""Where there is a GPU: trainings on it, what they leave behind used without one, and draws that are fair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from bgmusic.cli.main import main
+from bgmusic.neurons import SBN, SCORE_FUNCTIONS, expected_loss
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+TINY = {
+    "mnist": [
+        *("--set", "network.g_widths=[16]", "--set", "network.d_widths=[16]", "--set", "training.batch=8"),
+        *("--set", "training.checkpoint_every=2", "--set", "training.log_every=1"),
+    ],
+    "composer": [
+        *("--set", "network.channels=8", "--set", "network.layers=1", "--set", "network.stages=4"),
+        *("--set", "training.batch=4", "--set", "training.checkpoint_every=2", "--set", "training.log_every=1"),
+    ],
+    "musegan": [
+        *("--set", "network.width=0.07", "--set", "training.batch=4", "--set", "training.d_updates=2"),
+        *("--set", "training.checkpoint_every=2", "--set", "training.log_every=1"),
+    ],
+}
+TRAININGS = {
+    "digits": ("mnist", "--config", "default", *TINY["mnist"]),
+    "digits, the paper's": ("mnist", "--config", "paper", "--neuron", "sbn", *TINY["mnist"]),
+    "digits, convolutions": ("mnist", "--config", "paper", "--network", "cnn", "--set", "training.batch=8"),
+    "music": ("pianoroll", *TINY["composer"]),
+    "music, the game": ("pianoroll", *TINY["composer"], "--set", "training.imitation.alone=0.5"),
+    "accompaniment": ("pianoroll", "--config", "accompany", *TINY["composer"]),
+    "BinaryMuseGAN": ("pianoroll", "--config", "lpd-5", "--data", "freedoom", *TINY["musegan"]),
+}
+
+
+def bgmusic(*arguments: object) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert not ended.value.code
+
+
+def longer(run: Path, steps: int) -> None:
+    """As if a longer training had been interrupted."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["training"]["steps"] = steps
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize(("first", "second"), [("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")])
+@pytest.mark.parametrize("training", TRAININGS)
+def test_runs_go_on_on_either_device_and_are_used_without_a_gpu(
+    training: str, first: str, second: str, tmp_path: Path
+) -> None:
+    what, *settings = TRAININGS[training]
+    run = tmp_path / "run"
+    bgmusic("train", what, *settings, "--steps", 2, "--seed", 1, "--device", first, "--out", run)
+    longer(run, 4)
+    bgmusic("train", what, "--resume", "--device", second, "--out", run)
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 4
+    made = "samples.npz" if what == "mnist" else "rolls.npz"
+    for number in range(2):
+        bgmusic("generate", run, "-n", 2, "--seed", 3, "--format", "npz", "--out", tmp_path / str(number))
+    with np.load(tmp_path / "0" / made) as once, np.load(tmp_path / "1" / made) as again:
+        name = "samples" if what == "mnist" else "rolls"
+        assert np.array_equal(once[name], again[name])
+
+
+def test_bfloat16_is_what_auto_means_on_a_gpu(tmp_path: Path) -> None:
+    bgmusic("train", "pianoroll", *TINY["composer"], "--steps", 1, "--device", "cuda", "--out", tmp_path / "run")
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]["precision"] == "bfloat16"
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["device"] == torch.cuda.get_device_name()
+
+
+def test_the_vae_trains_and_goes_on(tmp_path: Path) -> None:
+    arguments = ["neurons", "vae", "--out", tmp_path / "vae", "--estimators", "disarm,reinmax", "--device"]
+    bgmusic(*arguments, "cpu", "--steps", 2)
+    bgmusic(*arguments, "cuda", "--steps", 100)
+    bgmusic(*arguments, "cpu", "--steps", 102)
+    found = json.loads((tmp_path / "vae" / "results-linear.json").read_text())
+    assert all(values["step"] == 102 and -230 < values["test_elbo"] < -150 for values in found.values())
+
+
+def test_units_fire_as_often_as_they_should() -> None:
+    logits = torch.linspace(-4, 4, 9, device="cuda")
+    generator = torch.Generator("cuda").manual_seed(0)
+    draws = 200_000
+    rates = SBN()(logits.expand(draws, 9), generator).mean(0)
+    p = torch.sigmoid(logits)
+    assert ((rates - p).abs() < 4 * (p * (1 - p) / draws).sqrt()).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(SCORE_FUNCTIONS) - {"exact"}))
+def test_score_functions_are_unbiased(name: str) -> None:
+    """Of a cubic loss, against enumeration, within 4 standard errors."""
+    weights = torch.tensor([0.5, -1.0, 2.0], device="cuda")
+
+    def loss(bits: torch.Tensor) -> torch.Tensor:
+        return ((bits * weights).sum(1) - 0.45) ** 3
+
+    start = torch.tensor([0.3, -0.8, 0.1], device="cuda")
+    generator = torch.Generator("cuda").manual_seed(1)
+    draws = 100_000
+    logits = start.expand(draws, 3).clone().requires_grad_()
+    expected_loss(loss, logits, SCORE_FUNCTIONS[name]().to("cuda"), generator).sum().backward()
+    exact = start[None].clone().requires_grad_()
+    expected_loss(loss, exact, SCORE_FUNCTIONS["exact"]()).sum().backward()
+    assert logits.grad is not None
+    assert exact.grad is not None
+    error = (logits.grad.mean(0) - exact.grad[0]).abs()
+    assert (error < 4 * logits.grad.std(0) / draws**0.5).all()
