@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import zipfile
@@ -72,6 +73,34 @@ def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **opt
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, name):
             error.filename = str(path)  # "No space left on device" alone would not say where
+        raise
+
+
+def require_writable(path: str | Path, folder: bool = False) -> None:
+    """Make sure, before long work, that a file can be written there, or, with ``folder``, files in a folder.
+
+    Nothing is left behind; a folder that is not there may lie in one that can be written.
+
+    Raises:
+        OSError: it can't.
+
+    """
+    path = Path(path)
+    where = path
+    if folder:
+        while not where.exists():
+            where = where.parent
+    elif path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    elif path.exists() and not path.is_file():
+        return  # a pipe, say
+    else:
+        where = path.parent
+    try:
+        with tempfile.TemporaryFile(dir=where):
+            pass
+    except OSError as error:
+        error.filename = str(path)  # the name that the user knows
         raise
 
 

@@ -37,6 +37,7 @@ def accompany(
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
+    from bgmusic.files import require_writable
     from bgmusic.gan.memory import keep_freed_memory
     from bgmusic.gan.runs import kind_of
     from bgmusic.gan.shipped import find_run
@@ -44,6 +45,7 @@ def accompany(
     from bgmusic.music.accompaniment import load_composer, phrases_needed
     from bgmusic.music.given import read_given, track_number
     from bgmusic.music.sampling import joined
+    from bgmusic.music.sound.timing import timed
 
     folder = find_run(run)
     if kind_of(folder) != "music":
@@ -55,6 +57,8 @@ def accompany(
     ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(number)}
     if "mid" in formats and file.resolve() in ours:
         raise UserError(f"{file} would be overwritten by its own accompaniment: choose another --out")
+    require_writable(out, folder=True)
+    music_files.require_short(formats, timed(track.song).last)
     keep_freed_memory()
     with progress_bar("Composing", number * phrases_needed(track)) as told:
         found = compose(composer, track, number, seed, told)

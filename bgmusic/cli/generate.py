@@ -59,6 +59,7 @@ def generate(
     # A format that no run has is wrong before there is a run to look at.
     formats = music_files.parse_formats(format_, sorted({name for known in _FORMATS.values() for name in known}))
 
+    from bgmusic.files import require_writable
     from bgmusic.gan.memory import keep_freed_memory
     from bgmusic.gan.runs import kind_of
     from bgmusic.gan.shipped import find_run
@@ -70,6 +71,7 @@ def generate(
     if kind == "digits" and bars is not None:
         raise UserError(f"--bars is for music: {run} is a run of digits")
     keep_freed_memory()
+    require_writable(out, folder=True)
     if kind == "digits":
         _digits(folder, number or _NUMBER[kind], seed, out, formats, binarize)
     else:
@@ -104,6 +106,7 @@ def _music(
     length = bars or shape.bars
     number = number or (_NUMBER["music"] if length <= shape.bars else 1)
     check_length(shape, length, number)
+    music_files.require_playable(formats, length * shape.steps / shape.resolution)
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as told:
         if bars is None:

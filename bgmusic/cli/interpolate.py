@@ -37,6 +37,7 @@ def interpolate(
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
+    from bgmusic.files import require_writable
     from bgmusic.gan.memory import keep_freed_memory
     from bgmusic.gan.runs import kind_of
     from bgmusic.gan.shipped import find_run
@@ -47,6 +48,7 @@ def interpolate(
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of digits: interpolate is for music")
     keep_freed_memory()
+    require_writable(out, folder=True)
     _, shape, generator = load_generator(folder)
     with progress_bar("Composing", steps) as told:
         channels = between(generator, shape, (start, end), steps, binarize, told)

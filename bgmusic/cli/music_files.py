@@ -49,6 +49,33 @@ def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
             raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
 
 
+def require_playable(formats: Sequence[str], beats: float) -> None:
+    """:func:`require_short` of phrases, which are played at the usual tempo."""
+    from bgmusic.music.song import DEFAULT_BPM
+
+    require_short(formats, beats * 60 / DEFAULT_BPM)
+
+
+def require_short(formats: Sequence[str], seconds: float) -> None:
+    """Make sure, before it is composed, that what is to be written as sound can be.
+
+    Raises:
+        UserError: it is too long.
+
+    """
+    if not any(suffix in formats for suffix in _AUDIO):
+        return
+    from bgmusic.music import sound
+    from bgmusic.music.sound.rendering import clock, limit
+
+    longest = limit(sound.DEFAULT_RATE)
+    if seconds > longest:
+        raise UserError(
+            f"{clock(seconds)} of sound are more than the {clock(longest)} that can be rendered: write mid, "
+            "and render its beginning with bgmusic render --seconds"
+        )
+
+
 def write_music(
     rolls: Sequence[Roll],
     shape: RollShape,

@@ -38,7 +38,10 @@ def render(
     ] = None,
     rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 96000.")] = 44_100,
     synth: Annotated[Synth, typer.Option(help="Who plays; auto: FluidSynth where it is installed.")] = Synth.auto,
-    bpm: Annotated[float, typer.Option(help="Tempo of phrases, in beats a minute; a MIDI file has its own.")] = 120.0,
+    bpm: Annotated[
+        float | None,
+        typer.Option(help="Tempo of phrases, in beats a minute; a MIDI file has its own.", show_default="120"),
+    ] = None,
     number: Annotated[
         int | None,
         typer.Option("-n", "--number", min=1, max=256, help="Phrases, one after another.", show_default=str(_PHRASES)),
@@ -46,23 +49,32 @@ def render(
     index: Annotated[
         int | None, typer.Option(min=0, help="The phrase of an npz to begin with; alone, where -n is not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's phrases.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's phrases.", show_default="0")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Only the beginning.", show_default="all")] = None,
     reverb: Annotated[float, typer.Option(help="Level of the room, 0 to 1.")] = 0.15,
     loudness: Annotated[float, typer.Option(help="Loudness in LUFS.")] = -18.0,
     mono: Annotated[bool, typer.Option("--mono", help="One channel.")] = False,
 ) -> None:
     """Render music as sound: every note of it, its tail too, at one loudness, never clipped."""
+    from bgmusic.files import require_writable
     from bgmusic.music import sound
+    from bgmusic.music.song import DEFAULT_BPM
     from bgmusic.music.sound.files import format_of
+    from bgmusic.music.sound.rendering import check_numbers
 
-    format_of(out)  # before anything is computed
-    music = _open(source, number, index, seed)
+    # Before anything is computed.
+    format_of(out)
+    require_writable(out)
+    tempo = DEFAULT_BPM if bpm is None else bpm
+    check_numbers(rate, tempo, reverb, loudness, seconds)
+    music = _open(source, number, index, bpm, seed)
     audio = sound.render(
         music,
         rate,
         soundfont,
-        bpm=bpm,
+        bpm=tempo,
         reverb=reverb,
         loudness=loudness,
         seconds=seconds,
@@ -73,7 +85,7 @@ def render(
     typer.echo(f"{out}: {len(audio) / rate:.1f} seconds")
 
 
-def _open(source: Path, number: int | None, index: int | None, seed: int) -> Song | Roll:
+def _open(source: Path, number: int | None, index: int | None, bpm: float | None, seed: int | None) -> Song | Roll:
     """What a user names: a song, or phrases as one roll, a silent bar between them."""
     from bgmusic.music.sources.base import kind_of
 
@@ -82,6 +94,8 @@ def _open(source: Path, number: int | None, index: int | None, seed: int) -> Son
 
         if number is not None or index is not None:
             raise UserError("-n and --index choose phrases: a MIDI file is one piece")
+        if bpm is not None or seed is not None:
+            raise UserError("--bpm and --seed are for phrases: a MIDI file has its own tempo, and is what it is")
         try:
             return read_midi(source)
         except MidiError as error:
@@ -94,6 +108,8 @@ def _open(source: Path, number: int | None, index: int | None, seed: int) -> Son
     if source.suffix == ".npz" or source.is_file():
         from bgmusic.music.phrases import read_phrases
 
+        if seed is not None:
+            raise UserError("--seed chooses a run's phrases: those of an npz are chosen by --index")
         found, _ = read_phrases(source)
         first = index or 0
         last = first + (number or (_PHRASES if index is None else 1))
@@ -104,4 +120,4 @@ def _open(source: Path, number: int | None, index: int | None, seed: int) -> Son
         raise UserError("--index chooses a phrase of an npz: a run's are chosen by --seed")
     _, shape, generator = load_generator(find_run(source))
     keep_freed_memory()
-    return one_after_another(to_rolls(phrases(generator, shape, number or _PHRASES, seed), shape))
+    return one_after_another(to_rolls(phrases(generator, shape, number or _PHRASES, seed or 0), shape))

@@ -42,13 +42,14 @@ def report(
     import shlex
     import sys
 
-    from bgmusic.files import write_text
+    from bgmusic.files import require_writable, write_text
     from bgmusic.gan.memory import keep_freed_memory
     from bgmusic.gan.runs import kind_of
     from bgmusic.gan.shipped import find_run
 
     keep_freed_memory()
     run = find_run(source)
+    require_writable(out)
     kind, command = kind_of(run), shlex.join(["bgmusic", *sys.argv[1:]])
     number = number or _NUMBER[kind]
     if kind == "digits":
@@ -62,6 +63,7 @@ def report(
         from bgmusic.music import report as music
 
         if figures:
+            require_writable(figures, folder=True)
             written = music.save_figures(run, figures, against, seed, binarize)
             typer.echo(f"{len(written)} pictures: {figures}")
         with progress_bar("Composing", number) as told:

@@ -12,7 +12,9 @@ import pretty_midi
 import pytest
 from tiny_runs import SATB, bgmusic, make_run
 
+from bgmusic.music.midi_write import write_midi
 from bgmusic.music.phrases import read_phrases
+from bgmusic.music.song import NOTE, TEMPO, Song, table
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,44 @@ def test_mistakes_end_in_one_line(
     assert says in text
     assert text.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["generate", "RUN", "--out", "file"], "Not a directory: file"),
+        (["generate", "RUN", "--out", "file/deep"], "Not a directory: file/deep"),
+        (["generate", "RUN", "--bars", "1024", "--format", "mid,mp3"], "0:34:08 of sound are more than"),
+        (["interpolate", "RUN", "--from", "1", "--to", "2", "--out", "file"], "Not a directory: file"),
+        (["accompany", "RUN", "SONG", "--given", "Soprano", "--out", "file"], "Not a directory: file"),
+        (["accompany", "RUN", "LONG", "--given", "Soprano", "--format", "wav"], "of sound are more than"),
+        (["report", "RUN", "--out", "nowhere/page.html"], "No such file or directory: nowhere/page.html"),
+        (["report", "RUN", "--out", "."], "Is a directory: ."),
+        (["render", "RUN", "--out", "nowhere/song.wav"], "No such file or directory: nowhere/song.wav"),
+        (["render", "RUN", "--out", "song.wav", "--reverb", "7"], "reverb 7 is not within"),
+    ],
+    ids=str,
+)
+def test_what_cant_be_written_is_said_before_anything_is_composed(
+    run: Path,
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bgmusic.music.networks.composer.Composer.forward", lambda *_: pytest.fail("composed"))
+    (tmp_path / "file").write_text("mine")
+    for name, beats in (("SONG", 12), ("LONG", 3000)):
+        rows = [(beat * 480, 480, 60, 64, 52, False, 0) for beat in (0, beats)]
+        write_midi(Song(480, table(NOTE, rows), table(TEMPO, [(0, 120.0)]), parts=("Soprano",)), tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert bgmusic(*(str(run) if word == "RUN" else word for word in arguments)) == 2
+    text = capsys.readouterr().err
+    assert says in text
+    assert text.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_meta_is_json(run: Path, tmp_path: Path) -> None:

@@ -94,8 +94,15 @@ def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, 
         ("loudness", loudness, -60, 0),
         ("seconds", seconds, 0, float("inf")),
     ):
+        if seconds == 0:
+            raise UserError("seconds must be more than 0")
         if value is not None and not low <= value <= high:
             raise UserError(f"{name} {value:g} is not within {low:g} to {high:g}")
+
+
+def limit(rate: int) -> float:
+    """Seconds of music, less its tail, that can be rendered at a rate."""
+    return MAX_SAMPLES / rate - MAX_TAIL
 
 
 def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
@@ -105,20 +112,20 @@ def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
         UserError: it is too long.
 
     """
-    limit = MAX_SAMPLES / rate - MAX_TAIL
+    longest = limit(rate)
     if seconds is not None:
-        if seconds > limit:
-            raise UserError(f"{clock(seconds)} are more than the {clock(limit)} that can be rendered at this rate")
+        if seconds > longest:
+            raise UserError(f"{clock(seconds)} are more than the {clock(longest)} that can be rendered at this rate")
         within = piece.onset < seconds
         notes, onset, stop = piece.notes[within], piece.onset[within], np.minimum(piece.stop[within], seconds)
         return Timed(notes, onset, stop, min(piece.end, seconds))
-    if piece.last > limit:
+    if piece.last > longest:
         raise UserError(
-            f"the piece lasts {clock(piece.last)}, more than the {clock(limit)} that can be rendered at this rate: "
+            f"the piece lasts {clock(piece.last)}, more than the {clock(longest)} that can be rendered at this rate: "
             "give the seconds of its beginning that you want"
         )
     # A silence after the last note that doesn't fit is no music.
-    return piece if piece.end <= limit else replace(piece, end=piece.last)
+    return piece if piece.end <= longest else replace(piece, end=piece.last)
 
 
 def clock(seconds: float) -> str:
