@@ -203,7 +203,7 @@ def _beats(shape: RollShape) -> str:
 
 
 def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
-    """A track's notes as they are in the file; a part that only stands for the track plays with its program."""
+    """A track's notes as they are in the file."""
     one, names = track_set.tracks[track], song.parts
     sounding = np.unique(song.notes["part"]).tolist()
     if track_set.by == "program":
@@ -218,12 +218,21 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
         return notes
     if len(sounding) > 1:
         heard = ", ".join(dict.fromkeys(names[part] or "without a name" for part in sounding))
-        raise UserError(f"it has no {one.name}, but {len(sounding)} parts that sound: {heard}")
-    notes = song.notes.copy()
-    if bool(notes["is_drum"].any()) != one.is_drum:
+        how = (
+            f"call the one you mean {one.name}"
+            if track_set.by == "part"
+            else (
+                "put the one you mean on channel 10"
+                if one.is_drum
+                else f"give the one you mean a program of {one.name}"
+            )
+        )
+        raise UserError(
+            f"it has no {one.name}, but {len(sounding)} parts that sound: {heard} ({how}, or give a file with it alone)"
+        )
+    if bool(song.notes["is_drum"].any()) != one.is_drum:
         raise UserError(f"it has no {one.name}, and its only part is {'pitched' if one.is_drum else 'drums'}")
-    notes["program"] = one.program
-    return notes
+    return song.notes
 
 
 def _stretches(song: Song, shape: RollShape) -> tuple[tuple[tuple[int, int], ...], int]:

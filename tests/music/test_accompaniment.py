@@ -79,6 +79,19 @@ def band(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("band") / "run", BAND)
 
 
+def test_a_files_only_part_keeps_its_sound(choir: Path, band: Path, tmp_path: Path) -> None:
+    """A flute that stands for the soprano, a violin for the piano: each stays what it is."""
+    rows = melody(np.random.default_rng(0), 16, 60, 72, program=73)
+    write_midi(song_of(rows, ("",), [(0, 4, 4)]), tmp_path / "flute.mid")
+    for run, given in ((choir, "Soprano"), (band, "Piano")):
+        out = tmp_path / given
+        assert bgmusic("accompany", run, tmp_path / "flute.mid", "--given", given, "--format", "mid", "--out", out) == 0
+        back = read_midi(out / "accompaniment-0000.mid")
+        mine = np.array([back.parts[part] == given for part in back.notes["part"]])
+        assert set(back.notes["program"][mine]) == {73}
+        assert 73 not in set(back.notes["program"][~mine])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_given_track_is_untouched(choir: Path, tmp_path: Path, seed: int) -> None:
     """With a pickup, a bar of another metre, changes of tempo, and other parts that don't matter."""
@@ -264,7 +277,13 @@ def refuse(
 @pytest.mark.parametrize(
     ("given", "parts", "metre", "changes", "says"),
     [
-        ("Soprano", ("Flute", "Oboe"), 4, {}, "it has no Soprano, but 2 parts that sound: Flute, Oboe"),
+        (
+            "Soprano",
+            ("Flute", "Oboe"),
+            4,
+            {},
+            "2 parts that sound: Flute, Oboe (call the one you mean Soprano, or give a file with it alone)",
+        ),
         ("Alto", ("Flute",), 3, {}, "no full bar of 16 steps (4 beats)"),
         ("Bass", ("Flute",), 4, {}, "no note of Bass lies within its pitches 36 to 64"),
         ("Soprano", ("kit",), 4, {"is_drum": True}, "it has no Soprano, and its only part is drums"),
