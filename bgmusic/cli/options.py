@@ -45,7 +45,9 @@ SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of wei
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; the next in runs/ by default.")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run --out, with its own config.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run --out, with its own config, to its own end.")
+]
 
 
 def check_training(

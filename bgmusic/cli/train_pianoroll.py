@@ -23,7 +23,10 @@ class Strategy(str, Enum):
 
 
 def pianoroll(
-    data: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Corpus: bach, freedoom, or a folder.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="Corpus: bach, freedoom, or a folder. With --resume: where it is now."),
+    ] = None,
     config: options.ConfigOption = "default",
     strategy: Annotated[Strategy | None, typer.Option(help="Training strategy, with its settings.")] = None,
     neuron: options.NeuronOption = None,

@@ -105,6 +105,16 @@ class Run:
             raise UserError(f"{path} is not a run of {kind}")
         return run
 
+    def note(self, **values: Any) -> None:
+        """Keep other values in the environment from now on.
+
+        Raises:
+            UserError: the environment is corrupt.
+            OSError: it can't be written.
+
+        """
+        write_text(self.path / "environment.json", json.dumps({**self.environment(), **values}, indent=2) + "\n")
+
     def hold(self) -> None:
         """Keep other processes from training in the folder, until :meth:`release`; a second call changes nothing.
 

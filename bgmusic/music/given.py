@@ -218,15 +218,10 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
         return notes
     if len(sounding) > 1:
         heard = ", ".join(dict.fromkeys(names[part] or "without a name" for part in sounding))
-        how = (
-            f"call the one you mean {one.name}"
-            if track_set.by == "part"
-            else (
-                "put the one you mean on channel 10"
-                if one.is_drum
-                else f"give the one you mean a program of {one.name}"
-            )
-        )
+        if track_set.by == "part":
+            how = f"call the one you mean {one.name}"
+        else:
+            how = "put the one you mean on " + ("channel 10" if one.is_drum else f"a program of {one.name}")
         raise UserError(
             f"it has no {one.name}, but {len(sounding)} parts that sound: {heard} ({how}, or give a file with it alone)"
         )

@@ -160,11 +160,18 @@ def train_pianoroll(
     config = config.model_copy(update={"training": game.config})  # as this machine settled it, wherever it goes on
     if start:
         begin_with(game, config, start)
-    # An embedded corpus lies elsewhere on another machine, but is found by its name.
-    folder = data if data in embedded_corpora() else str(corpus.path.resolve())
-    places = {"data": folder, "start": str(start.resolve()) if start else None}
+    places = {
+        "data": _place(data, corpus),
+        "corpus": corpus.fingerprint,
+        "start": str(start.resolve()) if start else None,
+    }
     run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
     return _train(run, game, config, corpus, quiet)
+
+
+def _place(data: str, corpus: Corpus) -> str:
+    """How a corpus is found again: an embedded one lies elsewhere on another machine, but has its name there too."""
+    return data if data in embedded_corpora() else str(corpus.path.resolve())
 
 
 def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, quiet: bool = False) -> bool:
@@ -173,20 +180,24 @@ def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, q
     Args:
         out: the run folder.
         device: ``auto``, ``cpu`` or ``cuda``.
-        data: where the corpus is now, if it was moved.
+        data: where the corpus is now, if it was moved; kept from then on.
         quiet: no progress bar.
 
     Raises:
-        UserError: it is no run of music, corrupt, or its corpus or first stage is gone.
+        UserError: it is no run of music, corrupt, or its corpus or first stage is gone or another one.
 
     """
     run = Run.open(out, KIND)
     config, places = run.config(PianorollConfig), run.environment()
     corpus = open_corpus(data or str(places.get("data", "")))
+    if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
+        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: other files, or built otherwise")
     config = fit(config, corpus)
     game = make_game(config, corpus, run.seed(), choose_device(device), run.seconds())
     if not resume(run, game) and config.strategy != "end-to-end":
         begin_with(game, config, Path(str(places.get("start", ""))))
+    if data:
+        run.note(data=_place(data, corpus))
     return _train(run, game, config, corpus, quiet)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,24 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config: PianorollConfig, tmp_
     weights = [load_generator(run)[2].state_dict() for run in (whole, part)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert (part / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
+
+
+def test_a_run_goes_on_with_its_own_corpus_alone_wherever_that_is_now(tmp_path: Path) -> None:
+    there, here, run = tmp_path / "there", tmp_path / "here", tmp_path / "run"
+    shutil.copytree(open_corpus("bach").path, there)
+    config = config_of(preset="default")
+    train_pianoroll(run, config, str(there), quiet=True, device="cpu")
+    there.rename(here)
+    with pytest.raises(UserError, match="there"):
+        resume_pianoroll(run, quiet=True, device="cpu")
+    assert resume_pianoroll(run, data=str(here), quiet=True, device="cpu")
+    assert resume_pianoroll(run, quiet=True, device="cpu")  # it is remembered
+    meta = json.loads((here / "meta.json").read_text())
+    piece = meta["pieces"][0]
+    piece["split"] = "test" if piece["split"] == "train" else "train"
+    (here / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(UserError, match="here is not the corpus that "):
+        resume_pianoroll(run, quiet=True, device="cpu")
 
 
 def bgmusic(*arguments: str) -> int:

@@ -6,6 +6,7 @@ before use, and a damaged corpus ends in one clear error.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,6 +130,15 @@ class Corpus:
         """The piece of every phrase, (phrases,)."""
         pieces: NDArray[np.int64] = self.passages[self.phrases[:, 0], 0].astype(np.int64)
         return pieces
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the corpus from others, wherever it lies: its files, their splits, and where phrases begin."""
+        about = [(piece.get("sha256"), piece["split"]) for piece in self.pieces]
+        told = hashlib.sha256(json.dumps(about).encode())
+        for rows in (self.passages, self.phrases):
+            told.update(rows.tobytes())
+        return told.hexdigest()[:16]
 
     def indices(self, split: Split | None = None) -> NDArray[np.int64]:
         """The numbers of the phrases of one split (None: of all), ascending.
