@@ -42,7 +42,6 @@ suppress_warnings = ["ref.python"]
 # repository are plain words on a site, but a link to nothing fails the build.
 PAGES = {
     "examples/results/binarygan/results.md": "binarygan.md",
-    "examples/results/binarygan-experiment-1/results.md": "binarygan-experiment-1.md",
     "examples/results/bmusegan-bach/results.md": "bmusegan-bach.md",
     "examples/results/bmusegan-freedoom/results.md": "bmusegan-freedoom.md",
     "data/README.md": "data.md",
