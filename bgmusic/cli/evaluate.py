@@ -67,7 +67,7 @@ def evaluate(
         if given is not None:
             why = f"{source} holds no phrases" if source.exists() else f"there is no {source}"
             raise UserError(f"{option} is for music: {why}")
-    scores = _digits(source, number or _DIGITS, seed, binarize)
+    scores = _digits(source, number, seed, binarize)
     if json_file:
         _write_json(json_file, scores)
 
@@ -91,7 +91,7 @@ def _write_page(path: Path, found: Evaluation, source: Path, against: str) -> No
     write_text(path, evaluation_page(found, f"{source} against {against}", against, command))
 
 
-def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, Any]:
+def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[str, Any]:
     from rich.console import Console
     from rich.table import Table
 
@@ -100,12 +100,12 @@ def _digits(source: Path, number: int, seed: int, binarize: str) -> dict[str, An
     from bgmusic.digits.scores import Scorer
 
     if source.suffix == ".npz" or source.is_file():
-        images = read_samples(source)
+        images = read_samples(source)[:number]
         if len(images) < _FEWEST:
             raise UserError(f"{source}: too few samples to score: {len(images)} of {_FEWEST}")
     else:
         _, generator = load_generator(source)
-        images = sample(generator, number, seed, binarize)
+        images = sample(generator, number or _DIGITS, seed, binarize)
     scorer = Scorer(load_digits("test").images())
     scores = scorer(images)
     floor = scorer.floor(len(images))

@@ -110,4 +110,3 @@ def vae(
         typer.echo(f"Finished: {out / f'results-{network.value}.json'}")
     else:
         typer.echo("Out of time, and saved. Go on with the same command.")
-        raise typer.Exit(130)

@@ -84,8 +84,9 @@ def binarygan(
     }
     ended = run_all(out, scale.value, seed, jobs, _counting(len(chosen)), chosen)
     _end_if_interrupted(ended)
-    report_all(out, scale.value, ended, seed, facts)
-    typer.echo(f"Table: {out / 'results.md'}; figures: {out / 'figures'}")
+    name = f"results-{part.value}" if part else "results"  # a part's table leaves those of others alone
+    report_all(out, scale.value, ended, seed, facts, name)
+    typer.echo(f"Table: {out / f'{name}.md'}; figures: {out / 'figures'}")
 
 
 @app.command()

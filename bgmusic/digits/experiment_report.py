@@ -144,7 +144,7 @@ def write_report(
     shapes: dict[str, dict[str, Any]],
     facts: dict[str, Any],
 ) -> None:
-    """Write ``results.json`` and the table ``results.md``."""
+    """Write ``out`` with the suffix json, and the table with md."""
     rows = [
         {
             "name": r.label,
@@ -156,7 +156,9 @@ def write_report(
         }
         for r in results
     ]
-    write_text(out / "results.json", json.dumps({**facts, "floor": floor.as_dict(), "results": rows}, indent=2) + "\n")
+    write_text(
+        out.with_suffix(".json"), json.dumps({**facts, "floor": floor.as_dict(), "results": rows}, indent=2) + "\n"
+    )
     lines = [
         "# BinaryGAN's experiments",
         "",
@@ -177,7 +179,7 @@ def write_report(
         "",
         *_table_around_half({e.name: shapes[e.name] for e in experiments() if "I" in e.parts and e.name in shapes}),
     ]
-    write_text(out / "results.md", "\n".join(lines))
+    write_text(out.with_suffix(".md"), "\n".join(lines))
 
 
 def _table_around_half(shapes: dict[str, dict[str, Any]]) -> list[str]:
@@ -212,8 +214,10 @@ def _row(
     )
 
 
-def report_all(out: Path, scale: Scale, ended: dict[str, str], seed: int, facts: dict[str, Any]) -> None:
-    """Score and picture all runs under ``out``, and write ``results.json``, ``results.md`` and ``figures/``.
+def report_all(
+    out: Path, scale: Scale, ended: dict[str, str], seed: int, facts: dict[str, Any], name: str = "results"
+) -> None:
+    """Score and picture all runs under ``out``, and write ``NAME.json``, ``NAME.md`` and ``figures/``.
 
     Args:
         out: where the runs are.
@@ -221,8 +225,9 @@ def report_all(out: Path, scale: Scale, ended: dict[str, str], seed: int, facts:
         ended: how each ended, by name.
         seed: of the samples.
         facts: put on top of the table.
+        name: of the table's files.
 
     """
     results, floor = score_all(out, scale, ended, seed)
     draw_figures(out, seed, ended)
-    write_report(out, results, floor, histogram_shapes(out, seed), facts)
+    write_report(out / name, results, floor, histogram_shapes(out, seed), facts)

@@ -127,6 +127,8 @@ def test_evaluate_scores_a_run_and_a_file_alike(whole: Path, tmp_path: Path) -> 
         assert "precision" in ended.out
         scores.append(json.loads((tmp_path / "scores.json").read_text()))
     assert scores[0] == scores[1]
+    ended = command("evaluate", "samples.npz", "-n", 20, folder=tmp_path, around=FewTestDigits())
+    assert "20 samples against the test digits" in ended.out
     assert set(scores[0]) >= {"scores", "floor"}
     assert scores[0]["scores"]["images"] == 60
     assert scores[0]["scores"]["fid"] > scores[0]["floor"]["fid"]

@@ -32,7 +32,7 @@ def test_bench_measures_every_estimator(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_vae_trains_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["vae", "--out", str(tmp_path / "vae"), "--estimators", "rloo", "--steps", "1"]
-    assert call(*args, "--minutes", "0.001") in (0, 130)
+    assert call(*args, "--minutes", "0.001") == 0
     assert call(*args) == 0
     printed = capsys.readouterr().out
     assert "linear-rloo  step 1  ELBO train -2" in printed
