@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -173,10 +175,15 @@ class Checkpoints(Callback):
 
 
 class Interruption:
-    """Turns Ctrl-C and SIGTERM into a wish to stop after the current update; a second one stops at once."""
+    """Turns Ctrl-C and SIGTERM into a wish to stop after the current update; a second one stops at once.
 
-    def __init__(self) -> None:
-        self.wished = False
+    Unless ``quiet``, it answers at once: what is under way (scoring large phrases, say) may take minutes.
+    """
+
+    ANSWER = b"\nStopping, and saving first. Again: at once.\n"
+
+    def __init__(self, quiet: bool = True) -> None:
+        self.wished, self._quiet = False, quiet
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:
@@ -198,3 +205,6 @@ class Interruption:
         if self.wished:
             raise KeyboardInterrupt
         self.wished = True
+        if not self._quiet:
+            with suppress(OSError):
+                os.write(2, self.ANSWER)  # a print could come in the middle of another, which Python does not bear

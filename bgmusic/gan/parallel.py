@@ -52,7 +52,7 @@ def _run_together(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iter
     queue, running = list(trainings.items()), dict[Future[str], str]()
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
-    with Interruption() as interrupted, ProcessPoolExecutor(jobs, context, _prepare, (os.getpid(),)) as pool:
+    with Interruption(quiet=False) as interrupted, ProcessPoolExecutor(jobs, context, _prepare, (os.getpid(),)) as pool:
         told = said = False
         try:
             while running or (queue and not told):

@@ -86,7 +86,7 @@ def train(
         *([] if quiet else [bar]),
     ]
     try:
-        with Interruption() as interruption:
+        with Interruption(quiet) as interruption:
             game.play(callbacks, interruption)
     finally:
         bar.close()

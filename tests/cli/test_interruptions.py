@@ -36,6 +36,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, step: int,
             ended.out == "Interrupted and saved. Go on with: bgmusic train mnist --resume --out 'a run' --device cpu\n"
         )
         assert "Traceback" not in ended.err
+        assert ended.err.count("Stopping, and saving first.") == 1
         assert (run / "state.pt").exists()
         assert (run / "generator.safetensors").exists()
     resume(run)
