@@ -151,8 +151,9 @@ def train_pianoroll(
 
     """
     if (config.strategy == "end-to-end") != (start is None):
-        takes = "begins anew and takes no first stage" if start else "needs a first stage's run (--start RUN)"
-        raise UserError(f"the strategy {config.strategy} {takes}")
+        if start:  # pretraining, too, is end to end: of a network without a refiner
+            raise UserError("this training begins anew and takes no first stage (--start is for two-stage and joint)")
+        raise UserError(f"the strategy {config.strategy} needs a first stage's run (--start RUN)")
     device = choose_device(device)
     corpus = open_corpus(data)
     config = fit(config, corpus)
