@@ -101,12 +101,13 @@ def _music(
 ) -> None:
     from bgmusic.music.pieces import check_length, phrases_needed, pieces
     from bgmusic.music.sampling import load_generator, phrases, to_rolls
+    from bgmusic.music.song import DEFAULT_BPM
 
     _, shape, generator = load_generator(run)
     length = bars or shape.bars
     number = number or (_NUMBER["music"] if length <= shape.bars else 1)
     check_length(shape, length, number)
-    music_files.require_playable(formats, length * shape.steps / shape.resolution)
+    music_files.require_short(formats, length * shape.steps / shape.resolution * 60 / DEFAULT_BPM)
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as told:
         if bars is None:

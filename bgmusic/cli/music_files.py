@@ -49,13 +49,6 @@ def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
             raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
 
 
-def require_playable(formats: Sequence[str], beats: float) -> None:
-    """:func:`require_short` of phrases, which are played at the usual tempo."""
-    from bgmusic.music.song import DEFAULT_BPM
-
-    require_short(formats, beats * 60 / DEFAULT_BPM)
-
-
 def require_short(formats: Sequence[str], seconds: float) -> None:
     """Make sure, before it is composed, that what is to be written as sound can be.
 

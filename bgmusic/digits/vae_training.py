@@ -54,7 +54,7 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             restore_moments(self.optimizer, state["optimizer"])
             # A run that goes on on another kind of device has no draws of that kind: they begin anew there.
-            if state["generator"].shape == self.generator.get_state().shape:
+            if state.get("device", "cpu") == self.generator.device.type:
                 self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if not min(self.step, self.seconds) >= 0:
@@ -70,6 +70,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "generator": self.generator.get_state(),
+                "device": self.generator.device.type,
                 "step": self.step,
                 "seconds": self.seconds,
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,24 @@ from bgmusic.music.song import NOTE, TEMPO, Song, table
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run") / "run", SATB)
+
+
+Refused = Callable[[list[str], str], None]
+
+
+@pytest.fixture
+def refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command in an empty folder, the word RUN standing for a run: it must end in one line that says so."""
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(arguments: list[str], says: str) -> None:
+        assert bgmusic(*(str(run) if word == "RUN" else word for word in arguments)) == 2
+        text = capsys.readouterr().err
+        assert text.startswith("bgmusic: error: ")
+        assert says in text
+        assert text.count("\n") == 1
+
+    return refuse
 
 
 def names(folder: Path) -> set[str]:
@@ -89,20 +108,8 @@ def check_music(folder: Path) -> None:
     ],
     ids=str,
 )
-def test_mistakes_end_in_one_line(
-    run: Path,
-    arguments: list[str],
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert bgmusic(*(str(run) if word == "RUN" else word for word in arguments)) == 2
-    text = capsys.readouterr().err
-    assert text.startswith("bgmusic: error: ")
-    assert says in text
-    assert text.count("\n") == 1
+def test_mistakes_end_in_one_line(refused: Refused, arguments: list[str], says: str, tmp_path: Path) -> None:
+    refused(arguments, says)
     assert not list(tmp_path.iterdir())
 
 
@@ -123,24 +130,15 @@ def test_mistakes_end_in_one_line(
     ids=str,
 )
 def test_what_cant_be_written_is_said_before_anything_is_composed(
-    run: Path,
-    arguments: list[str],
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    refused: Refused, arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bgmusic.music.networks.composer.Composer.forward", lambda *_: pytest.fail("composed"))
     (tmp_path / "file").write_text("mine")
     for name, beats in (("SONG", 12), ("LONG", 3000)):
         rows = [(beat * 480, 480, 60, 64, 52, False, 0) for beat in (0, beats)]
         write_midi(Song(480, table(NOTE, rows), table(TEMPO, [(0, 120.0)]), parts=("Soprano",)), tmp_path / name)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert bgmusic(*(str(run) if word == "RUN" else word for word in arguments)) == 2
-    text = capsys.readouterr().err
-    assert says in text
-    assert text.count("\n") == 1
+    refused(arguments, says)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -94,10 +94,10 @@ def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, 
         ("loudness", loudness, -60, 0),
         ("seconds", seconds, 0, float("inf")),
     ):
-        if seconds == 0:
-            raise UserError("seconds must be more than 0")
         if value is not None and not low <= value <= high:
             raise UserError(f"{name} {value:g} is not within {low:g} to {high:g}")
+    if seconds == 0:
+        raise UserError("seconds must be more than 0")
 
 
 def limit(rate: int) -> float:
