@@ -1,6 +1,6 @@
-"""Builds the neurons' kernel (bgmusic/neurons/kernel.c) when bgmusic is installed or a wheel is made.
+"""Builds the kernels in C, of neurons and of BinaryMuseGAN's last layers, when bgmusic is installed or a wheel made.
 
-Without a C compiler the installation goes on: bgmusic works without the kernel, its stochastic neurons slower.
+Without a C compiler the installation goes on: bgmusic works without the kernels, slower.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-LIBRARY = "bgmusic/neurons/_kernel.so"
+LIBRARY = "bgmusic/_kernels.so"
+SOURCES = ["bgmusic/neurons/kernel.c", "bgmusic/music/networks/merging.c"]
 # Vector code needs no traps and no errno. Contraction: where a processor fuses multiplication and addition, a
 # probability may differ in its last bit from another processor's, as the logits that torch computes there do.
 FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared"]
@@ -25,21 +26,21 @@ FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contr
 ATTEMPTS: list[list[str]] = [[], ["-DBGMUSIC_ONE_VERSION"]]
 
 
-def compile_kernel(root: Path, target: Path) -> bool:
-    """Compile the kernel to ``target``, whole or not at all; False, and a remark, if that can't be done."""
+def compile_kernels(root: Path, target: Path) -> bool:
+    """Compile the kernels to one library, whole or not at all; False, and a remark, if that can't be done."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
-    source = root / "bgmusic" / "neurons" / "kernel.c"
+    sources = [str(root / source) for source in SOURCES]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder) / target.name
         for more in ATTEMPTS:
-            command = [*compiler, *FLAGS, *more, str(source), "-o", str(built)]
+            command = [*compiler, *FLAGS, *more, *sources, "-o", str(built)]
             try:
                 subprocess.run(command, check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError):
                 continue
             built.replace(target)
             return True
-    print(f"no kernel: {shlex.join(compiler)} can't compile {source.name}; neurons are slower", file=sys.stderr)
+    print(f"no kernels: {shlex.join(compiler)} can't compile {' and '.join(SOURCES)}; slower", file=sys.stderr)
     return False
 
 
@@ -56,8 +57,8 @@ class KernelHook(BuildHookInterface[Any]):
         root = Path(self.root)
         self.folder = tempfile.TemporaryDirectory()
         editable = version == "editable"
-        target = root / LIBRARY if editable else Path(self.folder.name) / "_kernel.so"
-        if not compile_kernel(root, target):
+        target = root / LIBRARY if editable else Path(self.folder.name) / "_kernels.so"
+        if not compile_kernels(root, target):
             if editable:
                 target.unlink(missing_ok=True)  # one of an older source
             return

@@ -20,6 +20,7 @@ from bgmusic.gan.config import OptimizerConfig, PenaltyConfig, TrainingConfig
 from bgmusic.gan.game import Game
 from bgmusic.gan.memory import keep_freed_memory
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
+from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.networks.discriminator import Discriminator
 from bgmusic.music.networks.generator import Generator
 
@@ -27,14 +28,15 @@ from bgmusic.music.networks.generator import Generator
 ORIGINAL = {(1, 32): (7.3, 12.0, 48.7, 9.9), (1, 16): (4.0, 5.9, 26.1, 5.1), (2, 16): (10.1, 23.1, 73.4, 6.1)}
 
 
-class Noise:
-    """Random sparse rolls instead of music: the time is the same."""
+class Music:
+    """Phrases of ``freedoom`` (5 tracks, 48 steps a bar), each step twice, three tracks of other phrases beside."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self) -> None:
+        self.phrases = open_corpus("freedoom").loader("train", encoding="pause")
 
     def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
-        return (torch.rand(size, *self.shape, generator=generator) < 0.02).float()
+        phrases = self.phrases.batch(size, generator).repeat_interleave(2, 3)
+        return torch.cat([phrases, phrases.roll(1, 0)[:, 1:4]], 1)
 
 
 def make_game(stage: int, batch: int, precision: str) -> Game:
@@ -54,7 +56,7 @@ def make_game(stage: int, batch: int, precision: str) -> Game:
     network = NetworkConfig(refiner=chosen.pop("refiner"))
     config = PianorollConfig(network=network, training=training, **chosen)
     torch.manual_seed(0)
-    return Game(Generator(config, shape), Discriminator(network, shape), Noise((8, 4, 96, 84)), training)
+    return Game(Generator(config, shape), Discriminator(network, shape), Music(), training)
 
 
 def measure(game: Game, rounds: int) -> tuple[float, float, float]:

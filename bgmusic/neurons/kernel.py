@@ -21,25 +21,45 @@ _MOST_THREADS = 2
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
-def _load(path: Path) -> ctypes.CDLL | None:
-    """The library, if there is one and it is this version's."""
+def load(path: Path, number: int, version: str, **signatures: Sequence[Any]) -> Any:
+    """A compiled library, ready to be called; None where there is none, or not one of this version.
+
+    Args:
+        path: of the library.
+        number: what its function ``version`` must return.
+        version: that function's name.
+        signatures: argument types of its other functions, none of which returns anything.
+
+    """
     try:
         library = ctypes.CDLL(str(path))
-        if library.bgmusic_version() != _VERSION:
+        if getattr(library, version)() != number:
             return None
+        for name, arguments in signatures.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = list(arguments), None
     except (OSError, AttributeError):
         return None
-    address, count = ctypes.c_void_p, ctypes.c_int64
-    library.bgmusic_uniform.argtypes = [ctypes.c_uint64, address, count]
-    library.bgmusic_decide.argtypes = [address, address, ctypes.c_float, address, count]
-    library.bgmusic_draw_and_decide.argtypes = [address, ctypes.c_uint64, ctypes.c_float, address, count]
-    library.bgmusic_differentiate.argtypes = [address, address, ctypes.c_float, address, count]
-    library.bgmusic_uniform.restype = library.bgmusic_decide.restype = None
-    library.bgmusic_draw_and_decide.restype = library.bgmusic_differentiate.restype = None
     return library
 
 
-_LIBRARY: Any = _load(Path(__file__).with_name("_kernel.so"))
+def _load(path: Path) -> Any:
+    address, count, key, slope = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_float
+    return load(
+        path,
+        _VERSION,
+        version="bgmusic_version",
+        bgmusic_uniform=[key, address, count],
+        bgmusic_decide=[address, address, slope, address, count],
+        bgmusic_draw_and_decide=[address, key, slope, address, count],
+        bgmusic_differentiate=[address, address, slope, address, count],
+    )
+
+
+PATH = Path(__file__).parents[1] / "_kernels.so"
+"""The library of all that is written in C."""
+
+_LIBRARY: Any = _load(PATH)
 
 
 def available() -> bool:
@@ -88,13 +108,14 @@ def decides(logits: Tensor, thresholds: Tensor | int | None) -> bool:
     return (
         _LIBRARY is not None
         and not watched()
-        and _plain(logits)
-        and (not isinstance(thresholds, Tensor) or _plain(thresholds))
+        and is_plain(logits)
+        and (not isinstance(thresholds, Tensor) or is_plain(thresholds))
         and torch.get_num_threads() <= _MOST_THREADS
     )
 
 
-def _plain(x: Tensor) -> bool:
+def is_plain(x: Tensor) -> bool:
+    """Whether memory holds the tensor's float32 numbers one after the other, on the CPU."""
     # A subclass may be anything; a batch of gradients has no memory of its own; a view may only promise to be negated.
     usual = x.dtype is torch.float32 and x.is_cpu and type(x) in _PLAIN and x.is_contiguous()
     return usual and torch._C._has_storage(x) and not x.is_neg()

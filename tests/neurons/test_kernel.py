@@ -318,7 +318,7 @@ def test_both_ways_of_compiling_give_the_same_numbers(monkeypatch: pytest.Monkey
     build = builder()
     monkeypatch.setattr(build, "ATTEMPTS", build.ATTEMPTS[1:])
     target = tmp_path / "one_version.so"
-    assert build.compile_kernel(ROOT, target)
+    assert build.compile_kernels(ROOT, target)
     assert sorted(tmp_path.iterdir()) == [target]
     logits = torch.randn(10_000, generator=seeded(0)) * 5
     found = []
@@ -339,8 +339,8 @@ def test_an_installation_without_a_compiler_goes_on(
 ) -> None:
     for compiler in (str(tmp_path / "no such compiler"), sys.executable):
         monkeypatch.setenv("CC", f"'{compiler}'")
-        assert not builder().compile_kernel(ROOT, tmp_path / "kernel.so")
-        assert "neurons are slower" in capsys.readouterr().err
+        assert not builder().compile_kernels(ROOT, tmp_path / "kernel.so")
+        assert "slower" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

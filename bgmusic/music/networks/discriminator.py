@@ -15,6 +15,7 @@ from bgmusic.music.config import NetworkConfig, RollShape
 from bgmusic.music.networks.generator import widen
 from bgmusic.music.networks.grouped import GroupedLinear, overlapping, patches
 from bgmusic.music.networks.plan import OCTAVE, Plan
+from bgmusic.music.networks.silence import in_places, one_silence
 
 
 class Patches(nn.Module):
@@ -91,9 +92,12 @@ class MainStream(nn.Module):
         # Cut into pieces of (ticks, 12) at once, while there are few channels: what each layer joins then lies
         # together. -> tracks, batch, bars, beats * parts, octaves, ticks, 12, planes
         pieces = rolls.unflatten(-1, (-1, OCTAVE)).unflatten(-3, (-1, plan.ticks)).permute(2, 0, 3, 4, 6, 5, 7, 1)
+        where = pieces.shape[:5]
+        pieces, places = one_silence(pieces.flatten(1, 4))
         pitch_time = self.pitch_time(pieces.flatten(-2))
         time_pitch = self.time_pitch(pieces.transpose(-3, -2).flatten(-2))
         both = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))
+        both = in_places(both, places).view(*where, -1)
         together = both.permute(1, 2, 3, 4, 0, 5).flatten(-2)  # batch, bars, steps, octaves, tracks and channels
         bars: Tensor = self.shared(together)
         return bars.flatten(2)

@@ -2,11 +2,13 @@
 
 BinaryMuseGAN's generator ends with 32 channels for every cell of every track: 1 GB a stream at the paper's size, of
 which a sum of 32 remains. Written to memory and read again they take most of an update of G. Here rows are handled in
-pieces that stay in the processor's cache, and the backward pass computes a piece's channels anew.
+pieces that stay in the processor's cache. For the backward pass a compiled kernel (``merging.c``), where it could be
+built and serves, keeps the sign of each channel, one bit; elsewhere a piece's channels are computed anew.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +17,23 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import as_autocast, summed_products
+from bgmusic.neurons.kernel import PATH, is_plain, load, watched
 
 PIECE = 128  # rows of all tracks: 1.5 MB of the paper's generator; from 64 to 512 all are about as fast
 PIECE_ON_GPU = 128 * PIECE  # 200 MB: enough work for one launch
+
+_VERSION = 1  # as merging.c has it
+_MOST_THREADS = 4  # torch's operations share them, the kernel does not
+_WORD = 32  # channels whose signs one number keeps
+
+_ADDRESS, _COUNT = ctypes.c_void_p, ctypes.c_int64
+_LIBRARY: Any = load(
+    PATH,
+    _VERSION,
+    version="bgmusic_merging_version",
+    bgmusic_merge=[_ADDRESS] * 3 + [_COUNT] * 4 + [_ADDRESS] * 2 + [_COUNT],
+    bgmusic_spread=[_ADDRESS] * 2 + [_COUNT] * 5 + [_ADDRESS] * 2,
+)
 
 
 class _ReluMerge(torch.autograd.Function):
@@ -56,6 +72,63 @@ class _ReluMerge(torch.autograd.Function):
         return of_x, of_weight.to(weight.dtype), of_bias.to(bias.dtype), of_merge.to(merge.dtype)
 
 
+class _KernelMerge(torch.autograd.Function):
+    """The same by the kernel: of all channels only the signs are kept.
+
+    With them and the gradient g of a row's sum, channel ``w`` of inputs x passes on ``s = g [w x + b > 0]``. From the
+    sums ``Q = sum x s`` and ``q = sum s`` over rows follow all gradients of weights: ``merge Q`` of the layer's,
+    ``merge q`` of its bias, and ``w Q + b q`` of ``merge``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor:
+        tracks, rows = x.shape[:2]
+        channels, planes = merge.shape[1:]
+        taps = weight.shape[2] // channels
+        bias, of_planes = bias.contiguous(), merge.permute(2, 0, 1).contiguous()
+        merged = x.new_empty(planes, tracks, rows, taps)
+        signs = torch.empty(tracks, rows, taps, -(-channels // _WORD), dtype=torch.int32)
+        for piece in _pieces(x):
+            values = torch.bmm(x[:, piece], weight)
+            for plane in range(planes):
+                _LIBRARY.bgmusic_merge(
+                    *(values.data_ptr(), bias.data_ptr(), of_planes[plane].data_ptr()),
+                    *(tracks, values.shape[1], taps, channels),
+                    *(merged[plane, :, piece].data_ptr(), signs[:, piece].data_ptr(), rows * taps),
+                )
+        ctx.save_for_backward(x, weight, bias, merge, signs)
+        return merged.permute(1, 2, 3, 0).reshape(tracks, rows * taps, planes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x, weight, bias, merge, signs = ctx.saved_tensors
+        tracks, rows, taps, _ = signs.shape
+        channels, planes = merge.shape[1:]
+        of_planes = gradients[0].view(tracks, rows, taps, planes).permute(3, 0, 1, 2).contiguous()
+        by_plane = merge.permute(2, 0, 1).repeat(1, 1, taps).unsqueeze(2)  # planes, tracks, 1, taps * channels
+        backs = (weight * by_plane).transpose(2, 3)
+        of_x = x.new_empty(x.shape)
+        sums = weight.new_zeros(planes, *weight.shape)
+        totals = bias.new_zeros(planes, *bias.shape)
+        for piece in _pieces(x):
+            inputs = x[:, piece]
+            spread = x.new_empty(tracks, inputs.shape[1], taps * channels)
+            for plane in range(planes):
+                _LIBRARY.bgmusic_spread(
+                    *(of_planes[plane, :, piece].data_ptr(), signs[:, piece].data_ptr(), rows * taps),
+                    *(tracks, inputs.shape[1], taps, channels, spread.data_ptr(), totals[plane].data_ptr()),
+                )
+                sums[plane].baddbmm_(inputs.transpose(1, 2), spread)
+                if plane:
+                    of_x[:, piece] += torch.bmm(spread, backs[plane])
+                else:
+                    of_x[:, piece] = torch.bmm(spread, backs[plane])
+        of_weight, of_bias = (sums * by_plane).sum(0), (totals * by_plane).sum(0)
+        of_merge = (weight * sums).sum(2) + (bias * totals).squeeze(2)  # planes, tracks, taps * channels
+        return of_x, of_weight, of_bias, of_merge.view(planes, tracks, taps, channels).sum(2).permute(1, 2, 0)
+
+
 def _pieces(x: Tensor) -> Iterator[slice]:
     """The rows of ``(tracks, rows, inputs)``, a few at a time."""
     size = PIECE if x.device.type == "cpu" else PIECE_ON_GPU
@@ -64,6 +137,16 @@ def _pieces(x: Tensor) -> Iterator[slice]:
 
 def _channels(x: Tensor, weight: Tensor, bias: Tensor, channels: int) -> Tensor:
     return torch.baddbmm(bias, x, weight).relu_().view(len(x), -1, channels)
+
+
+def _serves(*inputs: Tensor) -> bool:
+    """Whether the kernel serves here and now."""
+    return (
+        _LIBRARY is not None
+        and not watched()
+        and all(is_plain(values) for values in inputs)
+        and torch.get_num_threads() <= _MOST_THREADS
+    )
 
 
 def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor:
@@ -81,5 +164,7 @@ def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor
         ``(tracks, rows * positions, outputs)``.
 
     """
-    merged: Tensor = _ReluMerge.apply(*as_autocast(x, weight, bias, merge))
+    inputs = as_autocast(x, weight, bias, merge)
+    function = _KernelMerge if _serves(*inputs) else _ReluMerge
+    merged: Tensor = function.apply(*inputs)
     return merged

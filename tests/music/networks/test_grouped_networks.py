@@ -10,8 +10,8 @@ import track_loops
 from torch import Tensor, nn
 
 from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import grouped, merging, refiner
-from bgmusic.music.networks.discriminator import MainStream
+from bgmusic.music.networks import grouped, merging, refiner, silence
+from bgmusic.music.networks.discriminator import Discriminator, MainStream
 from bgmusic.music.networks.generator import PrivateGenerator
 from bgmusic.music.networks.grouped import GroupedNormLinear
 from bgmusic.music.networks.plan import Plan
@@ -79,6 +79,59 @@ def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(plan: Plan, monkeypatch: p
     test_refiner(plan)
     test_discriminator(plan)
     test_discriminator_differentiates_twice(plan)
+
+
+def _sparse(plan: Plan) -> Tensor:
+    """Rolls most of whose pieces are silent: one track wholly, one nowhere; drawn with torch's own generator."""
+    rolls = (torch.rand(3, plan.channels, plan.bars, plan.steps, plan.pitches) < 0.02).double()
+    parts = torch.rand(3, plan.channels, plan.bars, plan.beats * plan.parts, 1, 1) < 0.3
+    rolls *= parts.expand(*parts.shape[:4], plan.ticks, plan.pitches).flatten(3, 4)
+    rolls[:, :: plan.tracks] = 0
+    return rolls
+
+
+@pytest.mark.parametrize("rolls", ["sparse", "silent", "full"])
+def test_silence_that_is_computed_once_is_the_same(plan: Plan, monkeypatch: pytest.MonkeyPatch, rolls: str) -> None:
+    """Scores and the weights' gradients, with and without; and that there is less to compute where rolls are sparse."""
+    network = _shaken(Discriminator(SMALL, SHAPES[next(name for name in SHAPES if Plan.of(SHAPES[name]) == plan)]))
+    x = _sparse(plan)
+    x = {"sparse": x, "silent": torch.zeros_like(x), "full": torch.ones_like(x)}[rolls]
+    sizes: list[int] = []
+    stream = network.streams[0]
+    stream.pitch_time[0].register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[1]))
+    weights, found = list(network.parameters()), []
+    for worth in (0.9, 0.0):
+        monkeypatch.setattr(silence, "_WORTH", worth)
+        scores = network(x)
+        found.append((scores, *torch.autograd.grad(scores.sin().sum(), weights)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+    all_pieces = 3 * plan.bars * plan.beats * plan.parts * plan.octaves
+    assert sizes[1] == all_pieces
+    assert {"sparse": 1 < sizes[0] < 0.9 * all_pieces, "silent": sizes[0] == 1, "full": sizes[0] == all_pieces}[rolls]
+
+
+def test_pieces_go_back_to_their_places() -> None:
+    pieces = torch.tensor([[0.0, 3, 0, 5, 0, 0], [0, 0, 0, 0, 0, 7]]).view(2, 6, 1)
+    kept, places = silence.one_silence(pieces)
+    assert kept.flatten(1).tolist() == [[3, 5, 0], [7, 0, 0]]
+    assert torch.equal(silence.in_places(kept, places), pieces)
+    # Where gradients by the pieces are asked for, none of them may be left out.
+    all_pieces, nowhere = silence.one_silence(pieces.clone().requires_grad_())
+    assert nowhere is None
+    assert all_pieces.shape == pieces.shape
+
+
+@pytest.mark.parametrize("dim", [1, -2])
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(7, 3, 2), (4, 2, 1), (6, 3, 2), (1, 1, 2)])
+def test_overlapping_patches_are_torchs(dim: int, size: int, kernel: int, stride: int) -> None:
+    shape = (2, size, 3) if dim == 1 else (2, 4, size, 3)
+    x = torch.randn(shape, dtype=torch.double)
+    expected = x.unfold(dim, kernel, stride).transpose(-1, -2).flatten(-2)
+    assert torch.equal(grouped.overlapping(x, dim, kernel, stride), expected)
+    assert torch.autograd.gradcheck(
+        lambda x: grouped.overlapping(x, dim, kernel, stride), x.requires_grad_(), fast_mode=True
+    )
 
 
 def test_discriminator(plan: Plan) -> None:
