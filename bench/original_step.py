@@ -187,9 +187,8 @@ def main() -> None:
     for scope in ("G/", "D/", "R/"):
         print(scope, sum(int(np.prod(weight.shape)) for weight in weights if weight.name.startswith(scope)), "weights")
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        f"stage {options.stage}, batch {batch}: D {d:.2f} s, G {g:.2f} s, 5 D + 1 G {5 * d + g:.1f} s, {gigabytes:.1f} GB"
-    )
+    print(f"stage {options.stage}, batch {batch}, one thread")
+    print(f"D {d:.2f} s, G {g:.2f} s, 5 D + 1 G {5 * d + g:.1f} s, {gigabytes:.1f} GB")
 
 
 if __name__ == "__main__":
