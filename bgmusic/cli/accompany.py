@@ -31,9 +31,9 @@ def accompany(
 ) -> None:
     """Compose the other tracks to one track of a MIDI file, all through the file.
 
-    The given track's notes stay exactly as they are; its controllers and bends, and what else the file holds, are not
-    looked at. A file with a single part is taken for the given track. The other tracks are composed in all full bars
-    that are as long as the run's; npz and png hold these bars, mid the whole file: accompaniment-0000.mid and so on.
+    The given track's notes, controllers and bends stay exactly as they are; what else the file holds is not looked at.
+    A file with a single part is taken for the given track. The other tracks are composed in all full bars that are as
+    long as the run's; npz and png hold these bars, mid the whole file: accompaniment-0000.mid and so on.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

@@ -1,7 +1,8 @@
 """The given track of a MIDI file: what an accompaniment is composed to, and the file that it goes back into.
 
 A network sees the track on its grid, in the bars that have the length of its own. In what is written, the given track
-is as it was: every note at its own tick, with its velocity and program, in bars that the network can't use too.
+is as it was, in bars that the network can't use too: every note at its own tick, with its velocity and program, every
+controller and every bend.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Given:
     """One track of a file, given to be accompanied.
 
     Attributes:
-        song: the file, its notes those of the given track alone.
+        song: the file, its notes, controllers and pitch bends those of the given track alone.
         shape: of the network's rolls.
         track: the given track's number in the track set.
         notes: its notes on the grid (dtype ``STEP_NOTE``, in steps from the file's first tick).
@@ -78,12 +79,15 @@ class Given:
         given["duration"] *= scale
         tracks = self.shape.track_set.tracks
         velocity = int(np.median(given["velocity"]))
+        controls = self.song.controls.copy()
+        controls["tick"] *= scale
         parts: list[str] = []
         notes = []
         for number, track in enumerate(tracks):
             if number == self.track:  # of one part or several, which stay apart
                 mine = given.copy()
                 mine["part"] += len(parts)
+                controls["part"] += len(parts)
                 parts += [track.name] * len(self.song.parts)
             else:
                 steps = np.concatenate(
@@ -104,6 +108,7 @@ class Given:
             self.song,
             ticks_per_beat=beat * scale,
             notes=both,
+            controls=controls,
             parts=tuple(parts),
             pickup=self.song.pickup * scale,
             end=end,
@@ -164,7 +169,7 @@ def read_given(path: Path, shape: RollShape, track: int) -> Given:
 
     """
     try:
-        song = read_midi(path)
+        song = read_midi(path, controls=True)
     except MidiError as error:
         raise UserError(f"{path}: {error}") from None
     try:
@@ -194,8 +199,10 @@ def _given(song: Song, shape: RollShape, track: int) -> Given:
     notes = piece.notes.copy()
     notes["track"] = track
     names = tuple(song.parts[number] for number in sounding)
+    controls = song.controls[np.isin(song.controls["part"], sounding)]
+    controls["part"] = np.searchsorted(sounding, controls["part"])
     remarks = _remarks(song, piece.losses, one, shape, others)
-    return Given(replace(song, notes=mine, parts=names), shape, track, notes, stretches, remarks)
+    return Given(replace(song, notes=mine, parts=names, controls=controls), shape, track, notes, stretches, remarks)
 
 
 def _beats(shape: RollShape) -> str:

@@ -21,7 +21,9 @@ from bgmusic.music.midi_file import MidiError, MidiFile, load, open_midi
 from bgmusic.music.midi_notes import notes_of
 from bgmusic.music.midi_write import RESOLUTION, write_midi
 from bgmusic.music.song import (
+    BEND,
     BPM_RANGE,
+    CONTROL,
     DEFAULT_BPM,
     KEY_SIGNATURE,
     TEMPO,
@@ -36,14 +38,16 @@ __all__ = ["MidiError", "read_midi", "write_midi"]
 _SHORTEST_DENOMINATOR = 64
 _FASTEST = int(60e6 / BPM_RANGE[1])  # microseconds a beat
 _MAX_FIFTHS = 7
+_CONTROLLER, _BEND, _MIDDLE = 0xB0, 0xE0, 0x2000
 
 
-def read_midi(source: bytes | str | Path) -> Song:
+def read_midi(source: bytes | str | Path, controls: bool = False) -> Song:
     """Read a MIDI file from bytes or a path (plain, gzip'd, or in a RIFF wrapper).
 
     Time is in the file's ticks; with SMPTE time, beats are those of the file's first tempo (or of 120 a
     minute), at 480 ticks each. Of format 2 the patterns follow one another. Channel 10 is drums.
-    ``repairs`` says what was mended.
+    ``repairs`` says what was mended. ``controls`` says whether controllers and pitch bends are read too: those that
+    stand in the track of the notes whose channel they are for.
 
     Raises:
         MidiError: it is not music, and why.
@@ -54,10 +58,10 @@ def read_midi(source: bytes | str | Path) -> Song:
     events = fast_events(file.data, file.tracks)
     if events is None:
         events = careful_events(file.data, file.tracks)
-    return _song(file, events)
+    return _song(file, events, controls)
 
 
-def _song(file: MidiFile, events: Events) -> Song:
+def _song(file: MidiFile, events: Events, controls: bool) -> Song:
     repairs = list(file.repairs)
     damage = events.damage
     ticks_per_beat = file.ticks_per_beat
@@ -68,12 +72,13 @@ def _song(file: MidiFile, events: Events) -> Song:
     bpm = float(tempos["bpm"][0]) if len(tempos) else DEFAULT_BPM
     beat = float(ticks_per_beat or file.ticks_per_second * 60 / bpm)
     notes, voices = notes_of(events, beat, damage)
+    turned = _controls(events, voices) if controls else table(CONTROL)
     end = max(events.ends, default=0)
     if not len(notes):
         raise MidiError("; ".join(["no notes", *repairs]))
     if ticks_per_beat is None:
         repairs.append(f"SMPTE time: beats are those of {bpm:g} a minute")
-        notes, tempos, times, keys, end = _rescaled(notes, tempos, times, keys, end, RESOLUTION / beat)
+        notes, end = _rescaled(notes, (tempos, times, keys, turned), end, RESOLUTION / beat)
         ticks_per_beat = RESOLUTION
     repairs += [f"{what}: {count}" for what, count in damage.items()]
     return Song(
@@ -86,7 +91,22 @@ def _song(file: MidiFile, events: Events) -> Song:
         end=max(end, int((notes["onset"] + notes["duration"]).max())),
         title=names.get(0, ""),
         repairs=tuple(repairs),
+        controls=turned,
     )
+
+
+def _controls(events: Events, voices: NDArray[np.int64]) -> Table:
+    """Controllers and pitch bends (dtype ``CONTROL``) of the voices that have notes, by tick."""
+    command, voice = events.status & 0xF0, events.track.astype(np.int64) * 16 + (events.status & 0x0F)
+    bends = command == _BEND
+    chosen = np.flatnonzero((bends | (command == _CONTROLLER)) & np.isin(voice, voices))
+    chosen = chosen[np.argsort(events.tick[chosen], kind="stable")]
+    found = np.empty(len(chosen), dtype=CONTROL)
+    found["tick"], found["part"] = events.tick[chosen], np.searchsorted(voices, voice[chosen])
+    low, high = events.data1[chosen].astype(np.int16), events.data2[chosen].astype(np.int16)
+    found["number"] = np.where(bends[chosen], BEND, low)
+    found["value"] = np.where(bends[chosen], (high << 7 | low) - _MIDDLE, high)
+    return found
 
 
 def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, dict[int, str]]:
@@ -158,13 +178,11 @@ def _in_sequence(events: Events, ticks_per_beat: int) -> Events:
     return Events(events.track, tick, events.status, events.data1, events.data2, metas, ends, events.damage)
 
 
-def _rescaled(
-    notes: Table, tempos: Table, times: Table, keys: Table, end: int, scale: float
-) -> tuple[Table, Table, Table, Table, int]:
-    """Everything with its ticks multiplied by ``scale`` and rounded."""
+def _rescaled(notes: Table, maps: tuple[Table, ...], end: int, scale: float) -> tuple[Table, int]:
+    """Everything with its ticks multiplied by ``scale`` and rounded, the maps in place."""
     stop = np.rint((notes["onset"] + notes["duration"]) * scale).astype(np.int64)
     notes["onset"] = np.rint(notes["onset"] * scale)
     notes["duration"] = np.maximum(stop - notes["onset"], 1)
-    for rows in (tempos, times, keys):
+    for rows in maps:
         rows["tick"] = np.rint(rows["tick"] * scale)
-    return notes, tempos, times, keys, round(end * scale)
+    return notes, round(end * scale)

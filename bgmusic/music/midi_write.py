@@ -11,7 +11,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.grid import COMMON_TIME
 from bgmusic.music.roll import Roll
-from bgmusic.music.song import DEFAULT_BPM, TIME_SIGNATURE, Song, Table, metre_of, table
+from bgmusic.music.song import BEND, DEFAULT_BPM, TIME_SIGNATURE, Song, Table, metre_of, table
 
 RESOLUTION = 480  # ticks a beat of what is written, at least: a multiple of every common resolution
 _SLOWEST = 60e6 / 0xFFFFFF  # beats a minute
@@ -67,6 +67,11 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
             is_drum=bool(one // 128 % 2),
         )
         track.notes = _notes(song.notes[voice == one], scale)
+        for tick, _, number, value in song.controls[song.controls["part"] == part].tolist():
+            if number == BEND:
+                track.pitch_bends.append(symusic.PitchBend(tick * scale, value))
+            else:
+                track.controls.append(symusic.ControlChange(tick * scale, number, value))
         score.tracks.append(track)
     return bytes(score.dumps_midi())
 

@@ -28,6 +28,10 @@ TEMPO = np.dtype([("tick", np.int64), ("bpm", np.float64)])  # quarter notes a m
 TIME_SIGNATURE = np.dtype([("tick", np.int64), ("numerator", np.int32), ("denominator", np.int32)])
 KEY_SIGNATURE = np.dtype([("tick", np.int64), ("fifths", np.int8), ("minor", np.bool_)])  # -7 to 7 sharps
 
+# A controller's number, or BEND; its value is 0 to 127, a bend's -8192 to 8191.
+CONTROL = np.dtype([("tick", np.int64), ("part", np.int32), ("number", np.int16), ("value", np.int16)])
+BEND = -1
+
 BPM_RANGE = (1.0, 100_000.0)  # beyond them a tempo makes no sense
 
 Table = NDArray[np.void]  # a structured array of one of the types above
@@ -45,7 +49,8 @@ class Song:
     A beat is a quarter note. ``notes`` is sorted by onset, then part, then pitch; durations are at least
     one tick. The maps are sorted by tick, with one row a tick; empty where the piece says nothing.
     ``pickup`` is the length in ticks of an incomplete first bar (0: none). ``end`` is the last tick at
-    which anything happens. ``repairs`` says, one line each, what was wrong with the file and how it was
+    which anything happens. ``controls`` are the parts' controllers and pitch bends, sorted by tick, where a reader
+    was asked for them. ``repairs`` says, one line each, what was wrong with the file and how it was
     mended.
     """
 
@@ -59,6 +64,7 @@ class Song:
     end: int = 0
     title: str = ""
     repairs: tuple[str, ...] = ()
+    controls: Table = field(default_factory=lambda: table(CONTROL))
 
     @property
     def bpm(self) -> float:

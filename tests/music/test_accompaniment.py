@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pretty_midi
 import pytest
@@ -90,6 +92,44 @@ def test_a_files_only_part_keeps_its_sound(choir: Path, band: Path, tmp_path: Pa
         mine = np.array([back.parts[part] == given for part in back.notes["part"]])
         assert set(back.notes["program"][mine]) == {73}
         assert 73 not in set(back.notes["program"][~mine])
+
+
+@pytest.mark.parametrize("division", [480, 96, 130])
+def test_controllers_and_bends_of_the_given_track_stay(choir: Path, tmp_path: Path, division: int) -> None:
+    """Its own, by mido: a pedal, an expression pedal, bends. Those of other parts go with them."""
+    file = mido.MidiFile(type=1, ticks_per_beat=division)
+    for name, channel in (("Tenor", 3), ("Alto", 5)):
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
+        for beat in range(16):
+            turned = (beat * 7 + channel) % 128
+            track += [
+                mido.Message("control_change", channel=channel, control=64, value=turned, time=3),
+                mido.Message("note_on", channel=channel, note=60 + beat % 5, velocity=80, time=0),
+                mido.Message("pitchwheel", channel=channel, pitch=(beat - 8) * 1000 + channel, time=11),
+                mido.Message("control_change", channel=channel, control=11, value=beat, time=0),
+                mido.Message("note_off", channel=channel, note=60 + beat % 5, time=division - 14),
+            ]
+        file.tracks.append(track)
+    file.save(tmp_path / "bent.mid")
+    out = tmp_path / "out"
+    assert bgmusic("accompany", choir, tmp_path / "bent.mid", "--given", "Alto", "--format", "mid", "--out", out) == 0
+    back = mido.MidiFile(out / "accompaniment-0000.mid")
+
+    def turns(of: mido.MidiFile, name: str) -> list[tuple[Fraction, str, int, int]]:
+        (track,) = (track for track in of.tracks if track.name == name)
+        tick, found = 0, []
+        for message in track:
+            tick += message.time
+            when = Fraction(tick, of.ticks_per_beat)
+            if message.type == "control_change":
+                found.append((when, "control", message.control, message.value))
+            if message.type == "pitchwheel":
+                found.append((when, "bend", 0, message.pitch))
+        return sorted(found)
+
+    assert len(turns(file, "Alto")) == 48
+    assert turns(back, "Alto") == turns(file, "Alto")
+    assert not any(turns(back, name) for name in ("Soprano", "Tenor", "Bass"))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -17,6 +17,7 @@ from bgmusic.music.midi import MidiError, read_midi
 from bgmusic.music.midi_events import careful_events
 from bgmusic.music.midi_fast import fast_events
 from bgmusic.music.midi_file import open_midi
+from bgmusic.music.song import BEND
 
 FREEDOOM = sorted((data_dir() / "midi" / "freedoom").glob("*.mid"))
 
@@ -153,6 +154,21 @@ def test_percussion_programs_and_parts():
         (62, 64, 0x51, False),
     ]
     assert song.parts == ("Drums", "Lead", "")
+
+
+def test_controllers_are_read_where_they_are_asked_for():
+    one = track(
+        [
+            *[(0, b"\xb1\x40\x7f"), (0, on(60, 1)), (10, b"\xe1\x01\x41"), (0, b"\xb4\x07\x20"), (10, b"\xc1\x05")],
+            *[(10, off(60, 1)), (10, b"\xe1\x00\x00")],
+        ]
+    )
+    other = track([(5, on(60)), (4, b"\xb0\x01\x03"), (21, off(60)), (0, b"\xa0\x3c\x40")])
+    data = midi(one, other)
+    # Channel 5 has no notes; aftertouch and programs are no controllers. The second track's part is the second one.
+    expected = [(0, 0, 64, 127), (9, 1, 1, 3), (10, 0, BEND, (0x41 << 7 | 1) - 8192), (40, 0, BEND, -8192)]
+    assert read_midi(data, controls=True).controls.tolist() == expected
+    assert not len(read_midi(data).controls)
 
 
 def test_format_0_parts_are_channels():
