@@ -46,7 +46,7 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; the next in runs/ by default.")]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run --out, with its own config, to its own end.")
+    bool, typer.Option("--resume", help="Go on with the run --out, with its own config, to its own end or another.")
 ]
 
 
@@ -63,8 +63,11 @@ def check_training(
         raise UserError("--steps and --minutes are two budgets; give one")
     if minutes is not None and not math.isfinite(minutes):
         raise UserError(f"--minutes {minutes} is no budget")
-    if resume and any((steps, minutes, *changes)):
-        raise UserError("--resume goes on with the run's own config and seed; give only --out, --device, --threads")
+    if resume and any(changes):
+        raise UserError(
+            "--resume goes on with the run's own config and seed; give only --out, --device, --threads, and --steps or "
+            "--minutes for another end"
+        )
     if resume and out is None:
         raise UserError("--resume needs --out RUN")
 

@@ -59,7 +59,7 @@ def mnist(
 
     def training() -> bool:
         if resume:
-            return resume_digits(run, device.value)
+            return resume_digits(run, device.value, steps=steps, minutes=minutes)
         layers = [load_preset("mnist/objectives", objective.value)] if objective else []
         layers += [{"network": {"kind": network.value}}] if network else []
         resolved = options.resolve(DigitsConfig, "mnist", config, layers, neuron, steps, set_)

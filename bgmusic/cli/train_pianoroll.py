@@ -53,7 +53,7 @@ def pianoroll(
 
     def training() -> bool:
         if resume:
-            return resume_pianoroll(run, device.value, data)
+            return resume_pianoroll(run, device.value, data, steps=steps, minutes=minutes)
         network = load_preset("pianoroll", config).get("network")
         if strategy and isinstance(network, dict) and network.get("kind") == "composer":
             raise UserError(

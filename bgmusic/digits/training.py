@@ -83,15 +83,24 @@ def train_digits(
     return train(run, game, config, _draw, quiet=quiet)
 
 
-def resume_digits(out: Path, device: str = "auto", quiet: bool = False) -> bool:
+def resume_digits(
+    out: Path,
+    device: str = "auto",
+    quiet: bool = False,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> bool:
     """Go on with a run from its last checkpoint, with its own config and seed; True when finished.
 
+    ``steps`` or ``minutes`` give it another end, see :meth:`Run.with_budget`.
+
     Raises:
-        UserError: it is no run of digits, or corrupt.
+        UserError: it is no run of digits, corrupt, or has come to that end already.
 
     """
     run = Run.open(out, KIND)
-    config = run.config(DigitsConfig)
-    game = make_game(config, run.seed(), choose_device(device), run.seconds())
+    device = choose_device(device)
+    config = run.with_budget(run.config(DigitsConfig), steps, minutes)
+    game = make_game(config, run.seed(), device, run.seconds())
     resume(run, game)
     return train(run, game, config, _draw, quiet=quiet)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_bytes, write_text
-from bgmusic.gan.config import Config, dump_yaml, read_yaml, validate
+from bgmusic.gan.config import Config, dump_yaml, merge, read_yaml, validate
 from bgmusic.gan.locks import Lock, new_folder, sweep_unborn
 from bgmusic.neurons import kernel
 
@@ -183,6 +183,39 @@ class Run:
         """
         path = self.path / "config.yaml"
         return validate(model, read_yaml(path), str(path))
+
+    def with_budget(self, config: AnyConfig, steps: int | None, minutes: float | None) -> AnyConfig:
+        """The run's config with another end, further on than where the run is; the run keeps it.
+
+        What follows a training's progress (rates, a slope's or a penalty's way) goes by the new end from here on. From
+        now on the run is this process's, as after :meth:`hold`.
+
+        Args:
+            config: as :meth:`config` has it.
+            steps: G updates in all, or None.
+            minutes: wall time in all, instead of steps; both None: everything stays as it is.
+
+        Raises:
+            UserError: the run has come as far already, another process trains in it, or its state is corrupt.
+            OSError: it can't be written.
+
+        """
+        if steps is None and minutes is None:
+            return config
+        self.hold()
+        state = self.load_state() or {}
+        done, spent = state.get("steps_done", 0), state.get("wall_seconds", 0.0) / 60
+        if steps is not None and steps <= done:
+            raise UserError(f"{self.path} has made {done} updates already: --steps is their number in all")
+        if minutes is not None and minutes <= spent:
+            raise UserError(f"{self.path} took {spent:.1f} minutes already: --minutes is their number in all")
+        if steps is not None:
+            longer = merge(config.model_dump(mode="json"), {"training": {"steps": steps}})
+            config = validate(type(config), longer, f"{self.path} with --steps {steps}")
+            kind = self.environment()["kind"]
+            write_text(self.path / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
+        self.note(minutes=minutes)
+        return config
 
     def save_generator(self, generator: nn.Module, config: Config) -> None:
         """Write the sampling generator, whole or not at all."""

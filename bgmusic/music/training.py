@@ -175,7 +175,14 @@ def _place(data: str, corpus: Corpus) -> str:
     return data if data in embedded_corpora() else str(corpus.path.resolve())
 
 
-def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, quiet: bool = False) -> bool:
+def resume_pianoroll(
+    out: Path,
+    device: str = "auto",
+    data: str | None = None,
+    quiet: bool = False,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> bool:
     """Go on with a run from its last checkpoint, with its own config, corpus and seed; True when finished.
 
     Args:
@@ -183,9 +190,12 @@ def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, q
         device: ``auto``, ``cpu`` or ``cuda``.
         data: where the corpus is now, if it was moved; kept from then on.
         quiet: no progress bar.
+        steps: another end than the run's own, in G updates; see :meth:`Run.with_budget`.
+        minutes: the same in minutes of wall time.
 
     Raises:
-        UserError: it is no run of music, corrupt, or its corpus or first stage is gone or another one.
+        UserError: it is no run of music, corrupt, has come to that end already, or its corpus or first stage is gone
+            or another one.
 
     """
     run = Run.open(out, KIND)
@@ -193,8 +203,9 @@ def resume_pianoroll(out: Path, device: str = "auto", data: str | None = None, q
     corpus = open_corpus(data or str(places.get("data", "")))
     if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
         raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: other files, or built otherwise")
-    config = fit(config, corpus)
-    game = make_game(config, corpus, run.seed(), choose_device(device), run.seconds())
+    device = choose_device(device)
+    config = run.with_budget(fit(config, corpus), steps, minutes)
+    game = make_game(config, corpus, run.seed(), device, run.seconds())
     if not resume(run, game) and config.strategy != "end-to-end":
         begin_with(game, config, Path(str(places.get("start", ""))))
     if data:

@@ -138,6 +138,40 @@ def test_killed_by_the_clock_be_it_within_a_system_call(seconds: float, whole: P
     assert bits(tmp_path / "run") == bits(whole)
 
 
+def test_a_finished_training_is_made_longer(whole: Path, tmp_path: Path) -> None:
+    """Where nothing follows the share of the training that is done, it ends as one that was so long from the start."""
+    run = tmp_path / "run"
+    assert command(*SMALL, "--steps", 19, "--out", run, folder=tmp_path).code == 0
+    assert command(*RESUME, run, "--steps", 42, folder=tmp_path).code == 0
+    for name in ("config.yaml", "generator.safetensors", "samples/step-0000042.png"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    # Its new end is kept: nothing is left to do, and it can't be made shorter.
+    resume(run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for options, why in (
+        (["--steps", 42], "run has made 42 updates already"),
+        (["--minutes", 0.001], "minutes already"),
+        (["--steps", 10**12], "training.steps: "),
+        (["--steps", 50, "--minutes", 1], "two budgets"),
+    ):
+        ended = command(*RESUME, run, *options, folder=tmp_path)
+        assert ended.code == 2
+        assert why in ended.err
+        assert ended.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_training_by_steps_goes_on_by_minutes_and_back(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert command(*SMALL, "--steps", 3, "--out", run, folder=tmp_path).code == 0
+    assert command(*RESUME, run, "--minutes", 0.05, folder=tmp_path).code == 0
+    timings = (run / "timings.jsonl").read_text().splitlines()
+    steps = json.loads(timings[-1])["step"]
+    assert steps > 3
+    assert command(*RESUME, run, "--steps", steps + 5, folder=tmp_path).code == 0
+    assert json.loads((run / "timings.jsonl").read_text().splitlines()[-1])["step"] == steps + 5
+
+
 @pytest.mark.parametrize("name", ["state.pt", "metrics.jsonl"])
 def test_a_run_without_one_of_its_files_still_ends(name: str, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
