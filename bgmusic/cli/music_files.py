@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,16 @@ def write_music(
         _picture(rolls, out / "rolls.png")
     if audio := [suffix for suffix in _AUDIO if suffix in formats]:
         _sounds(heard, out, name, audio, None if songs else rolls)
+    _say_what_is_older(out, {f"{name}-{index:04d}" for index in range(len(rolls))})
+
+
+def _say_what_is_older(out: Path, written: set[str]) -> None:
+    """Tell of phrases and pieces that an earlier command wrote into the folder, and that are none of these."""
+    ours = re.compile(rf"(phrase|piece|step|accompaniment)-\d{{4,}}\.({'|'.join(FORMATS)})")
+    older = sorted(path.name for path in out.iterdir() if ours.fullmatch(path.name) and path.stem not in written)
+    if older:
+        which = older[0] if len(older) == 1 else f"{older[0]} to {older[-1]}"
+        typer.echo(f"Written earlier, and not of this music: {which} in {out}")
 
 
 def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:

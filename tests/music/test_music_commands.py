@@ -59,6 +59,19 @@ def test_long_pieces(run: Path, tmp_path: Path) -> None:
     assert np.array_equal(short.cells, phrases.cells[:, :, :2])
 
 
+def test_what_an_earlier_command_left_is_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*options: object) -> str:
+        assert bgmusic("generate", run, "--format", "mid", "--out", tmp_path / "out", *options) == 0
+        return capsys.readouterr().out
+
+    assert "earlier" not in said("-n", 4)
+    (tmp_path / "out" / "phrase-mine.mid").write_text("mine")
+    assert "earlier" not in said("-n", 4)
+    assert "not of this music: phrase-0003.mid in " in said("-n", 3)
+    assert "not of this music: phrase-0000.mid to phrase-0003.mid in " in said("--bars", 6, "-n", 1)
+    assert names(tmp_path / "out") >= {"phrase-0003.mid", "phrase-mine.mid", "piece-0000.mid"}
+
+
 def test_interpolation(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert bgmusic("interpolate", run, "--from", 1, "--to", 2, "--steps", 3, "--out", out) == 0
