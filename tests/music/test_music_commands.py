@@ -64,9 +64,9 @@ def test_what_an_earlier_command_left_is_told(run: Path, tmp_path: Path, capsys:
         assert bgmusic("generate", run, "--format", "mid", "--out", tmp_path / "out", *options) == 0
         return capsys.readouterr().out
 
-    assert "earlier" not in said("-n", 4)
+    assert "not of this music" not in said("-n", 4)
     (tmp_path / "out" / "phrase-mine.mid").write_text("mine")
-    assert "earlier" not in said("-n", 4)
+    assert "not of this music" not in said("-n", 4)
     assert "not of this music: phrase-0003.mid in " in said("-n", 3)
     assert "not of this music: phrase-0000.mid to phrase-0003.mid in " in said("--bars", 6, "-n", 1)
     assert names(tmp_path / "out") >= {"phrase-0003.mid", "phrase-mine.mid", "piece-0000.mid"}
