@@ -95,8 +95,10 @@ def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path
     script = f"""
 import shutil, sys
 import bgmusic
+from bgmusic.music.networks import merging
 from bgmusic.neurons import kernel
 assert kernel.available() == bool(shutil.which("cc"))
+assert (merging._LIBRARY is not None) == kernel.available()
 from bgmusic.files import configs_dir, data_dir
 assert bgmusic.__file__.startswith({str(wheel)!r}), bgmusic.__file__
 assert str(data_dir()).startswith({str(wheel)!r}), data_dir()
