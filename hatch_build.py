@@ -40,7 +40,7 @@ def compile_kernels(root: Path, target: Path) -> bool:
                 continue
             built.replace(target)
             return True
-    print(f"no kernels: {shlex.join(compiler)} can't compile {' and '.join(SOURCES)}; slower", file=sys.stderr)
+    print(f"no kernels: {shlex.join(compiler)} can't compile {' and '.join(SOURCES)}; both are slower", file=sys.stderr)
     return False
 
 

@@ -204,7 +204,10 @@ class Run:
             return config
         self.hold()
         state = self.load_state() or {}
-        done, spent = state.get("steps_done", 0), state.get("wall_seconds", 0.0) / 60
+        done, seconds = state.get("steps_done", 0), state.get("wall_seconds", 0.0)
+        if type(done) is not int or type(seconds) not in (int, float):
+            raise UserError(f"{self.path / 'state.pt'}: does not fit the run's config")
+        spent = seconds / 60
         if steps is not None and steps <= done:
             raise UserError(f"{self.path} has made {done} updates already: --steps is their number in all")
         if minutes is not None and minutes <= spent:
