@@ -292,6 +292,16 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
         resume(run, a_game())
 
 
+@pytest.mark.parametrize("damage", [{"steps_done": "three"}, {"wall_seconds": [1.0]}], ids=str)
+def test_no_longer_training_from_a_damaged_state(damage: dict[str, object], tmp_path: Path) -> None:
+    run, game = a_run(tmp_path / "run"), a_game()
+    run.save_state({**game.state_dict(), **damage})
+    before = (run.path / "config.yaml").read_bytes()
+    with pytest.raises(UserError, match=r"state\.pt: does not fit the run's config"):
+        run.with_budget(CONFIG, 50, None)
+    assert (run.path / "config.yaml").read_bytes() == before
+
+
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no run"):
         Run.open(tmp_path / "none", KIND)
