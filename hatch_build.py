@@ -1,4 +1,4 @@
-"""Builds the kernels in C, of neurons and of BinaryMuseGAN's last layers, when bgmusic is installed or a wheel made.
+"""Builds the kernels in C, of neurons and of BinaryMuseGAN's networks, when bgmusic is installed or a wheel made.
 
 Without a C compiler the installation goes on: bgmusic works without the kernels, slower.
 """
@@ -18,7 +18,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "bgmusic/_kernels.so"
-SOURCES = ["bgmusic/neurons/kernel.c", "bgmusic/music/networks/merging.c"]
+SOURCES = [
+    "bgmusic/neurons/kernel.c",
+    *(f"bgmusic/music/networks/{name}.c" for name in ("private", "unfolding", "merging")),
+]
 # Vector code needs no traps and no errno. Contraction: where a processor fuses multiplication and addition, a
 # probability may differ in its last bit from another processor's, as the logits that torch computes there do.
 FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared"]
@@ -40,7 +43,10 @@ def compile_kernels(root: Path, target: Path) -> bool:
                 continue
             built.replace(target)
             return True
-    print(f"no kernels: {shlex.join(compiler)} can't compile {' and '.join(SOURCES)}; both are slower", file=sys.stderr)
+    print(
+        f"no kernels: {shlex.join(compiler)} can't compile {SOURCES}; neurons and BinaryMuseGAN are slower",
+        file=sys.stderr,
+    )
     return False
 
 

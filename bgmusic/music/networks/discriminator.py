@@ -6,6 +6,8 @@ no more than once, but a grouped convolution a loop over its groups.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +17,8 @@ from bgmusic.music.config import NetworkConfig, RollShape
 from bgmusic.music.networks.generator import widen
 from bgmusic.music.networks.grouped import GroupedLinear, overlapping, patches
 from bgmusic.music.networks.plan import OCTAVE, Plan
-from bgmusic.music.networks.silence import in_places, one_silence
+from bgmusic.music.networks.private import Weights, pass_pieces, serves
+from bgmusic.music.networks.silence import one_silence
 
 
 class Patches(nn.Module):
@@ -29,7 +32,11 @@ class Patches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., steps, pitches, outputs)``, both divided by the kernel's."""
-        cells: Tensor = self.leak(self.linear(patches(x, self.steps, self.pitches)))
+        return self.cells(patches(x, self.steps, self.pitches))
+
+    def cells(self, x: Tensor) -> Tensor:
+        """The same, of patches."""
+        cells: Tensor = self.leak(self.linear(x))
         return cells
 
 
@@ -94,13 +101,52 @@ class MainStream(nn.Module):
         pieces = rolls.unflatten(-1, (-1, OCTAVE)).unflatten(-3, (-1, plan.ticks)).permute(2, 0, 3, 4, 6, 5, 7, 1)
         where = pieces.shape[:5]
         pieces, places = one_silence(pieces.flatten(1, 4))
+        found, (regions, last) = self.private(pieces), cast("tuple[Regions, Patches]", tuple(self.shared))
+        if found.device.type == "cpu":
+            joined = regions.patches.cells(self._windows(found, places, where))
+        else:  # where a selection's gradient is a sum in no certain order
+            joined = regions(found.view(*where, -1).permute(1, 2, 3, 4, 0, 5).flatten(-2))
+        bars: Tensor = last(joined)
+        return bars.flatten(2)
+
+    def _windows(self, found: Tensor, places: Tensor | None, where: tuple[int, ...]) -> Tensor:
+        """What the shared network's first layer joins, ``(batch, bars, beats, regions, joined)``.
+
+        Args:
+            found: of pieces, ``(tracks, kept, channels)``.
+            places: of all pieces among those kept, ``(tracks, count)``; None for their order.
+            where: ``(tracks, batch, bars, beats * parts, octaves)``, the shape of all pieces.
+
+        """
+        tracks, kept, channels = found.shape
+        numbers = torch.arange(tracks * kept, device=found.device)
+        if places is not None:
+            numbers = places + numbers[::kept].unsqueeze(1)
+        octaves = numbers.view(where).unflatten(3, (self.plan.beats, self.plan.parts))
+        windows = octaves.unfold(-1, self.plan.region_kernel, 2)  # tracks, batch, bars, beats, parts, regions, octaves
+        order = windows.permute(1, 2, 3, 5, 4, 6, 0)
+        # All at once, since each pass over these takes as long as a layer of the private networks.
+        return found.view(-1, channels).index_select(0, order.flatten()).view(*order.shape[:4], -1)
+
+    def private(self, pieces: Tensor) -> Tensor:
+        """What private networks make of ``(tracks, count, ticks, 12, planes)``: ``(tracks, count, channels)``."""
+        weights = self._weights()
+        if serves(pieces, *weights):
+            return pass_pieces(pieces, weights, self.leak.slope)
         pitch_time = self.pitch_time(pieces.flatten(-2))
         time_pitch = self.time_pitch(pieces.transpose(-3, -2).flatten(-2))
-        both = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))
-        both = in_places(both, places).view(*where, -1)
-        together = both.permute(1, 2, 3, 4, 0, 5).flatten(-2)  # batch, bars, steps, octaves, tracks and channels
-        bars: Tensor = self.shared(together)
-        return bars.flatten(2)
+        both: Tensor = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))
+        return both
+
+    def _weights(self) -> Weights:
+        one, _, _, two, _ = self.pitch_time
+        other_one, _, _, other_two, _ = self.time_pitch
+        weights: list[Any] = [
+            *(one.weight, other_one.weight, one.bias, other_one.bias),
+            *(two.weight, other_two.weight, two.bias, other_two.bias),
+            *(self.merge_pitch_time.weight, self.merge_time_pitch.weight, self.merge_pitch_time.bias),
+        ]
+        return Weights(*weights)
 
 
 class OnsetStream(nn.Module):

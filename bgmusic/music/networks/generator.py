@@ -15,6 +15,7 @@ from bgmusic.music.networks.grouped import GroupedNormLinear, Norm
 from bgmusic.music.networks.merging import relu_merge
 from bgmusic.music.networks.plan import OCTAVE, Plan
 from bgmusic.music.networks.refiner import Refiner
+from bgmusic.music.networks.unfolding import unfold
 from bgmusic.neurons import NEURONS
 
 SHARED = 64  # channels that every track's private network starts from
@@ -104,7 +105,7 @@ class PrivateGenerator(nn.Module):
         plan = self.plan
         batch = len(shared)
         cells = shared.permute(0, 2, 3, 4, 1).flatten(0, 3)
-        cells = cells.expand(plan.tracks, *cells.shape)
+        cells = cells.unsqueeze(0)  # the same for all tracks
         # (tracks, batch * bars, beats * parts, octaves, first unfolded, second unfolded, planes)
         where = (plan.tracks, batch, plan.bars, plan.beats * plan.parts, plan.octaves)
         pitch_time = self._stream(self.pitch_time, cells, self.merge_pitch_time)
@@ -120,8 +121,9 @@ class PrivateGenerator(nn.Module):
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
         first, second = cast("Sequence[GroupedNormLinear]", layers)
-        cells = first(cells, relu=True)
-        weight, bias = second.folded(cells)
+        weight, bias = first.folded(cells)
+        cells, of_cells = unfold(cells, weight, bias, first.weight.shape[2], second.follows)
+        weight, bias = second.folded_by(of_cells, cells.shape[1])
         return relu_merge(cells, weight, bias, merge)
 
 

@@ -135,6 +135,12 @@ class _Either(torch.autograd.Function):
         return gradients[0], gradients[0]
 
 
+def either(one: Tensor, other: Tensor) -> Tensor:
+    """One value that was found twice, as a function of different things."""
+    found: Tensor = _Either.apply(one, other)
+    return found
+
+
 def penalised_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The same where the gradient by the input is differentiated, as a penalty does; not to be changed in place.
 
@@ -145,8 +151,7 @@ def penalised_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     x, weight, bias = as_autocast(x, weight, bias)
     with torch.no_grad():
         y = torch.baddbmm(bias, x, weight)
-    found: Tensor = _Either.apply(_ByInput.apply(y, x, (weight,)), _ByWeight.apply(y, x.detach(), weight, bias))
-    return found
+    return either(_ByInput.apply(y, x, (weight,)), _ByWeight.apply(y, x.detach(), weight, bias))
 
 
 def as_autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
@@ -243,18 +248,16 @@ class GroupedNormLinear(nn.Module):
             self.register_buffer("running_mean", torch.zeros(tracks, outputs))
             self.register_buffer("running_var", torch.ones(tracks, outputs))
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised; then a ReLU."""
+    def forward(self, x: Tensor) -> Tensor:
+        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised."""
         weight, bias = self.folded(x)
-        rows = product(x, weight, bias)
-        if relu:  # in place before the view: after it, autograd would write the gradient three times
-            rows = torch.relu_(rows)
-        return rows.view(len(x), -1, self.weight.shape[-1])
+        return product(x, weight, bias).view(len(x), -1, self.weight.shape[-1])
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weight ``(tracks, inputs, taps * outputs)`` and bias ``(tracks, 1, taps * outputs)``, norm included.
 
-        While training they follow the statistics of ``x``, the layer's inputs, and running statistics are updated.
+        While training they follow the statistics of ``x``, the layer's inputs (one track's, if all see the same), and
+        running statistics are updated.
         """
         return self.folded_by(moments(x) if self.follows else None, x.shape[1])
 

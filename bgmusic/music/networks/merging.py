@@ -8,7 +8,6 @@ built and serves, keeps the sign of each channel, one bit; elsewhere a piece's c
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,22 +16,23 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import as_autocast, summed_products
-from bgmusic.neurons.kernel import PATH, is_plain, load, watched
+from bgmusic.music.networks.passes import Kernel
+from bgmusic.neurons.kernel import is_plain
 
 PIECE = 128  # rows of all tracks: 1.5 MB of the paper's generator; from 64 to 512 all are about as fast
 PIECE_ON_GPU = 128 * PIECE  # 200 MB: enough work for one launch
 
-_VERSION = 1  # as merging.c has it
-_MOST_THREADS = 4  # torch's operations share them, the kernel does not
 _WORD = 32  # channels whose signs one number keeps
+_SHARE = 512  # rows of all tracks that are worth a thread of their own
 
-_ADDRESS, _COUNT = ctypes.c_void_p, ctypes.c_int64
-_LIBRARY: Any = load(
-    PATH,
-    _VERSION,
-    version="bgmusic_merging_version",
-    bgmusic_merge=[_ADDRESS] * 3 + [_COUNT] * 4 + [_ADDRESS] * 2 + [_COUNT],
-    bgmusic_spread=[_ADDRESS] * 2 + [_COUNT] * 5 + [_ADDRESS] * 2,
+KERNEL = Kernel(
+    "merging",
+    version=2,
+    addresses=[
+        *("x", "weight", "bias", "merge", "backs", "gradients"),
+        *("merged", "of_x", "sums", "totals", "space", "signs"),
+    ],
+    counts=["tracks", "rows", "begin", "end", "inputs", "taps", "channels", "planes", "x_track"],
 )
 
 
@@ -85,17 +85,10 @@ class _KernelMerge(torch.autograd.Function):
         tracks, rows = x.shape[:2]
         channels, planes = merge.shape[1:]
         taps = weight.shape[2] // channels
-        bias, of_planes = bias.contiguous(), merge.permute(2, 0, 1).contiguous()
         merged = x.new_empty(planes, tracks, rows, taps)
         signs = torch.empty(tracks, rows, taps, -(-channels // _WORD), dtype=torch.int32)
-        for piece in _pieces(x):
-            values = torch.bmm(x[:, piece], weight)
-            for plane in range(planes):
-                _LIBRARY.bgmusic_merge(
-                    *(values.data_ptr(), bias.data_ptr(), of_planes[plane].data_ptr()),
-                    *(tracks, values.shape[1], taps, channels),
-                    *(merged[plane, :, piece].data_ptr(), signs[:, piece].data_ptr(), rows * taps),
-                )
+        given = {"x": x, "weight": weight, "bias": bias, "merge": merge.permute(2, 0, 1).contiguous()}
+        KERNEL({**given, "merged": merged, "signs": signs}, _sizes(x, taps, merge), rows, _SHARE)
         ctx.save_for_backward(x, weight, bias, merge, signs)
         return merged.permute(1, 2, 3, 0).reshape(tracks, rows * taps, planes)
 
@@ -107,26 +100,21 @@ class _KernelMerge(torch.autograd.Function):
         channels, planes = merge.shape[1:]
         of_planes = gradients[0].view(tracks, rows, taps, planes).permute(3, 0, 1, 2).contiguous()
         by_plane = merge.permute(2, 0, 1).repeat(1, 1, taps).unsqueeze(2)  # planes, tracks, 1, taps * channels
-        backs = (weight * by_plane).transpose(2, 3)
-        of_x = x.new_empty(x.shape)
-        sums = weight.new_zeros(planes, *weight.shape)
-        totals = bias.new_zeros(planes, *bias.shape)
-        for piece in _pieces(x):
-            inputs = x[:, piece]
-            spread = x.new_empty(tracks, inputs.shape[1], taps * channels)
-            for plane in range(planes):
-                _LIBRARY.bgmusic_spread(
-                    *(of_planes[plane, :, piece].data_ptr(), signs[:, piece].data_ptr(), rows * taps),
-                    *(tracks, inputs.shape[1], taps, channels, spread.data_ptr(), totals[plane].data_ptr()),
-                )
-                sums[plane].baddbmm_(inputs.transpose(1, 2), spread)
-                if plane:
-                    of_x[:, piece] += torch.bmm(spread, backs[plane])
-                else:
-                    of_x[:, piece] = torch.bmm(spread, backs[plane])
+        given = {"x": x, "backs": weight * by_plane, "gradients": of_planes, "signs": signs, "weight": weight}
+        of_x = torch.empty(x.shape, dtype=x.dtype)  # x itself may be one track, expanded
+        shapes = {"sums": (planes, *weight.shape), "totals": (planes, *bias.shape)}
+        made = KERNEL({**given, "of_x": of_x}, _sizes(x, taps, merge), rows, _SHARE, shapes)
+        sums, totals = made["sums"], made["totals"]
         of_weight, of_bias = (sums * by_plane).sum(0), (totals * by_plane).sum(0)
         of_merge = (weight * sums).sum(2) + (bias * totals).squeeze(2)  # planes, tracks, taps * channels
         return of_x, of_weight, of_bias, of_merge.view(planes, tracks, taps, channels).sum(2).permute(1, 2, 0)
+
+
+def _sizes(x: Tensor, taps: int, merge: Tensor) -> dict[str, int]:
+    tracks, rows, inputs = x.shape
+    channels, planes = merge.shape[1:]
+    sizes = {"tracks": tracks, "rows": rows, "inputs": inputs, "taps": taps, "channels": channels, "planes": planes}
+    return {**sizes, "x_track": x.stride(0)}
 
 
 def _pieces(x: Tensor) -> Iterator[slice]:
@@ -137,16 +125,6 @@ def _pieces(x: Tensor) -> Iterator[slice]:
 
 def _channels(x: Tensor, weight: Tensor, bias: Tensor, channels: int) -> Tensor:
     return torch.baddbmm(bias, x, weight).relu_().view(len(x), -1, channels)
-
-
-def _serves(*inputs: Tensor) -> bool:
-    """Whether the kernel serves here and now."""
-    return (
-        _LIBRARY is not None
-        and not watched()
-        and all(is_plain(values) for values in inputs)
-        and torch.get_num_threads() <= _MOST_THREADS
-    )
 
 
 def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor:
@@ -165,6 +143,8 @@ def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor
 
     """
     inputs = as_autocast(x, weight, bias, merge)
-    function = _KernelMerge if _serves(*inputs) else _ReluMerge
+    # All tracks of the first may be one.
+    serves = KERNEL.available and all(is_plain(values) for values in (inputs[0][0], *inputs[1:]))
+    function = _KernelMerge if serves else _ReluMerge
     merged: Tensor = function.apply(*inputs)
     return merged

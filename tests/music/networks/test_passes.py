@@ -1,0 +1,218 @@
+"""The kernels of D's private networks and of G's first layers, against plain layers in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+
+from bgmusic.gan.penalties import one_centred, scores_and_gradients
+from bgmusic.music.config import NetworkConfig, RollShape
+from bgmusic.music.networks import private, unfolding
+from bgmusic.music.networks.discriminator import Discriminator
+from bgmusic.music.networks.private import Weights, pass_pieces
+from bgmusic.music.networks.unfolding import unfold
+
+needs_kernels = pytest.mark.skipif(not private.KERNEL.library, reason="not built, or not for this processor")
+
+SLOPE = 0.2
+# Tracks, pieces, ticks, pitches, planes, channels, outputs: the paper's layers, and sizes that are no whole vectors.
+PIECES = [
+    (2, 97, 6, 12, 1, 32, 64),
+    (1, 1, 6, 12, 1, 32, 64),
+    (3, 200, 2, 12, 2, 5, 7),
+    (2, 50, 3, 4, 3, 17, 33),
+    (1, 13, 1, 1, 1, 1, 1),
+]
+
+
+def weights_of(tracks: int, ticks: int, pitches: int, planes: int, channels: int, outputs: int) -> list[Tensor]:
+    one, other = (tracks, pitches * planes, channels), (tracks, ticks * planes, channels)
+    two, other_two = (tracks, ticks * channels, outputs), (tracks, pitches * channels, outputs)
+    merge, first, last = (tracks, outputs, outputs), (tracks, 1, channels), (tracks, 1, outputs)
+    shapes = (one, other, first, first, two, other_two, last, last, merge, merge, last)
+    return [torch.randn(shape) / shape[1] ** 0.5 for shape in shapes]
+
+
+def leak(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, SLOPE * x)
+
+
+def plain(pieces: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Both streams as they stand in the paper's appendix: a convolution over pitch, then time, and the other way."""
+    w = Weights(*weights)
+    one = leak(
+        leak(pieces.flatten(-2) @ w.first.unsqueeze(1) + w.first_bias.unsqueeze(1)).flatten(2) @ w.second
+        + w.second_bias
+    )
+    turned = pieces.transpose(2, 3).flatten(-2)
+    other = leak(turned @ w.other_first.unsqueeze(1) + w.other_first_bias.unsqueeze(1)).flatten(2)
+    other = leak(other @ w.other_second + w.other_second_bias)
+    return leak(one @ w.merge + other @ w.other_merge + w.bias)
+
+
+def all_gradients(function: Callable[..., Tensor], pieces: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Outputs, their gradients, and those of a penalty on the gradients by the pieces."""
+    pieces = pieces.detach().requires_grad_()
+    weights = [weight.detach().requires_grad_() for weight in weights]
+    out = function(pieces, weights)
+    first = torch.autograd.grad(out.sin().sum(), [pieces, *weights], retain_graph=True)
+    (of_pieces,) = torch.autograd.grad(out.square().sum(), pieces, create_graph=True)
+    # Two of the weights' gradients: through the first gradient, and through the outputs that it began with.
+    again = torch.autograd.grad(of_pieces.square().sum(), weights, allow_unused=True)
+    matrices = [torch.zeros_like(w) if g is None else g for g, w in zip(again, weights, strict=True)]
+    return [out, *first, of_pieces, *matrices]
+
+
+def assert_near(mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.dtype == torch.float32
+        largest = other.abs().max().clamp(min=1e-6)
+        torch.testing.assert_close(one.double() / largest, other / largest, rtol=0, atol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("sizes", PIECES)
+def test_private_networks_are_plain_layers(
+    sizes: tuple[int, ...], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(private, "_SHARE", 16)
+    torch.manual_seed(0)
+    tracks, count, ticks, pitches, planes, channels, outputs = sizes
+    pieces = torch.randn(tracks, count, ticks, pitches, planes)
+    weights = weights_of(tracks, ticks, pitches, planes, channels, outputs)
+    assert private.serves(pieces, *weights)
+    mine = all_gradients(lambda x, w: pass_pieces(x, Weights(*w), SLOPE), pieces, weights)
+    assert_near(mine, all_gradients(plain, pieces.double(), [weight.double() for weight in weights]))
+
+
+@needs_kernels
+@pytest.mark.parametrize("width", [1.0, 0.3])
+@pytest.mark.parametrize("encoding", ["pause", "onset"])
+def test_a_penalised_update_is_the_same_without_the_kernel(
+    encoding: str, width: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    shape = RollShape(track_set="lpd-5", resolution=6, bars=2, steps=24, encoding=encoding)
+    network = Discriminator(NetworkConfig(width=width), shape)
+    size = (2, network.plan.channels, shape.bars, shape.steps, network.plan.pitches)
+    real, fake = (torch.rand(size) < 0.02).float(), torch.rand(size)
+
+    def update() -> list[Tensor]:
+        network.zero_grad()
+        _, gradients = scores_and_gradients(network, (real + fake).float() / 2)
+        scores = network(torch.cat([real, fake])).chunk(2)
+        (scores[1].mean() - scores[0].mean() + 10 * one_centred(gradients)).backward(inputs=list(network.parameters()))
+        return [
+            *scores,
+            gradients,
+            *(weight.grad.clone() for weight in network.parameters() if weight.grad is not None),
+        ]
+
+    served = update()
+    monkeypatch.setattr(private.KERNEL, "library", None)
+    for one, other in zip(served, update(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * float(other.detach().abs().max()))
+
+
+@needs_kernels
+def test_weights_gradients_are_not_differentiated() -> None:
+    pieces, weights = torch.randn(1, 9, 2, 12, 1), [w.requires_grad_() for w in weights_of(1, 2, 12, 1, 4, 4)]
+    found = torch.autograd.grad(
+        pass_pieces(pieces, Weights(*weights), SLOPE).square().sum(), weights, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        found[0].sum().backward()
+
+
+def plainly_unfolded(x: Tensor, weight: Tensor, bias: Tensor, taps: int) -> tuple[Tensor, Tensor, Tensor]:
+    cells = torch.relu(x @ weight + bias).unflatten(2, (taps, -1)).flatten(1, 2)
+    return cells, cells.mean(1), (cells.unsqueeze(-1) * cells.unsqueeze(-2)).mean(1)
+
+
+@needs_kernels
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("inputs", "taps", "channels"), [(64, 12, 64), (7, 5, 3), (1, 1, 1), (20, 2, 33)])
+def test_unfolded_cells_and_moments(
+    inputs: int, taps: int, channels: int, shared: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(unfolding, "_SHARE", 16)
+    torch.manual_seed(0)
+    shapes = (1 if shared else 3, 101, inputs), (3, inputs, taps * channels), (3, 1, taps * channels)
+    given = [torch.randn(shape) for shape in shapes]
+
+    def found(values: list[Tensor], function: Callable[..., Sequence[Tensor]]) -> list[Tensor]:
+        values = [each.detach().requires_grad_() for each in values]
+        cells, first, second = function(*values)
+        loss = cells.sin().sum() + first.square().sum() * 40 + (second[..., :1] * 40).square().sum()
+        return [cells, first, second, *torch.autograd.grad(loss, values)]
+
+    def by_kernel(x: Tensor, weight: Tensor, bias: Tensor) -> Sequence[Tensor]:
+        cells, of_cells = unfold(x, weight, bias, taps, wanted=True)
+        assert "_Unfolded" in type(cells.grad_fn).__name__
+        assert of_cells is not None
+        without, none = unfold(x, weight, bias, taps, wanted=False)
+        assert none is None
+        assert torch.equal(without, cells)
+        return cells, *of_cells
+
+    mine = found(given, by_kernel)
+    assert_near(mine, found([v.double() for v in given], lambda *v: plainly_unfolded(*v, taps)))
+    # Without moments their gradients are none.
+    one, other = ([each.detach().requires_grad_() for each in given] for _ in range(2))
+    unfold(*one, taps, wanted=False)[0].sin().sum().backward()
+    plainly_unfolded(*other, taps)[0].sin().sum().backward()
+    for mine_too, theirs in zip(one, other, strict=True):
+        torch.testing.assert_close(mine_too.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+def test_kernels_hide_no_nan() -> None:
+    torch.manual_seed(0)
+    for place in range(11):
+        weights = weights_of(2, 2, 12, 1, 8, 8)
+        weights[place][1] = float("nan")
+        out = pass_pieces(torch.randn(2, 30, 2, 12, 1), Weights(*weights), SLOPE)
+        assert bool(out[1].isnan().all())
+        assert bool(out[0].isfinite().all())
+    cells, _ = unfold(torch.full((1, 4, 3), torch.nan), torch.randn(2, 3, 8), torch.randn(2, 1, 8), 2, wanted=True)
+    assert bool(cells.isnan().all())
+
+
+@needs_kernels
+@pytest.mark.parametrize("why", ["double", "bfloat16", "no library"])
+def test_unfolding_without_the_kernel(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(1, 10, 4), torch.randn(2, 4, 6), torch.randn(2, 1, 6)]
+    if why == "double":
+        given = [values.double() for values in given]
+    if why == "no library":
+        monkeypatch.setattr(unfolding.KERNEL, "library", None)
+    with torch.autocast("cpu", torch.bfloat16, enabled=why == "bfloat16"):
+        cells, of_cells = unfold(*(values.requires_grad_() for values in given), 2, wanted=True)
+    assert "_Unfolded" not in type(cells.grad_fn).__name__
+    assert of_cells is not None
+    loose = 0.05 if why == "bfloat16" else 1e-5
+    for mine, theirs in zip((cells, *of_cells), plainly_unfolded(*(v.double() for v in given), 2), strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=loose, atol=4 * loose)
+
+
+@needs_kernels
+def test_kernels_in_many_threads_at_once() -> None:
+    """Callers don't share what a kernel works in."""
+    torch.manual_seed(0)
+    weights = Weights(*weights_of(2, 6, 12, 1, 32, 64))
+    given = [torch.randn(2, 60, 6, 12, 1) for _ in range(16)]
+    expected = [pass_pieces(pieces, weights, SLOPE) for pieces in given]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(
+            pool.map(lambda pieces: pass_pieces(pieces, weights, SLOPE), given), expected, strict=True
+        ):
+            assert torch.equal(one, other)
