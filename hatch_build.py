@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 LIBRARY = "bgmusic/_kernels.so"
 SOURCES = [
     "bgmusic/neurons/kernel.c",
-    *(f"bgmusic/music/networks/{name}.c" for name in ("private", "unfolding", "merging")),
+    *(f"bgmusic/music/networks/{name}.c" for name in ("private", "unfolding", "merging", "refining")),
 ]
 # Vector code needs no traps and no errno. Contraction: where a processor fuses multiplication and addition, a
 # probability may differ in its last bit from another processor's, as the logits that torch computes there do.

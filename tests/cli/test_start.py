@@ -96,11 +96,11 @@ def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path
     script = f"""
 import shutil, sys
 import bgmusic
-from bgmusic.music.networks import merging, private, unfolding
+from bgmusic.music.networks import merging, private, refining, unfolding
 from bgmusic.neurons import kernel
 assert kernel.available() == bool(shutil.which("cc"))
-kernels = [module.KERNEL.library is not None for module in (merging, private, unfolding)]
-assert kernels == [{merging.KERNEL.library is not None}] * 3  # as on this machine
+kernels = [module.KERNEL.library is not None for module in (merging, private, refining, unfolding)]
+assert kernels == [{merging.KERNEL.library is not None}] * 4  # as on this machine
 from bgmusic.files import configs_dir, data_dir
 assert bgmusic.__file__.startswith({str(wheel)!r}), bgmusic.__file__
 assert str(data_dir()).startswith({str(wheel)!r}), data_dir()

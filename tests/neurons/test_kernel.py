@@ -340,7 +340,7 @@ def test_an_installation_without_a_compiler_goes_on(
     for compiler in (str(tmp_path / "no such compiler"), sys.executable):
         monkeypatch.setenv("CC", f"'{compiler}'")
         assert not builder().compile_kernels(ROOT, tmp_path / "kernel.so")
-        assert "merging.c']; neurons and BinaryMuseGAN are slower" in capsys.readouterr().err
+        assert "refining.c']; neurons and BinaryMuseGAN are slower" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -15,6 +15,7 @@ from bgmusic.gan.layers import Scale
 from bgmusic.music.config import NetworkConfig
 from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments, product
 from bgmusic.music.networks.plan import OCTAVE, Plan
+from bgmusic.music.networks.refining import Windows, give, serves, window_moments
 
 Result = TypeVar("Result")
 
@@ -24,6 +25,7 @@ KERNEL = (3, OCTAVE)  # steps, pitches
 TAPS = KERNEL[0] * KERNEL[1]
 _BEFORE = tuple((size - 1) // 2 for size in KERNEL)  # zeros before; "same" puts the odd one after
 _AFTER = tuple(size - 1 - before for size, before in zip(KERNEL, _BEFORE, strict=True))
+WINDOWS = Windows(*KERNEL, *_AFTER)
 
 
 class ResidualUnit(nn.Module):
@@ -53,6 +55,10 @@ class ResidualUnit(nn.Module):
         active = torch.relu(normed).permute(1, 0, 3, 4, 5, 2)  # tracks, batch, bars, steps, pitches, planes
         (top, left), (bottom, right) = _BEFORE, _AFTER
         padded = F.pad(active, (0, 0, left, right, top, bottom))
+        cells = batch * bars * steps * pitches
+        if serves(padded, self.first.weight, self.weight):
+            weight, bias = self.first.folded_by(window_moments(padded, WINDOWS) if self.first.follows else None, cells)
+            return x + give(padded, weight, bias, self.weight.squeeze(1), WINDOWS) + self.bias
         # A few phrases at a time, and their channels anew in the backward pass: of a batch of the paper's rolls, they
         # would be 2 GB.
         pieces = padded.split(max(1, PIECE // (tracks * bars * steps * pitches)), 1)
@@ -62,7 +68,7 @@ class ResidualUnit(nn.Module):
             shares = [piece.shape[1] / batch for piece in pieces]
             first, second = (sum(map(mul, shares, values)) for values in zip(*each, strict=True))
             of_windows = first, second
-        weight, bias = self.first.folded_by(of_windows, batch * bars * steps * pitches)
+        weight, bias = self.first.folded_by(of_windows, cells)
         added = [self._anew(self._given, piece, weight, bias, self.weight) for piece in pieces]
         return x + torch.cat(added, 1) + self.bias
 

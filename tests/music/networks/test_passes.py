@@ -1,4 +1,4 @@
-"""The kernels of D's private networks and of G's first layers, against plain layers in double precision."""
+"""The kernels of D's private networks, G's first layers and the refiner, against plain layers in double precision."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bgmusic.gan.penalties import one_centred, scores_and_gradients
 from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import private, unfolding
+from bgmusic.music.networks import private, refining, unfolding
 from bgmusic.music.networks.discriminator import Discriminator
+from bgmusic.music.networks.plan import Plan
 from bgmusic.music.networks.private import Weights, pass_pieces
+from bgmusic.music.networks.refiner import ResidualUnit
+from bgmusic.music.networks.refining import Windows, give, window_moments
 from bgmusic.music.networks.unfolding import unfold
 
 needs_kernels = pytest.mark.skipif(not private.KERNEL.library, reason="not built, or not for this processor")
@@ -171,6 +175,99 @@ def test_unfolded_cells_and_moments(
     plainly_unfolded(*other, taps)[0].sin().sum().backward()
     for mine_too, theirs in zip(one, other, strict=True):
         torch.testing.assert_close(mine_too.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def windows_of(images: Tensor, windows: Windows) -> Tensor:
+    """``(tracks, phrases, bars, steps, pitches, planes * high * wide)``."""
+    return images.unfold(3, windows.steps, 1).unfold(4, windows.pitches, 1).flatten(-3)
+
+
+def plainly_given(images: Tensor, weight: Tensor, bias: Tensor, second: Tensor, windows: Windows) -> Tensor:
+    """A convolution, a ReLU and a transposed convolution of each track, the latter cut to the roll."""
+    high, wide, below, right = windows
+    tracks, _, _, _, _, planes = images.shape
+    found = []
+    for track in range(tracks):
+        x = images[track].flatten(0, 1).permute(0, 3, 1, 2)
+        kernel, other = (v[track].T.reshape(-1, planes, high, wide) for v in (weight, second))
+        hidden = torch.relu(F.conv2d(x, kernel, bias[track, 0]))
+        whole = F.conv_transpose2d(hidden, other)
+        steps, pitches = hidden.shape[2:]
+        found.append(whole[:, :, below : below + steps, right : right + pitches].unflatten(0, images.shape[1:3]))
+    return torch.stack(found)
+
+
+@needs_kernels
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("windows", "planes", "steps", "pitches", "channels"),
+    [
+        ((3, 12, 1, 6), 1, 8, 84, 64),
+        ((3, 12, 1, 6), 2, 5, 13, 19),
+        ((2, 3, 1, 1), 3, 1, 1, 2),
+        ((1, 1, 0, 0), 1, 2, 9, 1),
+    ],
+)
+def test_refining_is_convolutions(
+    windows: tuple[int, int, int, int],
+    planes: int,
+    steps: int,
+    pitches: int,
+    channels: int,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.manual_seed(0)
+    kind = Windows(*windows)
+    size = planes * kind.steps * kind.pitches
+    images = torch.randn(2, 3, 2, steps + kind.steps - 1, pitches + kind.pitches - 1, planes)
+    weight, second = (
+        torch.randn(2, size, channels) / size**0.5,
+        torch.randn(2, size, channels) / (size * channels) ** 0.5,
+    )
+    given = [images, weight, torch.randn(2, 1, channels), second]
+    assert refining.serves(*given)
+
+    def found(
+        values: list[Tensor], function: Callable[..., Tensor], moments: Callable[..., Sequence[Tensor]]
+    ) -> list[Tensor]:
+        values = [each.detach().requires_grad_() for each in values]
+        out, (first, second) = function(*values, kind), moments(values[0], kind)
+        of_values = torch.autograd.grad(out.sin().sum(), values)
+        of_moments = torch.autograd.grad(first.square().sum() + second[..., :1].square().sum(), values[0])
+        return [out, first, second, *of_values, *of_moments]
+
+    def plain_moments(x: Tensor, windows: Windows) -> Sequence[Tensor]:
+        each = windows_of(x, windows).flatten(1, 4)
+        return each.mean(1), (each.unsqueeze(-1) * each.unsqueeze(-2)).mean(1)
+
+    mine = found(given, give, window_moments)
+    assert_near(mine, found([each.double() for each in given], plainly_given, plain_moments))
+
+
+@needs_kernels
+@pytest.mark.parametrize("training", [True, False])
+def test_a_residual_unit_is_the_same_without_the_kernel(training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    shape = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="onset")
+    unit = ResidualUnit(NetworkConfig(width=0.3), Plan.of(shape), last=True).train(training)
+    before = {name: values.clone() for name, values in unit.state_dict().items()}
+    x = torch.rand(5, 3, 2, 2, 16, unit.plan.pitches)
+
+    def found() -> list[Tensor]:
+        unit.load_state_dict(before)
+        unit.zero_grad()
+        given = x.clone().requires_grad_()
+        out = unit(given)
+        out.sin().sum().backward()
+        gradients = [weight.grad for weight in (given, *unit.parameters()) if weight.grad is not None]
+        return [out, *gradients, *(values.clone() for values in unit.buffers())]
+
+    served = found()
+    monkeypatch.setattr(refining.KERNEL, "library", None)
+    for one, other in zip(served, found(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5 * float(other.detach().abs().max()))
 
 
 @needs_kernels
