@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from bgmusic.gan.layers import LeakyReLU
 from bgmusic.music.config import NetworkConfig, RollShape
+from bgmusic.music.networks import private
 from bgmusic.music.networks.generator import widen
 from bgmusic.music.networks.grouped import GroupedLinear, overlapping, patches
 from bgmusic.music.networks.plan import OCTAVE, Plan
-from bgmusic.music.networks.private import Weights, pass_pieces, serves
+from bgmusic.music.networks.private import Weights
 from bgmusic.music.networks.silence import one_silence
 
 
@@ -131,8 +132,8 @@ class MainStream(nn.Module):
     def private(self, pieces: Tensor) -> Tensor:
         """What private networks make of ``(tracks, count, ticks, 12, planes)``: ``(tracks, count, channels)``."""
         weights = self._weights()
-        if serves(pieces, *weights):
-            return pass_pieces(pieces, weights, self.leak.slope)
+        if private.KERNEL.serves(pieces, *weights):
+            return private.pass_pieces(pieces, weights, self.leak.slope)
         pitch_time = self.pitch_time(pieces.flatten(-2))
         time_pitch = self.time_pitch(pieces.transpose(-3, -2).flatten(-2))
         both: Tensor = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))

@@ -20,26 +20,10 @@ struct merging {
     const float *x, *weight, *bias, *merge, *backs, *gradients;
     float *merged, *of_x, *sums, *totals, *space;
     uint32_t *signs;
-    int64_t tracks, rows, begin, end, inputs, taps, channels, planes, x_track; /* x_track: from one's x to the next one's */
+    int64_t tracks, rows, begin, end, inputs, taps, channels, planes;
 };
 
 #define BODY "merging.h"
 #include "versions.h"
 
-#if SERVES
-
-/* 0 is no version. */
-int32_t bgmusic_merging_version(void) { return served() ? VERSION : 0; }
-
-/* How many numbers the space must hold. */
-void bgmusic_merging_space(const struct merging *m, int64_t *numbers) {
-    *numbers = wide() ? merging_space_avx512(m) : merging_space_avx2(m);
-}
-
-void bgmusic_merging_pass(const struct merging *m) { wide() ? merging_pass_avx512(m) : merging_pass_avx2(m); }
-
-#else
-
-int32_t bgmusic_merging_version(void) { return 0; }
-
-#endif
+EXPORT(merging, merging)

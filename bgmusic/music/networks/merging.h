@@ -54,7 +54,7 @@ INNER void NAME(spread_rows)(const struct merging *m, int64_t plane, int64_t tra
 
 TARGET static void NAME(merge_block)(const struct merging *m, int64_t track, int64_t row, int64_t rows,
                                      const float *panels, float *values) {
-    const float *x = m->x + track * m->x_track + row * m->inputs;
+    const float *x = m->x + (track * m->rows + row) * m->inputs;
     NAME(plain)(x, rows, m->inputs, panels, m->taps * m->channels, values);
     if (m->channels == WORD) NAME(merge_rows)(m, values, track, row, rows, WORD);
     else NAME(merge_rows)(m, values, track, row, rows, m->channels);
@@ -63,7 +63,7 @@ TARGET static void NAME(merge_block)(const struct merging *m, int64_t track, int
 TARGET static void NAME(spread_block)(const struct merging *m, int64_t track, int64_t row, int64_t rows,
                                       const float *panels, float *values) {
     int64_t width = m->taps * m->channels, panels_of_plane = width * NAME(padded)(m->inputs);
-    const float *x = m->x + track * m->x_track + row * m->inputs;
+    const float *x = m->x + (track * m->rows + row) * m->inputs;
     float *of_x = m->of_x + (track * m->rows + row) * m->inputs;
     for (int64_t plane = 0; plane < m->planes; plane++, panels += panels_of_plane) {
         int64_t which = plane * m->tracks + track;
@@ -77,12 +77,12 @@ TARGET static void NAME(spread_block)(const struct merging *m, int64_t track, in
 }
 
 /* How many numbers the space must hold: the weights of a track in panels, turned around too, and a block of channels. */
-TARGET static int64_t NAME(merging_space)(const struct merging *m) {
+TARGET static int64_t NAME(space)(const struct merging *m) {
     int64_t width = m->taps * m->channels, back = m->planes * width * NAME(padded)(m->inputs);
     return m->inputs * NAME(padded)(width) + back + BLOCK * width;
 }
 
-TARGET static void NAME(merging_pass)(const struct merging *m) {
+TARGET static void NAME(pass)(const struct merging *m) {
     int64_t width = m->taps * m->channels, back = width * NAME(padded)(m->inputs), size = m->inputs * width;
     float *panels = m->space, *backs = panels + m->inputs * NAME(padded)(width), *values = backs + m->planes * back;
     for (int64_t track = 0; track < m->tracks; track++) {

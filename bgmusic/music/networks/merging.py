@@ -17,7 +17,6 @@ from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import as_autocast, summed_products
 from bgmusic.music.networks.passes import Kernel
-from bgmusic.neurons.kernel import is_plain
 
 PIECE = 128  # rows of all tracks: 1.5 MB of the paper's generator; from 64 to 512 all are about as fast
 PIECE_ON_GPU = 128 * PIECE  # 200 MB: enough work for one launch
@@ -32,7 +31,7 @@ KERNEL = Kernel(
         *("x", "weight", "bias", "merge", "backs", "gradients"),
         *("merged", "of_x", "sums", "totals", "space", "signs"),
     ],
-    counts=["tracks", "rows", "begin", "end", "inputs", "taps", "channels", "planes", "x_track"],
+    counts=["tracks", "rows", "begin", "end", "inputs", "taps", "channels", "planes"],
 )
 
 
@@ -54,7 +53,7 @@ class _ReluMerge(torch.autograd.Function):
         tracks, rows = x.shape[:2]
         to_channels, to_inputs = merge.transpose(1, 2), weight.transpose(1, 2)
         of_merged = gradients[0].view(tracks, rows, -1)
-        of_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)  # x itself may be one track, expanded
+        of_x = torch.empty_like(x)
         # Sums over all rows: not in bfloat16.
         wide = torch.promote_types(x.dtype, torch.float32)
         of_weight, of_bias, of_merge = (torch.zeros_like(v, dtype=wide) for v in (weight, bias, merge))
@@ -101,7 +100,7 @@ class _KernelMerge(torch.autograd.Function):
         of_planes = gradients[0].view(tracks, rows, taps, planes).permute(3, 0, 1, 2).contiguous()
         by_plane = merge.permute(2, 0, 1).repeat(1, 1, taps).unsqueeze(2)  # planes, tracks, 1, taps * channels
         given = {"x": x, "backs": weight * by_plane, "gradients": of_planes, "signs": signs, "weight": weight}
-        of_x = torch.empty(x.shape, dtype=x.dtype)  # x itself may be one track, expanded
+        of_x = torch.empty_like(x)
         shapes = {"sums": (planes, *weight.shape), "totals": (planes, *bias.shape)}
         made = KERNEL({**given, "of_x": of_x}, _sizes(x, taps, merge), rows, _SHARE, shapes)
         sums, totals = made["sums"], made["totals"]
@@ -113,8 +112,7 @@ class _KernelMerge(torch.autograd.Function):
 def _sizes(x: Tensor, taps: int, merge: Tensor) -> dict[str, int]:
     tracks, rows, inputs = x.shape
     channels, planes = merge.shape[1:]
-    sizes = {"tracks": tracks, "rows": rows, "inputs": inputs, "taps": taps, "channels": channels, "planes": planes}
-    return {**sizes, "x_track": x.stride(0)}
+    return {"tracks": tracks, "rows": rows, "inputs": inputs, "taps": taps, "channels": channels, "planes": planes}
 
 
 def _pieces(x: Tensor) -> Iterator[slice]:
@@ -143,8 +141,6 @@ def relu_merge(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor
 
     """
     inputs = as_autocast(x, weight, bias, merge)
-    # All tracks of the first may be one.
-    serves = KERNEL.available and all(is_plain(values) for values in (inputs[0][0], *inputs[1:]))
-    function = _KernelMerge if serves else _ReluMerge
+    function = _KernelMerge if KERNEL.serves(*inputs) else _ReluMerge
     merged: Tensor = function.apply(*inputs)
     return merged

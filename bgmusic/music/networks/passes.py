@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.kernel import PATH, load, watched
+from bgmusic.neurons.kernel import PATH, is_plain, load, watched
 
 
 class Kernel:
@@ -38,10 +38,14 @@ class Kernel:
         fields = [(each, kind) for names, kind in kinds for each in names]
         self._structure: Any = type(name, (ctypes.Structure,), {"_fields_": fields})
 
-    @property
-    def available(self) -> bool:
-        """Whether the kernel was built, serves on this processor, and nothing follows torch's operations now."""
-        return self.library is not None and not watched()
+    def serves(self, *values: Tensor) -> bool:
+        """Whether the kernel was built for this processor, and these are numbers of its kind here and now."""
+        return (
+            self.library is not None
+            and not watched()
+            and not (torch.amp.is_autocast_available("cpu") and torch.is_autocast_enabled("cpu"))
+            and all(is_plain(each) for each in values)
+        )
 
     def __call__(
         self,

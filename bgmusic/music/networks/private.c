@@ -32,22 +32,4 @@ static int64_t inputs_of(const struct passing *p, int stream) { return p->planes
 #define BODY "private.h"
 #include "versions.h"
 
-#if SERVES
-
-/* 0 is no version. */
-int32_t bgmusic_private_version(void) { return served() ? VERSION : 0; }
-
-/* How many numbers the space must hold. */
-void bgmusic_private_space(const struct passing *p, int64_t *numbers) {
-    struct bench_avx2 narrow;
-    struct bench_avx512 broad;
-    *numbers = wide() ? lay_out_avx512(p, 0, &broad) : lay_out_avx2(p, 0, &narrow);
-}
-
-void bgmusic_private_pass(const struct passing *p) { wide() ? pass_avx512(p) : pass_avx2(p); }
-
-#else
-
-int32_t bgmusic_private_version(void) { return 0; }
-
-#endif
+EXPORT(private, passing)

@@ -162,6 +162,11 @@ TARGET static void NAME(back_again)(const struct passing *p, const struct NAME(b
     }
 }
 
+TARGET static int64_t NAME(space)(const struct passing *p) {
+    struct NAME(bench) bench;
+    return NAME(lay_out)(p, 0, &bench);
+}
+
 /* One of these for all blocks from `begin` to `end` of every track. */
 TARGET static void NAME(pass)(const struct passing *p) {
     struct NAME(bench) bench;

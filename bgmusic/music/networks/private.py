@@ -17,7 +17,6 @@ from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import either
 from bgmusic.music.networks.passes import Kernel
-from bgmusic.neurons.kernel import is_plain
 
 _SHARE = 128  # pieces that are worth a thread of their own
 
@@ -128,13 +127,8 @@ class _ByWeights(torch.autograd.Function):
         return (None, None, None, None, *sums)
 
 
-def serves(*values: Tensor) -> bool:
-    """Whether the kernel serves here and now."""
-    return KERNEL.available and all(is_plain(each) for each in values)
-
-
 def pass_pieces(pieces: Tensor, weights: Weights, slope: float) -> Tensor:
-    """What the private networks make of pieces; where :func:`serves` holds.
+    """What the private networks make of pieces; where the kernel serves.
 
     Differentiable by pieces and weights, and the gradient by pieces once more.
 

@@ -13,9 +13,10 @@ from torch.utils.checkpoint import checkpoint
 
 from bgmusic.gan.layers import Scale
 from bgmusic.music.config import NetworkConfig
+from bgmusic.music.networks import refining
 from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments, product
 from bgmusic.music.networks.plan import OCTAVE, Plan
-from bgmusic.music.networks.refining import Windows, give, serves, window_moments
+from bgmusic.music.networks.refining import Windows
 
 Result = TypeVar("Result")
 
@@ -56,9 +57,11 @@ class ResidualUnit(nn.Module):
         (top, left), (bottom, right) = _BEFORE, _AFTER
         padded = F.pad(active, (0, 0, left, right, top, bottom))
         cells = batch * bars * steps * pitches
-        if serves(padded, self.first.weight, self.weight):
-            weight, bias = self.first.folded_by(window_moments(padded, WINDOWS) if self.first.follows else None, cells)
-            return x + give(padded, weight, bias, self.weight.squeeze(1), WINDOWS) + self.bias
+        if refining.KERNEL.serves(padded, self.first.weight, self.weight):
+            weight, bias = self.first.folded_by(
+                refining.window_moments(padded, WINDOWS) if self.first.follows else None, cells
+            )
+            return x + refining.give(padded, weight, bias, self.weight.squeeze(1), WINDOWS) + self.bias
         # A few phrases at a time, and their channels anew in the backward pass: of a batch of the paper's rolls, they
         # would be 2 GB.
         pieces = padded.split(max(1, PIECE // (tracks * bars * steps * pitches)), 1)

@@ -30,22 +30,4 @@ static int64_t image_of(const struct refining *u) {
 #define BODY "refining.h"
 #include "versions.h"
 
-#if SERVES
-
-/* 0 is no version. */
-int32_t bgmusic_refining_version(void) { return served() ? VERSION : 0; }
-
-/* How many numbers the space must hold. */
-void bgmusic_refining_space(const struct refining *u, int64_t *numbers) {
-    struct desk_avx2 narrow;
-    struct desk_avx512 broad;
-    *numbers = wide() ? furnish_avx512(u, 0, &broad) : furnish_avx2(u, 0, &narrow);
-}
-
-void bgmusic_refining_pass(const struct refining *u) { wide() ? refining_pass_avx512(u) : refining_pass_avx2(u); }
-
-#else
-
-int32_t bgmusic_refining_version(void) { return 0; }
-
-#endif
+EXPORT(refining, refining)

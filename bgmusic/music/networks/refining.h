@@ -120,7 +120,12 @@ TARGET static void NAME(refine_back)(const struct refining *u, const struct NAME
     }
 }
 
-TARGET static void NAME(refining_pass)(const struct refining *u) {
+TARGET static int64_t NAME(space)(const struct refining *u) {
+    struct NAME(desk) desk;
+    return NAME(furnish)(u, 0, &desk);
+}
+
+TARGET static void NAME(pass)(const struct refining *u) {
     struct NAME(desk) desk;
     int64_t size = window_of(u), cells = u->planes * u->steps * u->pitches;
     NAME(furnish)(u, u->space, &desk);

@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import Moments
 from bgmusic.music.networks.passes import Kernel
-from bgmusic.neurons.kernel import is_plain
 
 KERNEL = Kernel(
     "refining",
@@ -37,13 +36,6 @@ class Windows(NamedTuple):
     pitches: int
     below: int
     right: int
-
-
-def serves(*values: Tensor) -> bool:
-    """Whether the kernel serves here and now."""
-    kind = values[0].device.type
-    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return KERNEL.available and not autocast and all(is_plain(each) for each in values)
 
 
 def _sizes(images: Tensor, windows: Windows, channels: int = 0) -> dict[str, int]:
@@ -99,7 +91,7 @@ class _Given(torch.autograd.Function):
 
 
 def window_moments(images: Tensor, windows: Windows) -> Moments:
-    """Means over all windows of their numbers, and of the products of these; where :func:`serves` holds.
+    """Means over all windows of their numbers, and of the products of these; where the kernel serves.
 
     Args:
         images: rolls with zeros around them, ``(tracks, phrases, bars, steps + 2, pitches + 11, planes)``.
@@ -114,7 +106,7 @@ def window_moments(images: Tensor, windows: Windows) -> Moments:
 
 
 def give(images: Tensor, weight: Tensor, bias: Tensor, second: Tensor, windows: Windows) -> Tensor:
-    """What all cells hand to those around them, ``relu(window weight + bias) second^T``; where :func:`serves` holds.
+    """What all cells hand to those around them, ``relu(window weight + bias) second^T``; where the kernel serves.
 
     Args:
         images: as above.

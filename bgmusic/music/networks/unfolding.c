@@ -22,20 +22,4 @@ struct unfolding {
 #define BODY "unfolding.h"
 #include "versions.h"
 
-#if SERVES
-
-/* 0 is no version. */
-int32_t bgmusic_unfolding_version(void) { return served() ? VERSION : 0; }
-
-/* How many numbers the space must hold. */
-void bgmusic_unfolding_space(const struct unfolding *u, int64_t *numbers) {
-    *numbers = wide() ? unfolding_space_avx512(u) : unfolding_space_avx2(u);
-}
-
-void bgmusic_unfolding_pass(const struct unfolding *u) { wide() ? unfolding_pass_avx512(u) : unfolding_pass_avx2(u); }
-
-#else
-
-int32_t bgmusic_unfolding_version(void) { return 0; }
-
-#endif
+EXPORT(unfolding, unfolding)

@@ -28,13 +28,13 @@ TARGET static void NAME(fold_block)(const struct unfolding *u, int64_t track, in
 }
 
 /* How many numbers the space must hold: the weights of a track in panels, turned around too, and a block of cells. */
-TARGET static int64_t NAME(unfolding_space)(const struct unfolding *u) {
+TARGET static int64_t NAME(space)(const struct unfolding *u) {
     int64_t width = u->taps * u->channels;
     return u->inputs * NAME(padded)(width) + width * NAME(padded)(u->inputs) + u->channels * NAME(padded)(u->channels) +
            BLOCK * width;
 }
 
-TARGET static void NAME(unfolding_pass)(const struct unfolding *u) {
+TARGET static void NAME(pass)(const struct unfolding *u) {
     int64_t width = u->taps * u->channels, size = u->channels * u->channels;
     float *panels = u->space, *turned = panels + u->inputs * NAME(padded)(width);
     float *seconds = turned + width * NAME(padded)(u->inputs), *of_cells = seconds + u->channels * NAME(padded)(u->channels);

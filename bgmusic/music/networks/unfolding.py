@@ -15,7 +15,6 @@ from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import Moments, as_autocast, moments, product
 from bgmusic.music.networks.passes import Kernel
-from bgmusic.neurons.kernel import is_plain
 
 KERNEL = Kernel(
     "unfolding",
@@ -83,7 +82,7 @@ def unfold(x: Tensor, weight: Tensor, bias: Tensor, taps: int, wanted: bool) -> 
 
     """
     inputs = as_autocast(x, weight, bias)
-    if KERNEL.available and all(is_plain(values) for values in inputs):
+    if KERNEL.serves(*inputs):
         cells, *found = _Unfolded.apply(*inputs, taps, wanted)
         return cells, (found[0], found[1]) if wanted else None
     rows = product(x.expand(len(weight), -1, -1), weight, bias)

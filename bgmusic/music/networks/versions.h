@@ -14,7 +14,6 @@ enum { ROWS = 6, VECTORS = 2, TERMS = 128, LINE = 16 };
 #define PANEL (VECTORS * LANES)
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(BGMUSIC_ONE_VERSION)
-#define SERVES 1
 #include <immintrin.h>
 
 #define LANES 8
@@ -41,6 +40,15 @@ static int wide(void) { return __builtin_cpu_supports("avx512f"); }
 
 static int served(void) { return wide() || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); }
 
+/* A kernel's functions: its version (0 is none), how many numbers its space must hold, and what it does. */
+#define EXPORT(name, work)                                                                                \
+    int32_t bgmusic_##name##_version(void) { return served() ? VERSION : 0; }                             \
+    void bgmusic_##name##_space(const struct work *w, int64_t *numbers) {                                 \
+        *numbers = wide() ? space_avx512(w) : space_avx2(w);                                              \
+    }                                                                                                     \
+    void bgmusic_##name##_pass(const struct work *w) { wide() ? pass_avx512(w) : pass_avx2(w); }
+
 #else
-#define SERVES 0
+#define EXPORT(name, work) \
+    int32_t bgmusic_##name##_version(void) { return 0; }
 #endif

@@ -90,7 +90,7 @@ def test_private_networks_are_plain_layers(
     tracks, count, ticks, pitches, planes, channels, outputs = sizes
     pieces = torch.randn(tracks, count, ticks, pitches, planes)
     weights = weights_of(tracks, ticks, pitches, planes, channels, outputs)
-    assert private.serves(pieces, *weights)
+    assert private.KERNEL.serves(pieces, *weights)
     mine = all_gradients(lambda x, w: pass_pieces(x, Weights(*w), SLOPE), pieces, weights)
     assert_near(mine, all_gradients(plain, pieces.double(), [weight.double() for weight in weights]))
 
@@ -227,7 +227,7 @@ def test_refining_is_convolutions(
         torch.randn(2, size, channels) / (size * channels) ** 0.5,
     )
     given = [images, weight, torch.randn(2, 1, channels), second]
-    assert refining.serves(*given)
+    assert refining.KERNEL.serves(*given)
 
     def found(
         values: list[Tensor], function: Callable[..., Tensor], moments: Callable[..., Sequence[Tensor]]
