@@ -90,6 +90,11 @@ class Kernel:
         return {name: sum((each[name] for each in made[1:]), made[0][name]) for name in shapes}
 
 
+def mirrored(half: Tensor) -> Tensor:
+    """Symmetric matrices of what stands on and above their diagonals."""
+    return half.triu() + half.triu(1).mT
+
+
 def _in_shares(function: Callable[[int, int], None], count: int, least: int) -> None:
     """Call ``function(begin, end)`` for shares of ``range(count)`` at the same time; ctypes lets others run."""
     shares = max(1, min(torch.get_num_threads(), count // least))

@@ -20,7 +20,7 @@ struct weights {
 struct passing {
     struct weights weights, gradients; /* gradients are added to what stands there */
     const float *pieces, *of_out, *moves;
-    float *out, *second[STREAMS], *of_pieces, *out_moves, *space;
+    float *out, *second[STREAMS], *of_heard[STREAMS], *of_pieces, *out_moves, *space;
     int64_t tracks, count, begin, end, ticks, pitches, planes, first, last;
     float slope;
 };

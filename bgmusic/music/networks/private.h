@@ -120,17 +120,18 @@ TARGET static void NAME(back)(const struct passing *p, const struct NAME(bench) 
         int64_t rows = rows_of(p, s), inputs = inputs_of(p, s), joined = rows * p->first;
         const float *seen = s ? b->turned : pieces, *second = p->second[s] + at;
         NAME(hear)(p, b, track, s, seen, count);
+        float *of_heard = p->of_heard[s] ? p->of_heard[s] + begin * joined : b->of_heard;
         NAME(masked)(b->of_out, count, p->last, b->merge_turned[s], p->last, second, p->slope, b->of_second);
-        NAME(masked)(b->of_second, count, p->last, b->second_turned[s], joined, b->heard, p->slope, b->of_heard);
+        NAME(masked)(b->of_second, count, p->last, b->second_turned[s], joined, b->heard, p->slope, of_heard);
         if (sums->bias) {
             NAME(sum_products)(second, b->of_out, count, p->last, p->last, sums->merge[s] + track * p->last * p->last);
             NAME(sum_products)(b->heard, b->of_second, count, joined, p->last, sums->second[s] + track * joined * p->last);
             NAME(sum_rows)(b->of_second, count, p->last, sums->second_bias[s] + track * p->last);
-            NAME(sum_products)(seen, b->of_heard, count * rows, inputs, p->first, sums->first[s] + track * inputs * p->first);
-            NAME(sum_rows)(b->of_heard, count * rows, p->first, sums->first_bias[s] + track * p->first);
+            NAME(sum_products)(seen, of_heard, count * rows, inputs, p->first, sums->first[s] + track * inputs * p->first);
+            NAME(sum_rows)(of_heard, count * rows, p->first, sums->first_bias[s] + track * p->first);
         }
         if (p->of_pieces)
-            NAME(plain)(b->of_heard, count * rows, p->first, b->first_turned[s], NAME(padded)(inputs), b->of_seen[s]);
+            NAME(plain)(of_heard, count * rows, p->first, b->first_turned[s], NAME(padded)(inputs), b->of_seen[s]);
     }
     if (p->of_pieces) NAME(join)(p, b->of_seen, count, p->of_pieces + begin * piece);
 }
@@ -150,10 +151,9 @@ TARGET static void NAME(back_again)(const struct passing *p, const struct NAME(b
         const float *move = s ? b->turned_move : moves, *second = p->second[s] + at;
         NAME(hear)(p, b, track, s, s ? b->turned : pieces, count);
         NAME(masked)(b->of_out, count, p->last, b->merge_turned[s], p->last, second, p->slope, b->of_second);
-        NAME(masked)(b->of_second, count, p->last, b->second_turned[s], joined, b->heard, p->slope, b->of_heard);
         NAME(masked)(move, count * rows, inputs, b->first[s], p->first, b->heard, p->slope, b->heard_move);
         NAME(masked)(b->heard_move, count, joined, b->second[s], p->last, second, p->slope, b->second_move);
-        NAME(sum_products)(move, b->of_heard, count * rows, inputs, p->first, sums->first[s] + track * inputs * p->first);
+        NAME(sum_products)(move, p->of_heard[s] + begin * joined, count * rows, inputs, p->first, sums->first[s] + track * inputs * p->first);
         NAME(sum_products)(b->heard_move, b->of_second, count, joined, p->last, sums->second[s] + track * joined * p->last);
         NAME(sum_products)(b->second_move, b->of_out, count, p->last, p->last, sums->merge[s] + track * p->last * p->last);
         if (s) NAME(masked_with)(b->second_move, count, p->last, b->merge[s], p->last, b->sum, 0, p->out + at, p->slope,

@@ -8,7 +8,8 @@ kept, and the first, a tenth of the work, are computed anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ KERNEL = Kernel(
     version=1,
     addresses=[
         *(*Weights._fields, *(f"of_{name}" for name in Weights._fields), "pieces", "of_out", "moves", *_Made._fields),
-        *("of_pieces", "out_moves", "space"),
+        *("of_heard", "of_other_heard", "of_pieces", "out_moves", "space"),
     ],
     counts=["tracks", "count", "begin", "end", "ticks", "pitches", "planes", "channels", "outputs"],
     numbers=["slope"],
@@ -62,7 +63,12 @@ KERNEL = Kernel(
 
 
 def _passed(
-    weights: Sequence[Tensor], slope: float, pieces: Tensor, made: _Made, gradients: bool = False, **more: Tensor
+    weights: Sequence[Tensor],
+    slope: float,
+    pieces: Tensor,
+    made: _Made,
+    more: Mapping[str, Tensor] = MappingProxyType({}),
+    gradients: bool = False,
 ) -> list[Tensor]:
     """Take all pieces through the networks, in which direction ``more`` tells; sums of gradients if they are wanted."""
     tracks, count, ticks, pitches, planes = pieces.shape
@@ -85,28 +91,36 @@ class _ByPieces(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None, None, None]:
         pieces, *others = ctx.saved_tensors
-        return None, _Back.apply(gradients[0].contiguous(), pieces.detach(), ctx.slope, *others), None, None, None
+        again = torch.is_grad_enabled()
+        of_pieces = _Back.apply(gradients[0].contiguous(), pieces.detach(), ctx.slope, again, *others)
+        return None, of_pieces, None, None, None
 
 
 class _Back(torch.autograd.Function):
     """Gradients by pieces as a function of those by outputs, and of the weights."""
 
     @staticmethod
-    def forward(ctx: Any, of_out: Tensor, pieces: Tensor, slope: float, *others: Tensor) -> Tensor:
-        ctx.save_for_backward(of_out, pieces, *others)
+    def forward(ctx: Any, of_out: Tensor, pieces: Tensor, slope: float, again: bool, *others: Tensor) -> Tensor:
+        weights, of_pieces = Weights(*others[3:]), torch.empty_like(pieces)
+        more = {"of_out": of_out, "of_pieces": of_pieces}
+        if again:  # a quarter of the work on the way back
+            joined = (weights.second.shape[1], weights.other_second.shape[1])
+            names = ("of_heard", "of_other_heard")
+            more |= {n: pieces.new_empty(*pieces.shape[:2], size) for n, size in zip(names, joined, strict=True)}
+            ctx.save_for_backward(more["of_heard"], more["of_other_heard"], of_out, pieces, *others)
         ctx.slope = slope
-        of_pieces = torch.empty_like(pieces)
-        _passed(others[3:], slope, pieces, _Made(*others[:3]), of_out=of_out, of_pieces=of_pieces)
+        _passed(weights, slope, pieces, _Made(*others[:3]), more)
         return of_pieces
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *moves: Tensor) -> tuple[Tensor | None, ...]:
-        of_out, pieces, *others = ctx.saved_tensors
+        of_heard, of_other_heard, of_out, pieces, *others = ctx.saved_tensors
         made, weights, out_moves = _Made(*others[:3]), others[3:], torch.empty_like(of_out)
-        more = {"of_out": of_out, "moves": moves[0].contiguous(), "out_moves": out_moves}
-        sums = _passed(weights, ctx.slope, pieces, made, gradients=True, **more)
-        return (out_moves, None, None, None, None, None, *sums)
+        more = {"of_heard": of_heard, "of_other_heard": of_other_heard}
+        more |= {"of_out": of_out, "moves": moves[0].contiguous(), "out_moves": out_moves}
+        sums = _passed(weights, ctx.slope, pieces, made, more, gradients=True)
+        return (out_moves, None, None, None, None, None, None, *sums)
 
 
 class _ByWeights(torch.autograd.Function):
@@ -123,7 +137,7 @@ class _ByWeights(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         pieces, *others = ctx.saved_tensors
         made, of_out = _Made(*others[:3]), gradients[0].contiguous()
-        sums = _passed(others[3:], ctx.slope, pieces, made, gradients=True, of_out=of_out)
+        sums = _passed(others[3:], ctx.slope, pieces, made, {"of_out": of_out}, gradients=True)
         return (None, None, None, None, *sums)
 
 

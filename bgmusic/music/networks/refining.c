@@ -9,7 +9,8 @@
 
 /* Images, tracks x count x (steps + high - 1) x (pitches + wide - 1) x planes, are rolls with zeros around them; a window
  * is planes x high x wide numbers of one. Which pointers aren't null tells what is done:
- * - `firsts`: sums over all windows of their numbers and, in `seconds`, of the products of these;
+ * - `firsts`: sums over all windows of their numbers and, in `seconds`, of the products of these, on
+ *   and above the diagonal;
  * - `of_firsts` and `of_seconds` (both orders of a product together), gradients by these: those by the images;
  * - `given`, tracks x count x planes x steps x pitches: relu(window weight + bias), channels, times `second`, whose product
  *   each cell hands to the cells around it; the sum of that, mirrored, from `down` and `right` on;

@@ -66,7 +66,7 @@ TARGET static void NAME(sum_windows)(const struct refining *u, const struct NAME
     for (int64_t step = 0; step < u->steps; step++) {
         NAME(cut)(u, image, step, d->windows);
         NAME(sum_rows)(d->windows, u->pitches, size, u->firsts + track * size);
-        NAME(sum_products)(d->windows, d->windows, u->pitches, size, size, u->seconds + track * size * size);
+        NAME(sum_squares)(d->windows, u->pitches, size, u->seconds + track * size * size);
     }
 }
 

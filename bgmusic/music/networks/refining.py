@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import Moments
-from bgmusic.music.networks.passes import Kernel
+from bgmusic.music.networks.passes import Kernel, mirrored
 
 KERNEL = Kernel(
     "refining",
@@ -54,7 +54,7 @@ class _Moments(torch.autograd.Function):
         ctx.cells = count * sizes["steps"] * sizes["pitches"]
         sums = {"firsts": (len(images), size), "seconds": (len(images), size, size)}
         made = KERNEL({"images": images}, sizes, count, 1, sums)
-        return made["firsts"] / ctx.cells, made["seconds"] / ctx.cells
+        return made["firsts"] / ctx.cells, mirrored(made["seconds"]) / ctx.cells
 
     @staticmethod
     @once_differentiable

@@ -134,9 +134,10 @@ TARGET static void NAME(mask)(const float *from, const float *signs, int64_t cou
     for (int64_t at = 0; at < count; at++) to[at] = signs[at] > 0.0f ? from[at] : from[at] * slope;
 }
 
-/* x^T y, summed over rows, is added to `total`; rows x inputs and rows x outputs. */
-TARGET static void NAME(sum_products)(const float *x, const float *y, int64_t rows, int64_t inputs, int64_t outputs,
-                                      float *total) {
+/* x^T y, summed over rows, is added to `total`; rows x inputs and rows x outputs. With `half`, what lies a panel or more
+ * below the diagonal is left out. */
+INNER void NAME(sum_tiles)(const float *x, const float *y, int64_t rows, int64_t inputs, int64_t outputs, int half,
+                           float *total) {
     float panel[TERMS * PANEL] __attribute__((aligned(64))) = {0};
     for (int64_t row = 0; row < rows; row += TERMS)
         for (int64_t out = 0; out < outputs; out += PANEL) {
@@ -150,7 +151,7 @@ TARGET static void NAME(sum_products)(const float *x, const float *y, int64_t ro
                                          NAME(load_some)(others + r * outputs + v * LANES, columns - v * LANES), LANES);
                 others = panel, across = PANEL;
             }
-            for (int64_t in = 0; in < inputs; in += ROWS) {
+            for (int64_t in = 0; in < (half ? SMALLER(inputs, out + PANEL) : inputs); in += ROWS) {
                 const float *from[ROWS];
                 V sums[ROWS][VECTORS];
                 int64_t many = SMALLER(ROWS, inputs - in);
@@ -161,6 +162,16 @@ TARGET static void NAME(sum_products)(const float *x, const float *y, int64_t ro
                 else NAME(finish)(sums, many, columns, outputs, to, 0, 0, 0, 1.0f, to);
             }
         }
+}
+
+TARGET static void NAME(sum_products)(const float *x, const float *y, int64_t rows, int64_t inputs, int64_t outputs,
+                                      float *total) {
+    NAME(sum_tiles)(x, y, rows, inputs, outputs, 0, total);
+}
+
+/* The same of x and x, whose products are the same on both sides of the diagonal: on and above it. */
+TARGET static void NAME(sum_squares)(const float *x, int64_t rows, int64_t inputs, float *total) {
+    NAME(sum_tiles)(x, x, rows, inputs, inputs, 1, total);
 }
 
 /* The same of y alone. */

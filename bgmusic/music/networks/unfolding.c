@@ -10,9 +10,10 @@
 enum { BLOCK = 48 }; /* rows at a time: with the weights they lie in the second cache */
 
 /* Forward: x, tracks x rows x inputs, to `cells`, tracks x rows x taps x channels, and if they are asked for `firsts` and
- * `seconds`, sums of these channels and of their products. With `gradients` of the cells, back: by those and by these
- * (both orders of a product together) to gradients by x, weights and biases. All sums are added to what stands there, but
- * x's gradients; all tracks may see one x, and then have one gradient. What is null is not asked for. */
+ * `seconds`, sums of these channels and of their products, the latter on and above the diagonal. With `gradients` of the
+ * cells, back: by those and by these (both orders of a product together) to gradients by x, weights and biases. All sums
+ * are added to what stands there, but x's gradients; all tracks may see one x, and then have one gradient. What is null is
+ * not asked for. */
 struct unfolding {
     const float *x, *weight, *bias, *gradients, *of_firsts, *of_seconds;
     float *cells, *firsts, *seconds, *of_x, *of_weight, *of_bias, *space;

@@ -7,8 +7,7 @@ TARGET static void NAME(unfold_block)(const struct unfolding *u, int64_t track, 
     NAME(leaky)(u->x + track * u->x_track + row * u->inputs, rows, u->inputs, panels, width, u->bias + track * width, 0.0f, cells);
     if (!u->firsts) return;
     NAME(sum_rows)(cells, rows * u->taps, u->channels, u->firsts + track * u->channels);
-    NAME(sum_products)(cells, cells, rows * u->taps, u->channels, u->channels,
-                       u->seconds + track * u->channels * u->channels);
+    NAME(sum_squares)(cells, rows * u->taps, u->channels, u->seconds + track * u->channels * u->channels);
 }
 
 /* `panels` are the weights turned around, `seconds` what `of_seconds` hold. */

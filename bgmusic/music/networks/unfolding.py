@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bgmusic.music.networks.grouped import Moments, as_autocast, moments, product
-from bgmusic.music.networks.passes import Kernel
+from bgmusic.music.networks.passes import Kernel, mirrored
 
 KERNEL = Kernel(
     "unfolding",
@@ -45,7 +45,7 @@ class _Unfolded(torch.autograd.Function):
         ctx.taps, ctx.wanted = taps, wanted
         if not wanted:
             return cells, x.new_empty(0), x.new_empty(0)
-        return cells, made["firsts"] / cells.shape[1], made["seconds"] / cells.shape[1]
+        return cells, made["firsts"] / cells.shape[1], mirrored(made["seconds"]) / cells.shape[1]
 
     @staticmethod
     @once_differentiable
