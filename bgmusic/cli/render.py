@@ -97,7 +97,7 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         if bpm is not None or seed is not None:
             raise UserError("--bpm and --seed are for phrases: a MIDI file has its own tempo, and is what it is")
         try:
-            return read_midi(source)
+            return read_midi(source, controls=True)
         except MidiError as error:
             raise UserError(f"{source}: {error}") from None
 

@@ -73,6 +73,8 @@ def _in_seconds(piece: Timed) -> Song:
     notes = piece.notes.copy()
     notes["onset"] = np.rint(piece.onset * _TICKS)
     notes["duration"] = np.maximum(np.rint(piece.stop * _TICKS) - notes["onset"], 1)
+    # A level is the square of a velocity, as that of a volume, which parts that share a channel can't have.
+    notes["velocity"] = np.clip(np.rint(notes["velocity"] * np.sqrt(piece.level)), 1, 127)
     if len(np.unique(notes[["part", "program", "is_drum"]])) > _CHANNELS:
         notes["part"] = 0  # parts of one program share a channel: MIDI has no more
     return Song(ticks_per_beat=_TICKS // 2, notes=notes, tempos=table(TEMPO, [(0, 120.0)]))

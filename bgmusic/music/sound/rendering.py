@@ -118,7 +118,7 @@ def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
             raise UserError(f"{clock(seconds)} are more than the {clock(longest)} that can be rendered at this rate")
         within = piece.onset < seconds
         notes, onset, stop = piece.notes[within], piece.onset[within], np.minimum(piece.stop[within], seconds)
-        return Timed(notes, onset, stop, min(piece.end, seconds))
+        return Timed(notes, onset, stop, min(piece.end, seconds), piece.level[within])
     if piece.last > longest:
         raise UserError(
             f"the piece lasts {clock(piece.last)}, more than the {clock(longest)} that can be rendered at this rate: "

@@ -9,18 +9,23 @@ from numpy.typing import NDArray
 
 from bgmusic.music.roll import Roll
 from bgmusic.music.song import DEFAULT_BPM, Song, Table
+from bgmusic.music.sound.controllers import levels, stops
 
 Seconds = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """Notes (a song's rows), their onsets and ends in seconds, and the piece's end with what rests after them."""
+    """Notes (a song's rows), their onsets and ends in seconds, and the piece's end with what rests after them.
+
+    ``level`` are factors of the notes' levels.
+    """
 
     notes: Table
     onset: Seconds
     stop: Seconds
     end: float
+    level: NDArray[np.float32]
 
     @property
     def last(self) -> float:
@@ -29,12 +34,12 @@ class Timed:
 
 
 def timed(music: Song | Roll, bpm: float = DEFAULT_BPM) -> Timed:
-    """The notes of a song, or of a roll at ``bpm`` quarter notes a minute, in seconds."""
+    """The notes of a song, or of a roll at ``bpm`` quarter notes a minute, in seconds, as long as pedals hold them."""
     song = music.to_song(bpm) if isinstance(music, Roll) else music
-    ticks = np.stack([song.notes["onset"], song.notes["onset"] + song.notes["duration"]])
+    ticks = np.stack([song.notes["onset"], stops(song)])
     onset, stop = seconds_at(song, ticks)
     end = float(seconds_at(song, np.array([song.end]))[0])
-    return Timed(song.notes, onset, stop, max(end, float(stop.max(initial=0))))
+    return Timed(song.notes, onset, stop, max(end, float(stop.max(initial=0))), levels(song))
 
 
 def seconds_at(song: Song, ticks: NDArray[np.int64]) -> Seconds:

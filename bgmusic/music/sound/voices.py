@@ -51,15 +51,15 @@ def voices_of(piece: Timed, soundfont: Soundfont, rate: int) -> list[Voice]:
     classes: dict[tuple[int, int], list[Voice]] = {}
     sounding: list[tuple[int, int]] = []
     columns = (piece.notes[name].tolist() for name in ("pitch", "velocity", "program", "is_drum"))
-    for onset, stop, pitch, velocity, program, is_drum in zip(
-        piece.onset.tolist(), piece.stop.tolist(), *columns, strict=True
+    for onset, stop, level, pitch, velocity, program, is_drum in zip(
+        piece.onset.tolist(), piece.stop.tolist(), piece.level.tolist(), *columns, strict=True
     ):
         begin = round(onset * rate)
         choked: dict[tuple[int, int], list[Voice]] = {}
         for region in soundfont.regions(program, is_drum, pitch, velocity):
             held = min(stop - onset, LONGEST)
             length = length_of(region, pitch, held, rate)
-            voice = Voice(region, pitch, gain_of(region, velocity), begin, round(held * rate), length)
+            voice = Voice(region, pitch, gain_of(region, velocity) * level, begin, round(held * rate), length)
             if region["exclusive_class"]:
                 # Of one preset; the regions of one hit (left and right) don't end each other.
                 choked.setdefault((128 if is_drum else program, region["exclusive_class"]), []).append(voice)

@@ -1,0 +1,130 @@
+"""Pedal, volume and expression, against a player who follows event after event, and as heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from songs import level, song
+
+from bgmusic.music import Song, read_midi, write_midi
+from bgmusic.music.song import CONTROL, NOTE, sort_notes, table
+from bgmusic.music.sound import render
+from bgmusic.music.sound.controllers import levels, stops
+from bgmusic.music.sound.fluidsynth import _in_seconds
+from bgmusic.music.sound.timing import timed
+
+PEDAL, VOLUME, EXPRESSION = 64, 7, 11
+
+
+def controlled(piece: Song, *rows: tuple[float, int, int], part: int = 0) -> Song:
+    """With controllers of (beat, number, value)."""
+    return replace(piece, controls=table(CONTROL, [(round(beat * 480), part, *rest) for beat, *rest in rows]))
+
+
+@dataclass
+class Sounding:
+    onset: int
+    stop: int
+    pitch: int
+    part: int
+    replaced: bool = False  # its key was struck again before it was released
+    end: int | None = None
+
+
+def played(piece: Song) -> list[int]:
+    """When each note's sound ends, by a player who looks at every tick: at pedals, keys struck, keys released."""
+    notes = [
+        Sounding(int(n["onset"]), int(n["onset"] + n["duration"]), int(n["pitch"]), int(n["part"])) for n in piece.notes
+    ]
+    last = max([piece.end, *(note.stop for note in notes)])
+    down = {0: False, 1: False}
+    for tick in range(last + 1):
+        before = dict(down)
+        for at, part, _, value in piece.controls.tolist():
+            if at == tick:
+                down[part] = value >= 64
+        for note in notes:
+            if note.end is None and note.stop <= tick and not (before[note.part] and down[note.part]):
+                note.end = tick
+        for struck in notes:
+            for note in notes:
+                if struck.onset == tick > note.onset and (struck.pitch, struck.part) == (note.pitch, note.part):
+                    note.replaced = True
+                    if note.end is None and note.stop <= tick:
+                        note.end = tick
+        for note in notes:
+            if note.end is None and note.stop == tick and note.replaced:
+                note.end = tick
+    return [last if note.end is None else note.end for note in notes]
+
+
+small = st.integers(0, 12)
+wild_notes = st.lists(
+    st.tuples(small, st.integers(1, 6), st.integers(60, 61), st.integers(0, 1)), min_size=1, max_size=8
+)
+wild_pedals = st.lists(st.tuples(small, st.integers(0, 1), st.sampled_from([0, 63, 64, 127])), max_size=8)
+
+
+@given(wild_notes, wild_pedals, st.integers(0, 30))
+def test_the_pedal_holds_as_a_player_would(notes: list, pedals: list, end: int) -> None:
+    # Notes of one pitch and part begin at different times.
+    first = {(onset, pitch, part): length for onset, length, pitch, part in notes}
+    rows = [(onset, length, pitch, 100, 0, False, part) for (onset, pitch, part), length in first.items()]
+    controls = sorted((tick, part, PEDAL, value) for tick, part, value in pedals)
+    # Of one tick and part the last counts.
+    controls = [row for i, row in enumerate(controls) if row[:2] not in [other[:2] for other in controls[i + 1 :]]]
+    piece = Song(4, sort_notes(table(NOTE, rows)), end=end, controls=table(CONTROL, controls))
+    assert stops(piece).tolist() == played(piece)
+
+
+def test_without_controllers_nothing_changes() -> None:
+    piece = song((0, 1, 60), (0.5, 2, 62))
+    assert stops(piece).tolist() == (piece.notes["onset"] + piece.notes["duration"]).tolist()
+    assert levels(piece).tolist() == [1, 1]
+
+
+def test_volume_and_expression_hold_from_where_they_stand() -> None:
+    piece = song((0, 1, 60), (1, 1, 60), (2, 1, 60), (3, 1, 60))
+    piece = controlled(
+        piece, (1, VOLUME, 50), (2, VOLUME, 100), (2.5, EXPRESSION, 0), (2.9, EXPRESSION, 127), (3, VOLUME, 127)
+    )
+    assert levels(piece).tolist() == pytest.approx([1, 0.25, 1, 1.27**2], rel=1e-6)
+    other = replace(piece, controls=table(CONTROL, [(0, 1, VOLUME, 0)]))
+    assert levels(other).tolist() == [1] * 4  # another part's
+
+
+def test_they_are_heard(tmp_path) -> None:
+    # An organ: its sound ends where its notes do.
+    piece = song((0, 0.5, 60), (3, 0.5, 60), (4, 0.5, 60), program=19, end=6)
+    with_pedal = controlled(piece, (0.2, PEDAL, 127), (2, PEDAL, 0), (3.9, VOLUME, 50))
+    write_midi(with_pedal, tmp_path / "pedal.mid")
+    with_pedal = read_midi(tmp_path / "pedal.mid", controls=True)
+    audio = render(with_pedal, loudness=None, reverb=0)
+    assert level(audio, 1.5, 1.9) > -50
+    assert level(audio, 2.5, 2.9) < -70
+    assert level(audio, 3.1, 3.4) - level(audio, 4.1, 4.4) == pytest.approx(12.04, abs=0.3)
+    plain = render(replace(with_pedal, controls=table(CONTROL)), loudness=None, reverb=0)
+    assert level(plain, 1.5, 1.9) < -70
+    assert level(plain, 3.1, 3.4) - level(plain, 4.1, 4.4) == pytest.approx(0, abs=0.3)
+
+
+def test_fluidsynth_is_told_by_lengths_and_velocities() -> None:
+    piece = controlled(song((0, 1, 60), (2, 1, 60), end=4), (0, PEDAL, 127), (1.5, PEDAL, 0), (2, VOLUME, 25))
+    told = _in_seconds(timed(piece)).notes
+    assert told["duration"].tolist() == [15_000, 10_000]
+    assert told["velocity"].tolist() == [100, 25]
+    loud = controlled(song((0, 1, 60, 127)), (0, VOLUME, 127))
+    assert _in_seconds(timed(loud)).notes["velocity"].tolist() == [127]
+
+
+def test_a_file_of_pedals_alone_is_quick() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(tick, 1, int(rng.integers(30, 90)), 80, 0, False, 0) for tick in range(20_000)]
+    pedals = [(tick, 0, PEDAL, int(rng.integers(0, 128))) for tick in range(20_000)]
+    piece = Song(480, sort_notes(table(NOTE, rows)), controls=table(CONTROL, pedals))
+    ends = stops(piece)
+    assert (ends >= piece.notes["onset"] + 1).all()
