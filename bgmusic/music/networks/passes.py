@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any
 
@@ -72,13 +72,11 @@ class Kernel:
         needed = ctypes.c_int64()
         getattr(self.library, f"bgmusic_{self.name}_space")(ctypes.byref(shared), ctypes.byref(needed))
         shapes = sums or {}
-        made: list[dict[str, Tensor]] = []
+        made: dict[int, dict[str, Tensor]] = {}
 
         def share(begin: int, end: int) -> None:
-            mine = {
-                name: torch.zeros(*shape, dtype=torch.float32, device="cpu") for name, shape in (sums or {}).items()
-            }
-            made.append(mine)
+            mine = {name: torch.zeros(*shape, dtype=torch.float32, device="cpu") for name, shape in shapes.items()}
+            made[begin] = mine
             space = torch.empty(needed.value, dtype=torch.float32, device="cpu")
             call = self._structure.from_buffer_copy(shared)
             for name, values in {"space": space, **mine}.items():
@@ -87,7 +85,9 @@ class Kernel:
             getattr(self.library, f"bgmusic_{self.name}_pass")(ctypes.byref(call))
 
         _in_shares(share, rows, least)
-        return {name: sum((each[name] for each in made[1:]), made[0][name]) for name in shapes}
+        # In the order of rows, whichever thread was first: the same bits each time.
+        first, *others = (made[begin] for begin in sorted(made))
+        return {name: sum((each[name] for each in others), first[name]) for name in shapes}
 
 
 def mirrored(half: Tensor) -> Tensor:
@@ -100,7 +100,10 @@ def _in_shares(function: Callable[[int, int], None], count: int, least: int) -> 
     shares = max(1, min(torch.get_num_threads(), count // least))
     (begin, end), *others = ((count * n // shares, count * (n + 1) // shares) for n in range(shares))
     waiting = [_threads(shares - 1, os.getpid()).submit(function, *share) for share in others]
-    function(begin, end)
+    try:
+        function(begin, end)
+    finally:  # what they write to must not be gone before
+        wait(waiting)
     for each in waiting:
         each.result()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from bgmusic.gan.penalties import one_centred, scores_and_gradients
 from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import private, refining, unfolding
+from bgmusic.music.networks import passes, private, refining, unfolding
 from bgmusic.music.networks.discriminator import Discriminator
 from bgmusic.music.networks.plan import Plan
 from bgmusic.music.networks.private import Weights, pass_pieces
@@ -313,3 +314,34 @@ def test_kernels_in_many_threads_at_once() -> None:
             pool.map(lambda pieces: pass_pieces(pieces, weights, SLOPE), given), expected, strict=True
         ):
             assert torch.equal(one, other)
+
+
+@needs_kernels
+def test_threads_give_the_same_bits_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr(private, "_SHARE", 10)
+    torch.manual_seed(0)
+    pieces, weights = torch.randn(2, 333, 6, 12, 1), weights_of(2, 6, 12, 1, 32, 64)
+
+    def found() -> list[Tensor]:
+        return all_gradients(lambda x, w: pass_pieces(x, Weights(*w), SLOPE), pieces, weights)
+
+    first = found()
+    for _ in range(5):
+        assert all(torch.equal(one, other) for one, other in zip(first, found(), strict=True))
+
+
+@needs_kernels
+def test_an_error_in_one_share_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    ended = []
+
+    def share(begin: int, end: int) -> None:
+        if begin == 0:
+            raise MemoryError
+        time.sleep(0.1)
+        ended.append((begin, end))
+
+    with pytest.raises(MemoryError):
+        passes._in_shares(share, 9, 1)
+    assert sorted(ended) == [(3, 6), (6, 9)]
