@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import bgmusic
+from bgmusic.cli.start import start
 from bgmusic.music.networks import merging
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +91,7 @@ def test_the_wheel_carries_data_presets_and_licence(wheel: Path) -> None:
     assert {p.name for p in wheel.iterdir()} == {"bgmusic", f"bgmusic-{bgmusic.__version__}.dist-info"}
     assert list(wheel.rglob("LICENSE"))
     assert (wheel / "bgmusic" / "py.typed").exists()
-    assert "bgmusic = bgmusic.cli.main:main" in next(wheel.rglob("entry_points.txt")).read_text()
+    assert "bgmusic = bgmusic.cli.start:start" in next(wheel.rglob("entry_points.txt")).read_text()
 
 
 def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
@@ -119,3 +121,16 @@ run("generate", "bach", "-n", "1", "--format", "mid", "--out", "music")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert (tmp_path / "out" / "samples.npz").is_file()
     assert (tmp_path / "music" / "all.mid").is_file()
+
+
+def test_ctrl_c_while_the_command_line_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str, *rest: object) -> object:
+        if name == "bgmusic.cli.main":
+            raise KeyboardInterrupt
+        return imported(name, *rest)
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 130
