@@ -8,7 +8,7 @@ STAMP = $(VENV)/.installed
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt hatch_build.py bgmusic/processors.h $(wildcard bgmusic/neurons/*.c bgmusic/music/networks/*.[ch])
+$(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,music21,dask]"

@@ -1,7 +1,7 @@
 """Time and memory of an update of BinaryMuseGAN's networks at the original's size, on one thread.
 
     python bench/bmusegan_step.py [--stage 1|2] [--precision float32|bfloat16] [--batch N] [--rounds N]
-        [--threads N] [--without-kernels]
+        [--threads N]
 
 8 tracks, 4 bars x 96 steps x 84 pitches, WGAN-GP. Stage 1: G and D, batch 32; stage 2: the refiner with G fixed, and
 D, batch 16. A round is what the original does between two G updates: 5 D updates and 1 G update on one batch. CPU
@@ -22,7 +22,6 @@ from bgmusic.gan.game import Game
 from bgmusic.gan.memory import keep_freed_memory
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.networks import merging, private, refining, unfolding
 from bgmusic.music.networks.discriminator import Discriminator
 from bgmusic.music.networks.generator import Generator
 
@@ -91,19 +90,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--without-kernels", action="store_true", help="as where they can't be compiled")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.without_kernels:
-        for module in (merging, private, refining, unfolding):
-            module.KERNEL.library = None
     keep_freed_memory()  # as `bgmusic train pianoroll` does
     batch = options.batch or (32 if options.stage == 1 else 16)
     d, g, whole = measure(make_game(options.stage, batch, options.precision), options.rounds)
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    kernels = "no kernels" if options.without_kernels else "kernels"
     of_threads = f"{options.threads} thread(s), {options.rounds} round(s)"
-    print(f"stage {options.stage}, batch {batch}, {options.precision}, {kernels}, {of_threads}")
+    print(f"stage {options.stage}, batch {batch}, {options.precision}, {of_threads}")
     print(f"{'':10}{'D update':>10}{'G update':>10}{'5 D + 1 G':>11}{'GB':>7}")
     print(f"{'bgmusic':10}{d:9.2f}s{g:9.2f}s{whole:10.2f}s{gigabytes:7.1f}")
     original = ORIGINAL.get((options.stage, batch))

@@ -18,7 +18,7 @@ def info() -> None:
     from bgmusic.gan.precision import multiplies_bfloat16
     from bgmusic.gan.shipped import shipped_generators
     from bgmusic.gan.training import choose_device
-    from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS, kernel
+    from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS
 
     table = Table(show_header=False, box=None)
     table.add_row("bgmusic", bgmusic.__version__)
@@ -27,7 +27,6 @@ def info() -> None:
     table.add_row("CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
     fast = multiplies_bfloat16(choose_device("auto"))
     table.add_row("bfloat16", "fast" if fast else "emulated: trainings use float32")
-    table.add_row("neurons", "compiled kernel" if kernel.available() else "no compiled kernel: torch alone, slower")
     table.add_row("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
     table.add_row("estimators", ", ".join(sorted(ESTIMATORS)))
     table.add_row("score functions", ", ".join(sorted(SCORE_FUNCTIONS)))

@@ -29,7 +29,6 @@ from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_bytes, write_text
 from bgmusic.gan.config import Config, dump_yaml, merge, read_yaml, validate
 from bgmusic.gan.locks import Lock, new_folder, sweep_unborn
-from bgmusic.neurons import kernel
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -49,7 +48,6 @@ def environment(seed: int, device: str, command: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "kernel": kernel.available(),  # a seed's draws differ with and without
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "seed": seed,
         "command": command,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,7 +13,6 @@ import pytest
 
 import bgmusic
 from bgmusic.cli.start import start
-from bgmusic.music.networks import merging
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "numpy", "matplotlib", "PIL", "yaml", "safetensors", "tensorboard", "muspy", "symusic", "scipy")
@@ -74,9 +71,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
-    # Of this platform with a compiler, which makes the neurons' kernel, and of any without.
-    kind = "linux|macosx" if shutil.which("cc") else "any"
-    assert re.fullmatch(rf"bgmusic-{re.escape(bgmusic.__version__)}-py3-none-({kind})\w*\.whl", built.name)
+    assert built.name == f"bgmusic-{bgmusic.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(built) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
@@ -96,13 +91,7 @@ def test_the_wheel_carries_data_presets_and_licence(wheel: Path) -> None:
 
 def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     script = f"""
-import shutil, sys
 import bgmusic
-from bgmusic.music.networks import merging, private, refining, unfolding
-from bgmusic.neurons import kernel
-assert kernel.available() == bool(shutil.which("cc"))
-kernels = [module.KERNEL.library is not None for module in (merging, private, refining, unfolding)]
-assert kernels == [{merging.KERNEL.library is not None}] * 4  # as on this machine
 from bgmusic.files import configs_dir, data_dir
 assert bgmusic.__file__.startswith({str(wheel)!r}), bgmusic.__file__
 assert str(data_dir()).startswith({str(wheel)!r}), data_dir()

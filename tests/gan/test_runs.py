@@ -62,7 +62,7 @@ def test_a_new_run_is_whole(tmp_path: Path) -> None:
     assert run.config(TrainingConfig) == CONFIG
     made = run.environment()
     assert made["kind"] == KIND
-    assert {"bgmusic", "torch", "python", "machine", "threads", "kernel", "device", "seed", "command"} <= set(made)
+    assert {"bgmusic", "torch", "python", "machine", "threads", "device", "seed", "command"} <= set(made)
     assert run.seed() == 3
     assert run.seconds() is None
     assert run.load_state() is None

@@ -6,7 +6,7 @@ no more than once, but a grouped convolution a loop over its groups.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,9 @@ from torch.nn import functional as F
 
 from bgmusic.gan.layers import LeakyReLU
 from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import private
 from bgmusic.music.networks.generator import widen
 from bgmusic.music.networks.grouped import GroupedLinear, overlapping, patches
 from bgmusic.music.networks.plan import OCTAVE, Plan
-from bgmusic.music.networks.private import Weights
 from bgmusic.music.networks.silence import one_silence
 
 
@@ -131,23 +129,10 @@ class MainStream(nn.Module):
 
     def private(self, pieces: Tensor) -> Tensor:
         """What private networks make of ``(tracks, count, ticks, 12, planes)``: ``(tracks, count, channels)``."""
-        weights = self._weights()
-        if private.KERNEL.serves(pieces, *weights):
-            return private.pass_pieces(pieces, weights, self.leak.slope)
         pitch_time = self.pitch_time(pieces.flatten(-2))
         time_pitch = self.time_pitch(pieces.transpose(-3, -2).flatten(-2))
         both: Tensor = self.leak(self.merge_pitch_time(pitch_time) + self.merge_time_pitch(time_pitch))
         return both
-
-    def _weights(self) -> Weights:
-        one, _, _, two, _ = self.pitch_time
-        other_one, _, _, other_two, _ = self.time_pitch
-        weights: list[Any] = [
-            *(one.weight, other_one.weight, one.bias, other_one.bias),
-            *(two.weight, other_two.weight, two.bias, other_two.bias),
-            *(self.merge_pitch_time.weight, self.merge_time_pitch.weight, self.merge_pitch_time.bias),
-        ]
-        return Weights(*weights)
 
 
 class OnsetStream(nn.Module):

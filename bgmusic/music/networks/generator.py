@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from bgmusic.gan.layers import Scale
 from bgmusic.gan.roles import SampleNetwork
 from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
-from bgmusic.music.networks.grouped import GroupedNormLinear, Norm
+from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, Norm, moments, product
 from bgmusic.music.networks.merging import relu_merge
 from bgmusic.music.networks.plan import OCTAVE, Plan
 from bgmusic.music.networks.refiner import Refiner
-from bgmusic.music.networks.unfolding import unfold
 from bgmusic.neurons import NEURONS
 
 SHARED = 64  # channels that every track's private network starts from
@@ -125,6 +124,26 @@ class PrivateGenerator(nn.Module):
         cells, of_cells = unfold(cells, weight, bias, first.weight.shape[2], second.follows)
         weight, bias = second.folded_by(of_cells, cells.shape[1])
         return relu_merge(cells, weight, bias, merge)
+
+
+def unfold(x: Tensor, weight: Tensor, bias: Tensor, taps: int, wanted: bool) -> tuple[Tensor, Moments | None]:
+    """Apply ``relu(bias + x weight)`` for every track and cut the result into taps.
+
+    Args:
+        x: ``(tracks, rows, inputs)``; 1 for ``tracks`` if all tracks share the input.
+        weight: ``(tracks, inputs, taps * channels)``.
+        bias: ``(tracks, 1, taps * channels)``.
+        taps: cells that each row becomes.
+        wanted: also return the moments of the cells.
+
+    Returns:
+        Cells ``(tracks, rows * taps, channels)``, and their :func:`moments` or None.
+
+    """
+    rows = product(x.expand(len(weight), -1, -1), weight, bias)
+    # In place before the view: after it, autograd would write the gradient three times.
+    cells = torch.relu_(rows).view(len(weight), x.shape[1] * taps, -1)
+    return cells, moments(cells) if wanted else None
 
 
 class Generator(SampleNetwork):

@@ -13,10 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from bgmusic.gan.layers import Scale
 from bgmusic.music.config import NetworkConfig
-from bgmusic.music.networks import refining
 from bgmusic.music.networks.grouped import GroupedNormLinear, Moments, moments, product
 from bgmusic.music.networks.plan import OCTAVE, Plan
-from bgmusic.music.networks.refining import Windows
 
 Result = TypeVar("Result")
 
@@ -26,7 +24,6 @@ KERNEL = (3, OCTAVE)  # steps, pitches
 TAPS = KERNEL[0] * KERNEL[1]
 _BEFORE = tuple((size - 1) // 2 for size in KERNEL)  # zeros before; "same" puts the odd one after
 _AFTER = tuple(size - 1 - before for size, before in zip(KERNEL, _BEFORE, strict=True))
-WINDOWS = Windows(*KERNEL, *_AFTER)
 
 
 class ResidualUnit(nn.Module):
@@ -57,11 +54,6 @@ class ResidualUnit(nn.Module):
         (top, left), (bottom, right) = _BEFORE, _AFTER
         padded = F.pad(active, (0, 0, left, right, top, bottom))
         cells = batch * bars * steps * pitches
-        if refining.KERNEL.serves(padded, self.first.weight, self.weight):
-            weight, bias = self.first.folded_by(
-                refining.window_moments(padded, WINDOWS) if self.first.follows else None, cells
-            )
-            return x + refining.give(padded, weight, bias, self.weight.squeeze(1), WINDOWS) + self.bias
         # A few phrases at a time, and their channels anew in the backward pass: of a batch of the paper's rolls, they
         # would be 2 GB.
         pieces = padded.split(max(1, PIECE // (tracks * bars * steps * pitches)), 1)
