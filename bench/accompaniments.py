@@ -15,16 +15,16 @@ from pathlib import Path
 
 import torch
 
-from bgmusic.gan.sampling import noises
-from bgmusic.gan.shipped import find_run
-from bgmusic.music.accompaniment import load_composer
+from bgmusic.gan.generate import noises
+from bgmusic.music.composing.accompaniment import load_composer
+from bgmusic.music.composing.generate import batch_of
+from bgmusic.music.composing.phrase_sources import held_out, training
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.evaluation import nearness
-from bgmusic.music.phrase_sources import held_out, training
-from bgmusic.music.phrases import Phrases, stack_rolls
-from bgmusic.music.roll import Roll
-from bgmusic.music.sampling import batch_of
-from bgmusic.music.two_sample import two_sample
+from bgmusic.music.judging.evaluation import nearness
+from bgmusic.music.judging.two_sample import two_sample
+from bgmusic.music.rolls.phrases import Phrases, stack_rolls
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.training.lookup import find_run
 
 
 def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:

@@ -17,13 +17,15 @@ import time
 import torch
 from torch import Tensor
 
-from bgmusic.gan.config import OptimizerConfig, PenaltyConfig, TrainingConfig
 from bgmusic.gan.game import Game
-from bgmusic.gan.memory import keep_freed_memory
-from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
+from bgmusic.gan.game_config import GameConfig, PenaltyConfig
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.networks.discriminator import Discriminator
-from bgmusic.music.networks.generator import Generator
+from bgmusic.music.networks.musegan.discriminator import Discriminator
+from bgmusic.music.networks.musegan.generator import Generator
+from bgmusic.music.networks.pianoroll_config import NetworkConfig, PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.loop_config import OptimizerConfig
+from bgmusic.training.memory import keep_freed_memory
 
 # CPU seconds per D and per G (or refiner) update and per round, and GB, of the original.
 ORIGINAL = {(1, 32): (7.3, 12.0, 48.7, 9.9), (1, 16): (4.0, 5.9, 26.1, 5.1), (2, 16): (10.1, 23.1, 73.4, 6.1)}
@@ -40,10 +42,10 @@ class Music:
         return torch.cat([phrases, phrases.roll(1, 0)[:, 1:4]], 1)
 
 
-def make_game(stage: int, batch: int, precision: str) -> Game:
+def make_training(stage: int, batch: int, precision: str) -> Game:
     shape = RollShape(track_set="lpd-8", resolution=24, bars=4, steps=96, encoding="pause")
     optimizer = OptimizerConfig(rate=0.002)
-    training = TrainingConfig(
+    training = GameConfig(
         batch=batch,
         penalty=PenaltyConfig(kind="wgan-gp"),
         d_updates=5,
@@ -94,7 +96,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     keep_freed_memory()  # as `bgmusic train pianoroll` does
     batch = options.batch or (32 if options.stage == 1 else 16)
-    d, g, whole = measure(make_game(options.stage, batch, options.precision), options.rounds)
+    d, g, whole = measure(make_training(options.stage, batch, options.precision), options.rounds)
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     of_threads = f"{options.threads} thread(s), {options.rounds} round(s)"
     print(f"stage {options.stage}, batch {batch}, {options.precision}, {of_threads}")

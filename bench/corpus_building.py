@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 from bgmusic.music.corpora.build import Workers, build_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.tracks import TrackSet
 import bgmusic.music.corpora.corpus, joblib
 
 def peak():  # getrusage would count what the parent had when it started this process

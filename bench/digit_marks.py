@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.data import SHAPE, load_digits
-from bgmusic.digits.sampling import sample
+from bgmusic.digits.digits_config import DigitsConfig
+from bgmusic.digits.samples import sample
 from bgmusic.digits.scores import Scorer
-from bgmusic.digits.training import make_game
-from bgmusic.gan.config import load_preset, set_value, validate
+from bgmusic.digits.train import make_game
+from bgmusic.yaml import load_preset, set_value, validate
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ import time
 
 import torch
 
-from bgmusic.digits.config import DigitsConfig
-from bgmusic.digits.training import make_game
-from bgmusic.gan.config import load_preset, set_value, validate
+from bgmusic.digits.digits_config import DigitsConfig
+from bgmusic.digits.train import make_game
+from bgmusic.yaml import load_preset, set_value, validate
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import time
 
 import torch
 
-from bgmusic.gan.config import load_preset, merge, validate
-from bgmusic.music.config import PianorollConfig
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.training import fit, make_game
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.training.pianoroll import fit, make_training
+from bgmusic.yaml import load_preset, merge, validate
 
 DATA = {"default": "bach", "satb": "bach", "accompany": "bach", "lpd-5": "freedoom"}
 
@@ -27,7 +27,7 @@ def measure(preset: str, data: str, precision: str, updates: int) -> tuple[float
     corpus = open_corpus(data)
     changes = {"training": {"precision": precision, "warmup": None}}
     config = validate(PianorollConfig, merge(load_preset("pianoroll", preset), changes), preset)
-    game = make_game(fit(config, corpus), corpus, 0, "cuda")
+    game = make_training(fit(config, corpus), corpus, 0, "cuda")
     for _ in range(5):  # the first ones choose kernels
         game.advance()
     torch.cuda.synchronize()

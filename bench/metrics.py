@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bgmusic.music import metrics
-from bgmusic.music.metrics.lanes import Lanes
-from bgmusic.music.metrics.published import published
+from bgmusic.music.judging import metrics
+from bgmusic.music.judging.metrics.lanes import Lanes
+from bgmusic.music.judging.metrics.published import published
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "music" / "metrics"))
 import metric_loops

@@ -22,9 +22,9 @@ import pypianoroll
 import symusic
 
 from bgmusic.files import data_dir
-from bgmusic.music.grid import quantise
-from bgmusic.music.midi import read_midi
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.tracks import TrackSet
 
 
 def files_a_second(read: Callable[[str], Any], files: list[str]) -> float:

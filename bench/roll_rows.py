@@ -16,15 +16,15 @@ from pathlib import Path
 
 import torch
 
-from bgmusic.gan.callbacks import Checkpoints, MetricsLog, ProgressBar
-from bgmusic.gan.config import load_preset, merge, set_value, validate
-from bgmusic.gan.memory import keep_freed_memory
-from bgmusic.gan.runs import Run, environment
-from bgmusic.gan.training import resume
-from bgmusic.music.config import PianorollConfig
+from bgmusic.music.composing.generate import KIND
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.sampling import KIND
-from bgmusic.music.training import begin_with, fit, make_game
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.training.pianoroll import begin_with, fit, make_training
+from bgmusic.training.callbacks import Checkpoints, MetricsLog, ProgressBar
+from bgmusic.training.memory import keep_freed_memory
+from bgmusic.training.runs import Run, environment
+from bgmusic.training.session import resume
+from bgmusic.yaml import load_preset, merge, set_value, validate
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
         set_value(values, assignment)
     corpus = open_corpus(options.data)
     config = fit(validate(PianorollConfig, values, options.config), corpus)
-    game = make_game(config, corpus, options.seed)
+    game = make_training(config, corpus, options.seed)
     config = config.model_copy(update={"training": game.config})
     if options.resume:
         run = Run.open(options.out, KIND)
@@ -59,7 +59,7 @@ def main() -> None:
         run = Run.create(options.out, KIND, config, {**about, **places})
         if options.start:
             begin_with(game, config, options.start)
-    game.play(
+    game.run(
         [MetricsLog(run), Checkpoints(run, config), ProgressBar()], lambda: game.cpu_seconds >= 60 * options.cpu_minutes
     )
     print(f"{game.steps_done} G updates, {game.d_updates_done} D updates, {game.cpu_seconds:.0f} CPU-seconds")

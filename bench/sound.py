@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.song import NOTE, TEMPO, Song, table
+from bgmusic.music.midi.song import NOTE, TEMPO, Song, table
 from bgmusic.music.sound import render
 from bgmusic.music.sound.fluidsynth import fluidsynth_path
 from bgmusic.music.sound.loudness import integrated_loudness

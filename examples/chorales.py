@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi_write import write_midi
-from bgmusic.music.roll import Roll
+from bgmusic.music.midi.write import write_midi
+from bgmusic.music.rolls.roll import Roll
 
 SILENCE, HOLD, FIRST = 0, 1, 2
 VOICES, STEPS, PITCHES = 4, 64, 48

@@ -38,14 +38,14 @@ def accompany(
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
     from bgmusic.files import require_writable
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.runs import kind_of
-    from bgmusic.gan.shipped import find_run
-    from bgmusic.music.accompaniment import accompany as compose
-    from bgmusic.music.accompaniment import load_composer, phrases_needed
-    from bgmusic.music.given import read_given, track_number
-    from bgmusic.music.sampling import joined
+    from bgmusic.music.composing.accompaniment import accompany as compose
+    from bgmusic.music.composing.accompaniment import load_composer, phrases_needed
+    from bgmusic.music.composing.generate import joined
+    from bgmusic.music.composing.given import read_given, track_number
     from bgmusic.music.sound.timing import timed
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.memory import keep_freed_memory
+    from bgmusic.training.weights import kind_of
 
     folder = find_run(run)
     if kind_of(folder) != "music":

@@ -42,13 +42,13 @@ def build(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus in the folder.")] = False,
 ) -> None:
     """Build a packed corpus of phrases from any music."""
-    from bgmusic.music.beat import USABLE_BEAT
     from bgmusic.music.corpora.build import Workers, build_corpus
     from bgmusic.music.corpora.report import describe_corpus
     from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.corpora.split import parse_shares
-    from bgmusic.music.grid import parse_metre
-    from bgmusic.music.tracks import TrackSet
+    from bgmusic.music.rolls.grid import parse_metre
+    from bgmusic.music.rolls.grid_fit import USABLE_BEAT
+    from bgmusic.music.rolls.tracks import TrackSet
 
     settings = Settings(
         TrackSet.load(tracks),

@@ -27,12 +27,12 @@ def check(
 
     The exit code is 2 if no file is usable.
     """
-    from bgmusic.music.check import describe
+    from bgmusic.music.corpora.check import describe
     from bgmusic.music.corpora.settings import Settings
-    from bgmusic.music.grid import parse_metre
-    from bgmusic.music.midi import read_midi
-    from bgmusic.music.sources.folder import midi_files
-    from bgmusic.music.tracks import TrackSet
+    from bgmusic.music.corpora.sources.folder import midi_files
+    from bgmusic.music.midi.read import read_midi
+    from bgmusic.music.rolls.grid import parse_metre
+    from bgmusic.music.rolls.tracks import TrackSet
 
     settings = Settings(TrackSet.load(tracks), resolution, bars=bars, metre=parse_metre(metre), min_tracks=min_tracks)
     usable, found = 0, [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]

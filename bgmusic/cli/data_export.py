@@ -21,7 +21,7 @@ def export(
         raise UserError(f"--out is a .mid file, not {out.name!r}; bgmusic render makes sound of it")
 
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.midi import write_midi
+    from bgmusic.music.midi.read import write_midi
 
     opened = open_corpus(corpus)
     phrase = opened.info(index)

@@ -11,7 +11,7 @@ from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.music.evaluation import Evaluation
+    from bgmusic.music.judging.evaluation import Evaluation
 
 _DIGITS, _PHRASES = 10_000, 500
 _FEWEST = 6  # each sample has five neighbours
@@ -47,9 +47,9 @@ def evaluate(
 
     Digits are compared with the 10,000 test digits, phrases with a corpus's pieces of validation and test.
     """
-    from bgmusic.gan.shipped import PREFIX, find_run, shipped_generators
+    from bgmusic.music.composing.phrase_sources import is_music
     from bgmusic.music.corpora.corpus import embedded_corpora
-    from bgmusic.music.phrase_sources import is_music
+    from bgmusic.training.lookup import PREFIX, find_run, shipped_generators
 
     # A corpus and the generator that was trained on it have one name: here it is the corpus's.
     if str(source).removeprefix(PREFIX) in shipped_generators() and str(source) not in embedded_corpora():
@@ -96,7 +96,7 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
     from rich.table import Table
 
     from bgmusic.digits.data import load_digits
-    from bgmusic.digits.sampling import load_generator, read_samples, sample
+    from bgmusic.digits.samples import load_generator, read_samples, sample
     from bgmusic.digits.scores import Scorer
 
     if source.suffix == ".npz" or source.is_file():
@@ -120,10 +120,11 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
 
 def _phrases(source: Path, against: str | None, number: int, seed: int, binarize: str) -> tuple[Evaluation, str]:
     """How near the phrases are, and to what."""
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.shipped import is_run
-    from bgmusic.music import evaluation, phrase_sources
+    from bgmusic.music.composing import phrase_sources
     from bgmusic.music.corpora.corpus import open_corpus
+    from bgmusic.music.judging import evaluation
+    from bgmusic.training.lookup import is_run
+    from bgmusic.training.memory import keep_freed_memory
 
     keep_freed_memory()
     run = is_run(source)

@@ -60,9 +60,9 @@ def generate(
     formats = music_files.parse_formats(format_, sorted({name for known in _FORMATS.values() for name in known}))
 
     from bgmusic.files import require_writable
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.runs import kind_of
-    from bgmusic.gan.shipped import find_run
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.memory import keep_freed_memory
+    from bgmusic.training.weights import kind_of
 
     folder = find_run(run)
     kind = kind_of(folder)
@@ -80,7 +80,7 @@ def generate(
 
 def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
     from bgmusic.digits.pictures import save_grid
-    from bgmusic.digits.sampling import load_generator, sample
+    from bgmusic.digits.samples import load_generator, sample
     from bgmusic.files import write_npz
 
     _, generator = load_generator(run)
@@ -99,9 +99,9 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
 def _music(
     run: Path, number: int | None, bars: int | None, seed: int, out: Path, formats: list[str], binarize: str, named: str
 ) -> None:
-    from bgmusic.music.pieces import check_length, phrases_needed, pieces
-    from bgmusic.music.sampling import load_generator, phrases, to_rolls
-    from bgmusic.music.song import DEFAULT_BPM
+    from bgmusic.music.composing.generate import load_generator, phrases, to_rolls
+    from bgmusic.music.composing.pieces import check_length, phrases_needed, pieces
+    from bgmusic.music.midi.song import DEFAULT_BPM
 
     _, shape, generator = load_generator(run)
     length = bars or shape.bars

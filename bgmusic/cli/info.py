@@ -14,11 +14,11 @@ def info() -> None:
 
     import bgmusic
     from bgmusic.files import configs_dir, data_dir
-    from bgmusic.gan.config import presets
-    from bgmusic.gan.precision import multiplies_bfloat16
-    from bgmusic.gan.shipped import shipped_generators
-    from bgmusic.gan.training import choose_device
     from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS
+    from bgmusic.training.lookup import shipped_generators
+    from bgmusic.training.precision import multiplies_bfloat16
+    from bgmusic.training.session import choose_device
+    from bgmusic.yaml import presets
 
     table = Table(show_header=False, box=None)
     table.add_row("bgmusic", bgmusic.__version__)

@@ -38,11 +38,11 @@ def interpolate(
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
     from bgmusic.files import require_writable
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.runs import kind_of
-    from bgmusic.gan.shipped import find_run
-    from bgmusic.music.pieces import between
-    from bgmusic.music.sampling import load_generator, to_rolls
+    from bgmusic.music.composing.generate import load_generator, to_rolls
+    from bgmusic.music.composing.pieces import between
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.memory import keep_freed_memory
+    from bgmusic.training.weights import kind_of
 
     folder = find_run(run)
     if kind_of(folder) != "music":

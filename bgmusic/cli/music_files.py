@@ -13,9 +13,9 @@ import typer
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.music.config import RollShape
-    from bgmusic.music.roll import Roll
-    from bgmusic.music.song import Song
+    from bgmusic.music.midi.song import Song
+    from bgmusic.music.rolls.roll import Roll
+    from bgmusic.music.rolls.shape import RollShape
 
 FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")
 DEFAULT = ("mid", "png", "npz")
@@ -99,8 +99,8 @@ def write_music(
     import numpy as np
 
     from bgmusic.files import write_npz
-    from bgmusic.music.midi_write import write_midi
-    from bgmusic.music.sampling import describe, one_after_another
+    from bgmusic.music.composing.generate import describe, one_after_another
+    from bgmusic.music.midi.write import write_midi
 
     out.mkdir(parents=True, exist_ok=True)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
@@ -141,8 +141,8 @@ def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:
 
 
 def _picture(rolls: Sequence[Roll], path: Path) -> None:
+    from bgmusic.music.composing.pieces import lines
     from bgmusic.music.pictures import save_rolls
-    from bgmusic.music.pieces import lines
 
     if rolls[0].bars > _LINE:
         length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines as even as can be
@@ -158,7 +158,7 @@ def _sounds(
 ) -> None:
     from bgmusic.cli.progress import progress_bar
     from bgmusic.music import sound
-    from bgmusic.music.sampling import one_after_another
+    from bgmusic.music.composing.generate import one_after_another
 
     def write(stem: str, music: Roll | Song) -> None:
         audio = sound.render(music, sound.DEFAULT_RATE, synth="auto")

@@ -90,7 +90,7 @@ def vae(
 
     from bgmusic.digits.vae import methods
     from bgmusic.digits.vae_training import compare
-    from bgmusic.gan.training import choose_device
+    from bgmusic.training.session import choose_device
 
     known = methods()
     names = known if estimators == "all" else [name.strip() for name in estimators.split(",")]

@@ -15,7 +15,7 @@ import typer
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.gan.runs import AnyConfig
+    from bgmusic.training.runs import AnyConfig
 
 
 class Neuron(str, Enum):
@@ -87,7 +87,7 @@ def resolve(
         UserError: there is no such preset, or a key or value is bad.
 
     """
-    from bgmusic.gan.config import load_preset, merge, set_value, validate
+    from bgmusic.yaml import load_preset, merge, set_value, validate
 
     values = load_preset(family, config)
     for layer in layers:
@@ -105,7 +105,7 @@ def begin(command: str, out: Path | None, threads: int | None) -> tuple[Path, st
     """Set the number of threads; where the run goes, and the command line that made it."""
     import torch
 
-    from bgmusic.gan.runs import next_run
+    from bgmusic.training.runs import next_run
 
     if threads:
         torch.set_num_threads(threads)

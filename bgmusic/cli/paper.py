@@ -70,8 +70,8 @@ def binarygan(
 
     What is finished in DIR is not done again, so an interrupted command is repeated as it is.
     """
-    from bgmusic.digits.experiment_report import report_all
-    from bgmusic.digits.experiments import experiments, run_all
+    from bgmusic.papers.binarygan.experiments import experiments, run_all
+    from bgmusic.papers.binarygan.report import report_all
 
     wanted = part.value.replace("figure-8", "Figure 8") if part else None
     chosen = [experiment for experiment in experiments() if wanted is None or wanted in experiment.parts]
@@ -102,9 +102,9 @@ def bmusegan(
     What is finished in DIR is not done again, so an interrupted command is repeated as it is.
     """
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.experiment_report import report_all
-    from bgmusic.music.experiment_table import require_comparable
-    from bgmusic.music.experiments import experiments, run_all
+    from bgmusic.papers.musegan.experiments import experiments, run_all
+    from bgmusic.papers.musegan.report import report_all
+    from bgmusic.papers.musegan.table import require_comparable
 
     require_comparable(open_corpus(data))
     facts = {

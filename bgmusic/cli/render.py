@@ -11,8 +11,8 @@ import typer
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.music.roll import Roll
-    from bgmusic.music.song import Song
+    from bgmusic.music.midi.song import Song
+    from bgmusic.music.rolls.roll import Roll
 
 _PHRASES = 4
 
@@ -60,7 +60,7 @@ def render(
     """Render music as sound: every note of it, its tail too, at one loudness, never clipped."""
     from bgmusic.files import require_writable
     from bgmusic.music import sound
-    from bgmusic.music.song import DEFAULT_BPM
+    from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.sound.files import format_of
     from bgmusic.music.sound.rendering import check_numbers
 
@@ -87,10 +87,10 @@ def render(
 
 def _open(source: Path, number: int | None, index: int | None, bpm: float | None, seed: int | None) -> Song | Roll:
     """What a user names: a song, or phrases as one roll, a silent bar between them."""
-    from bgmusic.music.sources.base import kind_of
+    from bgmusic.music.corpora.sources.base import kind_of
 
     if kind_of(source.name) == "midi" and not source.is_dir():
-        from bgmusic.music.midi import MidiError, read_midi
+        from bgmusic.music.midi.read import MidiError, read_midi
 
         if number is not None or index is not None:
             raise UserError("-n and --index choose phrases: a MIDI file is one piece")
@@ -101,12 +101,12 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         except MidiError as error:
             raise UserError(f"{source}: {error}") from None
 
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.shipped import find_run
-    from bgmusic.music.sampling import load_generator, one_after_another, phrases, to_rolls
+    from bgmusic.music.composing.generate import load_generator, one_after_another, phrases, to_rolls
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.memory import keep_freed_memory
 
     if source.suffix == ".npz" or source.is_file():
-        from bgmusic.music.phrases import read_phrases
+        from bgmusic.music.rolls.phrases import read_phrases
 
         if seed is not None:
             raise UserError("--seed chooses a run's phrases: those of an npz are chosen by --index")

@@ -43,9 +43,9 @@ def report(
     import sys
 
     from bgmusic.files import require_writable, write_text
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.gan.runs import kind_of
-    from bgmusic.gan.shipped import find_run
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.memory import keep_freed_memory
+    from bgmusic.training.weights import kind_of
 
     keep_freed_memory()
     run = find_run(source)

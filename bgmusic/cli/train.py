@@ -51,9 +51,9 @@ def mnist(
     changes = (config != "default", set_, network, neuron, objective, seed)
     check_training(steps, minutes, resume, out, changes)
 
-    from bgmusic.digits.config import DigitsConfig
-    from bgmusic.digits.training import resume_digits, train_digits
-    from bgmusic.gan.config import load_preset
+    from bgmusic.digits.digits_config import DigitsConfig
+    from bgmusic.digits.train import resume_digits, train_digits
+    from bgmusic.yaml import load_preset
 
     run, command = options.begin("mnist", out, threads)
 

@@ -43,10 +43,10 @@ def pianoroll(
     """Train on a corpus of piano-rolls (--data bach by default)."""
     check_training(steps, minutes, resume, out, (config != "default", strategy, neuron, start, set_, seed))
 
-    from bgmusic.gan.config import load_preset
-    from bgmusic.gan.memory import keep_freed_memory
-    from bgmusic.music.config import PianorollConfig
-    from bgmusic.music.training import resume_pianoroll, train_pianoroll
+    from bgmusic.music.networks.pianoroll_config import PianorollConfig
+    from bgmusic.music.training.pianoroll import resume_pianoroll, train_pianoroll
+    from bgmusic.training.memory import keep_freed_memory
+    from bgmusic.yaml import load_preset
 
     keep_freed_memory()
     run, command = options.begin("pianoroll", out, threads)

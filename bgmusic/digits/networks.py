@@ -8,11 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bgmusic.digits.config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.digits.data import SHAPE
+from bgmusic.digits.digits_config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.gan.layers import LeakyReLU, Scale
-from bgmusic.gan.roles import SampleNetwork
 from bgmusic.neurons import DBN, NEURONS
+from bgmusic.training.protocols import SampleNetwork
 
 PIXELS = SHAPE[0] * SHAPE[1]
 SLOPE_OF_LEAK = 0.2  # LeakyReLU's, in every discriminator

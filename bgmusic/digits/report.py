@@ -12,12 +12,12 @@ from PIL import Image
 import bgmusic
 from bgmusic.digits.data import load_digits
 from bgmusic.digits.pictures import grid
-from bgmusic.digits.sampling import load_generator, preactivated, sample
+from bgmusic.digits.samples import load_generator, preactivated, sample
 from bgmusic.digits.scores import Scorer
-from bgmusic.gan.config import dump_yaml
-from bgmusic.gan.pages import data_uri, page
-from bgmusic.gan.report import facts, loss_charts
-from bgmusic.gan.runs import Run
+from bgmusic.training.report.facts import facts, loss_charts
+from bgmusic.training.report.page import data_uri, page
+from bgmusic.training.runs import Run
+from bgmusic.yaml import dump_yaml
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN, _COLUMNS = 100, 10  # a phone still shows a row of ten

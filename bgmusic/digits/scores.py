@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from bgmusic.digits.data import SHAPE, load_digits
-from bgmusic.gan.clouds import frechet_distance, kernel_distance, neighbour_radii, precision_recall
+from bgmusic.gan.distances import frechet_distance, kernel_distance, neighbour_radii, precision_recall
 
 
 def isolated_pixels(images: npt.NDArray[np.uint8]) -> float:

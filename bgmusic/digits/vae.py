@@ -9,9 +9,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bgmusic.gan.config import Config, Count, Positive
 from bgmusic.neurons import ESTIMATORS, SBN, SCORE_FUNCTIONS, BinaryNeuron, ScoreFunction, expected_loss
 from bgmusic.neurons.score import AdjustedReinforce, Exact
+from bgmusic.training.loop_config import Count, Positive
+from bgmusic.yaml import Config
 
 PIXELS = 784
 TEMPERATURE = 0.5  # of the relaxations, where they are used: REBAR's and Jang et al.'s usual start

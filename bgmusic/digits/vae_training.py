@@ -16,9 +16,9 @@ from bgmusic.digits.data import load_digits
 from bgmusic.digits.vae import DiscreteVae, VaeConfig
 from bgmusic.errors import UserError
 from bgmusic.files import append_bytes, write_text
-from bgmusic.gan.config import validate
-from bgmusic.gan.optimizers import restore_moments
-from bgmusic.gan.runs import Run, environment
+from bgmusic.training.optimizers import restore_moments
+from bgmusic.training.runs import Run, environment
+from bgmusic.yaml import validate
 
 KIND = "vae"
 EVALUATED = 10_000  # digits of each part that an ELBO is taken over

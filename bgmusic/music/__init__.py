@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
-    from bgmusic.music.grid import StepNotes, quantise
-    from bgmusic.music.midi import read_midi
-    from bgmusic.music.midi_write import write_midi
-    from bgmusic.music.roll import Roll
-    from bgmusic.music.song import Song
-    from bgmusic.music.tracks import Track, TrackSet
+    from bgmusic.music.midi.read import read_midi
+    from bgmusic.music.midi.song import Song
+    from bgmusic.music.midi.write import write_midi
+    from bgmusic.music.rolls.grid import StepNotes, quantise
+    from bgmusic.music.rolls.roll import Roll
+    from bgmusic.music.rolls.tracks import Track, TrackSet
 
 # Where each public name lives. They are imported when first asked for: reading a MIDI file needs no torch.
 _HOMES = {
     "Corpus": "corpora.corpus",
-    "Roll": "roll",
-    "Song": "song",
-    "StepNotes": "grid",
-    "Track": "tracks",
-    "TrackSet": "tracks",
+    "Roll": "rolls.roll",
+    "Song": "midi.song",
+    "StepNotes": "rolls.grid",
+    "Track": "rolls.tracks",
+    "TrackSet": "rolls.tracks",
     "open_corpus": "corpora.corpus",
-    "quantise": "grid",
-    "read_midi": "midi",
-    "write_midi": "midi_write",
+    "quantise": "rolls.grid",
+    "read_midi": "midi.read",
+    "write_midi": "midi.write",
 }
 
 __all__ = [

@@ -22,8 +22,8 @@ from disturbances import FewTestDigits, FileLimit
 from PIL import Image
 from small_run import RESUME, SMALL
 
-from bgmusic.gan.config import presets
-from bgmusic.gan.locks import Lock
+from bgmusic.training.locks import Lock
+from bgmusic.yaml import presets
 
 STEPS = ["--steps", 2, "--set", "training.warmup=null", "--set", "training.batch=8"]
 

@@ -10,7 +10,7 @@ from bgmusic.cli.main import main
 from bgmusic.files import data_dir
 
 SONG = data_dir() / "midi" / "freedoom" / "freedoom1_D_E1M4.mid"
-ODD = Path(__file__).parent.parent / "data" / "midi_odd"
+ODD = Path(__file__).parents[1] / "data" / "midi_odd"
 
 
 def run(capsys, *args):

@@ -13,12 +13,12 @@ from page_reader import Page
 
 from bgmusic.cli.main import main
 from bgmusic.files import data_dir
-from bgmusic.gan import pages
+from bgmusic.music.composing.generate import joined
+from bgmusic.music.composing.phrase_sources import midi_phrases
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi import write_midi
-from bgmusic.music.phrase_sources import midi_phrases
-from bgmusic.music.phrases import corpus_phrases, write_phrases
-from bgmusic.music.sampling import joined
+from bgmusic.music.midi.read import write_midi
+from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
+from bgmusic.training.report import page as pages
 
 
 def command(*words):
@@ -34,7 +34,7 @@ def run(*words):
 @pytest.fixture
 def quick(monkeypatch):
     """The network of the two-sample test takes most of the time."""
-    monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
 
 
 def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, capsys, quick):

@@ -12,11 +12,11 @@ from page_reader import Page
 from PIL import Image
 
 from bgmusic.cli.main import main
-from bgmusic.gan.runs import read_generator, save_generator
-from bgmusic.music.config import PianorollConfig
+from bgmusic.music.composing.generate import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.phrases import corpus_phrases
-from bgmusic.music.sampling import load_generator
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.phrases import corpus_phrases
+from bgmusic.training.weights import read_generator, save_generator
 
 LARGEST = 15_000_000  # bytes of a page
 
@@ -34,7 +34,7 @@ def report(*words):
 @pytest.fixture
 def quick(monkeypatch):
     """Few phrases, and little for the network of the two-sample test to learn from."""
-    monkeypatch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
     monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 2)
     monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
     monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
@@ -47,10 +47,12 @@ def page_file(music_run, tmp_path_factory):
     corpus = open_corpus("bach")
     numbers = np.append(corpus.indices("test")[::15][:29], corpus.indices("train")[700])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bgmusic.music.evaluation._MOST_JUDGED", 30)
+        patch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
         patch.setattr("bgmusic.music.report.page._SAMPLES", 4)
         patch.setattr("bgmusic.music.report.page._PAIRS", 2)
-        patch.setattr("bgmusic.music.phrase_sources.run_phrases", lambda *_, **__: corpus_phrases(corpus, numbers))
+        patch.setattr(
+            "bgmusic.music.composing.phrase_sources.run_phrases", lambda *_, **__: corpus_phrases(corpus, numbers)
+        )
         assert report(music_run, "--out", path, "-n", 30) == 0
     return path
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from bgmusic.digits.config import DigitsConfig
 from bgmusic.digits.data import load_digits
+from bgmusic.digits.digits_config import DigitsConfig
 from bgmusic.digits.networks import Discriminator, Generator, Scale
-from bgmusic.digits.sampling import preactivated, sample
-from bgmusic.digits.training import make_game
+from bgmusic.digits.samples import preactivated, sample
+from bgmusic.digits.train import make_game
 from bgmusic.errors import UserError
-from bgmusic.gan.config import load_preset, merge, presets, validate
+from bgmusic.yaml import load_preset, merge, presets, validate
 
 SIZES = {
     "mlp": ([(1024,), (784,)], [(512,), (256,), (1,)]),
@@ -131,7 +131,7 @@ def test_every_preset_trains(name: str) -> None:
     values = merge(load_preset("mnist", name), {"training": {"warmup": None, "steps": 2}})
     game = make_game(validate(DigitsConfig, values, name), seed=0)
     before = [weight.detach().clone() for weight in game.generator.parameters()]
-    game.play()
+    game.run()
     game.check()
     assert any(not torch.equal(a, b) for a, b in zip(before, game.generator.parameters(), strict=True))
 
@@ -143,7 +143,7 @@ def test_every_objective_trains_every_neuron(objective: str, neuron: str) -> Non
     small = {"training": {"warmup": None, "steps": 2, "batch": 8}, "neuron": neuron}
     small["network"] = {"g_widths": [8], "d_widths": [8]}
     game = make_game(validate(DigitsConfig, merge(values, small), objective), seed=0)
-    game.play()
+    game.run()
     game.check()
 
 

@@ -66,7 +66,7 @@ def test_phrase_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_tokens_are_the_music(tmp_path: Path) -> None:
     chorales = example("chorales")
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.midi import read_midi
+    from bgmusic.music.midi.read import read_midi
 
     tokens = chorales.load("test")
     corpus = open_corpus("bach")

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from toys import BITS, CountingSource, ToyDiscriminator, ToyGenerator, toy_game, weights_of
 
-from bgmusic.gan.config import TrainingConfig
-from bgmusic.gan.game import METRICS, Callback, Game, _Round
-from bgmusic.gan.roles import Diverged
+from bgmusic.gan.game import Game, _Round
+from bgmusic.gan.game_config import GameConfig
 from bgmusic.neurons import dbn
+from bgmusic.training.loop import Callback
+from bgmusic.training.protocols import Diverged
 
 R1R2 = {"kind": "r1r2", "weight": 1.0}
 WGAN_GP = {"kind": "wgan-gp", "weight": 10.0}
@@ -221,7 +222,7 @@ class Diary(Callback):
 
     def metrics(self, game: Game, values: dict[str, float]) -> None:
         self.events.append(("metrics", game.steps_done))
-        assert set(values) <= set(METRICS)
+        assert set(values) <= set(Game.METRICS)
 
     def end(self, game: Game, interrupted: bool) -> None:
         self.events.append(("end", interrupted))
@@ -229,7 +230,7 @@ class Diary(Callback):
 
 def test_callbacks_hear_everything_in_order_and_the_end_is_logged() -> None:
     diary = Diary()
-    toy_game(steps=3, log_every=2).play([diary])
+    toy_game(steps=3, log_every=2).run([diary])
     steps: list[Any] = [("step", 1), ("metrics", 2), ("step", 2), ("metrics", 3), ("step", 3)]
     assert diary.events == [("start", 0), *steps, ("end", False)]
 
@@ -240,18 +241,18 @@ def test_metrics_are_means_since_the_last_time() -> None:
         heard: list[dict[str, float]] = []
         callback = Callback()
         callback.metrics = lambda game, values, heard=heard: heard.append(values)  # type: ignore[method-assign,misc]
-        toy_game(steps=8, log_every=every, **RULES["relativistic"]).play([callback])
+        toy_game(steps=8, log_every=every, **RULES["relativistic"]).run([callback])
         rows[every] = heard
     for number, row in enumerate(rows[4]):
         single = rows[1][4 * number : 4 * number + 4]
-        assert set(row) == set(METRICS) - {"imitation"}
+        assert set(row) == set(Game.METRICS) - {"imitation"}
         for name, value in row.items():
             assert value == pytest.approx(sum(each[name] for each in single) / 4)
 
 
 def test_stop_ends_after_the_current_update() -> None:
     game, diary = toy_game(steps=100), Diary()
-    game.play([diary], stop=lambda: game.steps_done >= 4)
+    game.run([diary], stop=lambda: game.steps_done >= 4)
     assert game.steps_done == 4
     assert diary.events[-1] == ("end", True)
     assert game.progress == pytest.approx(0.04)
@@ -260,7 +261,7 @@ def test_stop_ends_after_the_current_update() -> None:
 def test_a_budget_of_seconds_replaces_steps() -> None:
     game = toy_game(steps=10**9)
     game = Game(game.generator, game.discriminator, game.source, game.config, seconds=1e-9)
-    game.play()
+    game.run()
     assert game.steps_done == 1
     assert game.progress == 1
 
@@ -272,7 +273,7 @@ def test_a_restored_game_goes_on_exactly(name: str, neuron: str, tmp_path: Any) 
         heard: list[dict[str, float]] = []
         callback = Callback()
         callback.metrics = lambda game, values: heard.append(values)  # type: ignore[method-assign]
-        game.play([callback], stop=lambda: game.steps_done >= until)
+        game.run([callback], stop=lambda: game.steps_done >= until)
         return heard
 
     whole = toy_game(neuron, **RULES[name])
@@ -311,7 +312,7 @@ def test_a_game_goes_on_on_a_device_that_it_did_not_begin_on(monkeypatch: pytest
 def test_the_same_seed_plays_the_same_game_and_another_does_not() -> None:
     games = [toy_game("sbn", seed=seed) for seed in (0, 0, 1)]
     for game in games:
-        game.play()
+        game.run()
     same, again, other = (torch.cat([w.flatten().float() for w in weights_of(game)]) for game in games)
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
@@ -372,7 +373,7 @@ def test_divergence_is_said_and_never_becomes_a_checkpoint(log_every: int) -> No
     game = toy_game(**rules, d_optimizer={"rate": 1e30}, g_optimizer={"rate": 1e30})
     game.check()
     with pytest.raises(Diverged, match="training diverged before step"):
-        game.play()
+        game.run()
     with pytest.raises(Diverged, match="no longer numbers"):
         game.check()
 
@@ -382,7 +383,7 @@ def test_it_learns_which_bits_are_always_set(name: str) -> None:
     game = toy_game(**RULES[name] | {"g_optimizer": {"rate": 0.03}, "d_optimizer": {"rate": 0.03}}, steps=150)
     target = torch.tensor([1.0, 0, 1, 1, 0, 0])
     game.source.batch = lambda size, generator=None: target.expand(size, -1)  # type: ignore[method-assign]
-    game.play()
+    game.run()
     samples = game.sampler(torch.randn(100, 4, generator=torch.Generator().manual_seed(0)))
     assert (samples == target).float().mean() > 0.97
 
@@ -390,13 +391,13 @@ def test_it_learns_which_bits_are_always_set(name: str) -> None:
 def test_a_config_that_can_not_be_played_is_refused() -> None:
     for rules in ({"batch": 8, "accumulate": 3}, {"batch": 2, "accumulate": 4}):
         with pytest.raises(ValueError, match="can't be split evenly"):
-            TrainingConfig.model_validate(rules)
+            GameConfig.model_validate(rules)
 
 
 def test_a_budget_of_time_ends_with_the_final_slope() -> None:
     game = toy_game(slope={"final": 8})
     game.budget_seconds = 1e-9
-    game.play()
+    game.run()
     assert float(game.generator.neuron.slope) == pytest.approx(8)
 
 
@@ -405,5 +406,5 @@ def test_each_update_of_d_has_its_own_rate_while_rates_rise() -> None:
     rates = []
     step = game.d_optimizer.step
     game.d_optimizer.step = lambda: (rates.append(game.d_optimizer.param_groups[0]["lr"]), step())  # type: ignore[method-assign]
-    game.play()
+    game.run()
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])

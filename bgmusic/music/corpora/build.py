@@ -21,9 +21,9 @@ from bgmusic.files import atomic_write, write_text
 from bgmusic.music.corpora.assemble import META, Assembly, NoPhrase
 from bgmusic.music.corpora.parts import Bytes, is_whole, make_part
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.sources import open_sources
-from bgmusic.music.sources.base import Entry, Source, content_of, printable
-from bgmusic.music.sources.folder import FileSource
+from bgmusic.music.corpora.sources import open_sources
+from bgmusic.music.corpora.sources.base import Entry, Source, content_of, printable
+from bgmusic.music.corpora.sources.folder import FileSource
 
 BUILDING = ".building"
 CHUNK_ENTRIES = 32

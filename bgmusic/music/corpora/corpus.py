@@ -24,9 +24,9 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.split import SPLITS, Split
 from bgmusic.music.corpora.store import read_rows
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
-from bgmusic.music.roll import Encoding, Roll
-from bgmusic.music.song import BPM_RANGE
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.midi.song import BPM_RANGE
+from bgmusic.music.rolls.roll import Encoding, Roll
+from bgmusic.music.rolls.tracks import TrackSet
 
 if TYPE_CHECKING:
     from bgmusic.music.corpora.loader import Loader

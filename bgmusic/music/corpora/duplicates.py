@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.grid import StepNotes
+from bgmusic.music.rolls.grid import StepNotes
 
 PHRASE_BARS = 4
 # Phrases poorer than this say nothing about a piece: held chords and ostinati are everybody's.

@@ -17,7 +17,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.corpora.bits import MAX_SHIFT, shift_rows, unpack_rows
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.corpora.tiles import plane_count
-from bgmusic.music.roll import ENCODINGS, Encoding
+from bgmusic.music.rolls.roll import ENCODINGS, Encoding
 
 if TYPE_CHECKING:
     from bgmusic.music.corpora.corpus import Corpus

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.sources.base import Entry, content_of
-from bgmusic.music.sources.folder import read_file
+from bgmusic.music.corpora.sources.base import Entry, content_of
+from bgmusic.music.corpora.sources.folder import read_file
 
 ARRAYS = ("ranges", "bars", "passages", "phrases", "prints", "print_owners")
 _BLOCK_BYTES = 1 << 20

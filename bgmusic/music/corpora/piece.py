@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.beat import grid_fit
 from bgmusic.music.corpora.duplicates import Hashes, fingerprints
 from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.corpora.sources.base import Entry, Unreadable
+from bgmusic.music.corpora.sources.lpd import decode_lpd
+from bgmusic.music.corpora.sources.musegan import decode_cells
 from bgmusic.music.corpora.tiles import Tiles, pack_tiles
-from bgmusic.music.grid import StepNotes, quantise
-from bgmusic.music.midi import read_midi
-from bgmusic.music.roll import encoding_loss
-from bgmusic.music.song import Song
-from bgmusic.music.sources.base import Entry, Unreadable
-from bgmusic.music.sources.lpd import decode_lpd
-from bgmusic.music.sources.musegan import decode_cells
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.grid_fit import grid_fit
+from bgmusic.music.rolls.roll import encoding_loss
+from bgmusic.music.rolls.tracks import TrackSet
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
 TONICS = (
@@ -68,11 +68,11 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
     if entry.kind == "unusable":
         raise Unreadable(entry.reason)
     if entry.kind == "music21":
-        from bgmusic.music.sources.music21_corpus import decode_music21
+        from bgmusic.music.corpora.sources.music21_corpus import decode_music21
 
         song, content = decode_music21(content)
     elif entry.kind == "muspy":
-        from bgmusic.music.sources.muspy_dataset import decode_muspy
+        from bgmusic.music.corpora.sources.muspy_dataset import decode_muspy
 
         song = decode_muspy(content)
         content = song.notes.tobytes()

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.beat import USABLE_BEAT
 from bgmusic.music.corpora.split import DEFAULT_SHARES, check_shares
-from bgmusic.music.grid import MAX_RESOLUTION, steps_per_bar
-from bgmusic.music.roll import ENCODINGS, Encoding
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.grid import MAX_RESOLUTION, steps_per_bar
+from bgmusic.music.rolls.grid_fit import USABLE_BEAT
+from bgmusic.music.rolls.roll import ENCODINGS, Encoding
+from bgmusic.music.rolls.tracks import TrackSet
 
 MAX_BARS = 64  # of a phrase
 MAX_PHRASE_CELLS = 1 << 26

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.grid import StepNotes
-from bgmusic.music.roll import Encoding, pause_stops
-from bgmusic.music.sources.base import Unreadable
+from bgmusic.music.corpora.sources.base import Unreadable
+from bgmusic.music.rolls.grid import StepNotes
+from bgmusic.music.rolls.roll import Encoding, pause_stops
 
 MAX_SOUNDING_CELLS = 1 << 22  # of one piece: an hour of ten voices at 24 steps a beat has 1.7 million
 MAX_TILE_BYTES = 1 << 26

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from bgmusic.gan.roles import SampleNetwork
-from bgmusic.music.config import ComposerConfig, PianorollConfig, RollShape
-from bgmusic.music.networks.composer import Composer
-from bgmusic.music.networks.discriminator import Discriminator
-from bgmusic.music.networks.generator import Generator
-from bgmusic.music.networks.judge import Judge
+from bgmusic.music.networks.composer.discriminator import Judge
+from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.musegan.discriminator import Discriminator
+from bgmusic.music.networks.musegan.generator import Generator
+from bgmusic.music.networks.pianoroll_config import ComposerConfig, PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
 
 
 def make_generator(config: PianorollConfig, shape: RollShape) -> SampleNetwork:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.pictures import colours
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.roll import Roll
 
 Rows = tuple[tuple[int, int], ...]
 """For each track the lowest and highest row of the pitch grid that is drawn, both included."""

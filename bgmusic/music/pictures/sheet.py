@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
 from bgmusic.music.pictures.raster import Rows, draw, used_rows
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.roll import Roll
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,7 +15,7 @@ from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.pictures.sheet import draw_sheet
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.roll import Roll
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,14 +8,14 @@ from PIL import Image
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
-from bgmusic.gan.runs import Run
-from bgmusic.music import phrase_sources
+from bgmusic.music.composing import phrase_sources
+from bgmusic.music.composing.generate import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.pictures import save_curves, save_rolls, save_timelapse
 from bgmusic.music.pictures.phrase import draw_phrase, png
 from bgmusic.music.report.history import data_values, frames, score_curves
 from bgmusic.music.report.inside import decisions
-from bgmusic.music.sampling import load_generator
+from bgmusic.training.runs import Run
 
 _SAMPLES = 16
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.gan.charts import Chart, chart
-from bgmusic.gan.logs import Curve, read_curves
-from bgmusic.gan.pages import data_uri
-from bgmusic.gan.runs import Run
-from bgmusic.music.config import RollShape
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.metrics.statistics import statistics
-from bgmusic.music.phrases import read_phrases
+from bgmusic.music.judging.metrics.statistics import statistics
 from bgmusic.music.pictures.phrase import png
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.pictures.sheet import sheet_picture
 from bgmusic.music.pictures.timelapse import timelapse
-from bgmusic.music.roll import Roll
-from bgmusic.music.scoring import DISTANCE, FILE, data_phrases, means
+from bgmusic.music.rolls.phrases import read_phrases
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.training.scores import DISTANCE, FILE, data_phrases, means
+from bgmusic.training.logs import Curve, read_curves
+from bgmusic.training.report.charts import Chart, chart
+from bgmusic.training.report.page import data_uri
+from bgmusic.training.runs import Run
 
 Frames = list[tuple[int, list[Roll]]]
 

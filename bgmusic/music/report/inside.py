@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bgmusic.gan.roles import SampleNetwork
-from bgmusic.music.config import RollShape
+from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.pictures.raster import Rows, used_rows
 from bgmusic.music.report.shown import Shown, show
-from bgmusic.music.roll import Roll
-from bgmusic.music.sampling import to_rolls
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import bernoulli_sample, hard_threshold
+from bgmusic.training.protocols import SampleNetwork
 
 _SHOWN = 2
 _VISIBLE = 0.1  # a preactivated output that a picture should not leave out

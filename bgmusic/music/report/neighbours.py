@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.copying import Nearest
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.phrases import Phrases
+from bgmusic.music.judging.copying import Nearest
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.report.shown import Shown, Sounds, show
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.music.rolls.roll import Roll
 
 
 @dataclass(frozen=True)

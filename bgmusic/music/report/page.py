@@ -8,26 +8,27 @@ from typing import Any
 
 import bgmusic
 from bgmusic.errors import UserError
-from bgmusic.gan.config import dump_yaml
-from bgmusic.gan.pages import page
-from bgmusic.gan.report import facts, loss_charts
-from bgmusic.gan.roles import SampleNetwork
-from bgmusic.gan.runs import Run
-from bgmusic.gan.sampling import Told
-from bgmusic.music import phrase_sources
-from bgmusic.music.config import PianorollConfig, RollShape
-from bgmusic.music.copying import nearest
+from bgmusic.gan.generate import Told
+from bgmusic.music.composing import phrase_sources
+from bgmusic.music.composing.generate import load_generator
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
-from bgmusic.music.evaluation import Evaluation, evaluate
-from bgmusic.music.phrases import Phrases
+from bgmusic.music.judging.copying import nearest
+from bgmusic.music.judging.evaluation import Evaluation, evaluate
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.report.history import data_values, film, frames, score_charts, score_curves, stills
 from bgmusic.music.report.inside import preactivated
 from bgmusic.music.report.neighbours import Pair, closest
 from bgmusic.music.report.shown import Shown, Sounds, show
-from bgmusic.music.sampling import load_generator
+from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
+from bgmusic.training.report.facts import facts, loss_charts
+from bgmusic.training.report.page import page
+from bgmusic.training.runs import Run
+from bgmusic.yaml import dump_yaml
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _SAMPLES, _PAIRS = 8, 3
 _LOOKED_AT = 400  # samples that a copy is looked for in
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.gan.pages import data_uri
 from bgmusic.music.pictures.phrase import draw_phrase, png
 from bgmusic.music.pictures.raster import Rows
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.training.report.page import data_uri
 
 _RATE = 24_000  # Hz: half the size, and a preview still sounds like one
 _MOST_SECONDS = 30.0

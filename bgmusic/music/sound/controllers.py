@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.song import Song, Table
+from bgmusic.music.midi.song import Song, Table
 
 _PEDAL, _VOLUME, _EXPRESSION = 64, 7, 11
 _DOWN = 64  # from this value on the pedal is down

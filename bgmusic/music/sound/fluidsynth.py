@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.midi_write import midi_bytes
-from bgmusic.music.song import TEMPO, Song, table
+from bgmusic.music.midi.song import TEMPO, Song, table
+from bgmusic.music.midi.write import midi_bytes
 from bgmusic.music.sound.timing import Timed
 
 Audio = NDArray[np.float32]

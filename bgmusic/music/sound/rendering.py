@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.roll import Roll
-from bgmusic.music.song import DEFAULT_BPM, Song
+from bgmusic.music.midi.song import DEFAULT_BPM, Song
+from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.sound.fluidsynth import fluidsynth_path, play
 from bgmusic.music.sound.loudness import LOUDNESS, master
 from bgmusic.music.sound.presets import Soundfont

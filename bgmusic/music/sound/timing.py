@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.roll import Roll
-from bgmusic.music.song import DEFAULT_BPM, Song, Table
+from bgmusic.music.midi.song import DEFAULT_BPM, Song, Table
+from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.sound.controllers import levels, stops
 
 Seconds = NDArray[np.float64]

@@ -17,7 +17,7 @@ from bgmusic.music.corpora import build as build_module
 from bgmusic.music.corpora.build import BUILDING, Workers, build_corpus
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.tracks import TrackSet
 
 LPD5 = TrackSet.load("lpd-5")
 SETTINGS = Settings(LPD5, 12)

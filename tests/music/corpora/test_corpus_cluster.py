@@ -11,7 +11,7 @@ from bgmusic.music.corpora import build as build_module
 from bgmusic.music.corpora import cluster
 from bgmusic.music.corpora.build import Workers, build_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.tracks import TrackSet
 
 SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
 

@@ -18,7 +18,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.tracks import TrackSet
 
 SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
 

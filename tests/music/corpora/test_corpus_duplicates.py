@@ -14,9 +14,9 @@ from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.duplicates import fingerprints, group_pieces
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.split import SPLITS, check_shares, parse_shares, split_of
-from bgmusic.music.grid import quantise
-from bgmusic.music.midi import read_midi
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.tracks import TrackSet
 
 LPD5 = TrackSet.load("lpd-5")
 

@@ -14,7 +14,7 @@ from bgmusic.music.corpora.bits import _unpack_by_masks, shift_rows, unpack_rows
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.rolls.tracks import TrackSet
 
 LPD5 = TrackSet.load("lpd-5")
 

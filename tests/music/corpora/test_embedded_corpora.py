@@ -13,7 +13,7 @@ from bgmusic.files import data_dir
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.corpora.piece import Piece, read_piece
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.sources.music21_corpus import Music21Source
+from bgmusic.music.corpora.sources.music21_corpus import Music21Source
 
 
 def test_they_are_small_and_known_by_name() -> None:

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.errors import UserError
-from bgmusic.gan.config import validate
 from bgmusic.gan.penalties import scores_and_gradients, zero_centred
-from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.networks.build import make_discriminator, make_generator
-from bgmusic.music.networks.composer import Composer
-from bgmusic.music.networks.decisions import Draft, Logits
-from bgmusic.music.networks.masks import draw_open
-from bgmusic.music.networks.mixer import Distances, Mix, Mixer, normalised
+from bgmusic.music.networks.composer.draft import Draft, Logits
+from bgmusic.music.networks.composer.masks import draw_open
+from bgmusic.music.networks.composer.mixer import Distances, Mix, Mixer, normalised
+from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.yaml import validate
 
 SATB = RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset")
 BAND = RollShape(track_set="lpd-5", resolution=2, bars=1, steps=8, encoding="pause")

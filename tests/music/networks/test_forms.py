@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from bgmusic.gan.config import validate
-from bgmusic.music.config import PianorollConfig, RollShape
 from bgmusic.music.networks.build import make_generator
-from bgmusic.music.networks.composer import Composer
-from bgmusic.music.networks.forms import KEPT, Form, choose, form_of
+from bgmusic.music.networks.composer.form import KEPT, Form, choose, form_of
+from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.yaml import validate
 
 SHAPES = [
     RollShape(track_set="satb", resolution=2, bars=4, steps=8, encoding="onset"),

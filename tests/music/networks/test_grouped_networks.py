@@ -9,13 +9,14 @@ import torch
 import track_loops
 from torch import Tensor, nn
 
-from bgmusic.music.config import NetworkConfig, RollShape
-from bgmusic.music.networks import grouped, merging, refiner, silence
-from bgmusic.music.networks.discriminator import Discriminator, MainStream
-from bgmusic.music.networks.generator import PrivateGenerator
-from bgmusic.music.networks.grouped import GroupedNormLinear
-from bgmusic.music.networks.plan import Plan
-from bgmusic.music.networks.refiner import Refiner
+from bgmusic.music.networks.musegan import grouped, merging, refiner, silence
+from bgmusic.music.networks.musegan.discriminator import Discriminator, MainStream
+from bgmusic.music.networks.musegan.generator import PrivateGenerator
+from bgmusic.music.networks.musegan.grouped import GroupedNormLinear
+from bgmusic.music.networks.musegan.refiner import Refiner
+from bgmusic.music.networks.pianoroll_config import NetworkConfig
+from bgmusic.music.networks.sizes import Plan
+from bgmusic.music.rolls.shape import RollShape
 
 SHAPES = {
     "lpd-5": RollShape(track_set="lpd-5", resolution=6, bars=2, steps=12, encoding="pause"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bgmusic.music.networks.masks import draw_open
+from bgmusic.music.networks.composer.masks import draw_open
 
 
 @pytest.mark.parametrize("tracks", [2, 4, 5])

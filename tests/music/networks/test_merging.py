@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.merging import relu_merge
+from bgmusic.music.networks.musegan.merging import relu_merge
 
 TRACKS, ROWS, INPUTS, TAPS = 3, 150, 7, 5
 

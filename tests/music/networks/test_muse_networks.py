@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bgmusic.music.config import NetworkConfig, PianorollConfig, RollShape
-from bgmusic.music.networks.discriminator import ChromaStream, Discriminator, OnsetStream
-from bgmusic.music.networks.generator import Generator, PrivateGenerator
-from bgmusic.music.networks.plan import Plan
-from bgmusic.music.networks.refiner import Refiner
-from bgmusic.music.roll import Roll
-from bgmusic.music.tracks import TrackSet
+from bgmusic.music.networks.musegan.discriminator import ChromaStream, Discriminator, OnsetStream
+from bgmusic.music.networks.musegan.generator import Generator, PrivateGenerator
+from bgmusic.music.networks.musegan.refiner import Refiner
+from bgmusic.music.networks.pianoroll_config import NetworkConfig, PianorollConfig
+from bgmusic.music.networks.sizes import Plan
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.rolls.tracks import TrackSet
 
 LPD_8 = RollShape(track_set="lpd-8", resolution=24, bars=4, steps=96, encoding="pause")
 TRACKS = 8

@@ -23,8 +23,8 @@ from bgmusic.music.pictures import (
 from bgmusic.music.pictures.phrase import _row_names
 from bgmusic.music.pictures.raster import draw, heights, shade
 from bgmusic.music.pictures.timelapse import timelapse
-from bgmusic.music.roll import Roll
-from bgmusic.music.tracks import Track, TrackSet
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tracks import Track, TrackSet
 
 BAND = TrackSet("band", (Track("Drums", 0, True), Track("Piano", 0), Track("Bass", 33)), low=30, pitches=40)
 

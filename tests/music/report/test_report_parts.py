@@ -10,17 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
-from bgmusic.gan.roles import SampleNetwork
-from bgmusic.gan.runs import Run
-from bgmusic.music.config import RollShape
-from bgmusic.music.copying import nearest
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.phrases import corpus_phrases, write_phrases
+from bgmusic.music.judging.copying import nearest
 from bgmusic.music.report.history import film, frames, score_charts, stills
 from bgmusic.music.report.inside import decisions
 from bgmusic.music.report.neighbours import closest, transposed
 from bgmusic.music.report.shown import Sounds, in_words, show
-from bgmusic.music.roll import Roll
+from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
+from bgmusic.training.runs import Run
 
 
 @pytest.fixture(scope="module")

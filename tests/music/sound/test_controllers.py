@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from songs import level, song
 
 from bgmusic.music import Song, read_midi, write_midi
-from bgmusic.music.song import CONTROL, NOTE, sort_notes, table
+from bgmusic.music.midi.song import CONTROL, NOTE, sort_notes, table
 from bgmusic.music.sound import render
 from bgmusic.music.sound.controllers import levels, stops
 from bgmusic.music.sound.fluidsynth import _in_seconds

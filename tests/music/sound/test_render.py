@@ -10,7 +10,7 @@ from songs import RATE, level, song, spectrum, true_peak
 
 from bgmusic.files import data_dir
 from bgmusic.music import Roll, Song, TrackSet, open_corpus, read_midi
-from bgmusic.music.song import NOTE, TEMPO, table
+from bgmusic.music.midi.song import NOTE, TEMPO, table
 from bgmusic.music.sound import render, rendering
 from bgmusic.music.sound.loudness import LOUDNESS, integrated_loudness
 from bgmusic.music.sound.rendering import MAX_TAIL

@@ -12,13 +12,13 @@ import soundfile
 from songs import level, song
 
 from bgmusic.cli.main import main
-from bgmusic.gan.config import load_preset, merge, validate
-from bgmusic.music.config import PianorollConfig
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi import write_midi
-from bgmusic.music.phrases import corpus_phrases, write_phrases
+from bgmusic.music.midi.read import write_midi
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
 from bgmusic.music.sound import render, wav_bytes
-from bgmusic.music.training import train_pianoroll
+from bgmusic.music.training.pianoroll import train_pianoroll
+from bgmusic.yaml import load_preset, merge, validate
 
 SMALL = {
     "network": {"width": 0.07, "latent": 8},

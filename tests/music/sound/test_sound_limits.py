@@ -14,7 +14,7 @@ from songs import RATE, song
 from soundfont_maker import CUTOFF, KEYS, LOOP_MODE, SAMPLE, sine, soundfont
 
 from bgmusic.errors import UserError
-from bgmusic.music.song import NOTE, Song, table
+from bgmusic.music.midi.song import NOTE, Song, table
 from bgmusic.music.sound import render, rendering
 from bgmusic.music.sound.soundfont import default_soundfont
 

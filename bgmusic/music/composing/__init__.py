@@ -1,0 +1,1 @@
+"""Compose with a trained generator: phrases, long pieces, accompaniments and interpolations."""

@@ -1,0 +1,229 @@
+"""Phrases from whatever a user names: a run, an npz of generated ones, MIDI files, a corpus."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.gan.generate import Told
+from bgmusic.music.composing import generate
+from bgmusic.music.corpora.assemble import META
+from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.corpora.sources.base import kind_of
+from bgmusic.music.corpora.sources.folder import midi_files
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.grid_fit import grid_fit
+from bgmusic.music.rolls.phrases import Phrases, corpus_phrases, read_phrases, stack_rolls
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.training import runs, weights
+from bgmusic.training.lookup import is_run
+
+_ONE_OF_MANY = re.compile(r"(phrase|piece|step)-\d+\.mid")
+_MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
+
+
+def is_music(source: Path) -> bool:
+    """Whether a user's word names phrases: a music run, a corpus, MIDI files, or an npz with ``rolls``.
+
+    Nothing large is read.
+
+    Raises:
+        UserError: it is a run without a generator.
+
+    """
+    if source.is_file():
+        if kind_of(source.name) == "midi":
+            return True
+        try:
+            with zipfile.ZipFile(source) as archive:
+                return "rolls.npy" in archive.namelist()
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+            return False
+    if is_run(source):
+        return weights.kind_of(source) == generate.KIND
+    if source.is_dir():
+        return True
+    return str(source) in embedded_corpora()
+
+
+def trained_on(run: Path) -> str:
+    """The corpus that a run was trained on, as ``open_corpus`` takes it.
+
+    Raises:
+        UserError: the run does not tell.
+
+    """
+    data = runs.Run(run).environment().get("data")
+    if not isinstance(data, str) or not data:
+        raise UserError(f"{run / 'environment.json'} does not tell the corpus that the run was trained on")
+    return data
+
+
+def run_phrases(
+    run: Path,
+    against: Corpus | None,
+    number: int,
+    seed: int = 0,
+    binarize: str = "ht",
+    told: Told | None = None,
+) -> Phrases:
+    """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
+
+    The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
+    real-valued generator; ``told`` is told of phrases.
+
+    Raises:
+        UserError: there is no generator, it makes other rolls than the corpus holds, or so many phrases don't fit
+            into memory.
+
+    """
+    _, shape, generator = generate.load_generator(run)
+    if against is not None:
+        # Before anything is generated: some hundred phrases may take minutes.
+        size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
+        form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
+        form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
+    most = _MAX_CELLS // shape.cells
+    if number > most:
+        raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
+    return stack_rolls(generate.to_rolls(generate.phrases(generator, shape, number, seed, binarize, told), shape))
+
+
+def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
+    """At most ``most`` phrases of what a user names, in the form of the corpus that they are compared with.
+
+    Phrases of a corpus, or of an npz, are evenly spread; of that corpus itself they are training phrases: those of
+    every second piece. MIDI files are cut into phrases that don't overlap.
+
+    Raises:
+        UserError: it holds no such phrases, or can't be read.
+        OSError: a file can't be read.
+
+    """
+    if source.is_file() and kind_of(source.name) != "midi":
+        phrases, _ = read_phrases(source)
+        return phrases.spread(most)
+    if str(source) in embedded_corpora() or (source / META).is_file():
+        corpus = open_corpus(source)
+        same = corpus.path.resolve() == against.path.resolve()
+        numbers = halves(corpus)[1] if same else corpus.indices()
+        return corpus_phrases(corpus, _some(corpus, numbers, "such", most))
+    return midi_phrases(source, against.settings, most)
+
+
+def held_out(corpus: Corpus) -> Phrases:
+    """The phrases of a corpus that no training saw: of validation and test; of a large corpus evenly spread ones.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    numbers = np.concatenate([corpus.indices("validation"), corpus.indices("test")])
+    return corpus_phrases(corpus, _some(corpus, numbers, "held-out"))
+
+
+def training(corpus: Corpus, half: bool = False) -> Phrases:
+    """The training phrases of a corpus, or those of every other piece (the half that ``open_phrases`` leaves).
+
+    Of a large corpus, evenly spread ones.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    return corpus_phrases(corpus, training_numbers(corpus, half))
+
+
+def training_numbers(corpus: Corpus, half: bool = False) -> NDArray[np.int64]:
+    """The numbers of the phrases that ``training`` gives, in its order.
+
+    Raises:
+        UserError: there is none.
+
+    """
+    return _some(corpus, halves(corpus)[0] if half else corpus.indices("train"), "training")
+
+
+def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the training phrases, those of every other piece and those of the pieces between them."""
+    numbers = corpus.indices("train")
+    _, place = np.unique(corpus.piece_of_phrase[numbers], return_inverse=True)
+    return numbers[place % 2 == 0], numbers[place % 2 == 1]
+
+
+def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
+    """Phrases of a MIDI file, or of all below a folder, as a corpus of these settings would read them, side by side.
+
+    Files that can't be read, or follow no beat, are left out. Every phrase knows its file. Beside the files of its
+    phrases (``phrase-0000.mid`` and so on) the ``all.mid`` of ``bgmusic generate`` is no music of its own.
+
+    Raises:
+        UserError: none holds a phrase; why the first does not.
+
+    """
+    if not source.exists():
+        raise UserError(f"no corpus, file or folder {str(source)!r}")
+    files = midi_files(source) if source.is_dir() else [source]
+    apart = {path.parent for path in files if _ONE_OF_MANY.fullmatch(path.name)}
+    files = [path for path in files if path.name != "all.mid" or path.parent not in apart]
+    most = min(most, _fitting(settings))
+    rolls: list[Roll] = []
+    pieces: list[int] = []
+    reasons = []
+    for number, path in enumerate(files):
+        if len(rolls) >= most:
+            break
+        try:
+            song = read_midi(path)
+            piece = quantise(song, settings.track_set, settings.resolution, default_metre=settings.metre)
+        except (OSError, UserError) as error:
+            reasons.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
+            continue
+        if grid_fit(song, settings.resolution) < settings.min_grid_fit:
+            reasons.append(f"{path.name}: its notes follow no beat")
+            continue
+        starts = _side_by_side(piece, settings)[: most - len(rolls)]
+        rolls += [Roll.from_phrase(piece, start, settings.bars, settings.encoding) for start in starts]
+        pieces += [number] * len(starts)
+    if not rolls:
+        numerator, denominator = settings.metre
+        what = (
+            f"no {settings.bars} bars of {numerator}/{denominator} in which {settings.needed_tracks} tracks play "
+            f"in {len(files)} MIDI files"
+        )
+        raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
+    return stack_rolls(rolls, pieces)
+
+
+def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
+    """The first bars of a piece's phrases, none of which overlap."""
+    playing, found = piece.playing(), []
+    for start, stop in piece.runs(settings.metre):
+        allowed = settings.starts(playing[start:stop])
+        found += [start + at for at in range(0, len(allowed), settings.bars) if allowed[at]]
+    return found
+
+
+def _fitting(settings: Settings) -> int:
+    """How many phrases are held at once."""
+    cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
+    return max(1, _MAX_CELLS // cells)
+
+
+def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str, most: int | None = None) -> NDArray[np.int64]:
+    """At most so many of the numbers, evenly spread, and no more than fit into memory."""
+    if not len(numbers):
+        raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
+    most = min(most or len(numbers), _fitting(corpus.settings))
+    if len(numbers) <= most:
+        return numbers
+    chosen: NDArray[np.int64] = numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
+    return chosen

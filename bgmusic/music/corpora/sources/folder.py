@@ -1,0 +1,91 @@
+"""Files of a folder, or single files: MIDI and pypianoroll's npz; archives and MuseGAN's npz open as sources."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bgmusic.music.corpora.sources.base import MAX_ENTRIES, Entry, Unreadable, kind_of, printable, too_large
+
+
+def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator[Path]:
+    """All regular files below ``folder`` in the order of their names; links to folders are not followed.
+
+    What can't be looked at (a folder of others, a link to itself) is left out, and told in ``broken`` with the reason.
+    """
+    broken = [] if broken is None else broken
+    pending = [folder]
+    found = 0
+    while pending:
+        here = pending.pop()
+        try:
+            with os.scandir(here) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            broken.append((here, error.strerror or "unreadable"))
+            continue
+        for item in listed:
+            try:
+                is_file = item.is_file()  # follows links to files; pipes and devices would block a reader
+            except OSError as error:
+                broken.append((Path(item.path), error.strerror or "unreadable"))
+                continue
+            if is_file:
+                found += 1
+                if found > MAX_ENTRIES:
+                    return
+                yield Path(item.path)
+        pending.extend(Path(item.path) for item in reversed(listed) if item.is_dir(follow_symlinks=False))
+
+
+def midi_files(folder: Path) -> list[Path]:
+    """The MIDI files below ``folder``, in the order of their names."""
+    return [path for path in walk(folder) if kind_of(path.name) == "midi"]
+
+
+class FileSource:
+    """Single files, read one by one; ``names`` are what they are called in the corpus, beside their paths."""
+
+    def __init__(self, files: list[tuple[str, str]]) -> None:
+        self._files = files
+
+    def entries(self) -> Iterator[Entry]:
+        """See ``Source.entries``."""
+        for name, path in self._files:
+            shown = printable(name)
+            kind = kind_of(path) or "midi"  # a file named outright is read whatever its suffix
+            try:
+                found = os.stat(path)
+            except OSError as error:
+                yield Entry(shown, "unusable", reason=error.strerror or "unreadable")
+                continue
+            size, stamp = found.st_size, found.st_mtime_ns
+            yield too_large(shown, kind, size) or Entry(shown, kind, size, path, stamp=stamp)
+
+    def read(self, entry: Entry) -> bytes:
+        """See ``Source.read``."""
+        return read_file(entry)
+
+    def close(self) -> None:
+        """See ``Source.close``."""
+
+
+def read_file(entry: Entry) -> bytes:
+    """The bytes of an entry of any ``FileSource``: its key is a path, so any process of this machine can read it.
+
+    Raises:
+        Unreadable: it can't be read.
+
+    """
+    try:
+        with open(entry.key, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable("no regular file")
+            content = file.read(entry.size + 1)
+    except OSError as error:
+        raise Unreadable(error.strerror or "unreadable") from None
+    if len(content) != entry.size:
+        raise Unreadable("the file changed while the corpus was built")
+    return content

@@ -1,0 +1,1 @@
+"""Metrics, statistics, two-sample tests, copying, and the evaluation that joins them."""

@@ -1,0 +1,51 @@
+"""What piano-rolls are like, in numbers.
+
+Every function takes boolean rolls ``(batch, tracks, bars, steps, pitches)`` and works on all of them at once, on
+whatever device they are. Which tracks it makes sense for is the caller's choice (``rolls[:, pitched]``): a drum
+track has no scale. Where a question has no answer (the share of long notes among no notes) the value is NaN, and
+each docstring says when; nothing else is NaN.
+"""
+
+from bgmusic.music.judging.metrics.counts import (
+    empty_bar_rate,
+    notes_per_bar,
+    pitch_classes_used,
+    pitches_used,
+    polyphony_rate,
+    qualified_note_rate,
+    shortest_qualified,
+    voices,
+)
+from bgmusic.music.judging.metrics.harmony import chroma, in_scale_rate, pitch_classes_per_step, tonal_distance
+from bgmusic.music.judging.metrics.histograms import (
+    interval_histogram,
+    note_length_histogram,
+    onset_position_histogram,
+    pitch_class_histogram,
+)
+from bgmusic.music.judging.metrics.notes import note_begins
+from bgmusic.music.judging.metrics.rhythm import bar_repetition, drum_in_pattern_rate, drum_pattern, groove_consistency
+
+__all__ = [
+    "bar_repetition",
+    "chroma",
+    "drum_in_pattern_rate",
+    "drum_pattern",
+    "empty_bar_rate",
+    "groove_consistency",
+    "in_scale_rate",
+    "interval_histogram",
+    "note_begins",
+    "note_length_histogram",
+    "notes_per_bar",
+    "onset_position_histogram",
+    "pitch_class_histogram",
+    "pitch_classes_per_step",
+    "pitch_classes_used",
+    "pitches_used",
+    "polyphony_rate",
+    "qualified_note_rate",
+    "shortest_qualified",
+    "tonal_distance",
+    "voices",
+]

@@ -1,0 +1,1 @@
+"""MIDI files: bytes to a Song and back. Imports numpy alone."""

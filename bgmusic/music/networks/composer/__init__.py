@@ -1,0 +1,1 @@
+"""The composer: a generator that drafts a phrase and revises it."""

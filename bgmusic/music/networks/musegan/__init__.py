@@ -1,0 +1,1 @@
+"""BinaryMuseGAN's networks (arXiv 1804.09399)."""

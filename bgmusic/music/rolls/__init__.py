@@ -1,0 +1,1 @@
+"""Piano-rolls: track sets, the grid, Roll, encodings and batches of phrases."""

@@ -1,0 +1,1 @@
+"""Conversions to and from pypianoroll, muspy and pretty_midi."""

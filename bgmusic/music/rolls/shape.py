@@ -1,0 +1,48 @@
+"""The shape of a phrase: tracks, resolution, bars, steps of a bar, and encoding."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bgmusic.music.rolls.grid import MAX_RESOLUTION
+from bgmusic.music.rolls.roll import Encoding
+from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.yaml import Config
+
+MAX_BARS = 64
+MAX_STEPS = 4096
+_MAX_CELLS = 1 << 26  # of a phrase; the papers' have 258,048
+
+
+def _track_set(value: Any) -> Any:
+    if isinstance(value, TrackSet):
+        return value
+    return TrackSet.load(value) if isinstance(value, str) else TrackSet.from_dict(value)
+
+
+class RollShape(Config):
+    """What kind of roll a network makes and judges."""
+
+    track_set: Annotated[TrackSet, BeforeValidator(_track_set)]
+    """The tracks: a given set's name (`lpd-5`, `lpd-8`, `satb`), or a set's own keys."""
+    resolution: Annotated[int, Field(ge=1, le=MAX_RESOLUTION)]
+    """Steps a beat."""
+    bars: Annotated[int, Field(ge=1, le=MAX_BARS)]
+    """Bars of a phrase."""
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    """Steps of a bar."""
+    encoding: Encoding
+    """`onset` (cells and a plane of onsets, lossless) or `pause` (the papers')."""
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> RollShape:
+        if self.cells > _MAX_CELLS:
+            raise ValueError(f"a phrase of {self.cells:,} cells is larger than {_MAX_CELLS:,}")
+        return self
+
+    @property
+    def cells(self) -> int:
+        """Cells of a phrase, without its onset plane."""
+        return len(self.track_set) * self.bars * self.steps * self.track_set.pitches

@@ -1,0 +1,226 @@
+"""Training on rolls: from corpus and config to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bgmusic.errors import UserError
+from bgmusic.gan.game import Game
+from bgmusic.music.composing.generate import KIND, phrases, shape_of, to_rolls
+from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.networks.build import make_discriminator, make_generator
+from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.pictures import save_rolls
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.training.scores import Scores
+from bgmusic.training.loop import Imitation, Training
+from bgmusic.training.runs import Run, environment
+from bgmusic.training.session import choose_device, resume, train
+from bgmusic.training.weights import read_generator
+
+_PICTURE_SEED = 0
+_PICTURED = 8
+_SEEN = 256  # phrases that tell a composer how many notes each track plays at once
+_MOST_WEIGHTS = 200_000_000  # a config, perhaps a stranger's, shall not fill the memory
+_FEWEST_PHRASES = 2
+
+
+def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
+    """The config with ``rolls`` as the corpus has them.
+
+    Raises:
+        UserError: the config wants other rolls than the corpus holds, or an encoding that it lost.
+
+    """
+    if config.encoding == "onset" and corpus.encoding == "pause":
+        raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
+    shape = RollShape(
+        track_set=corpus.track_set,
+        resolution=corpus.resolution,
+        bars=corpus.settings.bars,
+        steps=corpus.settings.steps,
+        encoding=config.encoding or (config.rolls.encoding if config.rolls else corpus.encoding),
+    )
+    if config.rolls is not None:
+        for key in ("track_set", "resolution", "bars", "steps"):
+            has, wants = getattr(shape, key), getattr(config.rolls, key)
+            if has != wants:
+                has, wants = (value.name if key == "track_set" else value for value in (has, wants))
+                raise UserError(f"corpus {corpus.path.name} does not fit: its {key} is {has}, not {wants} as here")
+        if config.rolls.encoding == "onset" and corpus.encoding == "pause":
+            raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
+    return config.model_copy(update={"rolls": shape, "encoding": shape.encoding})
+
+
+def make_training(
+    config: PianorollConfig, corpus: Corpus, seed: int, device: str = "cpu", seconds: float | None = None
+) -> Game | Imitation:
+    """Make a new training on the corpus's training phrases: a training, or imitation alone where no game is played.
+
+    Args:
+        config: networks, neuron, strategy and rules, its ``rolls`` filled in by :func:`fit`.
+        corpus: source of the phrases.
+        seed: seed of the networks' initial weights and of all draws.
+        device: ``cpu`` or ``cuda``.
+        seconds: budget of wall time instead of ``config.training.steps``.
+
+    Raises:
+        UserError: the networks are far too large, or there are fewer than two training phrases.
+
+    """
+    shape, rules = shape_of(config, "this training"), config.training
+    with torch.device("meta"):
+        networks = [make_generator(config, shape), *([make_discriminator(config, shape)] if rules.plays else [])]
+    weights = sum(weight.numel() for network in networks for weight in network.parameters())
+    if weights > _MOST_WEIGHTS:
+        raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed")
+    source = corpus.loader("train", device=device, encoding=shape.encoding, transpose=config.transpose)
+    if len(source) < _FEWEST_PHRASES:
+        raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
+    torch.manual_seed(seed)
+    generator = make_generator(config, shape)
+    if not rules.plays:
+        return Imitation(generator, source, rules, seed, device, seconds)
+    discriminator = make_discriminator(config, shape)
+    imitation = rules.imitation
+    if isinstance(generator, Composer) and not (imitation and (imitation.weight or imitation.alone)):
+        # Without imitation, the composer would never learn that tracks play more than one note at once.
+        generator.see(corpus.loader("train", encoding=shape.encoding).batch(_SEEN, torch.Generator().manual_seed(seed)))
+    return Game(generator, discriminator, source, rules, seed, device, seconds)
+
+
+def begin_with(training: Game | Imitation, config: PianorollConfig, first_stage: Path) -> None:
+    """Give a second stage the networks of a first: its sampling generator's body, and its discriminator.
+
+    Raises:
+        UserError: that run has none, or its networks have other sizes.
+
+    """
+    path = first_stage / "generator.safetensors"
+    theirs, weights = read_generator(path, KIND, PianorollConfig)
+    state = Run.open(first_stage, KIND).load_state()
+    if state is None:
+        raise UserError(f"{first_stage} has no checkpoint, and so no discriminator; train it first")
+    if theirs.rolls != config.rolls:
+        raise UserError(f"{first_stage} makes other rolls (tracks, bars, steps or encoding) than this training")
+    body = {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")}
+    if not isinstance(training, Game):
+        raise UserError("a second stage needs a game: training.imitation.alone is 1")
+    networks = [training.generator, *([training.average] if training.average else [])]
+    try:
+        for network in networks:
+            network.get_submodule("body").load_state_dict(body)
+        training.discriminator.load_state_dict(state["discriminator"])
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        raise UserError(f"{first_stage}: its networks don't fit this config's network settings") from None
+
+
+def _drawing(config: PianorollConfig) -> Callable[[Training, Path], None]:
+    shape = shape_of(config, "this training")
+
+    def draw(training: Training, path: Path) -> None:
+        save_rolls(path, to_rolls(phrases(training.sampler, shape, _PICTURED, _PICTURE_SEED), shape))
+
+    return draw
+
+
+def train_pianoroll(
+    out: Path,
+    config: PianorollConfig,
+    data: str,
+    seed: int = 0,
+    device: str = "auto",
+    minutes: float | None = None,
+    start: Path | None = None,
+    command: str = "",
+    quiet: bool = False,
+) -> bool:
+    """Train into a new run folder; True when finished, False when interrupted.
+
+    Args:
+        out: the run folder.
+        config: what to train, see :class:`PianorollConfig`.
+        data: an embedded corpus's name, or a folder with one.
+        seed: of weights and draws.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        minutes: budget of wall time instead of ``config.training.steps``.
+        start: the first stage's run, for a second stage.
+        command: kept in the run's environment.
+        quiet: no progress bar.
+
+    Raises:
+        UserError: the corpus or the first stage does not fit, the folder is taken, the device is missing, or
+            training diverged.
+        OSError: the folder can't be written.
+
+    """
+    if (config.strategy == "end-to-end") != (start is None):
+        if start:  # pretraining, too, is end to end: of a network without a refiner
+            raise UserError("this training begins anew and takes no first stage (--start is for two-stage and joint)")
+        raise UserError(f"the strategy {config.strategy} needs a first stage's run (--start RUN)")
+    device = choose_device(device)
+    corpus = open_corpus(data)
+    config = fit(config, corpus)
+    training = make_training(config, corpus, seed, device, minutes * 60 if minutes else None)
+    config = config.model_copy(update={"training": training.config})  # as this machine settled it, wherever it goes on
+    if start:
+        begin_with(training, config, start)
+    places = {
+        "data": _place(data, corpus),
+        "corpus": corpus.fingerprint,
+        "start": str(start.resolve()) if start else None,
+    }
+    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
+    return _train(run, training, config, corpus, quiet)
+
+
+def _place(data: str, corpus: Corpus) -> str:
+    """How a corpus is found again: an embedded one lies elsewhere on another machine, but has its name there too."""
+    return data if data in embedded_corpora() else str(corpus.path.resolve())
+
+
+def resume_pianoroll(
+    out: Path,
+    device: str = "auto",
+    data: str | None = None,
+    quiet: bool = False,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> bool:
+    """Go on with a run from its last checkpoint, with its own config, corpus and seed; True when finished.
+
+    Args:
+        out: the run folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        data: where the corpus is now, if it was moved; kept from then on.
+        quiet: no progress bar.
+        steps: another end than the run's own, in G updates; see :meth:`Run.with_budget`.
+        minutes: the same in minutes of wall time.
+
+    Raises:
+        UserError: it is no run of music, corrupt, has come to that end already, or its corpus or first stage is gone
+            or another one.
+
+    """
+    run = Run.open(out, KIND)
+    config, places = run.config(PianorollConfig), run.environment()
+    corpus = open_corpus(data or str(places.get("data", "")))
+    if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
+        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: other files, or built otherwise")
+    device = choose_device(device)
+    config = run.with_budget(fit(config, corpus), steps, minutes)
+    training = make_training(config, corpus, run.seed(), device, run.seconds())
+    if not resume(run, training) and config.strategy != "end-to-end":
+        begin_with(training, config, Path(str(places.get("start", ""))))
+    if data:
+        run.note(data=_place(data, corpus))
+    return _train(run, training, config, corpus, quiet)
+
+
+def _train(run: Run, training: Game | Imitation, config: PianorollConfig, corpus: Corpus, quiet: bool) -> bool:
+    scores = Scores(run, shape_of(config, "this training"), corpus, config.score_every)
+    return train(run, training, config, _drawing(config), [scores], quiet)

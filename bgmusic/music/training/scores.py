@@ -1,0 +1,94 @@
+"""What a training's samples are like while it goes on: the curves of BinaryMuseGAN's figures 9 and 11.
+
+Scores are of the same few noises each time, so they cost little, draw nothing from the game's own random numbers, and
+are the same bits in a run that was killed and resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+
+import numpy as np
+
+from bgmusic.files import append_bytes
+from bgmusic.music.composing.generate import phrases, to_rolls
+from bgmusic.music.corpora.corpus import Corpus
+from bgmusic.music.judging.metrics.statistics import Statistic, mean_distance, statistics
+from bgmusic.music.rolls.phrases import Phrases, corpus_phrases, stack_rolls, write_phrases
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.loop import Callback, Training
+from bgmusic.training.runs import Run
+
+FILE = "scores.jsonl"
+DISTANCE = "distance"
+
+_SCORED, _OF_DATA = 64, 256  # phrases
+_KEPT = 4  # phrases of each time, for a timelapse
+_SEED = 0
+_MOST_CELLS = 1 << 23  # of the phrases scored at a time
+
+
+class Scores(Callback):
+    """Appends to ``scores.jsonl`` and keeps a few phrases, ``samples/step-0000200.npz``, every ``every`` G updates.
+
+    A line has the ``step``, each statistic's mean over the samples (null where it has none), and ``distance``: the mean
+    distance of the samples to training phrases over the core statistics (``mean_distance``). The first line is of the
+    untrained generator. ``every`` 0: nothing is done.
+    """
+
+    def __init__(self, run: Run, shape: RollShape, corpus: Corpus, every: int) -> None:
+        self._run, self._shape, self._corpus, self._every = run, shape, corpus, every
+        self._data: tuple[Statistic, ...] = ()
+
+    def start(self, training: Training) -> None:
+        """Forget what an interrupted run logged after its last checkpoint; score what has not begun to learn."""
+        if not self._every:
+            return
+        self._data = statistics(data_phrases(self._corpus, self._shape))
+        self._run.truncate(FILE, training.steps_done or -1)
+        if not training.steps_done:
+            self._score(training)
+
+    def step(self, training: Training) -> None:
+        """Score when it is time to."""
+        if self._every and training.steps_done % self._every == 0:
+            self._score(training)
+
+    def end(self, training: Training, interrupted: bool) -> None:
+        """Score what the training ended with."""
+        if self._every and not interrupted and training.steps_done % self._every:
+            self._run.truncate(FILE, training.steps_done - 1)  # a finished run that was resumed has this score already
+            self._score(training)
+
+    def _score(self, training: Training) -> None:
+        count = _some(_SCORED, self._shape)
+        made = stack_rolls(to_rolls(phrases(training.sampler, self._shape, count, _SEED), self._shape))
+        found = statistics(made)
+        values = {DISTANCE: mean_distance(found, self._data)} | means(found)
+        scores = {name: value if isfinite(value) else None for name, value in values.items()}
+        line = {"step": training.steps_done} | scores
+        folder = self._run.path / "samples"
+        folder.mkdir(exist_ok=True)
+        write_phrases(made[:_KEPT], folder / f"step-{training.steps_done:07d}.npz", step=training.steps_done)
+        append_bytes(self._run.path / FILE, (json.dumps(line) + "\n").encode())
+
+
+def data_phrases(corpus: Corpus, shape: RollShape) -> Phrases:
+    """The training phrases that scores are compared with: evenly spread ones, in the run's encoding."""
+    numbers = corpus.indices("train")
+    chosen = np.linspace(0, len(numbers) - 1, min(_some(_OF_DATA, shape), len(numbers))).astype(np.int64)
+    return corpus_phrases(corpus, numbers[chosen]).encoded(shape.encoding)
+
+
+def means(found: tuple[Statistic, ...]) -> dict[str, float]:
+    """Each statistic's mean by its name, over its parts with observations; NaN where there is none."""
+    return {of.name: _mean([part.mean() for part in of.parts if part]) for of in found}
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _some(count: int, shape: RollShape) -> int:
+    return max(8, min(count, _MOST_CELLS // shape.cells))

@@ -1,0 +1,1 @@
+"""The experiments of BinaryGAN (arXiv 1810.04714)."""

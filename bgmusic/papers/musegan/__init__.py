@@ -1,0 +1,1 @@
+"""The experiments of BinaryMuseGAN (arXiv 1804.09399)."""

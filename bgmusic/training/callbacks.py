@@ -1,0 +1,210 @@
+"""What watches a game: progress, metrics, sample pictures and checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bgmusic.files import append_bytes
+from bgmusic.training.loop import Callback, Training
+from bgmusic.training.runs import Run
+from bgmusic.yaml import Config
+
+
+class ProgressBar(Callback):
+    """A live bar on a terminal; on anything else, a plain line with each metrics event."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+
+    def start(self, training: Training) -> None:
+        """Show the bar."""
+        self._bar.start()
+        self._task = self._bar.add_task("training", total=1.0, losses="")
+
+    def metrics(self, training: Training, values: dict[str, float]) -> None:
+        """Show the losses."""
+        shown = (("D", "d_loss"), ("G", "g_loss"), ("imitation", "imitation"))
+        losses = "  ".join(f"{label} {values[name]:.3f}" for label, name in shown if name in values)
+        text = f"step {training.steps_done}  {losses}"
+        if self._task is not None:
+            self._bar.update(self._task, losses=text)
+        if not self._live:
+            self._console.print(f"{training.progress:4.0%}  {text}", highlight=False)
+
+    def step(self, training: Training) -> None:
+        """Move the bar."""
+        if self._task is not None and self._live:
+            self._bar.update(self._task, completed=training.progress)
+
+    def end(self, training: Training, interrupted: bool) -> None:
+        """Take the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back, also after an error."""
+        self._bar.stop()
+
+
+class MetricsLog(Callback):
+    """Appends to ``metrics.jsonl`` (the same bits for the same seed) and ``timings.jsonl``."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def start(self, training: Training) -> None:
+        """Forget what an interrupted run logged after its last checkpoint."""
+        for name in ("metrics.jsonl", "timings.jsonl"):
+            self._run.truncate(name, training.steps_done)
+
+    def metrics(self, training: Training, values: dict[str, float]) -> None:
+        """Write one line to each file."""
+        self._append("metrics.jsonl", {**training.counts(), **values})
+        times = {"wall_seconds": round(training.wall_seconds, 3), "cpu_seconds": round(training.cpu_seconds, 3)}
+        self._append("timings.jsonl", {"step": training.steps_done, **times})
+
+    def _append(self, name: str, values: dict[str, Any]) -> None:
+        append_bytes(self._run.path / name, (json.dumps(values) + "\n").encode())
+
+
+class TensorBoard(Callback):
+    """Writes the metrics where TensorBoard finds them: ``tensorboard --logdir RUN/tensorboard``.
+
+    The records are TensorBoard's own, but written at once: its writer's thread prints a traceback when a disk
+    is full, and what it still holds is lost when the process is killed.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._folder = run.path / "tensorboard"
+        self._path = self._folder
+
+    def start(self, training: Training) -> None:
+        """Begin an event file; a resumed run's events replace earlier ones of the same steps."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._folder.mkdir(exist_ok=True)
+        earlier = len(list(self._folder.iterdir()))
+        # TensorBoard reads files in the order of their names.
+        self._path = self._folder / f"events.out.tfevents.{int(time.time()):010d}.{earlier:04d}"
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if earlier:
+            restart = SessionLog(status=SessionLog.START)
+            self._write(Event(wall_time=time.time(), step=training.steps_done + 1, session_log=restart))
+
+    def metrics(self, training: Training, values: dict[str, float]) -> None:
+        """Write the metrics."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._write(Event(wall_time=time.time(), step=training.steps_done, summary=Summary(value=scalars)))
+
+    def _write(self, event: Any) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        record = io.BytesIO()
+        RecordWriter(record).write(event.SerializeToString())
+        append_bytes(self._path, record.getvalue())
+
+
+class Samples(Callback):
+    """Lets a function picture the sampling generator: ``samples/step-000123.png``, always from the same noise."""
+
+    def __init__(self, run: Run, draw: Callable[[Training, Path], None]) -> None:
+        self._run, self._draw = run, draw
+
+    def step(self, training: Training) -> None:
+        """Draw every ``sample_every`` steps."""
+        if training.steps_done % training.config.sample_every == 0:
+            self._write(training)
+
+    def end(self, training: Training, interrupted: bool) -> None:
+        """Draw what the training ended with."""
+        self._write(training)
+
+    def _write(self, training: Training) -> None:
+        path = self._run.path / "samples" / f"step-{training.steps_done:07d}.png"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            self._draw(training, path)
+
+
+class Checkpoints(Callback):
+    """Saves the resume state and the sampling generator, every ``checkpoint_every`` steps and at the end."""
+
+    def __init__(self, run: Run, config: Config) -> None:
+        self._run, self._config = run, config
+
+    def step(self, training: Training) -> None:
+        """Save when it is time to."""
+        if training.steps_done % training.config.checkpoint_every == 0:
+            self._save(training)
+
+    def end(self, training: Training, interrupted: bool) -> None:
+        """Save the end, whether planned or not."""
+        self._save(training)
+
+    def _save(self, training: Training) -> None:
+        training.check()
+        self._run.save_generator(training.sampler, self._config)
+        self._run.save_state(training.state_dict())
+
+
+class Interruption:
+    """Turns Ctrl-C and SIGTERM into a wish to stop after the current update; a second one stops at once.
+
+    Unless ``quiet``, it answers at once: what is under way (scoring large phrases, say) may take minutes.
+    """
+
+    ANSWER = b"\nStopping, and saving first. Again: at once.\n"
+
+    def __init__(self, quiet: bool = True) -> None:
+        self.wished, self._quiet = False, quiet
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.wished
+
+    def __enter__(self) -> Interruption:
+        # In another thread than the main one nothing can be told about signals: they stop a training at once.
+        main = threading.current_thread() is threading.main_thread()
+        for name in (signal.SIGINT, signal.SIGTERM) if main else ():
+            self._before[name] = signal.signal(name, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.wished:
+            raise KeyboardInterrupt
+        self.wished = True
+        if not self._quiet:
+            with suppress(OSError):
+                os.write(2, self.ANSWER)  # a print could come in the middle of another, which Python does not bear

@@ -1,0 +1,49 @@
+"""Optimisers by their config, and their moments brought back from an untrusted checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bgmusic.training.loop_config import OptimizerConfig
+
+
+def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
+    """Adam or RMSprop over some weights."""
+    if config.kind == "adam":
+        return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
+    return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
+
+
+def _is_plain(value: Tensor) -> bool:
+    real = value.dtype.is_floating_point and value.layout is torch.strided
+    return real and value.device.type == "cpu" and value.is_contiguous()
+
+
+def restore_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Bring back an optimiser's moments, loaded to the CPU, as its own; its settings stay as they are.
+
+    Raises:
+        AttributeError, KeyError, RuntimeError, TypeError, ValueError: these are not moments of its weights.
+
+    """
+    moments = {"exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"square_avg"}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    kept = state["state"]
+    if kept and set(kept) != set(range(len(weights))):
+        raise ValueError("moments of other weights")
+    for number, values in kept.items():
+        # The optimisers' own kernels trust shapes, and that there is memory behind them.
+        shapes = dict.fromkeys(moments, weights[number].shape) | {"step": torch.Size()}
+        if {name: value.shape for name, value in values.items()} != shapes:
+            raise ValueError("moments that don't fit their weight")
+        if not all(_is_plain(value) for value in values.values()):
+            raise ValueError("moments that don't fill their memory")
+        if not 0 <= float(values["step"]) < math.inf:
+            raise ValueError("moments of an impossible step")
+    own = {number: {name: value.clone() for name, value in values.items()} for number, values in kept.items()}
+    optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})

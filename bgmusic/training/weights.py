@@ -1,0 +1,112 @@
+"""Write and read generators: safetensors that carry their kind and config. What is read is untrusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+import bgmusic
+from bgmusic.errors import UserError
+from bgmusic.files import write_bytes
+from bgmusic.yaml import Config, validate
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+KINDS = ("digits", "music")
+
+
+def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:
+    """Write a generator's weights as safetensors that carry their kind and config."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    metadata = {"bgmusic": bgmusic.__version__, "kind": kind, "config": config.model_dump_json()}
+    write_bytes(path, _ordered(save(weights, metadata)))
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same safetensors with its header in order: the library's is by chance, and equal runs make equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a generator's file says of itself.
+
+    Raises:
+        UserError: the file is missing or corrupt.
+
+    """
+    if not path.parent.is_dir():
+        raise UserError(f"there is no run {path.parent}")
+    if not path.is_file():
+        if not (path.parent / "config.yaml").exists():
+            raise UserError(f"{path.parent} is not a run: it has no config.yaml")
+        raise UserError(f"{path.parent} has no generator yet (no {path.name}); train it first")
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError:
+        raise UserError(f"{path}: corrupt, not safetensors") from None
+
+
+def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:
+    """Read a generator's config and weights.
+
+    Raises:
+        UserError: the file is missing, corrupt, or of another kind.
+
+    """
+    metadata = read_metadata(path)
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError:
+        raise UserError(f"{path}: corrupt, not safetensors") from None
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path}: not a generator of {kind}")
+    try:
+        values = json.loads(metadata["config"])
+    except (KeyError, ValueError, RecursionError):
+        raise UserError(f"{path}: carries no config") from None
+    return validate(model, values, str(path)), weights
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Module:
+    """Give a network built on the ``meta`` device its weights, so that a config alone allocates nothing.
+
+    Raises:
+        UserError: the weights are not this network's.
+
+    """
+    expected = network.state_dict()
+    wrong = [
+        name
+        for name in expected.keys() | weights.keys()
+        if name not in expected
+        or name not in weights
+        or expected[name].shape != weights[name].shape
+        or expected[name].dtype != weights[name].dtype
+    ]
+    if wrong:
+        raise UserError(f"{source}: weights don't fit the config ({', '.join(sorted(wrong)[:3])})")
+    network.load_state_dict(weights, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def kind_of(run: Path) -> str:
+    """What kind of run made a generator, as its file says: ``digits`` or ``music``.
+
+    Raises:
+        UserError: there is no generator, or one of no known kind.
+
+    """
+    kind = str(read_metadata(run / "generator.safetensors").get("kind"))
+    if kind not in KINDS:
+        raise UserError(f"{run / 'generator.safetensors'}: not a generator of bgmusic")
+    return kind

@@ -1,0 +1,159 @@
+"""Typed, documented, immutable configs: read from YAML, checked, and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bgmusic.errors import UserError
+from bgmusic.files import configs_dir
+
+_LARGEST_FILE = 1_000_000  # bytes; a preset has a few hundred
+_LONGEST_QUOTE = 200  # characters of untrusted text quoted in an error message
+
+
+class Config(BaseModel):
+    """What every config shares: it can't be changed, and knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in problem["loc"])[:_LONGEST_QUOTE]
+        message = "unknown key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        message = message.removeprefix("Value error, ")[:_LONGEST_QUOTE]
+        parts.append(f"{where}: {message}" if where else message)
+    return "; ".join(parts[:5])
+
+
+def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
+    """Check values against a config's types.
+
+    Raises:
+        UserError: a key is unknown or a value is bad; the text names ``source`` and the keys.
+
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from None
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: no config needs them, and a few lines of nested ones unfold to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        # Numbers in base 60 (1:30:00) are no one's wish here, and long ones take minutes.
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and ":" in node.value:
+            raise yaml.YAMLError(f"not a number: {node.value[:20]}")
+        return node
+
+
+def _load_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+    except Exception as error:  # odd tags and numbers make PyYAML raise whatever int() or datetime() do
+        detail = " ".join(str(error).split())[:_LONGEST_QUOTE]
+        raise UserError(f"{source}: not valid YAML: {detail or type(error).__name__}") from None
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """Read a YAML mapping from text.
+
+    Raises:
+        UserError: it is no YAML, or no mapping.
+
+    """
+    values = _load_yaml(text, source)
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: expected keys and values")
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping from a file.
+
+    Raises:
+        UserError: the file is too large, no text, no YAML or no mapping.
+
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        raise UserError(f"{path}: too large for a config")
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file") from None
+
+
+def presets(family: str) -> dict[str, Path]:
+    """The presets of a family (``mnist``, ...), by name."""
+    return {path.stem: path for path in sorted((configs_dir() / family).glob("*.yaml"))}
+
+
+def load_preset(family: str, name_or_file: str) -> dict[str, Any]:
+    """The values of a preset by name, or of the user's own file.
+
+    Raises:
+        UserError: there is neither; the text lists the presets.
+
+    """
+    known = presets(family)
+    if name_or_file in known:
+        return read_yaml(known[name_or_file])
+    path = Path(name_or_file)
+    if path.is_file():
+        return read_yaml(path)
+    raise UserError(f"no preset or file {name_or_file!r}; presets: {', '.join(known)}")
+
+
+def set_value(values: dict[str, Any], assignment: str) -> None:
+    """Apply one ``key=value`` (``training.batch=128``) to nested values, in place; the value is YAML.
+
+    Raises:
+        UserError: it has no ``=``, or goes through something that is no mapping.
+
+    """
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {assignment[:_LONGEST_QUOTE]!r}: expected KEY=VALUE")
+    *parents, last = key.strip().split(".")
+    value = _load_yaml(text, f"--set {assignment[:_LONGEST_QUOTE]!r}")
+    for parent in parents:
+        below = values.setdefault(parent, {})
+        if below is None:  # an optional group that was off
+            below = values[parent] = {}
+        if not isinstance(below, dict):
+            raise UserError(f"--set {assignment[:_LONGEST_QUOTE]!r}: {parent} is a single value")
+        values = below
+    values[last] = value
+
+
+def dump_yaml(config: Config) -> str:
+    """A config as YAML, all values resolved, in the order of their declaration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested mapping with another's values on top; neither is changed."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,242 @@
+"""Every metric equals loops over cells, on real phrases and wild ones; extremes have the values promised."""
+
+from __future__ import annotations
+
+import math
+
+import metric_loops as loops
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.judging import metrics
+from bgmusic.music.judging.metrics.lanes import Lanes
+from bgmusic.music.judging.metrics.published import published
+
+DRUMS = torch.tensor([True, False, False])
+LOW = 22  # not a C, and 37 pitches are no multiple of four
+
+
+def equal(fast, slow):
+    np.testing.assert_allclose(np.asarray(fast, float), slow, rtol=2e-5, atol=2e-5)
+
+
+@st.composite
+def wild(draw):
+    """Rolls (1, 3, bars, steps, 37), onsets or None, and their resolution."""
+    resolution = draw(st.sampled_from([1, 4, 12, 24]))
+    steps = resolution * draw(st.sampled_from([1, 2, 3])) if resolution < 12 else resolution
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    shape = (1, 3, draw(st.integers(1, 3)), steps, 37)
+    density = draw(st.sampled_from([0.0, 0.02, 0.3, 0.95, 1.0]))
+    rolls = rng.random(shape) < density
+    if draw(st.booleans()):  # held notes
+        rolls |= np.roll(rolls, 1, axis=3)
+    return rolls, (rng.random(shape) < 0.1 if draw(st.booleans()) else None), resolution
+
+
+def check_all(rolls, onsets, drums, low, resolution):
+    cells, begun = torch.from_numpy(rolls), None if onsets is None else torch.from_numpy(onsets)
+    lanes = Lanes(cells)
+    for given_as in (cells, lanes):  # a tensor, and what several metrics share
+        equal(metrics.empty_bar_rate(given_as), loops.empty_bar_rate(rolls))
+        equal(metrics.pitches_used(given_as), loops.pitches_used(rolls))
+        equal(metrics.pitch_classes_used(given_as, low), loops.pitch_classes_used(rolls, low))
+        equal(metrics.polyphony_rate(given_as, 1), loops.polyphony_rate(rolls, 1))
+        equal(metrics.polyphony_rate(given_as), loops.polyphony_rate(rolls, 2))
+        equal(metrics.in_scale_rate(given_as, low), loops.in_scale_rate(rolls, low))
+        equal(metrics.in_scale_rate(given_as, low, tonic=2), loops.in_scale_rate(rolls, low, 2))
+        equal(metrics.tonal_distance(given_as, low, resolution), loops.tonal_distance(rolls, low, resolution))
+        for shortest in (1, 2, 3, 40):
+            equal(metrics.qualified_note_rate(given_as, shortest), loops.qualified_note_rate(rolls, shortest))
+            equal(
+                metrics.qualified_note_rate(given_as, shortest, begun),
+                loops.qualified_note_rate(rolls, shortest, onsets),
+            )
+    equal(metrics.voices(cells), rolls.sum(-1))
+    hits = loops.begins(rolls, onsets, drums)
+    begins = metrics.note_begins(cells, begun, torch.as_tensor(drums))
+    np.testing.assert_array_equal(begins.numpy(), hits)
+    equal(metrics.notes_per_bar(begins), hits.sum((3, 4)))
+    pattern = metrics.drum_pattern(resolution, rolls.shape[3]).numpy()
+    equal(metrics.drum_in_pattern_rate(begins, resolution), loops.drum_in_pattern_rate(hits, pattern))
+    equal(metrics.groove_consistency(begins), loops.groove_consistency(hits))
+    equal(metrics.bar_repetition(begins), loops.bar_repetition(hits))
+    equal(metrics.onset_position_histogram(begins), hits.sum((1, 2, 4)))
+    check_histograms(rolls, onsets, low)
+    for name, slow in loops.published(rolls, resolution, drums).items():
+        equal(published(cells, resolution, torch.as_tensor(drums))[name], slow)
+
+
+def check_histograms(rolls, onsets, low):
+    cells = torch.from_numpy(rolls if onsets is None else rolls | onsets)
+    begun = None if onsets is None else torch.from_numpy(onsets)
+    batch, tracks, bars, steps, pitches = rolls.shape
+    lengths = np.zeros((batch, bars * steps + 1))
+    classes = np.zeros((batch, 12))
+    intervals = np.zeros((batch, 2 * pitches - 1))
+    for n in range(batch):
+        for track in range(tracks):
+            time = cells[n, track].flatten(0, 1).numpy()
+            begins = None if onsets is None else onsets[n, track].reshape(time.shape)
+            for _, length, _ in loops.notes(time, begins):
+                lengths[n, length] += 1
+            for _, row in np.argwhere(time):
+                classes[n, (row + low) % 12] += 1
+        for one, other in zip(cells[n, 0].flatten(0, 1).numpy(), cells[n, -1].flatten(0, 1).numpy(), strict=True):
+            for i in np.flatnonzero(one):
+                np.add.at(intervals[n], np.flatnonzero(other) - i + pitches - 1, 1)
+    equal(metrics.note_length_histogram(cells, metrics.note_begins(cells, begun)), lengths)
+    equal(metrics.pitch_class_histogram(cells, low), classes)
+    equal(metrics.interval_histogram(cells[:, 0], cells[:, -1]), intervals)
+    heard = cells.any(1).numpy()
+    per_step = [[len({(row + low) % 12 for row in np.flatnonzero(s)}) for b in p for s in b] for p in heard]
+    equal(metrics.pitch_classes_per_step(cells, low).flatten(1), per_step)
+
+
+@settings(max_examples=10, deadline=None)
+@given(wild())
+def test_wild_rolls_equal_loops(music):
+    rolls, onsets, resolution = music
+    check_all(rolls, onsets, DRUMS.numpy(), LOW, resolution)
+
+
+@pytest.mark.parametrize(("name", "index"), [("bach", 0), ("bach", 1234), ("freedoom", 77)])
+def test_real_phrases_equal_loops(name, index):
+    corpus = open_corpus(name)
+    roll = corpus.roll(index)
+    drums = np.array([track.is_drum for track in corpus.track_set.tracks])
+    assert roll.onsets is not None
+    check_all(roll.cells[None], roll.onsets[None], drums, roll.low, roll.resolution)
+
+
+@pytest.mark.parametrize("onsets", [False, True])
+@pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize(
+    ("shape", "drums", "resolution"),
+    [
+        ((1, 1, 2, 8, 37), [False], 4),  # one track
+        ((1, 1, 2, 8, 37), [True], 4),  # drums alone
+        ((1, 2, 1, 1, 37), [True, False], 1),  # one step
+        ((2, 2, 1, 2, 1), [False, False], 1),  # one pitch
+    ],
+    ids=["one track", "drums alone", "one step", "one pitch"],
+)
+def test_extreme_rolls_equal_loops(shape, drums, resolution, density, onsets):
+    rng = np.random.default_rng(1)
+    rolls = rng.random(shape) < density
+    check_all(rolls, rng.random(shape) < 0.3 if onsets else None, np.array(drums), LOW, resolution)
+
+
+def test_long_bars_are_counted_beyond_a_byte():
+    rolls = torch.ones(1, 1, 1, 700, 3, dtype=torch.bool)
+    assert Lanes(rolls).per_pitch.tolist() == [[[[700.0] * 3]]]
+    assert metrics.qualified_note_rate(rolls, 700).item() == 1
+    assert metrics.qualified_note_rate(rolls, 701).item() == 0
+
+
+def all_metrics(rolls, resolution=4):
+    begins = metrics.note_begins(rolls)
+    return {
+        "empty": metrics.empty_bar_rate(rolls),
+        "pitches": metrics.pitches_used(rolls),
+        "classes": metrics.pitch_classes_used(rolls, 24),
+        "notes": metrics.notes_per_bar(begins),
+        "qualified": metrics.qualified_note_rate(rolls, 2),
+        "polyphony": metrics.polyphony_rate(rolls),
+        "in scale": metrics.in_scale_rate(rolls, 24),
+        "pattern": metrics.drum_in_pattern_rate(begins, resolution),
+        "tonal": metrics.tonal_distance(rolls, 24, resolution),
+        "groove": metrics.groove_consistency(begins),
+        "repetition": metrics.bar_repetition(begins),
+    }
+
+
+def test_silence_has_no_rates_of_notes_and_everything_else():
+    values = all_metrics(torch.zeros(1, 2, 4, 16, 24, dtype=torch.bool))
+    undefined = {name for name, value in values.items() if value.isnan().any()}
+    assert undefined == {"qualified", "in scale", "pattern", "tonal", "repetition"}
+    assert all(values[name].isnan().all() for name in undefined)
+    assert values["empty"].eq(1).all()
+    assert values["groove"].eq(1).all()
+
+
+def test_a_full_roll_has_all_values():
+    values = all_metrics(torch.ones(1, 2, 4, 16, 24, dtype=torch.bool))
+    assert not any(value.isnan().any() for value in values.values())
+    assert values["empty"].eq(0).all()
+    assert values["pitches"].eq(24).all()
+    assert values["classes"].eq(12).all()
+    assert values["qualified"].eq(1).all()
+    assert values["polyphony"].eq(1).all()
+    assert values["in scale"].item() == pytest.approx(7 / 12)
+    assert values["tonal"].eq(0).all()
+
+
+def test_a_roll_of_one_step_and_one_bar():
+    roll = torch.zeros(1, 2, 1, 1, 24, dtype=torch.bool)
+    roll[0, 0, 0, 0, [0, 4, 7]] = True
+    values = all_metrics(roll, resolution=1)
+    assert values["qualified"][0, 0] == 0
+    assert values["polyphony"][0, 0] == 1
+    assert values["in scale"].item() == 1
+    assert values["pattern"][0, 0] == 1
+    assert values["groove"].isnan().all()  # there is no other bar
+    assert values["repetition"].isnan().all()
+    assert values["tonal"][0].isnan().tolist() == [[False, True], [True, True]]
+
+
+def test_hand_worked_bar():
+    # C major for a beat, then C alone: three notes of 4 and one of 12 steps, were C not held.
+    roll = torch.zeros(1, 1, 1, 16, 24, dtype=torch.bool)
+    roll[0, 0, 0, :, 0] = True
+    roll[0, 0, 0, :4, [4, 7]] = True
+    assert metrics.note_length_histogram(roll, metrics.note_begins(roll)).nonzero().tolist() == [[0, 4], [0, 16]]
+    assert metrics.polyphony_rate(roll).item() == 0.25
+    assert metrics.polyphony_rate(roll, 3).item() == 0
+    again = torch.zeros_like(roll)
+    again[0, 0, 0, [0, 8], 0] = True
+    assert metrics.qualified_note_rate(roll, 5, again).item() == pytest.approx(2 / 4)
+    assert metrics.pitch_class_histogram(roll, 60).tolist() == [[16, 0, 0, 0, 4, 0, 0, 4, 0, 0, 0, 0]]
+
+
+def test_tonal_distance_of_known_chords():
+    # Of the same pitch class in another octave 0; of a tritone the longest of its kind.
+    roll = torch.zeros(1, 3, 1, 4, 24, dtype=torch.bool)
+    for track, row in enumerate((0, 12, 6)):
+        roll[0, track, 0, :, row] = True
+    distances = metrics.tonal_distance(roll, 24, 4)[0]
+    assert distances[0, 1] == 0
+    # Half a circle of fifths and of minor thirds apart (2 each), the same third of an octave (0).
+    assert distances[0, 2].item() == pytest.approx(math.sqrt(8), abs=1e-5)
+
+
+def test_drum_patterns_are_musegans():
+    for steps, resolution, pattern in (
+        (96, 24, [1, 0.1, 0, 0, 0, 0.1]),
+        (48, 12, [1, 0.1, 0.1]),
+        (24, 6, [1, 0.1, 0.1]),
+        (64, 16, [1, 0.1, 0, 0.1]),
+        (32, 8, [1, 0.1]),
+        (16, 4, [1, 0.1]),
+    ):
+        expected = np.tile(pattern, steps // len(pattern))
+        np.testing.assert_allclose(metrics.drum_pattern(resolution, steps), expected, rtol=1e-6)
+    assert metrics.drum_pattern(1, 4).tolist() == [1, 1, 1, 1]
+    assert metrics.drum_pattern(9, 9)[::3].tolist() == [1, 1, 1]
+
+
+def test_qualified_notes_at_every_resolution():
+    assert [metrics.shortest_qualified(r) for r in (1, 4, 12, 16, 24, 48)] == [2, 2, 2, 2, 3, 6]
+
+
+def test_published_distances_where_the_last_beat_of_a_bar_is_short():
+    rolls = torch.rand(2, 3, 2, 14, 24, generator=torch.Generator().manual_seed(0)) < 0.3
+    drums = torch.tensor([True, False, False])
+    whole = torch.nn.functional.pad(rolls, (0, 0, 0, 2))
+    found, expected = (published(x, 4, drums)["tonal_distance"] for x in (rolls, whole))
+    assert found.shape == (2, 3, 3, 2)
+    torch.testing.assert_close(found, expected, equal_nan=True)

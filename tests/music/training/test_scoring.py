@@ -1,0 +1,132 @@
+"""Scores of a training: right values, the same bits after an interruption, and no effect on what is learned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bgmusic.music.composing.generate import load_generator, phrases, to_rolls
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.judging.metrics.statistics import deviation, distance, mean_distance, statistics
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.phrases import corpus_phrases, read_phrases, stack_rolls
+from bgmusic.music.training.pianoroll import resume_pianoroll, train_pianoroll
+from bgmusic.training.logs import read_curves, thinned
+from bgmusic.yaml import load_preset, merge, validate
+
+TINY = {
+    "neuron": "sbn",
+    "network": {"latent": 8, "width": 0.07},
+    "score_every": 2,
+    "training": {"steps": 5, "batch": 4, "d_updates": 1, "warmup": None, "checkpoint_every": 3, "log_every": 1},
+}
+
+
+def config_of(**changes: object) -> PianorollConfig:
+    values = merge(load_preset("pianoroll", "satb"), TINY)
+    return validate(PianorollConfig, merge(values, changes), "test")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert train_pianoroll(path, config_of(), "bach", seed=3, quiet=True, device="cpu")
+    return path
+
+
+def test_scores_are_those_of_the_generator(whole: Path) -> None:
+    lines = [json.loads(line) for line in (whole / "scores.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 2, 4, 5]
+    # The last is of the generator that the run ended with.
+    _, shape, generator = load_generator(whole)
+    rolls = to_rolls(phrases(generator, shape, 64, 0), shape)
+    made = stack_rolls(rolls)
+    assert lines[-1]["notes per bar"] == pytest.approx(np.mean([len(roll.notes()) / 4 for roll in rolls]))
+    corpus = open_corpus("bach")
+    numbers = corpus.indices("train")[np.linspace(0, len(corpus.indices("train")) - 1, 256).astype(int)]
+    data = corpus_phrases(corpus, numbers)
+    assert lines[-1]["distance"] == pytest.approx(mean_distance(statistics(made), statistics(data)))
+    kept, meta = read_phrases(whole / "samples" / "step-0000005.npz")
+    assert torch.equal(kept.cells, made.cells[:4])
+    assert meta["step"] == 5
+    assert len(list((whole / "samples").glob("*.npz"))) == 4
+
+
+def test_the_mean_distance_is_over_the_core_alone() -> None:
+    corpus = open_corpus("freedoom")
+    one, two = (statistics(corpus_phrases(corpus, np.arange(start, start + 20))) for start in (0, 1000))
+    values = []
+    for mine, real in zip(one, two, strict=True):
+        if mine.core:
+            parts = [(p, q) for p, q in zip(mine.parts, real.parts, strict=True) if q]
+            values.append(np.mean([float(distance(p, q, deviation(q))) for p, q in parts]))
+    assert len(values) == 12
+    assert mean_distance(one, two) == pytest.approx(np.mean(values))
+    assert mean_distance(two, two) == 0
+
+
+def test_a_killed_and_resumed_run_has_the_same_scores(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train_pianoroll(run, config_of(training={"steps": 3}), "bach", seed=3, quiet=True, device="cpu")
+    # As if it had been killed at step 4, in the middle of a line, its last checkpoint being that of step 3.
+    (run / "config.yaml").write_bytes((whole / "config.yaml").read_bytes())
+    scores = (run / "scores.jsonl").read_text().splitlines(keepends=True)
+    assert json.loads(scores[-1])["step"] == 3  # where the shorter training ended
+    (run / "scores.jsonl").write_text("".join(scores[:-1]) + '{"step": 4, "distance": 1}\n{"step": 4, "dist')
+    (run / "samples" / "step-0000003.npz").unlink()
+    assert resume_pianoroll(run, quiet=True, device="cpu")
+    for name in ("scores.jsonl", "metrics.jsonl", "generator.safetensors"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    for path in (whole / "samples").glob("*.npz"):
+        assert (run / "samples" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_its_scores_again(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train_pianoroll(run, config_of(), "bach", seed=3, quiet=True, device="cpu")
+    (run / "state.pt").unlink()
+    assert resume_pianoroll(run, quiet=True, device="cpu")
+    assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()
+
+
+def test_scoring_changes_nothing_that_is_learned(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train_pianoroll(run, config_of(score_every=0), "bach", seed=3, quiet=True, device="cpu")
+    weights = [load_generator(path)[2].state_dict() for path in (whole, run)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert (run / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    assert not (run / "scores.jsonl").exists()
+    assert not list((run / "samples").glob("*.npz"))
+
+
+def test_logs_of_strangers_are_read_as_far_as_they_are_numbers(tmp_path: Path) -> None:
+    log = tmp_path / "scores.jsonl"
+    assert read_curves(log) == {}
+    log.write_bytes(
+        b'{"step": 0, "a": 1, "b": null, "c": "x"}\n\xff\xfe\n[1]\n{"a": 2}\n{"step": "x"}\n'
+        b'{"step": NaN, "a": 5}\n{"step": 1e400, "a": 5}\n'
+        b'{"step": 2, "a": NaN, "b": 1e400, "c": true, "d": [1]}\n{"step": 1, "a": 9}\n'
+        + b"[" * 100_000
+        + b'\n{"step": 3, "a": 4, "b": -2.5}\n{"step": 4, "a"'
+    )
+    assert read_curves(log) == {"a": ([0, 3], [1, 4]), "b": ([3], [-2.5])}
+
+
+def test_a_thinned_curve_keeps_its_ends() -> None:
+    steps = [float(step) for step in range(1000)]
+    few, values = thinned((steps, steps), 50)
+    assert len(few) == 50
+    assert (few[0], few[-1]) == (0, 999)
+    assert few == values == sorted(set(few))
+    assert thinned((steps, steps), 5000) == (steps, steps)
+
+
+def test_a_finished_run_has_its_last_score_once(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    assert resume_pianoroll(run, quiet=True, device="cpu")
+    assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()

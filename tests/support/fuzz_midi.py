@@ -1,0 +1,105 @@
+"""Damage thousands of MIDI files from a fixed seed and read them all: each must be a roll or a reason.
+
+python tests/music/fuzz_midi.py --count 5000 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from midi_maker import mutants
+
+from bgmusic.errors import UserError
+from bgmusic.files import data_dir
+from bgmusic.music.corpora.check import describe
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.midi.events import careful_events
+from bgmusic.music.midi.fast import fast_events
+from bgmusic.music.midi.file import open_midi
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.midi.write import midi_bytes
+from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tracks import TrackSet
+
+SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
+
+
+def originals() -> list[bytes]:
+    odd = Path(__file__).parents[1] / "data" / "midi_odd"
+    songs = data_dir() / "midi" / "freedoom"
+    return [path.read_bytes() for path in sorted([*odd.iterdir(), *songs.glob("*.mid")])]
+
+
+def outcome(data: bytes) -> tuple[str, float]:
+    """What became of the bytes (``read``, or the reason against it), and in how many seconds of CPU."""
+    start = time.process_time()
+    try:
+        song = read_midi(data)
+        describe(song, SETTINGS)
+        piece = quantise(song, SETTINGS.track_set, 12)
+        for first in piece.phrase_starts(4)[:8].tolist():
+            roll = Roll.from_phrase(piece, first, 4)
+            if roll.cells.any():
+                read_midi(midi_bytes(roll))
+        result = "read"
+    except UserError as error:
+        result = str(error)
+        if not result or "\n" in result:
+            raise AssertionError(f"{result!r} is no line") from error
+    return result, time.process_time() - start
+
+
+def disagrees(data: bytes) -> bool:
+    """Whether the fast way of reading takes bytes that the careful one reads otherwise, or has to mend."""
+    try:
+        file = open_midi(data)
+    except UserError:
+        return False
+    fast = fast_events(file.data, file.tracks)
+    if fast is None:
+        return False
+    careful = careful_events(file.data, file.tracks)
+    channel = fast.status < 0xF0
+    columns = ("track", "tick", "status", "data1", "data2")
+    return (
+        bool(careful.damage)
+        or (fast.metas, fast.ends) != (careful.metas, careful.ends)
+        or not all(np.array_equal(getattr(fast, name)[channel], getattr(careful, name)) for name in columns)
+    )
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    sources = originals()
+    for data in sources:  # imports, caches
+        outcome(data)
+    before = _peak_mib()
+    results: Counter[str] = Counter()
+    slowest = 0.0
+    for data in mutants(sources, options.count, options.seed):
+        result, seconds = outcome(data)
+        results[result.split(";")[0]] += 1
+        slowest = max(slowest, seconds)
+        if disagrees(data):
+            raise AssertionError(f"the two ways of reading disagree on mutant {results.total() - 1}")
+    print(f"{options.count} files, seed {options.seed}: {results['read']} read; slowest {slowest:.2f} s of CPU")
+    print(f"peak memory {_peak_mib():.0f} MiB, {_peak_mib() - before:.0f} MiB above that of the originals")
+    for reason, count in results.most_common():
+        print(f"{count:6} {reason}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Runs of tiny networks with random weights: enough to see what is done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bgmusic.cli.main import main
+from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
+from bgmusic.training.runs import Run, environment
+from bgmusic.yaml import validate
+
+SATB = RollShape(track_set="satb", resolution=4, bars=4, steps=16, encoding="onset")
+BAND = RollShape(track_set="lpd-5", resolution=2, bars=2, steps=8, encoding="pause")
+COMPOSER = {"kind": "composer", "channels": 8, "layers": 1, "stages": 3}
+MUSEGAN = {"kind": "musegan", "width": 0.05, "latent": 8, "refiner": 0}
+
+
+def config_of(shape: RollShape, network: dict[str, Any], neuron: str = "sbn") -> PianorollConfig:
+    return validate(PianorollConfig, {"network": network, "neuron": neuron, "rolls": shape}, "test")
+
+
+def network_of(shape: RollShape, network: dict[str, Any] = COMPOSER, neuron: str = "sbn") -> SampleNetwork:
+    torch.manual_seed(0)
+    generator = make_generator(config_of(shape, network, neuron), shape)
+    with torch.no_grad():  # new heads say nothing of what the network sees
+        for weight in generator.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape))
+    return generator.eval()
+
+
+def make_run(path: Path, shape: RollShape, network: dict[str, Any] = COMPOSER, neuron: str = "sbn") -> Path:
+    config = config_of(shape, network, neuron)
+    run = Run.create(path, "music", config, environment(0, "cpu", "test"))
+    run.save_generator(network_of(shape, network, neuron), config)
+    return path
+
+
+def bgmusic(*arguments: object) -> int:
+    """Run a command as a user types it; returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
