@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.neurons import kernel
 from bgmusic.neurons.draws import uniform_draws
-from bgmusic.neurons.estimators import KEYED, RELAXED, TEMPERED, find
+from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 
 
 def _estimate(
-    name: str, logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor, temperature: float | Tensor
+    name: str, logits: Tensor, threshold: Tensor | None, slope: float | Tensor, temperature: float | Tensor
 ) -> Tensor:
     estimator = find(name)
     if not isinstance(slope, Tensor):
@@ -92,8 +91,6 @@ def sbn(
     """
     if thresholds is not None:
         return _estimate(estimator, logits, _given(thresholds, logits), slope, temperature)
-    if estimator in KEYED and kernel.decides(logits, None):
-        return _estimate(estimator, logits, kernel.draw_key(generator), slope, temperature)
     # Float32 whatever the logits' type: bfloat16's 8 bits would skew the odds.
     draws = uniform_draws(logits.shape, generator, logits.device)
     return _estimate(estimator, logits, draws, slope, temperature)

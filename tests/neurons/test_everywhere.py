@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,6 @@ from bgmusic.neurons import (
 )
 from bgmusic.neurons.estimators import RELAXED, find
 
-Context = Callable[[], AbstractContextManager[None]]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
@@ -126,10 +124,9 @@ def test_score_functions_pickle(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 # Torch's own tracer looks at the gradients of inputs to the second half of a broken graph.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_compiled_ones_are_the_same(name: str, device: str, without_kernel: Context) -> None:
+def test_compiled_ones_are_the_same(name: str, device: str) -> None:
     model = build(name, device)
-    with without_kernel():
-        expected = run(copy.deepcopy(model), device)
+    expected = run(copy.deepcopy(model), device)
     torch.compiler.reset()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=name not in BREAKING)
     same(run(compiled, device), expected)
@@ -154,15 +151,14 @@ def test_compiled_for_cuda(name: str) -> None:
 
 # The tracer's own warning where a graph's shapes vary.
 @pytest.mark.parametrize("name", ["dbn sigmoid-adjusted", "sbn sigmoid-adjusted", "sbn reinmax", "score disarm"])
-def test_compiled_ones_take_batches_of_any_size(name: str, without_kernel: Context) -> None:
+def test_compiled_ones_take_batches_of_any_size(name: str) -> None:
     model = build(name)
     torch.compiler.reset()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
     for count in (8, 5, 11):
         x = torch.randn(count, 3, generator=torch.Generator().manual_seed(count))
         torch.manual_seed(1)
-        with without_kernel():
-            expected = model(x)
+        expected = model(x)
         torch.manual_seed(1)
         torch.testing.assert_close(compiled(x), expected)
 
@@ -253,7 +249,6 @@ def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeyp
 
     monkeypatch.setattr(importlib.import_module(find(estimator).__module__), "substitute", fail)
     for kind in (DBN, SBN):
-        kind(estimator)(rows())
         with torch.no_grad():
             kind(estimator)(rows().requires_grad_())
         with torch.inference_mode():

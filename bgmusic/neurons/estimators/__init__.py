@@ -13,14 +13,13 @@ from bgmusic.neurons.estimators.clipped import clipped_straight_through
 from bgmusic.neurons.estimators.concrete import concrete, concrete_straight_through
 from bgmusic.neurons.estimators.decision import decide, substitute
 from bgmusic.neurons.estimators.one_sided import one_sided
-from bgmusic.neurons.estimators.registry import ESTIMATORS, KEYED, RELAXED, TEMPERED, Estimator, find, register
+from bgmusic.neurons.estimators.registry import ESTIMATORS, RELAXED, TEMPERED, Estimator, find, register
 from bgmusic.neurons.estimators.reinmax import reinmax
 from bgmusic.neurons.estimators.sigmoid_adjusted import sigmoid_adjusted
 from bgmusic.neurons.estimators.straight_through import straight_through
 
 __all__ = [
     "ESTIMATORS",
-    "KEYED",
     "RELAXED",
     "TEMPERED",
     "Estimator",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, precise, substitute, wants_gradient
+from bgmusic.neurons.estimators.decision import at_least_float32, decide, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -21,6 +21,6 @@ def clipped_straight_through(logits: Tensor, threshold: Tensor | None, slope: Te
     if not wants_gradient(logits):
         return decide(logits, threshold, slope)
     with torch.no_grad():
-        inside = ((slope * precise(logits)).abs() <= 1).to(logits.dtype)
+        inside = ((slope * at_least_float32(logits)).abs() <= 1).to(logits.dtype)
         decision = decide(logits, threshold, slope)
     return substitute(logits, decision, inside)

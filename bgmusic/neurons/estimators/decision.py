@@ -1,111 +1,158 @@
-"""The decision that every estimator's forward pass takes, and what their backward passes share."""
+"""The binary decision of the forward pass, and the means to replace its derivative in the backward pass."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import functional as F
 
-from bgmusic.neurons import kernel
 
+def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
+    """Return the decision ``u(sigmoid(slope * x) - v)`` as zeros and ones of the logits' type, without a gradient.
 
-def decide(logits: Tensor, threshold: Tensor | int | None, slope: float | Tensor) -> Tensor:
-    """The decision itself, ``u(sigmoid(slope * x) - v)``, as zeros and ones of the logits' type.
+    The unit step is 0 at a tie: ``u(0) = 0``. Probability 0 never fires and probability 1 always fires, because
+    ``v < 1``. NaN stays NaN.
 
-    At a tie the neuron stays silent: ``u(0) = 0``. The deterministic neuron looks at the logit's sign, since
-    ``sigmoid(x) > 0.5`` where ``x > 0``, so that rounding of the sigmoid in low precision can't move the tie.
-    The stochastic one compares in float32 whatever the logits' type: bfloat16 has too few bits to draw from.
-    A probability of 0 never fires and a probability of 1 always does, because v < 1. NaN stays NaN.
+    Args:
+        logits: real numbers ``x`` of any shape and floating type.
+        threshold: ``v``, numbers in [0, 1) of the logits' shape, or None for ``v = 0.5``.
+        slope: the sigmoid's slope, a positive number or 0-d tensor.
+
+    Raises:
+        ValueError: the threshold does not have the logits' shape.
+
     """
-    if isinstance(slope, float) and kernel.decides(logits, threshold):
-        return kernel.decide(logits, threshold, slope)
-    if isinstance(threshold, int):  # of a slope on a GPU, or since it was drawn threads became more
-        threshold = kernel.draw(threshold, logits.shape)
-    # The unit step as two vectorised operations, five times faster than a comparison and a conversion:
-    # ceil leaves 0 alone and lifts whatever is above it to 1, however small.
+    # Clamping and rounding up is a vectorised unit step, five times faster than a comparison and a conversion.
     if threshold is None:
+        # sigmoid(x) > 0.5 where x > 0. Unlike the sigmoid, the sign of x is exact in low precision.
         return logits.clamp(0, 1).ceil_()
-    argument = scaled(logits.float(), slope)
-    probability = torch.sigmoid(argument) if argument is logits else argument.sigmoid_()
-    # Thresholds may differ where probabilities don't (vmap): then these can't be overwritten.
-    excess = probability - threshold if kernel.watched() else probability.sub_(threshold)
-    return excess.clamp_(0, 1).ceil_().to(logits.dtype)
+    if threshold.shape != logits.shape:
+        raise ValueError(f"the threshold has shape {tuple(threshold.shape)}, the logits {tuple(logits.shape)}")
+    # Compare in float32 whatever the logits' type: bfloat16 has too few bits for a probability.
+    probability = (slope * logits.float()).sigmoid_()
+    excess = _subtract_(probability, threshold)
+    # The clamp that vmap supports in place.
+    return F.hardtanh(excess, 0.0, 1.0, inplace=True).ceil_().to(logits.dtype)
 
 
-def number(slope: Tensor) -> float | Tensor:
-    """The slope as a number where it lies on the CPU: cheaper than a tensor, and it can be seen to be 1."""
-    # Looking would stall a GPU, break a compiled graph, and leave it out of any other.
-    return slope.item() if slope.is_cpu and not kernel.watched() else slope
+def _subtract_(x: Tensor, y: Tensor) -> Tensor:
+    """Return ``x - y``, in ``x`` where possible: another large tensor would double the time of a decision."""
+    try:
+        return x.sub_(y)
+    except RuntimeError:  # under vmap, if y has a batch dimension and x has none
+        return x - y
 
 
-def precise(logits: Tensor) -> Tensor:
-    """The logits in float32 or better: in bfloat16 the probability of a logit of 6 rounds to 1, its derivative to 0."""
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Convert half precision to float32: in bfloat16, ``1 - sigmoid(6)`` rounds to 0."""
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
-def scaled(logits: Tensor, slope: float | Tensor) -> Tensor:
-    """``slope * logits``; the logits themselves where the slope is the number 1."""
-    return logits if isinstance(slope, float) and slope == 1 else slope * logits
+def records_operations() -> bool:
+    """Return whether ``torch.compile``, ``torch.export`` or ``torch.jit.trace`` is recording the operations."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def wants_gradient(logits: Tensor) -> bool:
-    """Whether a backward pass may follow, so that an estimator has something to prepare; or, forward, to refuse."""
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        while torch._C._functorch.is_functorch_wrapped_tensor(logits):  # vmap hides what lies below
-            if logits.requires_grad:
-                return True
-            logits = torch._C._functorch.get_unwrapped(logits)
-    return (torch.is_grad_enabled() and logits.requires_grad) or forward_ad._current_level >= 0
+    """Return whether autograd may follow this call, so that an estimator has to provide its derivative."""
+    if records_operations():
+        return torch.is_grad_enabled() and logits.requires_grad
+    # `requires_grad` is not reliable here: a transform such as vmap hides it. Forward mode works without gradients
+    # enabled; a plain decision would have a silent derivative of 0.
+    return torch.is_grad_enabled() or forward_ad.unpack_dual(logits).tangent is not None
 
 
-class _FirstDerivativeOnly(torch.autograd.Function):
-    """The identity on a surrogate gradient; differentiating that gradient again is an error."""
+class SurrogateFunction(torch.autograd.Function):
+    """Base of the functions whose backward pass is an estimator: supports ``torch.func``, refuses forward mode."""
+
+    generate_vmap_rule = True
+
+    def __init_subclass__(cls) -> None:
+        # torch inspects the signature of `forward` at every call, which takes longer than deciding a few thousand
+        # logits. An attached signature is found at once.
+        vars(cls.forward)["__signature__"] = inspect.signature(cls.forward)
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
+    def jvp(ctx: Any, *_: Any) -> Any:
+        """Refuse forward-mode differentiation."""
+        raise NotImplementedError(
+            "a binary neuron has no forward-mode derivative (jvp): its gradient is an estimate of the backward pass. "
+            "Use reverse mode (backward, torch.func.grad, torch.func.vjp)"
+        )
+
+
+class _FirstDerivativeOnly(SurrogateFunction):
+    """Return the first input. Differentiating the result is an error."""
+
+    @staticmethod
+    def forward(gradient: Tensor, *sources: Tensor) -> Tensor:
         return gradient.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Tensor:
         raise RuntimeError(
-            "a binary neuron has no second derivative: its gradient is an estimator's stand-in. "
+            "a binary neuron has no second derivative: its gradient is an estimate. "
             "Take gradient penalties with respect to inputs that are not computed by a neuron "
             "(detach the neuron's output first)"
         )
 
 
 def first_only(gradient: Tensor, *sources: Tensor) -> Tensor:
-    """The gradient; differentiating it again, by any of its sources, is an error that says what to do instead.
+    """Return the gradient such that differentiating it again, with respect to any source, raises an error.
 
-    The logits are a source even where the gradient by the decision is a constant: what the stand-in is depends on them.
+    Name the logits as a source even if the gradient by the decision is a constant: the estimate depends on them.
     """
-    # Under create_graph the backward pass itself is recorded; only then is there anything to refuse.
+    # The backward pass itself is recorded under create_graph only.
     if torch.is_grad_enabled():
-        refused: Tensor = _FirstDerivativeOnly.apply(gradient, *sources)
-        return refused
+        guarded: Tensor = _FirstDerivativeOnly.apply(gradient, *sources)
+        return guarded
     return gradient
 
 
-class _Substitute(torch.autograd.Function):
+class _Substitute(SurrogateFunction):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, given: tuple[Tensor, Tensor]) -> Tensor:
-        # In a tuple: an input that is returned would count as a view, which refuses operations in place.
-        decision, derivative = given
-        ctx.save_for_backward(derivative, logits)
-        return decision
+    def forward(logits: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+        # In a tuple, because an input that is returned would be a view, which refuses operations in place.
+        return pair[0]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[Tensor, Tensor]], output: Tensor) -> None:
+        logits, (_, derivative) = inputs
+        ctx.save_for_backward(logits, derivative)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        derivative, logits = ctx.saved_tensors
+        logits, derivative = ctx.saved_tensors
         return first_only(gradients[0] * derivative, logits), None
 
 
 def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
-    """The ``decision``, with ``derivative`` for its derivative by the logits; all of one shape and type."""
-    if torch.compiler.is_compiling():
-        # Plain operations fuse, and tracing a Function warns. Zero in value, also where a logit is infinite.
+    """Return the decision, with the given derivative with respect to the logits.
+
+    A second derivative and forward-mode differentiation raise an error.
+
+    Args:
+        logits: real numbers of any shape and floating type.
+        decision: the value, of the logits' shape; without a gradient of its own.
+        derivative: factor of the backward pass, of the logits' shape.
+
+    Raises:
+        ValueError: the decision or the derivative does not have the logits' shape.
+
+    """
+    for name, tensor in (("decision", decision), ("derivative", derivative)):
+        if tensor.shape != logits.shape:
+            raise ValueError(f"the {name} has shape {tuple(tensor.shape)}, the logits {tuple(logits.shape)}")
+    if records_operations():
+        # Plain operations, which a compiler can fuse. The carrier is 0 in value, also where a logit is infinite.
         carrier: Tensor = (logits - logits.detach()).nan_to_num(0.0)
         return decision + derivative * carrier
     output: Tensor = _Substitute.apply(logits, (decision, derivative))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, precise, substitute, wants_gradient
+from bgmusic.neurons.estimators.decision import at_least_float32, decide, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -23,5 +23,5 @@ def one_sided(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor
         return decide(logits, threshold, slope)
     with torch.no_grad():
         decision = decide(logits, threshold, slope)
-        derivative = (torch.sigmoid(-slope * precise(logits)) * decision * slope).to(logits.dtype)
+        derivative = (torch.sigmoid(-slope * at_least_float32(logits)) * decision * slope).to(logits.dtype)
     return substitute(logits, decision, derivative)

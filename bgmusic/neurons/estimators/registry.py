@@ -1,4 +1,4 @@
-"""Estimators found by name."""
+"""The registry of estimators by name."""
 
 from __future__ import annotations
 
@@ -8,58 +8,55 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 Estimator = Callable[..., Tensor]
-"""``(logits, threshold, slope) -> output``, all of the logits' shape but the 0-d slope.
+"""``(logits, threshold, slope) -> output``, all of the logits' shape except the 0-d slope.
 
-``threshold`` is None for the deterministic neuron, or float32 draws from U[0, 1). One that is registered as
-``tempered`` takes a fourth argument, the temperature: a positive number or 0-d tensor. One that is registered as
-``keyed`` may be given a number, the compiled kernel's key, from which such draws are made while it decides.
+``threshold`` is None for the deterministic neuron, or float32 draws from U[0, 1). An estimator registered as
+``tempered`` takes a fourth argument, the temperature: a positive number or 0-d tensor.
 """
 
 ESTIMATORS: dict[str, Estimator] = {}
 TEMPERED: set[str] = set()
 RELAXED: set[str] = set()
-KEYED: set[str] = set()
 
 _E = TypeVar("_E", bound=Callable[..., Any])
 
 
-def register(name: str, *, tempered: bool = False, relaxed: bool = False, keyed: bool = False) -> Callable[[_E], _E]:
-    """Decorate an estimator to make it known to every neuron as ``name``.
+def register(name: str, *, tempered: bool = False, relaxed: bool = False) -> Callable[[_E], _E]:
+    """Register the decorated function as the estimator ``name`` of every neuron.
+
+    Defining the same function again, as in a notebook's cell that is run twice, replaces it.
 
     Args:
-        name: what a neuron asks for.
-        tempered: it has a temperature, its fourth argument.
-        relaxed: its output lies between 0 and 1; a neuron decides in evaluation mode all the same.
-        keyed: its threshold may be a key of the compiled kernel's, where that decides.
-
-    The same function, defined again (as a notebook's cell is run twice), replaces itself.
+        name: the ``estimator`` argument of a neuron.
+        tempered: the estimator takes a temperature as its fourth argument.
+        relaxed: its output lies between 0 and 1. Neurons still output bits in evaluation mode.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: another function has this name.
 
     """
 
     def add(estimator: _E) -> _E:
-        if name in ESTIMATORS and _place(ESTIMATORS[name]) != _place(estimator):
-            raise ValueError(f"an estimator named {name!r} exists already")
+        if name in ESTIMATORS and _origin(ESTIMATORS[name]) != _origin(estimator):
+            raise ValueError(f"an estimator named {name!r} exists already: choose another name")
         ESTIMATORS[name] = estimator
-        for names, among in ((TEMPERED, tempered), (RELAXED, relaxed), (KEYED, keyed)):
+        for names, included in ((TEMPERED, tempered), (RELAXED, relaxed)):
             names.discard(name)
-            names.update([name] if among else [])
+            names.update([name] if included else [])
         return estimator
 
     return add
 
 
-def _place(estimator: Callable[..., Any]) -> tuple[str | None, str | None]:
+def _origin(estimator: Callable[..., Any]) -> tuple[str | None, str | None]:
     return getattr(estimator, "__module__", None), getattr(estimator, "__qualname__", None)
 
 
 def find(name: str) -> Estimator:
-    """The estimator called ``name``.
+    """Return the estimator called ``name``.
 
     Raises:
-        ValueError: there is none; the message lists those there are.
+        ValueError: the name is unknown; the message lists the known ones.
 
     """
     try:

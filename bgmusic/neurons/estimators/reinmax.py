@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.estimators.decision import decide, precise, substitute, wants_gradient
+from bgmusic.neurons.estimators.decision import at_least_float32, decide, substitute, wants_gradient
 from bgmusic.neurons.estimators.registry import register
 
 
@@ -26,7 +26,7 @@ def reinmax(logits: Tensor, threshold: Tensor | None, slope: Tensor, temperature
         return decide(logits, threshold, slope)
     with torch.no_grad():
         decision = decide(logits, threshold, slope)
-        argument = slope * precise(logits)
+        argument = slope * at_least_float32(logits)
         p = torch.sigmoid(argument)
         middle = (decision + torch.sigmoid(argument / temperature)) / 2
         derivative = ((2 * middle * (1 - middle) - p * (1 - p) / 2) * slope).to(logits.dtype)
