@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bgmusic.errors import UserError
 from bgmusic.music.pictures import colours
 from bgmusic.music.rolls.roll import Roll
 
@@ -20,8 +21,55 @@ _MARGIN = 1  # rows above and below the notes
 _BAND_GAP = 2  # pixels between tracks, of the bar lines' colour
 
 
+def require_alike(rolls: Sequence[Roll]) -> None:
+    """Check that there are rolls, all of one shape, track set and resolution.
+
+    Raises:
+        UserError: there are none, or one differs from the first.
+
+    """
+    if not len(rolls):
+        raise UserError("no rolls to draw")
+    for number, roll in enumerate(rolls):
+        if not isinstance(roll, Roll):
+            raise UserError(f"roll {number} must be a Roll, not {type(roll).__name__}")
+        if (roll.cells.shape, roll.track_set, roll.resolution) != (
+            rolls[0].cells.shape,
+            rolls[0].track_set,
+            rolls[0].resolution,
+        ):
+            raise UserError(
+                f"rolls must have one shape, track set and resolution; roll {number} is {roll.cells.shape} of "
+                f"{roll.track_set.name!r}, roll 0 is {rolls[0].cells.shape} of {rolls[0].track_set.name!r}"
+            )
+
+
+def require_rows(rows: Rows, roll: Roll) -> Rows:
+    """Check pitch rows ``(lowest, highest)`` per track against a roll, and return them.
+
+    Raises:
+        UserError: another number of tracks, or rows outside the roll's pitches.
+
+    """
+    last = roll.cells.shape[-1] - 1
+    if len(rows) != len(roll.track_set) or not all(0 <= low <= high <= last for low, high in rows):
+        raise UserError(f"rows must be {len(roll.track_set)} pairs (lowest, highest) within 0 and {last}, not {rows}")
+    return rows
+
+
 def used_rows(rolls: Sequence[Roll]) -> Rows:
-    """The rows that show every note of some rolls of one track set: an octave at least; of a silent track few."""
+    """Return the pitch rows that show every note of some rolls of one track set.
+
+    A track with notes gets at least an octave, a silent track a few rows.
+
+    Raises:
+        UserError: no rolls, or rolls of different track sets.
+
+    """
+    if not len(rolls):
+        raise UserError("no rolls to draw")
+    if any(roll.track_set != rolls[0].track_set for roll in rolls):
+        raise UserError("rolls must have one track set to share their rows")
     found = []
     pitches = rolls[0].track_set.pitches
     for track in range(len(rolls[0].track_set)):

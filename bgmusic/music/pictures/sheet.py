@@ -1,8 +1,7 @@
-"""Many rolls on one sheet, small and quick to draw: what a training shows of its samples."""
+"""Draw several rolls on one sheet, at a few pixels per step: samples of a training, lines of a long piece."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,27 +9,45 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
-from bgmusic.music.pictures.raster import Rows, draw, used_rows
+from bgmusic.music.pictures.phrase import draw_phrase, png
+from bgmusic.music.pictures.raster import Rows, draw, require_alike, require_rows, used_rows
 from bgmusic.music.rolls.roll import Roll
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _GAP, _HEAD, _TEXT = 10, 18, 13
-_WIDTH = 256  # pixels that a phrase of four bars should take
+_WIDTH = 256  # target width of a phrase of four bars in pixels
 _MOST_PIXELS = 1 << 26
+_PHRASE = 8  # bars: longer rolls are drawn as a sheet of lines
+_LINE = 16  # bars of a line at most
 
 
 def draw_sheet(
     rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None, pixels: int = _MOST_PIXELS
 ) -> tuple[NDArray[np.uint8], int]:
-    """Rolls of one shape side by side, as indices into ``colours.palette``: uint8 ``(H, W)``; and how many fitted.
+    """Draw rolls of one shape in a grid of panels, without text.
 
-    ``rows`` are those of each track that are shown, by default those with notes in any of the rolls.
+    Args:
+        rolls: rolls of one shape and track set; at least one.
+        columns: panels per line.
+        rows: pitch rows to show per track; by default those with notes in any of the rolls.
+        pixels: upper bound of the sheet's area; rolls that do not fit are left out.
+
+    Returns:
+        Indices into ``colours.palette``, uint8 ``(H, W)``, and the number of rolls drawn.
+
+    Raises:
+        UserError: no rolls, rolls of different shapes, or rows or columns out of range.
+
     """
-    rows = rows or used_rows(rolls)
+    require_alike(rolls)
+    if columns < 1:
+        raise UserError(f"columns must be at least 1, not {columns}")
+    rows = used_rows(rolls) if rows is None else require_rows(rows, rolls[0])
     width = max(1, round(_WIDTH / 4 / rolls[0].steps))
     height = 3 if sum(high - low + 1 for low, high in rows) < 200 else 2
     panels = [draw(rolls[0], rows, width, height)]
@@ -48,7 +65,14 @@ def draw_sheet(
 
 
 def sheet_picture(rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None) -> tuple[Image, int]:
-    """Rolls of one shape side by side, the tracks' names above them in their colours; and how many fitted."""
+    """Draw rolls of one shape in a grid, below a legend of the track names in their colours.
+
+    Arguments and errors are those of :func:`draw_sheet`.
+
+    Returns:
+        The image (palette mode) and the number of rolls drawn.
+
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     cells, shown = draw_sheet(rolls, columns, rows)
@@ -67,10 +91,62 @@ def sheet_picture(rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = N
     return picture, shown
 
 
-def save_rolls(path: Path, rolls: Sequence[Roll], columns: int = 4) -> int:
-    """Write ``sheet_picture`` as PNG, whole or not at all; returns how many rolls fitted on the sheet."""
+def save_rolls(path: str | Path, rolls: Sequence[Roll], columns: int = 4) -> int:
+    """Write rolls of one shape as one PNG file (atomic write); return the number of rolls drawn.
+
+    Raises:
+        UserError: no rolls, rolls of different shapes, or ``columns`` below 1.
+        OSError: the file cannot be written.
+
+    """
     picture, shown = sheet_picture(rolls, columns)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, png(picture))
     return shown
+
+
+def png_bytes(roll: Roll) -> bytes:
+    """Return the picture of one roll as the content of a PNG file.
+
+    Up to 8 bars are drawn large, with the names of tracks and notes (:func:`draw_phrase`); a longer roll is drawn
+    small, in lines of equal length of at most 16 bars (:func:`sheet_picture`).
+
+    Raises:
+        UserError: ``roll`` is not a ``Roll``.
+
+    """
+    require_alike([roll])
+    if roll.bars <= _PHRASE:
+        return png(draw_phrase(roll))
+    return png(sheet_picture(break_lines(roll, _LINE), columns=1)[0])
+
+
+def save_roll(path: str | Path, roll: Roll) -> None:
+    """Write the picture of one roll as PNG (atomic write): see :func:`png_bytes`.
+
+    Raises:
+        UserError: ``roll`` is not a ``Roll``.
+        OSError: the file cannot be written.
+
+    """
+    write_bytes(path, png_bytes(roll))
+
+
+def break_lines(roll: Roll, bars: int) -> list[Roll]:
+    """Cut a roll into the fewest lines of at most ``bars`` bars, all of one length; silence fills the last line.
+
+    Raises:
+        UserError: ``bars`` is below 1.
+
+    """
+    if bars < 1:
+        raise UserError(f"a line must have at least 1 bar, not {bars}")
+    count = -(-roll.bars // bars)
+    bars = -(-roll.bars // count)
+
+    def cut(plane: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        filled = np.pad(plane, ((0, 0), (0, -plane.shape[1] % bars), (0, 0), (0, 0)))
+        return np.split(filled, filled.shape[1] // bars, axis=1)
+
+    cells = cut(roll.cells)
+    onsets = [None] * len(cells) if roll.onsets is None else cut(roll.onsets)
+    return [Roll(roll.track_set, roll.resolution, *planes) for planes in zip(cells, onsets, strict=True)]

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
+from bgmusic.music.midi.song import DEFAULT_BPM
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.sound.rendering import DEFAULT_RATE, render
 
 Audio = NDArray[np.float32]
 
+PREVIEW_RATE = 24_000  # Hz
 FORMATS = ("wav", "flac", "ogg", "mp3")
 _BLOCK = 1 << 16  # samples: libsndfile's Vorbis overflows its stack on long writes
 _MOST_BYTES = (1 << 32) - 1 - 36  # of a WAV file's samples
@@ -94,6 +98,34 @@ def mp3_bytes(audio: Audio, rate: int) -> bytes:
 def ogg_bytes(audio: Audio, rate: int) -> bytes:
     """An Ogg Vorbis file; its stream has a random number, so the same audio gives other bytes each time."""
     return audio_bytes(audio, rate, "ogg")
+
+
+def save_roll(path: str | Path, roll: Roll, bpm: float = DEFAULT_BPM, **options: Any) -> None:
+    """Render a roll at ``bpm`` quarter notes per minute and write it as ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``.
+
+    ``options`` are those of :func:`bgmusic.music.sound.render` (``rate``, ``soundfont``, ``reverb``, ...).
+
+    Raises:
+        UserError: an unknown suffix, a roll that is too long, or an option out of range.
+        OSError: the file cannot be written.
+
+    """
+    format_of(path)  # before the work of rendering
+    rate = options.setdefault("rate", DEFAULT_RATE)
+    write_audio(path, render(roll, bpm=bpm, **options), rate)
+
+
+def roll_mp3(roll: Roll, bpm: float = DEFAULT_BPM, *, rate: int = PREVIEW_RATE, **options: Any) -> bytes:
+    """Render a roll at ``bpm`` quarter notes per minute and return the content of an MP3 file.
+
+    ``options`` are those of :func:`bgmusic.music.sound.render`. The default rate, 24 kHz, halves the size for previews
+    in notebooks and pages.
+
+    Raises:
+        UserError: a roll that is too long, or an option out of range.
+
+    """
+    return mp3_bytes(render(roll, rate, bpm=bpm, **options), rate)
 
 
 def _write(file: IO[bytes], audio: Audio, rate: int, kind: str) -> None:
