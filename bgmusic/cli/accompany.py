@@ -40,8 +40,9 @@ def accompany(
     from bgmusic.files import require_writable
     from bgmusic.music.composing.accompaniment import accompany as compose
     from bgmusic.music.composing.accompaniment import load_composer, phrases_needed
-    from bgmusic.music.composing.generate import joined
     from bgmusic.music.composing.given import read_given, track_number
+    from bgmusic.music.composing.write_back import with_accompaniment
+    from bgmusic.music.rolls.joining import join_rolls
     from bgmusic.music.sound.timing import timed
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
@@ -60,15 +61,15 @@ def accompany(
     require_writable(out, folder=True)
     music_files.require_short(formats, timed(track.song).last)
     keep_freed_memory()
-    with progress_bar("Composing", number * phrases_needed(track)) as told:
-        found = compose(composer, track, number, seed, told)
+    with progress_bar("Composing", number * phrases_needed(track)) as progress:
+        found = compose(composer, track, number, seed, progress)
     about = {"run": str(run), "seed": seed, "file": str(file), "given": shape.track_set.tracks[track.track].name}
     music_files.write_music(
-        [joined(stretches) for stretches in found],
+        [join_rolls(stretches) for stretches in found],
         shape,
         out,
         formats,
         "accompaniment",
         about=about,
-        songs=[track.with_accompaniment(stretches) for stretches in found],
+        songs=[with_accompaniment(track, stretches) for stretches in found],
     )

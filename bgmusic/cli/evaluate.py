@@ -133,8 +133,8 @@ def _phrases(source: Path, against: str | None, number: int, seed: int, binarize
     data = against or phrase_sources.trained_on(source)
     corpus = open_corpus(data)
     if run:
-        with progress_bar("Composing", number) as told:
-            phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, told)
+        with progress_bar("Composing", number) as progress:
+            phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, progress)
     else:
         phrases = phrase_sources.open_phrases(source, corpus, number)
     itself = str(source) == data or source.resolve() == corpus.path.resolve()
@@ -165,7 +165,7 @@ def _show(found: Evaluation, against: str) -> None:
     summary = Table("", "samples", "floor")
     both = ((found.distance, found.two_sample), (found.floor, found.floor_two_sample))
     summary.add_row("mean distance", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
-    summary.add_row("told apart (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both))
+    summary.add_row("progress apart (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both))
     summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
     console.print(summary)
     for line in found.verdict():

@@ -84,8 +84,8 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
     from bgmusic.files import write_npz
 
     _, generator = load_generator(run)
-    with progress_bar("Drawing", number) as told:
-        images = sample(generator, number, seed, binarize, told=told)
+    with progress_bar("Drawing", number) as progress:
+        images = sample(generator, number, seed, binarize, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     if "npz" in formats:
         write_npz(out / "samples.npz", {"samples": images})
@@ -99,7 +99,8 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
 def _music(
     run: Path, number: int | None, bars: int | None, seed: int, out: Path, formats: list[str], binarize: str, named: str
 ) -> None:
-    from bgmusic.music.composing.generate import load_generator, phrases, to_rolls
+    from bgmusic.music.composing.generate import phrases, to_rolls
+    from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.pieces import check_length, phrases_needed, pieces
     from bgmusic.music.midi.song import DEFAULT_BPM
 
@@ -109,11 +110,11 @@ def _music(
     check_length(shape, length, number)
     music_files.require_short(formats, length * shape.steps / shape.resolution * 60 / DEFAULT_BPM)
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
-    with progress_bar("Composing", needed) as told:
+    with progress_bar("Composing", needed) as progress:
         if bars is None:
-            channels = phrases(generator, shape, number, seed, binarize, told)
+            channels = phrases(generator, shape, number, seed, binarize, progress)
         else:
-            channels = pieces(generator, shape, bars, number, seed, binarize, told)
+            channels = pieces(generator, shape, bars, number, seed, binarize, progress)
     name = "phrase" if length <= shape.bars else "piece"
     about = {"run": named, "seed": seed, "binarize": binarize}
     music_files.write_music(to_rolls(channels, shape), shape, out, formats, name, about=about)

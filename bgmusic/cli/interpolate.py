@@ -38,8 +38,9 @@ def interpolate(
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
     from bgmusic.files import require_writable
-    from bgmusic.music.composing.generate import load_generator, to_rolls
-    from bgmusic.music.composing.pieces import between
+    from bgmusic.music.composing.generate import to_rolls
+    from bgmusic.music.composing.interpolation import interpolate as compose
+    from bgmusic.music.composing.load import load_generator
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
     from bgmusic.training.weights import kind_of
@@ -50,7 +51,7 @@ def interpolate(
     keep_freed_memory()
     require_writable(out, folder=True)
     _, shape, generator = load_generator(folder)
-    with progress_bar("Composing", steps) as told:
-        channels = between(generator, shape, (start, end), steps, binarize, told)
+    with progress_bar("Composing", steps) as progress:
+        channels = compose(generator, (start, end), steps, binarize, progress)
     about = {"run": str(run), "from": start, "to": end, "binarize": binarize}
     music_files.write_music(to_rolls(channels, shape), shape, out, formats, "step", about=about)

@@ -99,8 +99,9 @@ def write_music(
     import numpy as np
 
     from bgmusic.files import write_npz
-    from bgmusic.music.composing.generate import describe, one_after_another
+    from bgmusic.music.composing.generate import describe
     from bgmusic.music.midi.write import write_midi
+    from bgmusic.music.rolls.joining import join_with_rests
 
     out.mkdir(parents=True, exist_ok=True)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
@@ -116,7 +117,7 @@ def write_music(
         for index, music in enumerate(heard):
             write_midi(music, out / f"{name}-{index:04d}.mid")
         if songs is None:
-            write_midi(one_after_another(list(rolls)), out / "all.mid")
+            write_midi(join_with_rests(list(rolls)), out / "all.mid")
         typer.echo(f"{many} as MIDI: {_where(out, name, 'mid', songs is None, len(rolls))}")
     if "png" in formats:
         _picture(rolls, out / "rolls.png")
@@ -141,12 +142,12 @@ def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:
 
 
 def _picture(rolls: Sequence[Roll], path: Path) -> None:
-    from bgmusic.music.composing.pieces import lines
     from bgmusic.music.pictures import save_rolls
+    from bgmusic.music.rolls.joining import split_lines
 
     if rolls[0].bars > _LINE:
         length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines as even as can be
-        shown = save_rolls(path, [line for roll in rolls for line in lines(roll, length)][:_PICTURED], columns=1)
+        shown = save_rolls(path, [line for roll in rolls for line in split_lines(roll, length)][:_PICTURED], columns=1)
         typer.echo(f"Picture, {length} bars a line, {shown} lines: {path}")
         return
     shown = save_rolls(path, rolls[:_PICTURED], columns=max(1, _LINE // rolls[0].bars))
@@ -158,7 +159,7 @@ def _sounds(
 ) -> None:
     from bgmusic.cli.progress import progress_bar
     from bgmusic.music import sound
-    from bgmusic.music.composing.generate import one_after_another
+    from bgmusic.music.rolls.joining import join_with_rests
 
     def write(stem: str, music: Roll | Song) -> None:
         audio = sound.render(music, sound.DEFAULT_RATE, synth="auto")
@@ -166,13 +167,13 @@ def _sounds(
             sound.write_audio(out / f"{stem}.{suffix}", audio, sound.DEFAULT_RATE)
 
     what = f"{len(heard)} {name}{'s' * (len(heard) > 1)} as sound"
-    with progress_bar("Playing", len(heard)) as told:
+    with progress_bar("Playing", len(heard)) as progress:
         for index, music in enumerate(heard):
             write(f"{name}-{index:04d}", music)
-            told(1)
+            progress(1)
         if joined is not None:
             try:
-                write("all", one_after_another(list(joined)))
+                write("all", join_with_rests(list(joined)))
             except UserError as error:  # so many that together they are too long
                 where = _where(out, name, suffixes[0], False, len(heard))
                 typer.echo(f"{what}: {where}; none with all: {error}")

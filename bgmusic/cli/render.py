@@ -101,7 +101,9 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         except MidiError as error:
             raise UserError(f"{source}: {error}") from None
 
-    from bgmusic.music.composing.generate import load_generator, one_after_another, phrases, to_rolls
+    from bgmusic.music.composing.generate import phrases, to_rolls
+    from bgmusic.music.composing.load import load_generator
+    from bgmusic.music.rolls.joining import join_with_rests
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
 
@@ -115,9 +117,9 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         last = first + (number or (_PHRASES if index is None else 1))
         if first >= len(found):
             raise UserError(f"{source}: no phrase {first} of {len(found)}")
-        return one_after_another([found.roll(i) for i in range(first, min(last, len(found)))])
+        return join_with_rests([found.roll(i) for i in range(first, min(last, len(found)))])
     if index is not None:
         raise UserError("--index chooses a phrase of an npz: a run's are chosen by --seed")
     _, shape, generator = load_generator(find_run(source))
     keep_freed_memory()
-    return one_after_another(to_rolls(phrases(generator, shape, number or _PHRASES, seed or 0), shape))
+    return join_with_rests(to_rolls(phrases(generator, shape, number or _PHRASES, seed or 0), shape))

@@ -66,8 +66,8 @@ def report(
             require_writable(figures, folder=True)
             written = music.save_figures(run, figures, against, seed, binarize)
             typer.echo(f"{len(written)} pictures: {figures}")
-        with progress_bar("Composing", number) as told:
-            made = music.make_report(run, against, number, seed, binarize, command=command, told=told)
+        with progress_bar("Composing", number) as progress:
+            made = music.make_report(run, against, number, seed, binarize, command=command, progress=progress)
         html = made.html
         for line in made.evaluation.verdict() if made.evaluation else []:
             typer.echo(line)

@@ -15,8 +15,8 @@ from bgmusic.training.protocols import SampleNetwork
 
 BATCH = 1000
 
-Told = Callable[[int], None]
-"""Told how many more samples are made, so that someone who waits can be told."""
+Progress = Callable[[int], None]
+"""Progress how many more samples are made, so that someone who waits can be progress."""
 
 
 def device_of(generator: SampleNetwork) -> torch.device:
@@ -58,7 +58,7 @@ def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, bina
 
 
 def sample(
-    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH, told: Told | None = None
+    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH, progress: Progress | None = None
 ) -> npt.NDArray[np.uint8]:
     """Generate samples: uint8 ``(count, ...)``, zeros and ones.
 
@@ -78,7 +78,7 @@ def sample(
     parts = []
     for noise in noises(generator, count, rng, batch):
         parts.append(decide(generator, noise, draws, binarize).to(torch.uint8).cpu())
-        if told:
-            told(len(noise))
+        if progress:
+            progress(len(noise))
     generator.train(mode)
     return torch.cat(parts).numpy()

@@ -13,10 +13,10 @@ from page_reader import Page
 
 from bgmusic.cli.main import main
 from bgmusic.files import data_dir
-from bgmusic.music.composing.generate import joined
 from bgmusic.music.composing.phrase_sources import midi_phrases
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi.read import write_midi
+from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
 from bgmusic.training.report import page as pages
 
@@ -144,7 +144,7 @@ def test_midi_is_read_as_a_corpus_would(tmp_path):
     settings = open_corpus("freedoom").settings
     roll = open_corpus("freedoom").roll(0)
     quiet = replace(roll, cells=np.zeros_like(roll.cells), onsets=np.zeros_like(roll.onsets))
-    write_midi(joined([roll, quiet, roll]), tmp_path / "all.mid")
+    write_midi(join_rolls([roll, quiet, roll]), tmp_path / "all.mid")
     (tmp_path / "loop.mid").symlink_to("loop.mid")
     assert len(midi_phrases(tmp_path, settings, 10)) == 2
     for number in range(2):

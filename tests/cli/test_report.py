@@ -12,7 +12,7 @@ from page_reader import Page
 from PIL import Image
 
 from bgmusic.cli.main import main
-from bgmusic.music.composing.generate import load_generator
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.phrases import corpus_phrases

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.gan.generate import Told
-from bgmusic.music.composing import generate
+from bgmusic.gan.generate import Progress
+from bgmusic.music.composing import generate, load
 from bgmusic.music.corpora.assemble import META
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.corpora.settings import Settings
@@ -48,7 +48,7 @@ def is_music(source: Path) -> bool:
         except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
             return False
     if is_run(source):
-        return weights.kind_of(source) == generate.KIND
+        return weights.kind_of(source) == load.KIND
     if source.is_dir():
         return True
     return str(source) in embedded_corpora()
@@ -73,19 +73,19 @@ def run_phrases(
     number: int,
     seed: int = 0,
     binarize: str = "ht",
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Phrases:
     """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
 
     The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
-    real-valued generator; ``told`` is told of phrases.
+    real-valued generator; ``progress`` is progress of phrases.
 
     Raises:
         UserError: there is no generator, it makes other rolls than the corpus holds, or so many phrases don't fit
             into memory.
 
     """
-    _, shape, generator = generate.load_generator(run)
+    _, shape, generator = load.load_generator(run)
     if against is not None:
         # Before anything is generated: some hundred phrases may take minutes.
         size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
@@ -94,7 +94,7 @@ def run_phrases(
     most = _MAX_CELLS // shape.cells
     if number > most:
         raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
-    return stack_rolls(generate.to_rolls(generate.phrases(generator, shape, number, seed, binarize, told), shape))
+    return stack_rolls(generate.to_rolls(generate.phrases(generator, shape, number, seed, binarize, progress), shape))
 
 
 def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:

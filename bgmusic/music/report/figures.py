@@ -9,7 +9,7 @@ from PIL import Image
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.composing import phrase_sources
-from bgmusic.music.composing.generate import load_generator
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.pictures import save_curves, save_rolls, save_timelapse
 from bgmusic.music.pictures.phrase import draw_phrase, png

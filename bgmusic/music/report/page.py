@@ -8,9 +8,9 @@ from typing import Any
 
 import bgmusic
 from bgmusic.errors import UserError
-from bgmusic.gan.generate import Told
+from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import phrase_sources
-from bgmusic.music.composing.generate import load_generator
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.judging.copying import nearest
 from bgmusic.music.judging.evaluation import Evaluation, evaluate
@@ -58,7 +58,7 @@ def make_report(
     binarize: str = "ht",
     sounds: Sounds | None = None,
     command: str = "",
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """A music run's report: what was trained, samples to be heard, curves, evaluation, nearest training phrases.
 
@@ -71,7 +71,7 @@ def make_report(
         binarize: for a real-valued generator, ``ht`` or ``bs``.
         sounds: makes the sound.
         command: what made the report.
-        told: is told of phrases to evaluate, which are most of the work.
+        progress: progress callback to evaluate, which are most of the work.
 
     Raises:
         UserError: it is no music run with a generator, or ``against`` is no corpus of such phrases.
@@ -80,7 +80,7 @@ def make_report(
     config, shape, generator = load_generator(path)
     run, sounds = Run(path), sounds or Sounds()
     corpus, data, reason = _corpus(path, against)
-    samples = phrase_sources.run_phrases(path, corpus, number, seed, binarize, told)
+    samples = phrase_sources.run_phrases(path, corpus, number, seed, binarize, progress)
     found: Evaluation | None = None
     if corpus is not None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -46,3 +47,33 @@ class RollShape(Config):
     def cells(self) -> int:
         """Cells of a phrase, without its onset plane."""
         return len(self.track_set) * self.bars * self.steps * self.track_set.pitches
+
+    @property
+    def pitches(self) -> int:
+        """Rows of pitches."""
+        return self.track_set.pitches
+
+    @property
+    def drums(self) -> tuple[bool, ...]:
+        """Whether each track is drums."""
+        return tuple(track.is_drum for track in self.track_set.tracks)
+
+    @property
+    def planes(self) -> int:
+        """2 with the onset plane of the lossless encoding, else 1."""
+        return 2 if self.encoding == "onset" else 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of a roll as networks see it: cells of all tracks, then their onsets."""
+        return self.planes * len(self.track_set)
+
+    @property
+    def unit(self) -> int:
+        """Steps of a unit: a beat, or the longest part of one that divides the bar (7/8, say)."""
+        return math.gcd(self.steps, self.resolution)
+
+    @property
+    def beats(self) -> int:
+        """Units of a bar."""
+        return self.steps // self.unit

@@ -9,7 +9,8 @@ import torch
 
 from bgmusic.errors import UserError
 from bgmusic.gan.game import Game
-from bgmusic.music.composing.generate import KIND, phrases, shape_of, to_rolls
+from bgmusic.music.composing.generate import phrases, to_rolls
+from bgmusic.music.composing.load import KIND, shape_of
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.composer.network import Composer

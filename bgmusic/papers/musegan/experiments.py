@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bgmusic.errors import UserError
-from bgmusic.music.composing.generate import KIND
+from bgmusic.music.composing.load import KIND
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.training.pianoroll import fit, resume_pianoroll, train_pianoroll

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bgmusic.files import write_text
-from bgmusic.music.composing.generate import shape_of
+from bgmusic.music.composing.load import shape_of
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.papers.musegan.experiments import Rates, Scale, experiments
 from bgmusic.papers.musegan.figures import CAPTIONS, draw_figures

@@ -16,11 +16,12 @@ from tiny_runs import BAND, MUSEGAN, SATB, bgmusic, make_run
 from bgmusic.errors import UserError
 from bgmusic.gan.generate import noises
 from bgmusic.music.composing.accompaniment import accompany, load_composer, phrases_needed
-from bgmusic.music.composing.generate import joined
 from bgmusic.music.composing.given import Given, read_given, track_number
+from bgmusic.music.composing.write_back import with_accompaniment
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import NOTE, TEMPO, TIME_SIGNATURE, Song, Table, sort_notes, table
 from bgmusic.music.midi.write import write_midi
+from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 
@@ -230,7 +231,7 @@ def test_the_composer_sees_the_track_and_what_it_composed(choir: Path, tmp_path:
     shape, composer = load_composer(choir)
     given = read_given(file, shape, 0)
     first = accompany(composer, given, 1, 3)[0]
-    assert joined(first).bars == given.bars == 10
+    assert join_rolls(first).bars == given.bars == 10
     # Another note of the first bar changes what is composed behind it.
     changed = read_given(file, shape, 0)
     changed.notes["pitch"][0] = 57 + (changed.notes["pitch"][0] - 56) % 25
@@ -278,7 +279,7 @@ def test_ticks_of_any_division(tmp_path: Path, division: int, resolution: int) -
     cells = np.zeros((4, 1, 4 * resolution, 48), np.bool_)
     cells[1, 0, 3:5, 24] = True
     path = tmp_path / "made.mid"
-    write_midi(given.with_accompaniment([Roll(shape.track_set, resolution, cells, cells & False)]), path)
+    write_midi(with_accompaniment(given, [Roll(shape.track_set, resolution, cells, cells & False)]), path)
     back = read_midi(path)
     beat = back.ticks_per_beat
     assert (back.notes["onset"][0], back.notes["duration"][0]) == (0, 4 * beat)

@@ -12,10 +12,12 @@ from tiny_runs import BAND, COMPOSER, MUSEGAN, SATB, network_of
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.music.composing.generate import joined, phrases, to_rolls
-from bgmusic.music.composing.pieces import between, lines, phrases_needed, pieces
+from bgmusic.music.composing.generate import phrases, to_rolls
+from bgmusic.music.composing.interpolation import interpolate
+from bgmusic.music.composing.pieces import phrases_needed, pieces
 from bgmusic.music.composing.windows import compose, hop_of, window_starts
 from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.rolls.joining import join_rolls, split_lines
 from bgmusic.music.rolls.shape import RollShape
 
 KINDS = pytest.mark.parametrize(
@@ -36,9 +38,9 @@ def test_a_piece_is_as_long_as_asked_and_by_its_seed(shape: RollShape, network: 
         assert np.array_equal(pieces(generator, shape, bars, 2, 3), longest[:, :, :bars])
     assert np.array_equal(phrases(generator, shape, 2, 3), longest[:, :, : shape.bars])
     assert not np.array_equal(pieces(generator, shape, 11, 2, 4), longest)
-    told: list[int] = []
-    pieces(generator, shape, 11, 2, 3, told=told.append)
-    assert sum(told) == 2 * phrases_needed(generator, shape, 11)
+    progress: list[int] = []
+    pieces(generator, shape, 11, 2, 3, progress=progress.append)
+    assert sum(progress) == 2 * phrases_needed(generator, shape, 11)
 
 
 @pytest.mark.parametrize(
@@ -122,19 +124,19 @@ def test_other_generators_follow_without_a_silent_bar() -> None:
 @KINDS
 def test_a_way_between_two_seeds(shape: RollShape, network: dict[str, Any]) -> None:
     generator = network_of(shape, network)
-    way = between(generator, shape, (7, 8), 3)
+    way = interpolate(generator, (7, 8), 3)
     assert len(way) == 3
     assert np.array_equal(way[:1], phrases(generator, shape, 1, 7))
     if network is COMPOSER:
         assert np.array_equal(way[2:], phrases(generator, shape, 1, 8))
-    assert np.array_equal(between(generator, shape, (7, 7), 2)[1:], way[:1])
+    assert np.array_equal(interpolate(generator, (7, 7), 2)[1:], way[:1])
     ends = way[0] ^ way[2]
     assert ends.any()
 
 
 def test_neighbours_on_the_way_are_nearer_than_the_ends() -> None:
     generator = network_of(SATB, MUSEGAN)
-    way = between(generator, SATB, (1, 2), 129)
+    way = interpolate(generator, (1, 2), 129)
     steps = np.mean([(a ^ b).mean() for a, b in itertools.pairwise(way)])
     assert steps < 0.6 * (way[0] ^ way[-1]).mean()
 
@@ -142,7 +144,7 @@ def test_neighbours_on_the_way_are_nearer_than_the_ends() -> None:
 def test_a_composer_takes_the_last_phrase_over_at_an_even_pace() -> None:
     generator = network_of(SATB)
     assert isinstance(generator, Composer)
-    way = between(generator, SATB, (1, 2), 17)  # four of the 64 units a step
+    way = interpolate(generator, (1, 2), 17)  # four of the 64 units a step
     units = way[:, :4].reshape(17, 4, 16, 4, 48)  # the cells; what follows silence begins, so onsets may change
     taken = (units == units[-1]).all((3, 4))  # steps, tracks, beats
     assert taken[-1].all()
@@ -150,8 +152,8 @@ def test_a_composer_takes_the_last_phrase_over_at_an_even_pace() -> None:
         assert taken[number].sum() >= 4 * number
     assert taken[1].sum() < 32  # and the first steps are still the first phrase, for the most part
     assert (units[0] == units[1]).all((2, 3)).mean() > 0.5
-    assert np.array_equal(way, between(generator, SATB, (1, 2), 17))
-    longer = between(generator, SATB, (1, 2), 129)  # more steps than units: some phrases stand twice
+    assert np.array_equal(way, interpolate(generator, (1, 2), 17))
+    longer = interpolate(generator, (1, 2), 129)  # more steps than units: some phrases stand twice
     assert len(np.unique(longer.reshape(129, -1), axis=0)) <= 65
 
 
@@ -179,14 +181,14 @@ def test_bounds() -> None:
     with pytest.raises(UserError, match="ht or bs"):
         pieces(generator, BAND, 4, 1, 0, "half")
     with pytest.raises(UserError, match="ht or bs"):
-        between(generator, BAND, (0, 1), 2, "half")
+        interpolate(generator, (0, 1), 2, "half")
 
 
 def test_lines_hold_all_bars() -> None:
     (roll,) = to_rolls(np.random.default_rng(0).random((1, 8, 7, 16, 48)) < 0.05, SATB)
-    cut = lines(roll, 3)
+    cut = split_lines(roll, 3)
     assert [line.bars for line in cut] == [3, 3, 3]
-    whole = joined(cut)
+    whole = join_rolls(cut)
     assert whole.onsets is not None
     assert roll.onsets is not None
     assert np.array_equal(whole.cells[:, :7], roll.cells)

@@ -15,11 +15,13 @@ from bgmusic.cli.main import main
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
 from bgmusic.gan.game import Game
-from bgmusic.music.composing.generate import load_generator, one_after_another, phrases, to_rolls
+from bgmusic.music.composing.generate import phrases, to_rolls
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.joining import join_with_rests
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.pianoroll import begin_with, fit, make_training, resume_pianoroll, train_pianoroll
@@ -270,11 +272,11 @@ def test_a_corpus_must_fit_the_rolls_that_a_config_wants() -> None:
 def test_one_after_another_keeps_phrases_apart() -> None:
     rng = np.random.default_rng(0)
     rolls = to_rolls(rng.random((3, 5, 2, 16, 84)) < 0.05, SHAPE)
-    joined = one_after_another(rolls)
+    joined = join_with_rests(rolls)
     assert joined.bars == 3 * 2 + 2
     assert len(joined.notes()) == sum(len(roll.notes()) for roll in rolls)
     with pytest.raises(UserError, match="no phrases"):
-        one_after_another([])
+        join_with_rests([])
 
 
 def test_a_composer_that_imitates_nothing_knows_how_many_notes_tracks_play() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from bgmusic.music.composing.generate import load_generator, phrases, to_rolls
+from bgmusic.music.composing.generate import phrases, to_rolls
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.judging.metrics.statistics import deviation, distance, mean_distance, statistics
 from bgmusic.music.networks.pianoroll_config import PianorollConfig

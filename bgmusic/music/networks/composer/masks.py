@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.sizes import Plan
+from bgmusic.music.rolls.shape import RollShape
 
 Hidden = Literal["any", "tracks"]
 
@@ -15,10 +15,10 @@ _WAYS = 8
 _NEVER = 2.0  # above every draw and share
 
 
-def cells_of(units: Tensor, plan: Plan) -> Tensor:
+def cells_of(units: Tensor, shape: RollShape) -> Tensor:
     """Which cells units ``(batch, tracks, bars * beats)`` are made of: ``(batch, channels, bars, steps, 1)``."""
-    steps: Tensor = units.repeat_interleave(plan.parts * plan.ticks, 2).unflatten(2, (plan.bars, plan.steps))
-    return steps.unsqueeze(4).repeat(1, plan.planes, 1, 1, 1)
+    steps: Tensor = units.repeat_interleave(shape.unit, 2).unflatten(2, (shape.bars, shape.steps))
+    return steps.unsqueeze(4).repeat(1, shape.planes, 1, 1, 1)
 
 
 def draw_open(

@@ -1,0 +1,64 @@
+"""Load a trained generator and the shape of its rolls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from bgmusic.errors import UserError
+from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
+from bgmusic.training.weights import fill, read_generator
+
+KIND = "music"
+
+
+def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
+    """Load a run's sampling generator, in evaluation mode.
+
+    Returns:
+        The run's config, the shape of the rolls that it generates, and the network.
+
+    Raises:
+        UserError: there is no generator, or its file is corrupt or does not fit its config.
+
+    """
+    path = run / "generator.safetensors"
+    config, weights = read_generator(path, KIND, PianorollConfig)
+    return config, *build_generator(config, weights, str(path))
+
+
+def build_generator(
+    config: PianorollConfig, weights: dict[str, torch.Tensor], source: str
+) -> tuple[RollShape, SampleNetwork]:
+    """Build the network that a config describes and fill in its weights.
+
+    Args:
+        config: config of a run, with its ``rolls``.
+        weights: the network's state dict.
+        source: name of the file, for error messages.
+
+    Raises:
+        UserError: the weights don't fit the config, or the config has no ``rolls``.
+
+    """
+    shape = shape_of(config, source)
+    with torch.device("meta"):
+        generator = make_generator(config, shape)
+    fill(generator, weights, source)
+    return shape, generator
+
+
+def shape_of(config: PianorollConfig, source: str) -> RollShape:
+    """Return the shape of a run's rolls.
+
+    Raises:
+        UserError: the config has no ``rolls``.
+
+    """
+    if config.rolls is None:
+        raise UserError(f"{source}: its config has no `rolls`, the shape of what it generates")
+    return config.rolls

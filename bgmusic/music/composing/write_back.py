@@ -1,0 +1,95 @@
+"""Put accompaniments back into the MIDI file whose track they accompany."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.composing.given import Given
+from bgmusic.music.midi.song import NOTE, Song, Table, sort_notes
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tracks import Track
+
+_MAX_TICKS = 0x7FFF  # per beat, in a MIDI file
+
+
+def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
+    """Return the file's song with the other tracks of one roll for each stretch of bars.
+
+    The given track's notes, controllers and bends stay exactly as they are. The other tracks play with the programs of
+    the track set, at the given track's median velocity.
+    """
+    shape, song = given.shape, given.song
+    scale = _scale(song.ticks_per_beat, shape.resolution)
+    beat = song.ticks_per_beat * scale
+    kept = song.notes.copy()
+    kept["onset"] *= scale
+    kept["duration"] *= scale
+    velocity = int(np.median(kept["velocity"]))
+    controls = song.controls.copy()
+    controls["tick"] *= scale
+    parts: list[str] = []
+    notes = []
+    for number, track in enumerate(shape.track_set.tracks):
+        if number == given.track:  # one part or several, which stay separate
+            own = kept.copy()
+            own["part"] += len(parts)
+            controls["part"] += len(parts)
+            parts += [track.name] * len(song.parts)
+        else:
+            steps = np.concatenate(
+                [_shifted(roll, number, start) for roll, (start, _) in zip(rolls, given.stretches, strict=True)]
+            )
+            own = _in_ticks(steps, beat, shape.resolution, track)
+            own["part"], own["velocity"] = len(parts), velocity
+            parts.append(track.name)
+        notes.append(own)
+    merged = sort_notes(np.concatenate(notes))
+    tables = {}
+    for name in ("tempos", "time_signatures", "key_signatures"):
+        rows = getattr(song, name).copy()
+        rows["tick"] *= scale
+        tables[name] = rows
+    return replace(
+        song,
+        ticks_per_beat=beat,
+        notes=merged,
+        controls=controls,
+        parts=tuple(parts),
+        pickup=song.pickup * scale,
+        end=int((merged["onset"] + merged["duration"]).max(initial=0)),
+        repairs=(),
+        **tables,
+    )
+
+
+def _scale(beat: int, resolution: int) -> int:
+    """Return the factor by which ticks grow so that both grids are exact, or 1 where MIDI has no such division."""
+    scale = math.lcm(beat, resolution) // beat
+    return scale if beat * scale <= _MAX_TICKS else 1
+
+
+def _shifted(roll: Roll, track: int, start: int) -> Table:
+    """Return a track's notes, moved by ``start`` steps."""
+    notes = roll.notes()
+    chosen: Table = notes[notes["track"] == track]
+    chosen["onset"] += start
+    return chosen
+
+
+def _in_ticks(steps: Table, beat: int, resolution: int, track: Track) -> Table:
+    """Convert notes in steps (dtype ``STEP_NOTE``) to notes on the nearest ticks (dtype ``NOTE``)."""
+    notes = np.zeros(len(steps), dtype=NOTE)
+    onset, stop = ((2 * step * beat + resolution) // (2 * resolution) for step in _edges(steps))
+    notes["onset"], notes["duration"] = onset, np.maximum(stop - onset, 1)
+    notes["pitch"] = steps["pitch"]
+    notes["program"], notes["is_drum"] = track.program, track.is_drum
+    return notes
+
+
+def _edges(steps: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return steps["onset"], steps["onset"] + steps["duration"]
