@@ -1,8 +1,13 @@
-"""A run: the folder that one training made, with its config, metrics, samples and checkpoints.
+"""Run folders: what one training writes, and resumes from.
 
-``config.yaml`` resolved; ``environment.json`` versions and machine; ``metrics.jsonl`` the same bits for the
-same seed; ``timings.jsonl``; ``samples/``; ``tensorboard/``; ``generator.safetensors`` the sampling generator with
-its config; ``state.pt`` all that is needed to go on. Everything in it is untrusted when it is read.
+- ``config.yaml``: the resolved config
+- ``environment.json``: versions, machine, seed and command
+- ``metrics.jsonl``: losses, identical for the same seed; ``timings.jsonl``
+- ``samples/``, ``tensorboard/``
+- ``generator.safetensors``: the sampling generator with its config
+- ``state.pt``: the state to resume from
+
+Every file is untrusted when it is read.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_text
 from bgmusic.training.checkpoints import read_state, write_state
-from bgmusic.training.locks import Lock, new_folder, sweep_unborn
+from bgmusic.training.locks import Lock, new_folder, remove_abandoned
 from bgmusic.training.weights import save_generator
 from bgmusic.yaml import Config, dump_yaml, merge, read_yaml, validate
 
@@ -32,7 +37,7 @@ _LARGEST_ENVIRONMENT = 100_000  # bytes; usually a few hundred
 
 
 def environment(seed: int, device: str, command: str) -> dict[str, Any]:
-    """What made a run: versions, machine, threads, seed and command, ready for JSON."""
+    """Describe what makes a run: versions, machine, threads, seed and command, ready for JSON."""
     return {
         "bgmusic": bgmusic.__version__,
         "torch": torch.__version__,
@@ -48,7 +53,7 @@ def environment(seed: int, device: str, command: str) -> dict[str, Any]:
 
 
 class Run:
-    """An existing run folder. Make one with :meth:`create`, find one with :meth:`open`."""
+    """A run folder. Make a new one with :meth:`create`; :meth:`open` finds an existing one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,24 +61,24 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, kind: str, config: Config, environment: dict[str, Any]) -> Run:
-        """Make a new run folder; it appears whole, with its config and environment in it.
+        """Make a new run folder with its config and environment. It appears complete or not at all.
 
         Raises:
-            UserError: there is something at that path already.
+            UserError: the path exists and is not an empty folder.
             OSError: it can't be written.
 
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"{path} exists already; go on with --resume, or choose another --out")
+            raise UserError(f"{path} exists already; resume it with --resume, or choose another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_unborn(path)
+        remove_abandoned(path)
         new = new_folder(path)
         try:
             write_text(new / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
             write_text(new / "environment.json", json.dumps({"kind": kind, **environment}, indent=2) + "\n")
             (new / "samples").mkdir()
             usual_permissions(new, 0o777)
-            new.rename(path)  # onto nothing, or onto an empty folder
+            new.rename(path)  # onto a free path or an empty folder
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -81,10 +86,10 @@ class Run:
 
     @classmethod
     def open(cls, path: Path, kind: str) -> Run:
-        """Find a run of a kind (``digits``, ``music``).
+        """Open an existing run of a kind (``digits`` or ``music``).
 
         Raises:
-            UserError: it is no run folder, or one of another kind.
+            UserError: it is no run folder, or a run of another kind.
 
         """
         if not path.exists():
@@ -97,7 +102,7 @@ class Run:
         return run
 
     def note(self, **values: Any) -> None:
-        """Keep other values in the environment from now on.
+        """Add values to ``environment.json``, or replace them.
 
         Raises:
             UserError: the environment is corrupt.
@@ -107,7 +112,7 @@ class Run:
         write_text(self.path / "environment.json", json.dumps({**self.environment(), **values}, indent=2) + "\n")
 
     def hold(self) -> None:
-        """Keep other processes from training in the folder, until :meth:`release`; a second call changes nothing.
+        """Lock the folder against training by other processes, until :meth:`release`. Calling it twice is harmless.
 
         Raises:
             UserError: another process trains in it.
@@ -116,13 +121,13 @@ class Run:
         self._lock = self._lock or Lock(self.path)
 
     def release(self) -> None:
-        """Let other processes train in the folder."""
+        """Unlock the folder."""
         if self._lock:
             self._lock.release()
             self._lock = None
 
     def environment(self) -> dict[str, Any]:
-        """What made the run.
+        """Read ``environment.json``.
 
         Raises:
             UserError: the file is missing or corrupt.
@@ -140,7 +145,7 @@ class Run:
         return values
 
     def seed(self) -> int:
-        """The seed that the run began with.
+        """Return the seed that the run started with.
 
         Raises:
             UserError: the environment is corrupt.
@@ -152,7 +157,7 @@ class Run:
         return seed
 
     def seconds(self) -> float | None:
-        """The run's budget of wall time, if it has one instead of steps.
+        """Return the budget in seconds of wall time, or None if the budget is a number of steps.
 
         Raises:
             UserError: the environment is corrupt.
@@ -166,7 +171,7 @@ class Run:
         return float(minutes) * 60
 
     def config(self, model: type[AnyConfig]) -> AnyConfig:
-        """The resolved config.
+        """Read the resolved config.
 
         Raises:
             UserError: it is corrupt.
@@ -176,18 +181,17 @@ class Run:
         return validate(model, read_yaml(path), str(path))
 
     def with_budget(self, config: AnyConfig, steps: int | None, minutes: float | None) -> AnyConfig:
-        """The run's config with another end, further on than where the run is; the run keeps it.
+        """Change the run's budget and return its new config; both are saved. Locks the run as :meth:`hold` does.
 
-        What follows a training's progress (rates, a slope's or a penalty's way) goes by the new end from here on. From
-        now on the run is this process's, as after :meth:`hold`.
+        Schedules that follow the training's progress (learning rate, slope, penalty) use the new budget from here on.
 
         Args:
-            config: as :meth:`config` has it.
-            steps: G updates in all, or None.
-            minutes: wall time in all, instead of steps; both None: everything stays as it is.
+            config: the run's config.
+            steps: total number of G updates, or None.
+            minutes: total wall time instead of steps. With neither, nothing changes.
 
         Raises:
-            UserError: the run has come as far already, another process trains in it, or its state is corrupt.
+            UserError: the run is past that budget already, another process trains in it, or its state is corrupt.
             OSError: it can't be written.
 
         """
@@ -200,9 +204,11 @@ class Run:
             raise UserError(f"{self.path / 'state.pt'}: does not fit the run's config")
         spent = seconds / 60
         if steps is not None and steps <= done:
-            raise UserError(f"{self.path} has made {done} updates already: --steps is their number in all")
+            raise UserError(f"{self.path} has made {done} updates already: --steps is the total, so give a larger one")
         if minutes is not None and minutes <= spent:
-            raise UserError(f"{self.path} took {spent:.1f} minutes already: --minutes is their number in all")
+            raise UserError(
+                f"{self.path} took {spent:.1f} minutes already: --minutes is the total, so give a larger one"
+            )
         if steps is not None:
             longer = merge(config.model_dump(mode="json"), {"training": {"steps": steps}})
             config = validate(type(config), longer, f"{self.path} with --steps {steps}")
@@ -212,15 +218,15 @@ class Run:
         return config
 
     def save_generator(self, generator: nn.Module, config: Config) -> None:
-        """Write the sampling generator, whole or not at all."""
+        """Write the sampling generator atomically."""
         save_generator(self.path / "generator.safetensors", generator, config, str(self.environment()["kind"]))
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Write the resume state, whole or not at all."""
+        """Write the state to resume from, atomically."""
         write_state(self.path / "state.pt", state)
 
     def load_state(self) -> dict[str, Any] | None:
-        """The resume state; None if none was saved yet. Nothing in the file can run code.
+        """Read the state to resume from; None if none was saved yet. Nothing in the file can run code.
 
         Raises:
             UserError: it is corrupt, or holds more than tensors and numbers.
@@ -230,7 +236,7 @@ class Run:
         return read_state(path) if path.exists() else None
 
     def truncate(self, name: str, step: int) -> None:
-        """Cut a ``.jsonl`` file back to the lines up to ``step``: what came after the checkpoint is redone."""
+        """Remove the lines after ``step`` from a ``.jsonl`` file: a resumed training writes them again."""
         path = self.path / name
         if not path.exists():
             return
@@ -240,19 +246,19 @@ class Run:
                 if int(json.loads(line)["step"]) > step:
                     break
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                break  # a line that a crash cut off
+                break  # an incomplete line, after a crash
             kept.append(line + "\n")
         write_text(path, "".join(kept))
 
     def sweep(self) -> None:
-        """Remove what a killed process was just writing: temporary files that never took their file's place."""
+        """Remove temporary files that a killed process left behind."""
         for left in (*self.path.glob(".*.tmp"), *self.path.glob("samples/.*.tmp")):
-            if not left.is_dir():  # as of a run that was being made within this one
+            if not left.is_dir():  # a folder belongs to a run that is being created inside this one
                 left.unlink(missing_ok=True)
 
 
 def next_run(folder: Path, prefix: str) -> Path:
-    """The first free ``prefix-001``, ``prefix-002``, ... in a folder."""
+    """Return the first free path ``prefix-001``, ``prefix-002``, ... in a folder."""
     number = 1
     while (folder / f"{prefix}-{number:03d}").exists():
         number += 1

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, DRIVER, MISSING, open_browser
+from browser import CHROMIUM, DRIVER, MISSING, open_browser, requested, resize, screenshot
 from page_reader import Page
 from PIL import Image
 
@@ -15,7 +15,7 @@ from bgmusic.cli.main import main
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
-from bgmusic.music.rolls.phrases import corpus_phrases
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.training.weights import read_generator, save_generator
 
 LARGEST = 15_000_000  # bytes of a page
@@ -34,7 +34,7 @@ def report(*words):
 @pytest.fixture
 def quick(monkeypatch):
     """Few phrases, and little for the network of the two-sample test to learn from."""
-    monkeypatch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
     monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 2)
     monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
     monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
@@ -47,7 +47,7 @@ def page_file(music_run, tmp_path_factory):
     corpus = open_corpus("bach")
     numbers = np.append(corpus.indices("test")[::15][:29], corpus.indices("train")[700])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
+        patch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
         patch.setattr("bgmusic.music.report.page._SAMPLES", 4)
         patch.setattr("bgmusic.music.report.page._PAIRS", 2)
         patch.setattr(
@@ -158,10 +158,10 @@ def test_mistakes_end_in_one_line(music_run, digits_run, tmp_path, capsys):
 
 # In a real browser.
 
-WIDE = """[...document.querySelectorAll('body *')].filter(
+WIDE = """return [...document.querySelectorAll('body *')].filter(
   one => !one.closest('.scroll, pre') && one.getBoundingClientRect().right > innerWidth + 0.5
 ).map(one => one.outerHTML.slice(0, 100))"""
-LOADED = """(async () => {
+LOADED = """return (async () => {
   const all = [...document.querySelectorAll('audio')];
   for (const one of all) {
     if (one.readyState < 1) {
@@ -174,14 +174,14 @@ LOADED = """(async () => {
   }
   return all.map(one => one.duration);
 })()"""
-PLAYED = """(async () => {
-  const one = document.querySelectorAll('audio')[NUMBER];
+PLAYED = """return (async number => {
+  const one = document.querySelectorAll('audio')[number];
   await one.play();
   const begun = Date.now();
   while (one.currentTime < 0.2 && Date.now() - begun < 20000) await new Promise(ok => setTimeout(ok, 50));
   one.pause();
   return one.currentTime;
-})()"""
+})(arguments[0])"""
 
 
 @pytest.fixture(scope="module")
@@ -195,36 +195,36 @@ def browser(tmp_path_factory):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
 def test_a_browser_shows_it_on_phone_and_desktop(browser, page_file, width, height, scheme, tmp_path):
-    browser.resize(width, height, scheme)
-    browser.log("browser")
-    browser.requests()
-    browser.open(page_file)
-    assert browser.run("document.title").startswith("Report of")
-    assert browser.run("document.documentElement.scrollWidth") <= width
-    assert browser.run(WIDE) == []
-    pictures = browser.run("[...document.images].map(one => one.naturalWidth)")
+    resize(browser, width, height, scheme)
+    browser.get_log("browser")
+    requested(browser)
+    browser.get(page_file.as_uri())
+    assert browser.execute_script("return document.title").startswith("Report of")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script(WIDE) == []
+    pictures = browser.execute_script("return [...document.images].map(one => one.naturalWidth)")
     assert len(pictures) > 10
     assert min(pictures) > 0
-    paper = browser.run("getComputedStyle(document.body).backgroundColor")
+    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
-    assert browser.log("browser") == []  # the console
-    asked = {address.split(":", 1)[0] for address in browser.requests()}
+    assert browser.get_log("browser") == []  # the console
+    asked = {address.split(":", 1)[0] for address in requested(browser)}
     assert asked <= {"file", "data"}
-    browser.screenshot(tmp_path / "page.png")
+    screenshot(browser, tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as shot:
         assert shot.width >= width - 20
         assert shot.height > 3000
 
 
 def test_a_browser_plays_every_sound(browser, page_file):
-    browser.resize(1280, 900)
-    browser.open(page_file)
-    durations = browser.run(LOADED)
+    resize(browser, 1280, 900)
+    browser.get(page_file.as_uri())
+    durations = browser.execute_script(LOADED)
     assert len(durations) == 8
     assert min(durations) > 7.9  # four bars at 120 beats a minute, and the tail
     for number in (0, 7):
-        assert browser.run(PLAYED.replace("NUMBER", str(number))) >= 0.2
-    assert browser.log("browser") == []
+        assert browser.execute_script(PLAYED, number) >= 0.2
+    assert browser.get_log("browser") == []
 
 
 def test_a_browser_runs_nothing_that_slipped_through(browser, tmp_path, page_file):
@@ -232,20 +232,20 @@ def test_a_browser_runs_nothing_that_slipped_through(browser, tmp_path, page_fil
     text = page_file.read_text()
     cracked = tmp_path / "cracked.html"
     cracked.write_text(text.replace("<main>", "<main><script>window.ran = 1</script><img src='http://x.test/y.png'>"))
-    browser.open(cracked)
-    assert browser.run("window.ran") is None
-    assert browser.run("document.images[0].naturalWidth") == 0
-    refused = [entry["message"] for entry in browser.log("browser")]
+    browser.get(cracked.as_uri())
+    assert browser.execute_script("return window.ran") is None
+    assert browser.execute_script("return document.images[0].naturalWidth") == 0
+    refused = [entry["message"] for entry in browser.get_log("browser")]
     assert len(refused) == 2
     assert all("Content Security Policy" in message for message in refused)
 
 
 def test_a_browser_shows_an_evaluation(browser, music_run, tmp_path, quick):
     assert command("evaluate", music_run, "-n", 10, "--html", tmp_path / "page.html") == 0
-    browser.resize(390, 844)
-    browser.log("browser")
-    browser.open(tmp_path / "page.html")
-    assert browser.run("document.documentElement.scrollWidth") == 390
-    assert browser.run(WIDE) == []
-    assert browser.run("document.querySelectorAll('table').length") == 3
-    assert browser.log("browser") == []
+    resize(browser, 390, 844)
+    browser.get_log("browser")
+    browser.get((tmp_path / "page.html").as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    assert browser.execute_script(WIDE) == []
+    assert browser.execute_script("return document.querySelectorAll('table').length") == 3
+    assert browser.get_log("browser") == []

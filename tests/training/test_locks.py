@@ -1,4 +1,4 @@
-"""Run folders belong to one process at a time, and killed processes leave nothing that stays."""
+"""A run folder is held by one process at a time; a killed process leaves neither its lock nor an unfinished folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,9 @@ def files(path: Path) -> dict[str, bytes]:
     return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
-def test_another_process_trains_there(tmp_path: Path) -> None:
+def test_a_folder_held_by_another_process_is_refused_and_unchanged(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
-    (run.path / ".state.pt.12345678.tmp").write_text("what the other process is writing now")
+    (run.path / ".state.pt.12345678.tmp").write_text("a file that the other process is writing")
     with subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
@@ -70,12 +71,12 @@ def test_another_process_trains_there(tmp_path: Path) -> None:
                 attempt()
         assert files(run.path) == before
         other.send_signal(signal.SIGKILL)
-    # A killed process holds nothing.
+    # A killed process loses its lock.
     assert not resume(run, a_game())
     assert train(run, a_game(), CONFIG, draw, quiet=True)
 
 
-def test_a_training_holds_its_run_and_lets_it_go(tmp_path: Path) -> None:
+def test_a_training_holds_its_run_and_releases_it(tmp_path: Path) -> None:
     run, refused = a_run(tmp_path / "run"), []
 
     def busy(game: Game, path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_training_holds_its_run_and_lets_it_go(tmp_path: Path) -> None:
     Lock(run.path).release()
 
 
-def test_a_run_is_held_on_the_way_from_resume_to_train(tmp_path: Path) -> None:
+def test_a_run_is_held_between_resume_and_train(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
     resume(run, a_game())
     with pytest.raises(UserError):
@@ -105,12 +106,12 @@ def test_a_run_is_held_on_the_way_from_resume_to_train(tmp_path: Path) -> None:
     assert resume(Run(run.path), a_game())
 
 
-def test_what_a_process_killed_in_create_left_is_swept(tmp_path: Path) -> None:
+def test_the_folder_of_a_process_killed_in_create_is_removed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED_WHILE_CREATING, tmp_path / "run"]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert json.loads((left / "environment.json").read_text())["kind"] == "toys"
-    # Not swept: what may be in the making, another run's, and what somebody keeps under such a name.
+    # Kept: a recent folder, another run's, and one with a user's file in it.
     others = [tmp_path / name for name in (".run.fresh000.tmp", ".run.2.aaaaaaaa.tmp", ".run.mine0000.tmp")]
     for other in others:
         other.mkdir()
@@ -120,3 +121,40 @@ def test_what_a_process_killed_in_create_left_is_swept(tmp_path: Path) -> None:
         os.utime(path, (long_ago, long_ago))
     run = a_run(tmp_path / "run")
     assert set(tmp_path.iterdir()) == {run.path, *others}
+
+
+def test_folders_that_cannot_be_locked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Lock(tmp_path / "missing")
+    assert not list(tmp_path.iterdir())
+    target, folder = tmp_path / "target", tmp_path / "run"
+    target.write_text("kept")
+    folder.mkdir()
+    (folder / ".lock").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic link"):
+        Lock(folder)
+    assert target.read_text() == "kept"
+
+
+def test_a_lock_is_released_twice_and_by_any_thread(tmp_path: Path) -> None:
+    lock = Lock(str(tmp_path))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lock.release).result()
+    lock.release()
+    Lock(tmp_path).release()
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
+    script = "import os, sys, time\nfrom bgmusic.training.locks import Lock\nlock = Lock(sys.argv[1])\n"
+    script += "child = os.fork() or time.sleep(600)\nprint(child, flush=True)\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            with pytest.raises(UserError):
+                Lock(tmp_path)
+            parent.send_signal(signal.SIGKILL)
+            parent.wait()
+            Lock(tmp_path).release()
+        finally:
+            os.kill(child, signal.SIGKILL)
