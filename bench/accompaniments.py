@@ -62,7 +62,7 @@ def main() -> None:
     usual = training(corpus)
     given = data.spread(options.n)
     for number, track in enumerate(given.track_set.tracks):
-        sounding = given.cells[:, number].flatten(1).any(1)
+        sounding = given.cells[:, number].any((1, 2, 3))
         chosen = given[sounding]
         for name in options.runs:
             run = find_run(name)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi.write import write_midi
+from bgmusic.music.rolls.midi_files import write_midi
 from bgmusic.music.rolls.roll import Roll
 
 SILENCE, HOLD, FIRST = 0, 1, 2

@@ -100,8 +100,8 @@ def write_music(
 
     from bgmusic.files import write_npz
     from bgmusic.music.composing.generate import describe
-    from bgmusic.music.midi.write import write_midi
     from bgmusic.music.rolls.joining import join_with_rests
+    from bgmusic.music.rolls.midi_files import write_midi
 
     out.mkdir(parents=True, exist_ok=True)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"

@@ -108,7 +108,7 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
     from bgmusic.training.memory import keep_freed_memory
 
     if source.suffix == ".npz" or source.is_file():
-        from bgmusic.music.rolls.phrases import read_phrases
+        from bgmusic.music.rolls.phrase_files import read_phrases
 
         if seed is not None:
             raise UserError("--seed chooses a run's phrases: those of an npz are chosen by --index")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.midi.read import read_midi
     from bgmusic.music.midi.song import Song
-    from bgmusic.music.midi.write import write_midi
+    from bgmusic.music.rolls.midi_files import write_midi
     from bgmusic.music.rolls.grid import StepNotes, quantise
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.tracks import Track, TrackSet
@@ -25,7 +25,7 @@ _HOMES = {
     "open_corpus": "corpora.corpus",
     "quantise": "rolls.grid",
     "read_midi": "midi.read",
-    "write_midi": "midi.write",
+    "write_midi": "rolls.midi_files",
 }
 
 __all__ = [

@@ -15,9 +15,10 @@ from bgmusic.cli.main import main
 from bgmusic.files import data_dir
 from bgmusic.music.composing.phrase_sources import midi_phrases
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi.read import write_midi
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.rolls.joining import join_rolls
-from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
+from bgmusic.music.rolls.midi_files import write_midi
+from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.training.report import page as pages
 
 
@@ -34,7 +35,7 @@ def run(*words):
 @pytest.fixture
 def quick(monkeypatch):
     """The network of the two-sample test takes most of the time."""
-    monkeypatch.setattr("bgmusic.music.judging.evaluation._MOST_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
 
 
 def test_a_run_is_compared_with_what_it_was_trained_on(music_run, tmp_path, capsys, quick):

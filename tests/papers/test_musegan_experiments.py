@@ -14,7 +14,8 @@ from bgmusic.cli.main import main
 from bgmusic.music.composing.phrase_sources import held_out, training
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.judging.evaluation import evaluate, nearness
-from bgmusic.music.rolls.phrases import Phrases, read_phrases
+from bgmusic.music.rolls.phrase_files import read_phrases
+from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.papers.musegan.experiments import columns, experiments
 from bgmusic.papers.musegan.table import pair_of, published_rates, right_rates
@@ -91,13 +92,13 @@ def by_loops(phrases: Phrases) -> tuple[float, float]:
             lengths = notes["duration"][notes["track"] == track]
             rates.append(np.mean(lengths >= 2) if len(lengths) else nan)
         cells = phrases.cells[number] if phrases.onsets is None else phrases.cells[number] | phrases.onsets[number]
-        voices.append((cells.numpy().sum(-1) > 2).mean())
+        voices.append((cells.sum(-1) > 2).mean())
     return float(np.nanmean(rates)), float(np.mean(voices))
 
 
 def published_polyphony(phrases: Phrases) -> float:
     """Steps with two pitches or more, in bars that are not empty."""
-    cells = phrases.encoded("pause").cells.numpy()
+    cells = phrases.encoded("pause").cells
     rates = [(bar.sum(-1) > 1).mean() for track in cells.reshape(-1, *cells.shape[3:]) for bar in [track] if bar.any()]
     return float(np.mean(rates))
 
@@ -130,7 +131,7 @@ def test_the_pair_of_tracks() -> None:
 
 def test_silence_has_defined_rates() -> None:
     tracks = TrackSet.load("satb")
-    silent = Phrases(tracks, 4, torch.zeros(2, 4, 4, 16, tracks.pitches, dtype=torch.bool))
+    silent = Phrases(tracks, 4, np.zeros((2, 4, 4, 16, tracks.pitches), dtype=np.bool_))
     assert np.isnan(published_rates(silent)).all()
     qualified, polyphony, tonal = right_rates(silent)
     assert np.isnan([qualified, tonal]).all()
@@ -139,7 +140,7 @@ def test_silence_has_defined_rates() -> None:
 
 def test_drums_alone_have_no_rates() -> None:
     kit = TrackSet.from_dict(BAND | {"tracks": BAND["tracks"][:1]})
-    hits = Phrases(kit, 4, torch.ones(2, 1, 4, 16, kit.pitches, dtype=torch.bool))
+    hits = Phrases(kit, 4, np.ones((2, 1, 4, 16, kit.pitches), dtype=np.bool_))
     assert pair_of(kit) is None
     assert np.isnan(right_rates(hits)).all()
     assert np.isnan(published_rates(hits)).all()

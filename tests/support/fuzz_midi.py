@@ -1,6 +1,6 @@
 """Damage thousands of MIDI files from a fixed seed and read them all: each must be a roll or a reason.
 
-python tests/music/fuzz_midi.py --count 5000 --seed 0
+python tests/support/fuzz_midi.py --count 5000 --seed 0
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bgmusic.music.midi.events import careful_events
 from bgmusic.music.midi.fast import fast_events
 from bgmusic.music.midi.file import open_midi
 from bgmusic.music.midi.read import read_midi
-from bgmusic.music.midi.write import midi_bytes
 from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.midi_files import midi_bytes
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
 
-SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
+SETTINGS = Settings.create(TrackSet.load("lpd-5"), 12)
 
 
 def originals() -> list[bytes]:
@@ -42,7 +42,7 @@ def outcome(data: bytes) -> tuple[str, float]:
     try:
         song = read_midi(data)
         describe(song, SETTINGS)
-        piece = quantise(song, SETTINGS.track_set, 12)
+        piece = quantise(song, SETTINGS.shape.track_set, 12)
         for first in piece.phrase_starts(4)[:8].tolist():
             roll = Roll.from_phrase(piece, first, 4)
             if roll.cells.any():

@@ -7,7 +7,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
@@ -15,13 +14,15 @@ from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import generate, load
 from bgmusic.music.corpora.assemble import META
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.sources.base import kind_of
 from bgmusic.music.corpora.sources.folder import midi_files
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import grid_fit
-from bgmusic.music.rolls.phrases import Phrases, corpus_phrases, read_phrases, stack_rolls
+from bgmusic.music.rolls.phrase_files import read_phrases
+from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.training import runs, weights
 from bgmusic.training.lookup import is_run
@@ -89,7 +90,7 @@ def run_phrases(
     if against is not None:
         # Before anything is generated: some hundred phrases may take minutes.
         size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
-        form = Phrases(shape.track_set, shape.resolution, torch.zeros(size, dtype=torch.bool))
+        form = Phrases(shape.track_set, shape.resolution, np.zeros(size, dtype=np.bool_))
         form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
     most = _MAX_CELLS // shape.cells
     if number > most:
@@ -183,20 +184,20 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
             break
         try:
             song = read_midi(path)
-            piece = quantise(song, settings.track_set, settings.resolution, default_metre=settings.metre)
+            piece = quantise(song, settings.shape.track_set, settings.shape.resolution, default_metre=settings.metre)
         except (OSError, UserError) as error:
             reasons.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
             continue
-        if grid_fit(song, settings.resolution) < settings.min_grid_fit:
+        if grid_fit(song, settings.shape.resolution) < settings.min_grid_fit:
             reasons.append(f"{path.name}: its notes follow no beat")
             continue
         starts = _side_by_side(piece, settings)[: most - len(rolls)]
-        rolls += [Roll.from_phrase(piece, start, settings.bars, settings.encoding) for start in starts]
+        rolls += [Roll.from_phrase(piece, start, settings.shape.bars, settings.shape.encoding) for start in starts]
         pieces += [number] * len(starts)
     if not rolls:
         numerator, denominator = settings.metre
         what = (
-            f"no {settings.bars} bars of {numerator}/{denominator} in which {settings.needed_tracks} tracks play "
+            f"no {settings.shape.bars} bars of {numerator}/{denominator} in which {settings.needed_tracks} tracks play "
             f"in {len(files)} MIDI files"
         )
         raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
@@ -208,14 +209,13 @@ def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
     playing, found = piece.playing(), []
     for start, stop in piece.runs(settings.metre):
         allowed = settings.starts(playing[start:stop])
-        found += [start + at for at in range(0, len(allowed), settings.bars) if allowed[at]]
+        found += [start + at for at in range(0, len(allowed), settings.shape.bars) if allowed[at]]
     return found
 
 
 def _fitting(settings: Settings) -> int:
     """How many phrases are held at once."""
-    cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
-    return max(1, _MAX_CELLS // cells)
+    return max(1, _MAX_CELLS // settings.shape.cells)
 
 
 def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str, most: int | None = None) -> NDArray[np.int64]:

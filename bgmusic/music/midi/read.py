@@ -25,15 +25,15 @@ from bgmusic.music.midi.song import (
     CONTROL,
     DEFAULT_BPM,
     KEY_SIGNATURE,
+    RESOLUTION,
     TEMPO,
     TIME_SIGNATURE,
     Song,
     Table,
     table,
 )
-from bgmusic.music.midi.write import RESOLUTION, write_midi
 
-__all__ = ["MidiError", "read_midi", "write_midi"]
+__all__ = ["MidiError", "read_midi"]
 
 _SHORTEST_DENOMINATOR = 64
 _FASTEST = int(60e6 / BPM_RANGE[1])  # microseconds a beat

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 DEFAULT_BPM = 120.0
 DEFAULT_VELOCITY = 100
+COMMON_TIME = (4, 4)
+RESOLUTION = 480  # least ticks per beat of files that are written: a multiple of every common resolution
 
 # `onset` and `duration` are in ticks; `part` is an index into the song's parts.
 NOTE = np.dtype(

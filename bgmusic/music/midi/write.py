@@ -1,4 +1,4 @@
-"""MIDI files out, format 1: tempo and time signature in the first track, one track for each part."""
+"""Write MIDI files of format 1: tempo and time signatures in the first track, then one track per part."""
 
 from __future__ import annotations
 
@@ -9,55 +9,51 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
-from bgmusic.music.midi.song import BEND, DEFAULT_BPM, TIME_SIGNATURE, Song, Table, metre_of, table
-from bgmusic.music.rolls.grid import COMMON_TIME
-from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.midi.song import BEND, COMMON_TIME, RESOLUTION, TIME_SIGNATURE, Song, Table, metre_of, table
 
-RESOLUTION = 480  # ticks a beat of what is written, at least: a multiple of every common resolution
-_SLOWEST = 60e6 / 0xFFFFFF  # beats a minute
+_SLOWEST = 60e6 / 0xFFFFFF  # beats per minute
 _LAST_TICK = (1 << 31) - 1
 _MAX_DIVISION = 0x7FFF
 
 
-def write_midi(music: Song | Roll, path: str | Path, bpm: float = DEFAULT_BPM) -> None:
-    """Write a song or a roll to ``path``, whole or not at all; ``bpm`` is the tempo of a roll.
-
-    Ticks a beat are the song's own, or the smallest multiple of them from 480 on, so nothing moves. Notes
-    of one pitch in one part that overlap can't be told apart in MIDI: their ends come back in the order of
-    their onsets.
+def write_song(song: Song, path: str | Path) -> None:
+    """Write a song to a MIDI file, atomically; see ``song_bytes``.
 
     Raises:
-        UserError: the piece is too long for MIDI, or its tempo makes no sense.
-        OSError: the file can't be written.
+        UserError: the song does not fit into a MIDI file.
+        OSError: the file cannot be written.
 
     """
-    write_bytes(path, midi_bytes(music, bpm))
+    write_bytes(path, song_bytes(song))
 
 
-def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
-    """The MIDI file of a song or a roll, as ``write_midi`` writes it.
+def song_bytes(song: Song) -> bytes:
+    """Return a song as the bytes of a MIDI file.
+
+    The file has the song's ticks per beat, or their smallest multiple from 480 up, so no note moves. MIDI cannot
+    express overlapping notes of one pitch in one part: on reading, the first end belongs to the first onset.
 
     Raises:
-        UserError: the piece is too long for MIDI, or its tempo makes no sense.
+        UserError: the song is too long, or a tempo, pitch, program, velocity or part is out of range.
 
     """
     import symusic
 
-    song = music.to_song(bpm) if isinstance(music, Roll) else music
+    _require_writable(song)
     scale = -(-RESOLUTION // song.ticks_per_beat)
     end = int((song.notes["onset"] + song.notes["duration"]).max(initial=song.end))
     if end * scale > _LAST_TICK or song.ticks_per_beat * scale > _MAX_DIVISION:
-        raise UserError(f"{end} ticks at {song.ticks_per_beat} a beat are too many for a MIDI file")
+        raise UserError(f"{end} ticks at {song.ticks_per_beat} per beat are too many for a MIDI file")
     score: Any = symusic.Score(song.ticks_per_beat * scale)
     for tick, tempo in song.tempos.tolist():
         if not _SLOWEST <= tempo <= 6e7:
-            raise UserError(f"a tempo of {tempo:g} beats a minute can't be written: MIDI has {_SLOWEST:.4g} and more")
+            raise UserError(f"a tempo of {tempo:g} beats per minute is out of MIDI's range, {_SLOWEST:.4g} to 6e7")
         score.tempos.append(symusic.Tempo(tick * scale, tempo))
     for tick, numerator, denominator in bar_lines(song).tolist():
         score.time_signatures.append(symusic.TimeSignature(tick * scale, numerator, denominator))
     for tick, fifths, minor in song.key_signatures.tolist():
         score.key_signatures.append(symusic.KeySignature(tick * scale, fifths, int(minor)))
-    # A part that changes its program is written as one track for each: a note keeps its program.
+    # One track for each program of a part, so that every note keeps its program.
     voice = (song.notes["part"].astype(np.int64) * 2 + song.notes["is_drum"]) * 128 + song.notes["program"]
     for one in np.unique(voice).tolist():
         part, program = one // 256, one % 128
@@ -76,6 +72,19 @@ def midi_bytes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> bytes:
     return bytes(score.dumps_midi())
 
 
+def _require_writable(song: Song) -> None:
+    """Check the values that would wrap around in a MIDI file."""
+    notes = song.notes
+    if not len(notes):
+        return
+    for name in ("pitch", "velocity", "program"):
+        if (highest := int(notes[name].max())) > 127:
+            raise UserError(f"a {name} of {highest} does not fit into a MIDI file: at most 127")
+    for name in ("onset", "duration", "part"):
+        if (lowest := int(notes[name].min())) < 0:
+            raise UserError(f"a note's {name} is negative: {lowest}")
+
+
 def _notes(notes: Table, scale: int) -> object:
     import symusic
 
@@ -89,12 +98,12 @@ def _notes(notes: Table, scale: int) -> object:
 
 
 def bar_lines(song: Song) -> Table:
-    """The song's time signatures, with a short first bar for its pickup."""
+    """Return the song's time signatures, with a short first bar for its pickup."""
     if not song.pickup:
         return song.time_signatures
     rows = song.time_signatures.tolist()
-    held = [row for row in rows if row[0] <= song.pickup]
-    metre = held[-1][1:] if held else COMMON_TIME
+    before = [row for row in rows if row[0] <= song.pickup]
+    metre = before[-1][1:] if before else COMMON_TIME
     first = metre_of(song.pickup, song.ticks_per_beat)
     if first is None:
         return song.time_signatures

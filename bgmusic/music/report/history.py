@@ -15,7 +15,7 @@ from bgmusic.music.pictures.phrase import png
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.pictures.sheet import sheet_picture
 from bgmusic.music.pictures.timelapse import timelapse
-from bgmusic.music.rolls.phrases import read_phrases
+from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.scores import DISTANCE, FILE, data_phrases, means

@@ -1,74 +1,83 @@
-"""A batch of phrases as tensors, with what is needed to read it; and the npz in which generated phrases are kept."""
+"""A batch of phrases of one shape, as NumPy arrays."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.files import read_npz, write_bytes
-from bgmusic.music.corpora.loader import Loader, pauses
-from bgmusic.music.rolls.grid import MAX_RESOLUTION
-from bgmusic.music.rolls.roll import Encoding, Roll
+from bgmusic.music.rolls.checks import kind_of, require_boolean, require_resolution
+from bgmusic.music.rolls.encodings import Cells, Encoding, note_begins, require_encoding, with_pauses
+from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
-
-if TYPE_CHECKING:
-    from bgmusic.music.corpora.corpus import Corpus
-
-_MAX_META = 1 << 20  # characters of JSON in an npz
 
 
 @dataclass(frozen=True, eq=False)
 class Phrases:
-    """Phrases of one form: boolean ``cells`` ``(batch, tracks, bars, steps, pitches)`` of a track set.
+    """A batch of phrases of one track set, resolution, shape and encoding.
 
-    ``resolution`` is in steps a beat; ``onsets``, of the same shape, say where notes begin in the lossless encoding
-    and are None in the papers'. ``pieces``, int64 ``(batch,)``, are the pieces that the phrases come from (phrases of
-    a piece are alike, and no independent witnesses); None: each is its own.
+    Attributes:
+        track_set: the tracks.
+        resolution: steps per beat.
+        cells: boolean ``(batch, tracks, bars, steps, pitches)``.
+        onsets: boolean of the same shape, or None for the pause encoding.
+        pieces: int64 ``(batch,)``, the piece that each phrase comes from, or None if each is a piece of its own.
+            Phrases of one piece are correlated; statistics resample pieces.
 
     Raises:
-        UserError: the shapes don't fit the track set or each other.
+        TypeError: an array has another dtype.
+        UserError: the shapes do not fit the track set or each other.
 
     """
 
     track_set: TrackSet
     resolution: int
-    cells: Tensor
-    onsets: Tensor | None = None
-    pieces: Tensor | None = None
+    cells: Cells
+    onsets: Cells | None = None
+    pieces: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        shape, tracks = tuple(self.cells.shape), self.track_set
+        require_boolean("cells", self.cells)
+        require_resolution(self.resolution)
+        shape, tracks = self.cells.shape, self.track_set
         if len(shape) != 5 or (shape[1], shape[4]) != (len(tracks), tracks.pitches) or min(shape) < 1:
             raise UserError(
-                f"rolls of {tracks.name!r} are (phrases, {len(tracks)}, bars, steps, {tracks.pitches}), not {shape}"
+                f"phrases of track set {tracks.name!r} need shape "
+                f"(batch, {len(tracks)}, bars, steps, {tracks.pitches}), not {shape}"
             )
-        if self.onsets is not None and self.onsets.shape != self.cells.shape:
-            raise UserError(f"onsets of shape {tuple(self.onsets.shape)} don't fit rolls of shape {shape}")
+        if self.onsets is not None:
+            require_boolean("onsets", self.onsets)
+            if self.onsets.shape != shape:
+                raise UserError(f"onsets of shape {self.onsets.shape} do not fit cells of shape {shape}")
+        if self.pieces is not None:
+            if not isinstance(self.pieces, np.ndarray) or self.pieces.dtype != np.int64:
+                raise TypeError(f"pieces must be an int64 NumPy array, not {kind_of(self.pieces)}")
+            if self.pieces.shape != shape[:1]:
+                raise UserError(f"pieces of shape {self.pieces.shape} do not fit {shape[0]} phrases")
 
     def __len__(self) -> int:
         return len(self.cells)
 
-    def __getitem__(self, chosen: slice | Tensor) -> Phrases:
-        """Some of the phrases, by a slice, a mask or numbers."""
+    def __getitem__(self, chosen: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Phrases:
+        """Select phrases by a slice, a boolean mask, or an array of numbers."""
         onsets = None if self.onsets is None else self.onsets[chosen]
         pieces = None if self.pieces is None else self.pieces[chosen]
         return replace(self, cells=self.cells[chosen], onsets=onsets, pieces=pieces)
 
     def spread(self, most: int) -> Phrases:
-        """At most ``most`` of the phrases, evenly spread."""
+        """Return at most ``most`` of the phrases, evenly spread, the first and the last among them."""
         if len(self) <= most:
             return self
-        return self[torch.linspace(0, len(self) - 1, most, dtype=torch.float64).long()]
+        if most < 1:
+            raise ValueError(f"at least 1 phrase must be kept, not {most}")
+        # The rounding of torch.linspace, which earlier versions used: evaluations keep their phrases.
+        place, last = np.arange(most), len(self) - 1
+        step = last / (most - 1) if most > 1 else 0.0
+        chosen = np.where(place < most // 2, step * place, last - step * (most - 1 - place)) if most > 1 else place
+        return self[chosen.astype(np.int64)]
 
     @property
     def encoding(self) -> Encoding:
@@ -76,50 +85,58 @@ class Phrases:
         return "pause" if self.onsets is None else "onset"
 
     @property
-    def drums(self) -> Tensor:
-        """Which tracks are drums: boolean ``(tracks,)``."""
-        return torch.tensor([track.is_drum for track in self.track_set.tracks])
+    def drums(self) -> NDArray[np.bool_]:
+        """Boolean ``(tracks,)``: True for drum tracks."""
+        return self.track_set.drums
 
     @property
-    def groups(self) -> Tensor:
-        """The piece of each phrase, a phrase of none being its own: int64 ``(batch,)``, from 0 without gaps."""
+    def groups(self) -> NDArray[np.int64]:
+        """Int64 ``(batch,)``: the piece of each phrase, numbered from 0 without gaps."""
         if self.pieces is None:
-            return torch.arange(len(self))
-        groups: Tensor = self.pieces.unique(return_inverse=True)[1]
+            return np.arange(len(self), dtype=np.int64)
+        groups: NDArray[np.int64] = np.unique(self.pieces, return_inverse=True)[1]
         return groups
 
     def encoded(self, encoding: Encoding) -> Phrases:
-        """The phrases in the other encoding (or these): pauses lose onsets, onsets are read from what is lit."""
+        """Convert the phrases to ``encoding``.
+
+        ``onset`` to ``pause`` loses some repeated notes (see ``encoding_loss``). ``pause`` to ``onset`` reads the
+        onsets from the cells.
+        """
+        require_encoding(encoding)
         if encoding == self.encoding:
             return self
         if self.onsets is not None:
-            return replace(self, cells=pauses(self.cells | self.onsets, self.onsets, self.drums.tolist()), onsets=None)
-        from bgmusic.music.judging.metrics import note_begins
-
+            cells = with_pauses(self.cells | self.onsets, self.onsets, self.drums)
+            return replace(self, cells=cells, onsets=None)
         return replace(self, onsets=note_begins(self.cells, None, self.drums))
 
     def roll(self, index: int) -> Roll:
-        """One phrase as a roll."""
-        onsets = None if self.onsets is None else self.onsets[index].numpy()
-        return Roll(self.track_set, self.resolution, self.cells[index].numpy(), onsets)
+        """Return one phrase as a ``Roll``; its arrays are views."""
+        onsets = None if self.onsets is None else self.onsets[index]
+        return Roll(self.track_set, self.resolution, self.cells[index], onsets)
 
     def require_like(self, other: Phrases, name: str) -> None:
-        """Make sure that these have the tracks, resolution and shape of ``other``, which the user knows as ``name``.
+        """Check that the phrases have the tracks, resolution and shape of ``other``.
+
+        Args:
+            other: the phrases to compare with.
+            name: what the error message calls ``other``.
 
         Raises:
-            UserError: what differs.
+            UserError: they differ; the message names the first difference.
 
         """
-        for what, mine, theirs in (
+        for what, own, others in (
             ("tracks", _tracks(self.track_set), _tracks(other.track_set)),
             ("lowest pitch", self.track_set.low, other.track_set.low),
             ("pitches", self.track_set.pitches, other.track_set.pitches),
-            ("steps a beat", self.resolution, other.resolution),
-            ("bars a phrase", self.cells.shape[2], other.cells.shape[2]),
-            ("steps a bar", self.cells.shape[3], other.cells.shape[3]),
+            ("steps per beat", self.resolution, other.resolution),
+            ("bars per phrase", self.cells.shape[2], other.cells.shape[2]),
+            ("steps per bar", self.cells.shape[3], other.cells.shape[3]),
         ):
-            if mine != theirs:
-                raise UserError(f"{what}: these phrases have {mine}, those of {name} {theirs}")
+            if own != others:
+                raise UserError(f"{what}: these phrases have {own}, those of {name} have {others}")
 
 
 def _tracks(track_set: TrackSet) -> str:
@@ -127,75 +144,32 @@ def _tracks(track_set: TrackSet) -> str:
 
 
 def stack_rolls(rolls: Sequence[Roll], pieces: Sequence[int] | None = None) -> Phrases:
-    """Rolls of one shape and encoding, one at least, as phrases.
+    """Stack rolls of one track set, resolution, shape and encoding.
+
+    Args:
+        rolls: at least one roll.
+        pieces: the piece of each roll; None if each is a piece of its own.
 
     Raises:
-        UserError: there is none.
+        UserError: there are no rolls, or they differ in form.
 
     """
     if not rolls:
-        raise UserError("no phrases")
-    cells = torch.from_numpy(np.stack([roll.cells for roll in rolls]))
+        raise UserError("no phrases: at least one roll is needed")
+    first = rolls[0]
+    for number, roll in enumerate(rolls):
+        if (roll.track_set, roll.resolution, roll.cells.shape, roll.encoding) != (
+            first.track_set,
+            first.resolution,
+            first.cells.shape,
+            first.encoding,
+        ):
+            raise UserError(f"rolls of one form can be stacked: roll {number} is {roll!r}, roll 0 is {first!r}")
     onsets = [roll.onsets for roll in rolls if roll.onsets is not None]
     return Phrases(
-        rolls[0].track_set,
-        rolls[0].resolution,
-        cells,
-        torch.from_numpy(np.stack(onsets)) if onsets else None,
-        None if pieces is None else torch.tensor(pieces),
+        first.track_set,
+        first.resolution,
+        np.stack([roll.cells for roll in rolls]),
+        np.stack(onsets) if onsets else None,
+        None if pieces is None else np.array(pieces, dtype=np.int64),
     )
-
-
-def corpus_phrases(corpus: Corpus, numbers: NDArray[np.int64]) -> Phrases:
-    """The phrases of these numbers of a corpus, in its encoding; phrases of one piece know of each other."""
-    channels = Loader(corpus, dtype=torch.bool).phrases(numbers)
-    cells, onsets = channels.chunk(2, dim=1) if corpus.encoding == "onset" else (channels, None)
-    pieces = torch.from_numpy(corpus.piece_of_phrase[numbers])
-    return Phrases(corpus.track_set, corpus.resolution, cells, onsets, pieces)
-
-
-def write_phrases(phrases: Phrases, path: str | Path, **about: Any) -> None:
-    """Write phrases as an npz, whole or not at all.
-
-    ``rolls``, bool ``(phrases, tracks, bars, steps, pitches)``; in the lossless encoding ``onsets``, of that shape;
-    ``meta``, JSON: "track_set", "resolution", "encoding", and whatever is known ``about`` them.
-    """
-    meta = {"track_set": phrases.track_set.to_dict(), "resolution": phrases.resolution, "encoding": phrases.encoding}
-    arrays = {"rolls": phrases.cells.cpu().numpy(), "meta": np.array(json.dumps(meta | about))}
-    if phrases.onsets is not None:
-        arrays["onsets"] = phrases.onsets.cpu().numpy()
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub takes the names for options
-    write_bytes(path, buffer.getvalue())
-
-
-def read_phrases(path: str | Path, limit: int = 1 << 30) -> tuple[Phrases, dict[str, Any]]:
-    """Phrases from an npz as ``write_phrases`` makes it, and its ``meta``; nothing in it can run code.
-
-    Of ``limit`` bytes in memory at most.
-
-    Raises:
-        UserError: it is no such file.
-        OSError: it can't be read.
-
-    """
-    arrays = read_npz(path, ["rolls", "meta"], limit)
-    try:
-        text = str(arrays["meta"][()])
-        meta: dict[str, Any] = json.loads(text) if len(text) <= _MAX_META else {}
-        resolution, encoding = meta["resolution"], meta["encoding"]
-        if not (type(resolution) is int and 1 <= resolution <= MAX_RESOLUTION) or encoding not in ("pause", "onset"):
-            raise ValueError
-        track_set = TrackSet.from_dict(meta["track_set"])
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-        raise UserError(f"{path}: its meta does not say track_set, resolution and encoding") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    planes = [arrays["rolls"]] + ([read_npz(path, ["onsets"], limit)["onsets"]] if encoding == "onset" else [])
-    if not all(plane.dtype.kind in "bu" and plane.size and plane.max() <= 1 for plane in planes):
-        raise UserError(f"{path}: rolls hold more than zeros and ones, or nothing")
-    cells, *onsets = (torch.from_numpy(plane.astype(np.bool_)) for plane in planes)
-    try:
-        return Phrases(track_set, resolution, cells, *onsets), meta
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None

@@ -1,24 +1,16 @@
-"""Rolls: sustained cells and, in the lossless encoding, onsets.
+"""The piano-roll of one piece or phrase, in one of two encodings.
 
-Two encodings tell a held note from repeated ones:
-
-- ``pause`` (the papers'): where a note of the same pitch follows at once, the earlier loses its last step.
-  A note of one step has none to lose, and is fused with the next. Drums need no pause: each of their cells
-  is a hit.
-- ``onset`` (lossless): cells are sustained for the whole length of a note, and a second array says where
-  one begins.
-
-A note that began before the roll's first step sounds in its first cells without an onset, and is read back
-as a note that begins with the roll.
+A note that began before the roll's first step sounds in its first cells without an onset. It is read back as a note
+that begins with the roll.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import (
@@ -33,25 +25,35 @@ from bgmusic.music.midi.song import (
     sort_notes,
     table,
 )
-from bgmusic.music.rolls.grid import STEP_NOTE, StepNotes
+from bgmusic.music.rolls import formats
+from bgmusic.music.rolls.checks import require_boolean, require_resolution
+from bgmusic.music.rolls.encodings import Cells, Encoding, require_encoding
+from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.note_cells import cells_to_notes, notes_to_cells
 from bgmusic.music.rolls.tracks import TrackSet
 
-Encoding = Literal["pause", "onset"]
-ENCODINGS: tuple[Encoding, ...] = ("pause", "onset")
-Cells = NDArray[np.bool_]
+if TYPE_CHECKING:
+    import muspy
+    import pretty_midi
+    import pypianoroll
 
-MAX_CELLS = 1 << 27  # 128 MiB of booleans: no piece that is a piece needs more
+_MOST_NAMES = 8  # tracks named by repr
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Roll:
-    """A piano-roll: boolean ``cells`` (tracks, bars, steps, pitches), a step being 1/``resolution`` beat.
+    """A piano-roll.
 
-    ``onsets`` has the same shape in the lossless encoding, and is None in the papers'. Row 0 of the pitches
-    is MIDI pitch ``low``. A cell with an onset counts as on.
+    Attributes:
+        track_set: the tracks, and the MIDI pitch of the lowest row.
+        resolution: steps per beat (quarter note).
+        cells: boolean ``(tracks, bars, steps, pitches)``, True where a note sounds.
+        onsets: boolean of the same shape, True where a note begins; None in the pause encoding, which marks repeated
+            notes by pauses in ``cells``. A cell with an onset counts as on.
 
     Raises:
-        UserError: the shapes don't fit the track set or each other.
+        TypeError: an array is not boolean, or ``resolution`` not an integer.
+        UserError: the shapes do not fit the track set or each other, or ``resolution`` is out of range.
 
     """
 
@@ -61,14 +63,31 @@ class Roll:
     onsets: Cells | None = None
 
     def __post_init__(self) -> None:
-        shape = self.cells.shape
-        if len(shape) != 4 or (shape[0], shape[3]) != (len(self.track_set), self.track_set.pitches):
+        require_boolean("cells", self.cells)
+        require_resolution(self.resolution)
+        shape, tracks = self.cells.shape, self.track_set
+        if len(shape) != 4 or (shape[0], shape[3]) != (len(tracks), tracks.pitches):
             raise UserError(
-                f"a roll of {self.track_set.name!r} is ({len(self.track_set)}, bars, steps, "
-                f"{self.track_set.pitches}), not {shape}"
+                f"a roll of track set {tracks.name!r} needs shape "
+                f"({len(tracks)}, bars, steps, {tracks.pitches}), not {shape}"
             )
-        if self.onsets is not None and self.onsets.shape != shape:
-            raise UserError(f"onsets of shape {self.onsets.shape} don't fit cells of shape {shape}")
+        if self.onsets is not None:
+            require_boolean("onsets", self.onsets)
+            if self.onsets.shape != shape:
+                raise UserError(f"onsets of shape {self.onsets.shape} do not fit cells of shape {shape}")
+
+    def __repr__(self) -> str:
+        names = [track.name for track in self.track_set.tracks]
+        shown = ", ".join(names[:_MOST_NAMES]) + (f", ... ({len(names)} tracks)" if len(names) > _MOST_NAMES else "")
+        metre = metre_of(self.steps, self.resolution)
+        bar = f"{metre[0]}/{metre[1]}" if metre else f"{self.steps} steps"
+        name = " ".join(f"{self.track_set.name}: {shown}".split())
+        sizes = f"{self.bars} bars of {bar}, {self.resolution} steps per beat, {len(self.notes())} notes"
+        return f"Roll({name}; {sizes})"
+
+    def _repr_html_(self) -> str:
+        """Show the roll in a notebook: its picture and a player."""
+        return formats.to_html(self, sounding=len(self.notes()) > 0)
 
     @property
     def encoding(self) -> Encoding:
@@ -82,7 +101,7 @@ class Roll:
 
     @property
     def steps(self) -> int:
-        """The steps of a bar."""
+        """The number of steps in a bar."""
         return int(self.cells.shape[2])
 
     @property
@@ -99,57 +118,50 @@ class Roll:
         steps: int,
         encoding: Encoding = "onset",
     ) -> Roll:
-        """A roll of notes (dtype ``STEP_NOTE``, onsets counted from the roll's first step).
+        """Make a roll of notes in steps.
 
-        Notes may begin before the roll (negative onsets) and end after it; what lies outside is left out,
-        in time as in pitch. Notes of one pitch in one track must not overlap (``without_overlaps`` sees to
-        that).
+        Notes may begin before the roll (negative onsets) and end after it. What lies outside is left out, in time as
+        in pitch.
+
+        Args:
+            notes: dtype ``STEP_NOTE``, onsets counted from the roll's first step. Notes of one pitch in one track must
+                not overlap (see ``steps.without_overlaps``); drum hits are one step long.
+            track_set: the tracks.
+            resolution: steps per beat.
+            bars: number of bars.
+            steps: steps of a bar.
+            encoding: ``onset`` or ``pause``.
 
         Raises:
-            UserError: the roll would have more than 2^27 cells, or a note names a track that is not there.
+            TypeError: ``notes`` has another dtype.
+            UserError: the roll is empty or has more than 2^27 cells, a note has no such track or no length, or notes
+                overlap.
 
         """
-        length, tracks, pitches = bars * steps, len(track_set), track_set.pitches
-        if min(bars, steps) < 1 or length * tracks * pitches > MAX_CELLS:
-            raise UserError(f"a roll of {bars} bars of {steps} steps is not within 1 and {MAX_CELLS} cells")
-        if len(notes) and int(notes["track"].max()) >= tracks:
-            raise UserError(f"a note is in track {int(notes['track'].max())} of {tracks}")
-        onset, row = notes["onset"], notes["pitch"].astype(np.int64) - track_set.low
-        stop = pause_stops(notes, track_set) if encoding == "pause" else onset + notes["duration"]
-        seen = (stop > 0) & (onset < length) & (row >= 0) & (row < pitches)
-        track, row = notes["track"][seen].astype(np.int64), row[seen]
-        onset, stop = onset[seen], stop[seen]
-
-        # Flat, with time before pitch: the cells of a note are `pitches` apart.
-        begin, until = np.maximum(onset, 0), np.minimum(stop, length)
-        base = (track * length + begin) * pitches + row
-        count = until - begin
-        within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-        cells = np.zeros(tracks * length * pitches, dtype=np.bool_)
-        cells[np.repeat(base, count) + within * pitches] = True
-        shape = (tracks, bars, steps, pitches)
-        if encoding == "pause":
-            return Roll(track_set, resolution, cells.reshape(shape))
-        onsets = np.zeros_like(cells)
-        onsets[base[onset >= 0]] = True
-        return Roll(track_set, resolution, cells.reshape(shape), onsets.reshape(shape))
+        cells, onsets = notes_to_cells(notes, track_set, bars, steps, encoding)
+        return Roll(track_set, resolution, cells, onsets)
 
     @staticmethod
     def from_phrase(
         piece: StepNotes, first_bar: int = 0, bars: int | None = None, encoding: Encoding = "onset"
     ) -> Roll:
-        """The roll of ``bars`` bars (None: all) of a piece from ``first_bar`` on, bars of equal length.
+        """Make a roll of some bars of a quantized piece.
+
+        Args:
+            piece: the piece, from ``quantise``.
+            first_bar: the first bar, from 0.
+            bars: the number of bars; None for all that follow.
+            encoding: ``onset`` or ``pause``.
 
         Raises:
-            UserError: there are no such bars, they differ in length, or they would have more than 2^27
-            cells.
+            UserError: the piece has no such bars, they differ in length, or they have more than 2^27 cells.
 
         """
         bars = piece.bars - first_bar if bars is None else bars
         named = f"bars {first_bar} to {first_bar + bars - 1}"
         starts = piece.bar_starts[first_bar : first_bar + bars + 1]
         if first_bar < 0 or bars < 1 or len(starts) <= bars:
-            raise UserError(f"{named} are not all of the piece's {piece.bars}")
+            raise UserError(f"{named} are not all within the piece's {piece.bars} bars")
         lengths = np.unique(np.diff(starts))
         if len(lengths) != 1:
             raise UserError(f"{named} differ in length")
@@ -159,132 +171,114 @@ class Roll:
         notes["onset"] -= starts[0]
         return Roll.from_notes(notes, piece.track_set, piece.resolution, bars, int(lengths[0]), encoding)
 
-    def notes(self) -> Table:
-        """The notes (dtype ``STEP_NOTE``), sorted by onset, track and pitch."""
-        tracks, bars, steps, pitches = self.cells.shape
-        length = bars * steps
-        on = self.cells if self.onsets is None else self.cells | self.onsets
-        on = np.ascontiguousarray(on.reshape(tracks, length, pitches).transpose(0, 2, 1))
-        begins = on.copy()
-        begins[:, :, 1:] &= ~on[:, :, :-1]
-        if self.onsets is not None:
-            begins |= self.onsets.reshape(tracks, length, pitches).transpose(0, 2, 1)
-        else:
-            is_drum = [track.is_drum for track in self.track_set.tracks]
-            begins[is_drum] = on[is_drum]
-        ends = on.copy()
-        ends[:, :, :-1] &= ~on[:, :, 1:] | begins[:, :, 1:]
+    @staticmethod
+    def from_song(song: Song, track_set: TrackSet, resolution: int, encoding: Encoding = "onset") -> Roll:
+        """Quantize a song and make a roll of all its bars; see ``quantise``.
 
-        track, row, onset = np.nonzero(begins)
-        _, _, last = np.nonzero(ends)
-        notes = np.empty(len(track), dtype=STEP_NOTE)
-        notes["track"], notes["onset"], notes["pitch"] = track, onset, row + self.low
-        notes["duration"] = last - onset + 1
-        drums = np.array([t.is_drum for t in self.track_set.tracks], dtype=np.bool_)
-        notes["duration"][drums[track]] = 1
-        return notes[np.lexsort((notes["pitch"], notes["track"], notes["onset"]))]
+        Raises:
+            UserError: the song has no notes for these tracks, or bars of different lengths.
+
+        """
+        piece = quantise(song, track_set, resolution)
+        if not piece.bars:
+            raise UserError(f"the song has no notes for the tracks of {track_set.name!r}")
+        return Roll.from_phrase(piece, encoding=encoding)
+
+    @staticmethod
+    def from_pretty_midi(midi: pretty_midi.PrettyMIDI, track_set: TrackSet, resolution: int) -> Roll:
+        """Make a roll of a pretty_midi ``PrettyMIDI``; see ``from_song``."""
+        return Roll.from_song(formats.resolve(formats.FROM_PRETTY_MIDI)(midi), track_set, resolution)
+
+    @staticmethod
+    def from_muspy(music: muspy.Music, track_set: TrackSet, resolution: int) -> Roll:
+        """Make a roll of a muspy ``Music``; see ``from_song``."""
+        return Roll.from_song(formats.resolve(formats.FROM_MUSPY)(music), track_set, resolution)
+
+    @staticmethod
+    def from_pypianoroll(multitrack: pypianoroll.Multitrack, track_set: TrackSet, resolution: int) -> Roll:
+        """Make a roll of a pypianoroll ``Multitrack``; see ``from_song``."""
+        return Roll.from_song(formats.resolve(formats.FROM_PYPIANOROLL)(multitrack), track_set, resolution)
+
+    def notes(self) -> Table:
+        """Return the notes (dtype ``STEP_NOTE``), sorted by onset, track and pitch."""
+        return cells_to_notes(self.cells, self.onsets, self.track_set)
 
     def channels(self) -> Cells:
-        """The roll as a network sees it: cells, then (lossless encoding) onsets, stacked along the tracks.
+        """Stack cells and onsets along the track axis, as networks take them.
 
-        Shape (tracks, bars, steps, pitches), or (2 * tracks, ...) in the lossless encoding.
+        Returns:
+            Boolean ``(tracks, bars, steps, pitches)``, or ``(2 * tracks, ...)`` in the lossless encoding.
+
         """
         return self.cells if self.onsets is None else np.concatenate([self.cells, self.onsets])
 
     @staticmethod
     def from_channels(channels: Cells, track_set: TrackSet, resolution: int, encoding: Encoding) -> Roll:
-        """The inverse of ``channels``.
+        """Make a roll of stacked cells and onsets: the inverse of ``channels``.
 
         Raises:
-            UserError: the shape doesn't fit the track set and encoding.
+            TypeError: ``channels`` is not boolean.
+            UserError: the shape does not fit the track set and encoding.
 
         """
+        require_encoding(encoding)
         if encoding == "pause":
             return Roll(track_set, resolution, channels)
         return Roll(track_set, resolution, channels[: len(track_set)], channels[len(track_set) :])
 
     def encoded(self, encoding: Encoding) -> Roll:
-        """The roll's notes in the other encoding (or the roll itself)."""
+        """Convert the roll to ``encoding``; ``pause`` loses some repeated notes (see ``encoding_loss``)."""
         if encoding == self.encoding:
             return self
         return Roll.from_notes(self.notes(), self.track_set, self.resolution, self.bars, self.steps, encoding)
 
     def to_song(self, bpm: float = DEFAULT_BPM) -> Song:
-        """The roll as a song with one part a track and a tick a step."""
-        return song_of_steps(self.notes(), self.track_set, self.resolution, self.bars, self.steps, bpm)
+        """Convert to a song with one part per track and one tick per step."""
+        notes, tracks = self.notes(), self.track_set.tracks
+        out = np.empty(len(notes), dtype=NOTE)
+        for name in ("onset", "duration", "pitch"):
+            out[name] = notes[name]
+        out["velocity"], out["part"] = DEFAULT_VELOCITY, notes["track"]
+        out["program"] = np.array([track.program for track in tracks], dtype=np.uint8)[notes["track"]]
+        out["is_drum"] = self.track_set.drums[notes["track"]]
+        metre = metre_of(self.steps, self.resolution)
+        return Song(
+            ticks_per_beat=self.resolution,
+            notes=sort_notes(out),
+            tempos=table(TEMPO, [(0, bpm)]),
+            time_signatures=table(TIME_SIGNATURE, [(0, *metre)] if metre else []),
+            parts=tuple(track.name for track in tracks),
+            end=self.bars * self.steps,
+        )
 
+    def to_pretty_midi(self, bpm: float = DEFAULT_BPM) -> pretty_midi.PrettyMIDI:
+        """Convert to a pretty_midi ``PrettyMIDI``."""
+        midi: pretty_midi.PrettyMIDI = formats.resolve(formats.TO_PRETTY_MIDI)(self.to_song(bpm))
+        return midi
 
-def song_of_steps(
-    notes: Table, track_set: TrackSet, resolution: int, bars: int, steps: int, bpm: float = DEFAULT_BPM
-) -> Song:
-    """Notes in steps (dtype ``STEP_NOTE``) as a song with one part a track and a tick a step."""
-    out = np.empty(len(notes), dtype=NOTE)
-    for name in ("onset", "duration", "pitch"):
-        out[name] = notes[name]
-    out["velocity"], out["part"] = DEFAULT_VELOCITY, notes["track"]
-    out["program"] = np.array([t.program for t in track_set.tracks], dtype=np.uint8)[notes["track"]]
-    out["is_drum"] = np.array([t.is_drum for t in track_set.tracks], dtype=np.bool_)[notes["track"]]
-    metre = metre_of(steps, resolution)
-    return Song(
-        ticks_per_beat=resolution,
-        notes=sort_notes(out),
-        tempos=table(TEMPO, [(0, bpm)]),
-        time_signatures=table(TIME_SIGNATURE, [(0, *metre)] if metre else []),
-        parts=tuple(track.name for track in track_set.tracks),
-        end=bars * steps,
-    )
+    def to_muspy(self, bpm: float = DEFAULT_BPM) -> muspy.Music:
+        """Convert to a muspy ``Music``."""
+        music: muspy.Music = formats.resolve(formats.TO_MUSPY)(self.to_song(bpm))
+        return music
 
+    def to_pypianoroll(self, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitrack:
+        """Convert to a pypianoroll ``Multitrack``."""
+        multitrack: pypianoroll.Multitrack = formats.resolve(formats.TO_PYPIANOROLL)(self, bpm)
+        return multitrack
 
-def _repeats(notes: Table, track_set: TrackSet) -> NDArray[np.bool_]:
-    """Which notes are followed at once by one of their pitch and track (drums aside), in the order given."""
-    key = notes["track"].astype(np.int64) * 128 + notes["pitch"]
-    onset = notes["onset"] - notes["onset"].min(initial=0)
-    place = key * (int(onset.max(initial=0)) + 1) + onset  # one number sorts faster than three columns
-    order = np.argsort(place)
-    key, onset, stop = key[order], onset[order], (onset + notes["duration"])[order]
-    followed = (key[1:] == key[:-1]) & (onset[1:] == stop[:-1])
-    is_drum = np.array([track.is_drum for track in track_set.tracks], dtype=np.bool_)
-    result = np.zeros(len(notes), dtype=np.bool_)
-    result[order[:-1]] = followed & ~is_drum[key[:-1] >> 7]
-    return result
+    def save(self, path: str | Path, **options: Any) -> None:
+        """Write the roll in the format of the path's suffix, atomically.
 
+        Args:
+            path: ``.mid`` or ``.midi`` (MIDI file), ``.png`` (picture), ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``
+                (sound), ``.npz`` (arrays, see ``phrase_files``).
+            options: ``bpm=90`` sets the tempo of MIDI and sound files. Further options of the format's writer:
+                ``midi_files.save_roll``, ``pictures.sheet.save_roll``, ``sound.files.save_roll``,
+                ``phrase_files.save_roll``.
 
-def pause_stops(notes: Table, track_set: TrackSet) -> NDArray[np.int64]:
-    """Where the notes (dtype ``STEP_NOTE``) end in the papers' encoding, in steps."""
-    shortened = _repeats(notes, track_set) & (notes["duration"] > 1)
-    stops: NDArray[np.int64] = notes["onset"] + notes["duration"] - shortened
-    return stops
+        Raises:
+            UserError: the suffix is unknown, or the roll does not fit the format.
+            OSError: the file cannot be written.
 
-
-@dataclass(frozen=True)
-class EncodingLoss:
-    """What an encoding loses of ``notes`` notes: ``fused`` with the one before, or ``shortened`` by one step.
-
-    ``lost`` is the share of notes that don't come back exactly (0 to 1).
-    """
-
-    notes: int
-    fused: int
-    shortened: int
-
-    @property
-    def lost(self) -> float:
-        """The share of notes that don't come back exactly."""
-        return (self.fused + self.shortened) / self.notes if self.notes else 0.0
-
-
-def encoding_loss(notes: Table, track_set: TrackSet, encoding: Encoding) -> EncodingLoss:
-    """What ``encoding`` loses of notes (dtype ``STEP_NOTE``) that do not overlap."""
-    if encoding == "onset":
-        return EncodingLoss(len(notes), 0, 0)
-    is_drum = np.array([track.is_drum for track in track_set.tracks], dtype=np.bool_)
-    track = notes["track"].astype(np.int64)
-    onset = notes["onset"] - notes["onset"].min(initial=0)
-    stop = onset + notes["duration"]
-    # Notes that don't overlap end in the order in which they begin: sorted apart, beginnings and ends are still pairs.
-    key = (track << 7 | notes["pitch"]) * (int(stop.max(initial=0)) + 1)
-    pitched = np.flatnonzero(~is_drum[track])
-    begins, ends = np.sort((key + onset).take(pitched)), np.sort((key + stop).take(pitched))
-    followed = begins[1:] == ends[:-1]
-    fused = int(np.count_nonzero(followed & (ends[:-1] - begins[:-1] == 1)))
-    return EncodingLoss(len(notes), fused, int(np.count_nonzero(followed)) - fused)
+        """
+        formats.save(self, path, **options)

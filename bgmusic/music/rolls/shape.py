@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bgmusic.music.rolls.grid import MAX_RESOLUTION
-from bgmusic.music.rolls.roll import Encoding
+from bgmusic.music.rolls.checks import MAX_RESOLUTION
+from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.yaml import Config
 

@@ -110,6 +110,11 @@ class TrackSet:
         """The grid's highest MIDI pitch."""
         return self.low + self.pitches - 1
 
+    @property
+    def drums(self) -> NDArray[np.bool_]:
+        """Boolean ``(tracks,)``: True for drum tracks."""
+        return np.array([track.is_drum for track in self.tracks], dtype=np.bool_)
+
     @cached_property
     def _by_program(self) -> dict[int, int]:
         return {program: i for i, track in enumerate(self.tracks) for program in track.programs}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import TEMPO, Song, table
-from bgmusic.music.midi.write import midi_bytes
+from bgmusic.music.midi.write import song_bytes
 from bgmusic.music.sound.timing import Timed
 
 Audio = NDArray[np.float32]
@@ -42,7 +42,7 @@ def play(piece: Timed, soundfont: Path, rate: int, count: int) -> Audio:
         raise UserError("FluidSynth is not installed: --synth builtin needs nothing else")
     with tempfile.TemporaryDirectory(prefix="bgmusic-") as folder:
         midi, wave = Path(folder) / "piece.mid", Path(folder) / "piece.wav"
-        midi.write_bytes(midi_bytes(_in_seconds(piece)))
+        midi.write_bytes(song_bytes(_in_seconds(piece)))
         options = ["-n", "-i", "-q", "-R", "0", "-C", "0", "-g", str(_GAIN), "-r", str(rate)]
         options += ["-T", "wav", "-O", "float", "-F", str(wave)]
         try:

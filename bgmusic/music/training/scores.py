@@ -14,8 +14,10 @@ import numpy as np
 from bgmusic.files import append_bytes
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.corpora.corpus import Corpus
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.metrics.statistics import Statistic, mean_distance, statistics
-from bgmusic.music.rolls.phrases import Phrases, corpus_phrases, stack_rolls, write_phrases
+from bgmusic.music.rolls.phrase_files import write_phrases
+from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.loop import Callback, Training
 from bgmusic.training.runs import Run

@@ -20,7 +20,7 @@ from bgmusic.music.pictures import draw_phrase, save_curves, used_rows
 from bgmusic.music.pictures.curves import Curve
 from bgmusic.music.pictures.phrase import png
 from bgmusic.music.pictures.sheet import sheet_picture
-from bgmusic.music.rolls.phrases import read_phrases
+from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.scores import FILE, data_phrases, means

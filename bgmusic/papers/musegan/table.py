@@ -17,7 +17,9 @@ from bgmusic.music.corpora.corpus import Corpus
 from bgmusic.music.judging.evaluation import FEWEST, Distance, enough, nearness
 from bgmusic.music.judging.metrics import polyphony_rate, qualified_note_rate, shortest_qualified, tonal_distance
 from bgmusic.music.judging.metrics.published import published
-from bgmusic.music.rolls.phrases import Phrases, read_phrases, write_phrases
+from bgmusic.music.judging.tensors import to_tensors
+from bgmusic.music.rolls.phrase_files import read_phrases, write_phrases
+from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.papers.musegan.experiments import PAPER_DATA, Column, Rates, Scale, columns
@@ -62,8 +64,9 @@ def published_rates(phrases: Phrases) -> Rates:
     """
     coded, pair = phrases.encoded("pause"), pair_of(phrases.track_set)
     found: dict[str, list[Tensor]] = {"qualified_note_rate": [], "polyphony_rate": [], "tonal_distance": []}
-    for cells in coded.cells.split(_CHUNK):
-        values = published(cells, coded.resolution, coded.drums)
+    tensors = to_tensors(coded)
+    for cells in tensors.cells.split(_CHUNK):
+        values = published(cells, coded.resolution, tensors.drums)
         for name, kept in found.items():
             value = values[name]
             kept.append((value[:, pair[0], pair[1]] if pair else value[:0]) if name == "tonal_distance" else value)
@@ -76,13 +79,13 @@ def right_rates(phrases: Phrases) -> Rates:
     Means over phrases (and tracks) that have a value. See ``qualified_note_rate``, ``polyphony_rate`` and
     ``tonal_distance``.
     """
-    pitched, pair, low = ~phrases.drums, pair_of(phrases.track_set), phrases.track_set.low
+    pitched, pair, low = ~to_tensors(phrases).drums, pair_of(phrases.track_set), phrases.track_set.low
     if not pitched.any():
         return nan, nan, nan
     shortest = shortest_qualified(phrases.resolution)
     found: dict[str, list[Tensor]] = {"qualified": [], "polyphony": [], "tonal": []}
     for start in range(0, len(phrases), _CHUNK):
-        part = phrases[start : start + _CHUNK]
+        part = to_tensors(phrases[start : start + _CHUNK])
         cells = part.cells if part.onsets is None else part.cells | part.onsets
         begun = None if part.onsets is None else part.onsets[:, pitched]
         found["qualified"].append(qualified_note_rate(cells[:, pitched], shortest, begun))

@@ -20,8 +20,8 @@ from bgmusic.music.composing.given import Given, read_given, track_number
 from bgmusic.music.composing.write_back import with_accompaniment
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import NOTE, TEMPO, TIME_SIGNATURE, Song, Table, sort_notes, table
-from bgmusic.music.midi.write import write_midi
 from bgmusic.music.rolls.joining import join_rolls
+from bgmusic.music.rolls.midi_files import write_midi
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 
@@ -290,7 +290,7 @@ def test_ticks_of_any_division(tmp_path: Path, division: int, resolution: int) -
 
 
 def _steps(onset: int, duration: int, pitch: int) -> Table:
-    from bgmusic.music.rolls.grid import STEP_NOTE
+    from bgmusic.music.rolls.checks import STEP_NOTE
 
     return np.array([(0, onset, duration, pitch)], dtype=STEP_NOTE)
 

@@ -13,7 +13,6 @@ from wild import phrases
 from bgmusic.errors import UserError
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import NOTE, TEMPO, TIME_SIGNATURE, Song, table
-from bgmusic.music.midi.write import midi_bytes
 from bgmusic.music.rolls.grid import quantise
 from bgmusic.music.rolls.interop.convert import (
     from_musegan,
@@ -26,6 +25,7 @@ from bgmusic.music.rolls.interop.convert import (
     to_pretty_midi,
     to_pypianoroll,
 )
+from bgmusic.music.rolls.midi_files import midi_bytes
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
 

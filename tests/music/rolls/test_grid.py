@@ -13,8 +13,10 @@ from bgmusic.errors import UserError
 from bgmusic.files import data_dir
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import NOTE, TIME_SIGNATURE, Song, sort_notes, table
-from bgmusic.music.rolls.grid import MAX_BEATS, quantise, steps_per_bar, to_steps
+from bgmusic.music.rolls.grid import quantise
 from bgmusic.music.rolls.grid_fit import USABLE_BEAT, grid_fit
+from bgmusic.music.rolls.metre import steps_per_bar
+from bgmusic.music.rolls.steps import MAX_BEATS, to_steps
 from bgmusic.music.rolls.tracks import TrackSet
 
 LPD_5 = TrackSet.load("lpd-5")

@@ -10,10 +10,12 @@ from wild import phrases, wild_notes
 
 from bgmusic.errors import UserError
 from bgmusic.files import data_dir
-from bgmusic.music.midi.read import read_midi, write_midi
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import quantise
 from bgmusic.music.rolls.interop.convert import notes_from_rows
-from bgmusic.music.rolls.roll import Roll, encoding_loss
+from bgmusic.music.rolls.midi_files import write_midi
+from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
 
 LPD_5 = TrackSet.load("lpd-5")
@@ -151,15 +153,15 @@ def test_a_note_held_into_a_phrase_has_no_onset_there():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(UserError, match=r"is \(5, bars, steps, 84\), not \(4, 1, 16, 84\)"):
+    with pytest.raises(UserError, match=r"\(5, bars, steps, 84\), not \(4, 1, 16, 84\)"):
         Roll(LPD_5, 4, np.zeros((4, 1, 16, 84), dtype=bool))
     with pytest.raises(UserError, match="onsets of shape"):
         Roll(LPD_5, 4, np.zeros((5, 1, 16, 84), dtype=bool), np.zeros((5, 1, 8, 84), dtype=bool))
     with pytest.raises(UserError, match="cells"):
         Roll.from_notes(notes_from_rows([]), LPD_5, 4, 1 << 20, 16)
-    with pytest.raises(UserError, match="in track 7 of 5"):
+    with pytest.raises(UserError, match="in track 7"):
         roll_of([(7, 0, 1, 60)])
-    with pytest.raises(UserError, match="not all of the piece"):
+    with pytest.raises(UserError, match="not all within"):
         Roll.from_phrase(quantise(read_midi(FREEDOOM[0]), LPD_5, 12), 0, 1000)
 
 

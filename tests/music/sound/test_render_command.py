@@ -13,9 +13,10 @@ from songs import level, song
 
 from bgmusic.cli.main import main
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.midi.read import write_midi
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
-from bgmusic.music.rolls.phrases import corpus_phrases, write_phrases
+from bgmusic.music.rolls.midi_files import write_midi
+from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.music.sound import render, wav_bytes
 from bgmusic.music.training.pianoroll import train_pianoroll
 from bgmusic.yaml import load_preset, merge, validate

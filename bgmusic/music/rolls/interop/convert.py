@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import Table
-from bgmusic.music.rolls.grid import MAX_BEATS, MAX_RESOLUTION, STEP_NOTE, without_overlaps
+from bgmusic.music.rolls.checks import MAX_RESOLUTION, STEP_NOTE
+from bgmusic.music.rolls.encodings import Cells
 from bgmusic.music.rolls.interop.muspy import from_muspy, to_muspy
 from bgmusic.music.rolls.interop.pretty_midi import from_pretty_midi, to_pretty_midi
 from bgmusic.music.rolls.interop.pypianoroll import from_pypianoroll, to_pypianoroll
-from bgmusic.music.rolls.roll import Cells, Roll
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.steps import MAX_BEATS, without_overlaps
 from bgmusic.music.rolls.tracks import MAX_TRACKS, TrackSet
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import NOTE, TEMPO, TIME_SIGNATURE, Song, map_of, sort_notes, table, velocity_of
-from bgmusic.music.midi.write import midi_bytes
+from bgmusic.music.midi.write import song_bytes
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -21,7 +21,7 @@ def to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
     import pretty_midi
 
     # Through a MIDI file: the resolution and the map of tempos can't be set otherwise.
-    return pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(song)))
+    return pretty_midi.PrettyMIDI(io.BytesIO(song_bytes(song)))
 
 
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
