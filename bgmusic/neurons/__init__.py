@@ -1,7 +1,9 @@
-"""Binary neurons and the gradient estimators behind them; needs torch alone.
+"""Binary neurons and gradient estimators for PyTorch models; requires torch only.
 
-Neurons (:class:`DBN`, :class:`SBN`) and layers made of them; estimators by name (:data:`ESTIMATORS`), and those
-that need the loss itself (:data:`SCORE_FUNCTIONS`, :func:`expected_loss`); annealing and recording.
+- Neurons: :class:`DBN` and :class:`SBN`, layers made of them, and the functions :func:`dbn` and :func:`sbn`.
+- Gradient estimators by name: :data:`ESTIMATORS`; estimators that evaluate the loss: :data:`SCORE_FUNCTIONS`,
+  :func:`expected_loss`.
+- Tools: :class:`Annealing` of slopes and temperatures, :class:`FiringRecorder`.
 """
 
 from bgmusic.neurons.annealing import Annealing, Glide, Stairs

@@ -1,4 +1,4 @@
-"""Slopes and temperatures that follow the training step."""
+"""Schedules for slopes and temperatures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from torch import nn
 from bgmusic.neurons.modules import set_slope, set_temperature
 
 Rule = Callable[[int], float]
-"""From a training step, 0 first, to a value."""
+"""Schedule: from a training step, counted from 0, to a value."""
 
-_MOST = 85.0  # e to the power of it, up or down, is a normal float32 number
+_LARGEST_EXPONENT = 85.0  # exp(85) and exp(-85) are normal float32 numbers
 
 
 @dataclass(frozen=True)
 class Stairs:
-    """``start * factor^(step // every)``, up (or down) to ``limit``: the papers' slope, x1.1 after each epoch."""
+    """Step schedule: ``start * factor^(step // every)``, up (or down) to ``limit``.
+
+    The papers multiply the slope by 1.1 after each epoch.
+
+    Args:
+        factor: change at each stair, positive.
+        every: steps between two stairs.
+        start: value at step 0, positive.
+        limit: largest value (smallest, if ``factor`` is below 1).
+
+    Raises:
+        ValueError: a number is not positive.
+
+    """
 
     factor: float = 1.1
     every: int = 1
@@ -26,50 +39,60 @@ class Stairs:
     limit: float = math.inf
 
     def __post_init__(self) -> None:
-        """Refuse what has no value at some step."""
-        if self.factor <= 0 or self.start <= 0 or self.limit <= 0 or self.every < 1:
-            raise ValueError(f"stairs need positive numbers, and whole steps: {self}")
+        """Check the values."""
+        if not (self.factor > 0 and self.start > 0 and self.limit > 0 and self.every >= 1):
+            raise ValueError(f"stairs need positive factor, start and limit, and every >= 1; got {self}")
 
     def __call__(self, step: int) -> float:
-        """The value at ``step``."""
-        # Logarithms: in a long training the power leaves what a float32 buffer holds, long after the limit is reached.
+        """Return the value at ``step``."""
+        # In logarithms, because the power may overflow float32 long after the limit is reached.
         exponent = math.log(self.start) + step // self.every * math.log(self.factor)
-        value = math.exp(max(-_MOST, min(exponent, _MOST)))
+        value = math.exp(max(-_LARGEST_EXPONENT, min(exponent, _LARGEST_EXPONENT)))
         return min(value, self.limit) if self.factor >= 1 or self.limit == math.inf else max(value, self.limit)
 
 
 @dataclass(frozen=True)
 class Glide:
-    """From ``start`` to ``end`` evenly by factors within ``steps`` steps, and ``end`` from there on."""
+    """Exponential schedule: from ``start`` to ``end`` by equal factors within ``steps`` steps, then constant.
+
+    Args:
+        start: value at step 0, positive.
+        end: value from step ``steps`` on, positive.
+        steps: length of the transition, 1 or more.
+
+    Raises:
+        ValueError: a number is not positive.
+
+    """
 
     start: float
     end: float
     steps: int
 
     def __post_init__(self) -> None:
-        """Refuse what has no value at some step."""
-        if self.start <= 0 or self.end <= 0 or self.steps < 1:
-            raise ValueError(f"a glide needs positive numbers, and whole steps: {self}")
+        """Check the values."""
+        if not (self.start > 0 and self.end > 0 and self.steps >= 1):
+            raise ValueError(f"a glide needs positive start and end, and steps >= 1; got {self}")
 
     def __call__(self, step: int) -> float:
-        """The value at ``step``."""
+        """Return the value at ``step``."""
         progress = min(1.0, step / self.steps)
         return self.end if progress == 1.0 else self.start * (self.end / self.start) ** progress
 
 
 class Annealing:
-    """Sets the slope and the temperature of every neuron in a model as training steps go by.
+    """Set the slope and the temperature of every neuron in a model by a schedule.
 
-    Like a learning-rate scheduler: ``step()`` after each optimiser step; ``state_dict()`` keeps the count. The rules
-    are given anew when training resumes, as the optimiser's settings are.
+    Use it like a learning-rate scheduler: call ``step()`` after each optimizer step. ``state_dict()`` holds the step
+    count only; pass the rules again when training resumes.
 
     Args:
-        model: holds the neurons; those added later are served too, from the next step.
-        slope: from the step to the slope; None leaves slopes alone.
-        temperature: from the step to the temperature; None leaves temperatures alone.
+        model: model that contains the neurons; neurons added later are included from the next step on.
+        slope: schedule of the slope; None leaves slopes unchanged.
+        temperature: schedule of the temperature; None leaves temperatures unchanged.
 
     Raises:
-        ValueError: the model has no neuron to anneal, or a rule's value is not positive.
+        ValueError: the model has no neuron to anneal, no rule is given, or a rule's value is not positive.
 
     """
 
@@ -80,23 +103,23 @@ class Annealing:
             raise ValueError("the model has no neuron to anneal, or no rule was given")
 
     def _apply(self) -> int:
-        served = 0
+        count = 0
         if self.slope is not None:
-            served += set_slope(self.model, self.slope(self.count))
+            count += set_slope(self.model, self.slope(self.count))
         if self.temperature is not None:
-            served += set_temperature(self.model, self.temperature(self.count))
-        return served
+            count += set_temperature(self.model, self.temperature(self.count))
+        return count
 
     def step(self) -> None:
-        """One training step is done."""
+        """Advance by one training step."""
         self.count += 1
         self._apply()
 
     def state_dict(self) -> dict[str, int]:
-        """What a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"count": self.count}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint and apply it to the model."""
         self.count = state["count"]
         self._apply()

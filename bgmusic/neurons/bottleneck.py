@@ -1,4 +1,4 @@
-"""A bottleneck of bits: everything that passes it is a short binary code."""
+"""A bottleneck of bits: an autoencoder layer whose code is binary."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MOST_BITS = 62  # of a code that fits an int64
 
 
 class BitsBottleneck(nn.Module):
-    """Features to bits and back: ``(..., features) -> (..., bits) -> (..., features)``.
+    """Encode features as bits and decode them: ``(..., features) -> (..., bits) -> (..., features)``.
 
-    Each bit is one learned yes or no about the input, so ``2^bits`` codes need no code book. The decoder reads bits as
-    -1 and 1, so that neither value is its silence.
+    Each bit is a learned binary decision about the input, so ``2^bits`` codes need no code book. The decoder reads bits
+    as -1 and 1, so that both values contribute to its output.
 
     Args:
-        features: width on both sides.
+        features: size of the last dimension of input and output.
         bits: length of the code.
-        neuron: decides; an :class:`SBN` by default.
+        neuron: the binary neuron of the code; an :class:`SBN` by default.
 
-    Source: as vector quantisation without a look-up, Yu et al., arXiv 2310.05737, section 3.1.
+    Source: as vector quantization without a look-up, Yu et al., arXiv 2310.05737, section 3.1.
 
     """
 
@@ -33,56 +33,75 @@ class BitsBottleneck(nn.Module):
         self.neuron = SBN() if neuron is None else neuron
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the neuron decides on, ``(..., features) -> (..., bits)``."""
+        """Return the logits of the code, ``(..., features) -> (..., bits)``."""
         logits: Tensor = self.encoder(x)
         return logits
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The code of ``(..., features)``: zeros and ones ``(..., bits)``."""
+        """Encode ``(..., features)`` as zeros and ones ``(..., bits)``; ``generator`` feeds a stochastic neuron."""
         code: Tensor = self.neuron(self.logits(x), generator)
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """Features ``(..., features)`` of a code ``(..., bits)``, one from :meth:`encode` or one set by hand."""
+        """Decode ``(..., bits)`` to ``(..., features)``: a code of :meth:`encode`, or one edited by hand."""
         features: Tensor = self.decoder(2 * code - 1)
         return features
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """What the code keeps of ``(..., features)``, and the code ``(..., bits)``."""
+        """Return the reconstruction of ``(..., features)``, of the same shape, and the code ``(..., bits)``."""
         code = self.encode(x, generator)
         return self.decode(code), code
 
     def imbalance(self, x: Tensor) -> Tensor:
-        """How far bits are from halving the batch, 0-d in [0, 1]: ``mean over bits of (2 mean(p) - 1)^2``.
+        """Return how far the bits are from being balanced over the batch: ``mean over bits of (2 mean(p) - 1)^2``.
 
-        A little of it in the loss keeps bits from dying; 0 where each bit is on as often as off.
+        Add it to the loss with a small weight to keep bits from becoming constant.
+
+        Args:
+            x: features ``(..., features)``.
+
+        Returns:
+            0-d tensor in [0, 1]; 0 if each bit is 1 with a mean probability of 0.5.
+
         """
         p = preactivate(self.logits(x), self.neuron.slope)
         return (2 * p.reshape(-1, p.shape[-1]).mean(0) - 1).square().mean()
 
 
+def _check_bits(bits: int) -> None:
+    if not 0 <= bits <= MOST_BITS:
+        raise ValueError(f"an int64 holds 0 to {MOST_BITS} bits, not {bits}")
+
+
 def to_integers(code: Tensor) -> Tensor:
-    """Codes ``(..., bits)`` of zeros and ones as int64 ``(...)``, the first bit lowest.
+    """Convert codes ``(..., bits)`` of zeros and ones to int64 ``(...)``, the lowest bit first.
+
+    Numbers between 0 and 1, as of a relaxed neuron, are rounded.
 
     Raises:
-        ValueError: more than 62 bits.
+        ValueError: the code is 0-d, has more than 62 bits, or has a value outside [0, 1].
 
     """
-    if code.shape[-1] > MOST_BITS:
-        raise ValueError(f"an integer holds {MOST_BITS} bits, not {code.shape[-1]}")
+    if not code.dim():
+        raise ValueError("a code has shape (..., bits), but this one is 0-d")
+    _check_bits(code.shape[-1])
+    if not ((code >= 0) & (code <= 1)).all():
+        raise ValueError("a code consists of zeros and ones, but this one has other values")
     places = 2 ** torch.arange(code.shape[-1], device=code.device)
-    return (code.round().long() * places).sum(-1)
+    return ((code > 0.5).long() * places).sum(-1)
 
 
 def from_integers(integers: Tensor, bits: int) -> Tensor:
-    """Integers ``(...)`` as float32 codes ``(..., bits)`` of zeros and ones, the first bit lowest.
+    """Convert integers ``(...)`` to float32 codes ``(..., bits)`` of zeros and ones, the lowest bit first.
 
     Raises:
-        ValueError: more than 62 bits, or an integer that is negative or needs more bits.
+        ValueError: more than 62 bits, the type is not an integer's, or an integer is negative or needs more bits.
 
     """
-    if bits > MOST_BITS:
-        raise ValueError(f"an integer holds {MOST_BITS} bits, not {bits}")
+    _check_bits(bits)
+    if integers.is_floating_point() or integers.dtype == torch.bool or integers.is_complex():
+        raise ValueError(f"codes of {bits} bits are made from integers, not {integers.dtype}")
+    integers = integers.long()
     if ((integers < 0) | (integers >> bits > 0)).any():
-        raise ValueError(f"a code of {bits} bits lies in 0 to {2**bits - 1}")
+        raise ValueError(f"integers for {bits} bits must lie in 0 to {2**bits - 1}")
     return (integers.unsqueeze(-1) >> torch.arange(bits, device=integers.device) & 1).float()

@@ -1,4 +1,4 @@
-"""Hooks that record how neurons fire: rates, saturation, and units that never change their mind."""
+"""Recording how neurons fire: rate, saturation, and units whose bit never changes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from bgmusic.neurons.modules import BinaryNeuron
 
 @dataclass(frozen=True)
 class Firing:
-    """How one neuron module fired over all that was recorded.
+    """Statistics of one neuron module over all recorded calls.
 
-    ``rate`` is the share of ones; ``saturation`` the share of logits whose probability is within ``edge`` of 0 or 1,
-    where gradients fade; ``stuck`` the share of units (all dimensions but the batch) that gave one bit throughout, or
-    None where rows had different shapes; ``decisions`` the number of bits.
+    Attributes:
+        rate: fraction of ones.
+        saturation: fraction of logits whose probability is within ``edge`` of 0 or 1, where gradients vanish.
+        stuck: fraction of units (all dimensions but the batch) with a constant bit; None if rows differed in shape.
+        decisions: number of bits.
+
     """
 
     rate: float
@@ -28,7 +31,7 @@ class Firing:
 
 
 class _Counts:
-    """Running sums of one module, on its device: nothing waits for a GPU until a report is asked for."""
+    """Running sums of one module, kept on its device: a GPU is synchronized only for a report."""
 
     def __init__(self) -> None:
         self.ones: Tensor | float = 0.0
@@ -59,18 +62,17 @@ class _Counts:
 
 
 class FiringRecorder:
-    """Records every binary neuron of a model while it is open::
+    """Record every binary neuron of a model inside a ``with`` block::
 
         with FiringRecorder(model) as recorder:
             model(batch)
         print(recorder.report()["hidden.neuron"].rate)
 
-    A model compiled by ``torch.compile`` has to be recorded from its first call on: what it was compiled without, hooks
-    too, it leaves out. Neurons that did not run are reported with no decisions.
+    Record a model compiled by ``torch.compile`` from its first call on: the compiler ignores hooks added later.
 
     Args:
-        model: its neurons are found once, by their names in it.
-        edge: a probability within this of 0 or 1 counts as saturated.
+        model: model whose neurons are recorded; they are looked up once, by their names in it.
+        edge: a probability within this distance of 0 or 1 counts as saturated.
 
     Raises:
         ValueError: ``edge`` is not between 0 and 0.5.
@@ -79,7 +81,7 @@ class FiringRecorder:
 
     def __init__(self, model: nn.Module, edge: float = 0.01) -> None:
         if not 0 < edge < 0.5:
-            raise ValueError(f"edge lies between 0 and 0.5, not {edge}")
+            raise ValueError(f"edge must lie between 0 and 0.5, not {edge}")
         self._edge = math.log(1 / edge - 1)  # in slope * logit
         self._neurons = {name: m for name, m in model.named_modules() if isinstance(m, BinaryNeuron)}
         self._counts: dict[str, _Counts] = {}
@@ -104,9 +106,9 @@ class FiringRecorder:
         return record
 
     def report(self) -> dict[str, Firing]:
-        """Each neuron, by its name in the model; one that did not run has 0 decisions, and NaN for its rates."""
+        """Return the statistics of each neuron by its name; a neuron that did not run has 0 decisions and NaN rates."""
         return {name: self._counts.get(name, _Counts()).report() for name in self._neurons}
 
     def reset(self) -> None:
-        """Forget what was recorded."""
+        """Delete all recorded statistics."""
         self._counts.clear()

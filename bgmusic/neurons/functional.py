@@ -9,26 +9,36 @@ from bgmusic.neurons.draws import uniform_draws
 from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 
 
+def check_floating(x: Tensor, name: str = "logits") -> None:
+    """Raise ValueError if the tensor ``name`` does not have a floating-point type."""
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must be floating-point numbers, not {x.dtype}: convert them with .float()")
+
+
+def _constant(name: str, value: float | Tensor, estimator: str) -> float | Tensor:
+    """Check a slope or temperature: a positive number, or a 0-d tensor whose gradient the estimator provides."""
+    if not isinstance(value, Tensor):
+        if not value > 0:
+            raise ValueError(f"the {name} must be a positive number, not {value}")
+    elif value.dim():
+        raise ValueError(f"the {name} must be a number or a 0-d tensor, not a tensor of shape {tuple(value.shape)}")
+    elif value.requires_grad and torch.is_grad_enabled() and estimator not in RELAXED:
+        relaxed = ", ".join(sorted(RELAXED))
+        raise ValueError(f"{estimator} gives no gradient by its {name}: detach it, or use a relaxed one ({relaxed})")
+    return value
+
+
 def _estimate(
     name: str, logits: Tensor, threshold: Tensor | None, slope: float | Tensor, temperature: float | Tensor
 ) -> Tensor:
     estimator = find(name)
+    check_floating(logits)
+    slope = _constant("slope", slope, name)
     if not isinstance(slope, Tensor):
         slope = torch.tensor(slope, dtype=torch.float32, device=logits.device)
-    elif slope.requires_grad:
-        _refuse_learning(name, "slope")
     if name in TEMPERED:
-        if isinstance(temperature, Tensor) and temperature.requires_grad:
-            _refuse_learning(name, "temperature")
-        return estimator(logits, threshold, slope, temperature)
+        return estimator(logits, threshold, slope, _constant("temperature", temperature, name))
     return estimator(logits, threshold, slope)
-
-
-def _refuse_learning(name: str, what: str) -> None:
-    """A stand-in for the derivative by the logits is none by the slope: better said than silently missing."""
-    if torch.is_grad_enabled() and name not in RELAXED:
-        relaxed = ", ".join(sorted(RELAXED))
-        raise ValueError(f"{name} gives no gradient by its {what}: detach it, or take a relaxed estimator ({relaxed})")
 
 
 def dbn(
@@ -37,20 +47,20 @@ def dbn(
     estimator: str = "sigmoid-adjusted",
     temperature: float | Tensor = 1.0,
 ) -> Tensor:
-    """Deterministic binary neuron: ``u(sigmoid(slope x) - 0.5)``, so 1 where ``x > 0`` and 0 at a tie.
+    """Apply a deterministic binary neuron, ``u(sigmoid(slope x) - 0.5)``: 1 where ``x > 0``, else 0 (also at a tie).
 
     Args:
         logits: real numbers of any shape and floating type.
         slope: the sigmoid's slope, a positive number or 0-d tensor.
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
-        temperature: for the estimators that have one, a positive number or 0-d tensor; others ignore it.
+        temperature: a positive number or 0-d tensor, for the estimators that have one; others ignore it.
 
     Returns:
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
-        ValueError: the estimator is unknown, or slope or temperature want a gradient that it does not give: relaxed
-            ones alone do.
+        ValueError: the logits are not floating, the estimator is unknown, or slope or temperature is not positive,
+            not 0-d, or requires a gradient that the estimator does not provide (relaxed ones do).
 
     Source: BinaryGAN, arXiv 1810.04714, equation 1.
 
@@ -66,40 +76,39 @@ def sbn(
     temperature: float | Tensor = 1.0,
     thresholds: Tensor | None = None,
 ) -> Tensor:
-    """Stochastic binary neuron: ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``; fires with probability sigmoid.
+    """Apply a stochastic binary neuron, ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``: 1 with the sigmoid's probability.
 
     Args:
         logits: real numbers of any shape and floating type.
         slope: the sigmoid's slope, a positive number or 0-d tensor.
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         generator: source of the draws, on the logits' device; the global one by default.
-        temperature: for the estimators that have one, a positive number or 0-d tensor; others ignore it.
-        thresholds: the ``v`` themselves, floating, of the logits' shape or one that broadcasts to it, instead of
-            independent draws: neurons that share a number decide together, and each still fires with its own
-            probability if its number is uniform in [0, 1). The generator is then left alone; nothing is
-            differentiated by them.
+        temperature: a positive number or 0-d tensor, for the estimators that have one; others ignore it.
+        thresholds: values for ``v`` in [0, 1) instead of independent draws, floating, of the logits' shape or one
+            that broadcasts to it. Neurons that share a threshold decide together; each still fires with its own
+            probability if the threshold is uniform. The generator is not used. Thresholds get no gradient.
 
     Returns:
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).
 
     Raises:
-        ValueError: the estimator is unknown, thresholds are not floating or don't broadcast to the logits' shape, or
-            slope or temperature want a gradient that it does not give: relaxed ones alone do.
+        ValueError: logits or thresholds are not floating, thresholds don't broadcast to the logits' shape, the
+            estimator is unknown, or slope or temperature is not positive, not 0-d, or requires a gradient that the
+            estimator does not provide (relaxed ones do).
 
     Source: BinaryGAN, arXiv 1810.04714, equation 2.
 
     """
-    if thresholds is not None:
-        return _estimate(estimator, logits, _given(thresholds, logits), slope, temperature)
-    # Float32 whatever the logits' type: bfloat16's 8 bits would skew the odds.
-    draws = uniform_draws(logits.shape, generator, logits.device)
-    return _estimate(estimator, logits, draws, slope, temperature)
+    if thresholds is None:
+        # Float32 whatever the logits' type: the 8 bits of bfloat16 would bias the probabilities.
+        thresholds = uniform_draws(logits.shape, generator, logits.device)
+    else:
+        thresholds = _broadcast(thresholds, logits)
+    return _estimate(estimator, logits, thresholds, slope, temperature)
 
 
-def _given(thresholds: Tensor, logits: Tensor) -> Tensor:
-    """Thresholds of the caller's, of the logits' shape."""
-    if not thresholds.is_floating_point():
-        raise ValueError(f"thresholds are floating-point numbers in [0, 1), not {thresholds.dtype}")
+def _broadcast(thresholds: Tensor, logits: Tensor) -> Tensor:
+    check_floating(thresholds, "thresholds")
     try:
         return thresholds.detach().expand(logits.shape)
     except RuntimeError:
@@ -108,16 +117,51 @@ def _given(thresholds: Tensor, logits: Tensor) -> Tensor:
 
 
 def preactivate(logits: Tensor, slope: float | Tensor = 1.0) -> Tensor:
-    """Preactivated outputs, ``sigmoid(slope x)`` in [0, 1]: the number that a binary neuron thresholds."""
+    """Return the preactivated outputs ``sigmoid(slope x)`` in [0, 1], of the logits' shape and type.
+
+    Raises:
+        ValueError: the logits are not floating.
+
+    """
+    check_floating(logits)
     return torch.sigmoid(slope * logits)
 
 
 def hard_threshold(preactivated: Tensor) -> Tensor:
-    """HT: 1 where a real-valued model's preactivated output exceeds 0.5, else 0 (BinaryGAN, section 4.4)."""
+    """Binarize the outputs of a real-valued model by hard thresholding (HT): 1 where they exceed 0.5, else 0.
+
+    Args:
+        preactivated: numbers in [0, 1] of any shape and floating type.
+
+    Returns:
+        Zeros and ones of the same shape and type.
+
+    Raises:
+        ValueError: the numbers are not floating.
+
+    Source: BinaryGAN, arXiv 1810.04714, section 4.4.
+
+    """
+    check_floating(preactivated, "preactivated outputs")
     return (preactivated > 0.5).to(preactivated.dtype)
 
 
 def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """BS: 1 with a probability of the real-valued model's preactivated output (BinaryGAN, section 4.4)."""
+    """Binarize the outputs of a real-valued model by Bernoulli sampling (BS): 1 with their probability.
+
+    Args:
+        preactivated: probabilities in [0, 1] of any shape and floating type.
+        generator: source of the draws, on the same device; the global one by default.
+
+    Returns:
+        Zeros and ones of the same shape and type.
+
+    Raises:
+        ValueError: the numbers are not floating.
+
+    Source: BinaryGAN, arXiv 1810.04714, section 4.4.
+
+    """
+    check_floating(preactivated, "preactivated outputs")
     draws = uniform_draws(preactivated.shape, generator, preactivated.device)
     return (draws < preactivated.float()).to(preactivated.dtype)

@@ -1,4 +1,4 @@
-"""A gate: a yes or no for each example, and a no skips the branch's work."""
+"""A binary gate that skips the computation of a branch for the rows it closes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.neurons.draws import uniform_draws
+from bgmusic.neurons.functional import check_floating
 from bgmusic.neurons.modules import SBN, BinaryNeuron
 
 
 class BinaryGate(nn.Module):
-    """``y = shortcut(x) + b branch(x)`` with one bit for each row, and the branch computed where b is 1 alone.
+    """Compute ``y = shortcut(x) + b branch(x)`` with one bit per row, and the branch only for rows with b = 1.
 
-    The rows that said yes are gathered, sent through the branch as a smaller batch, and added back: with half of the
-    gates closed, half of the branch's work is done, forward and backward. Gradients by x, by the branch and by the
+    Rows with an open gate are gathered, sent through the branch as a smaller batch, and added back. With half of the
+    gates closed, half of the branch's work is done, forward and backward. The gradients by x, the branch and the
     shortcut are those of the formula.
 
-    What opening a closed gate would have changed is known only where its branch runs all the same. So in training
-    a share ``explore`` of the closed rows runs, adding nothing to y, and their gates' gradients count ``1 / explore``
-    times: the gates' gradient is in expectation that of the dense computation. With ``explore=1`` it is the dense
-    computation; with 0, closed gates learn nothing from their row, and only the ``one-sided`` estimator makes up
-    for that, in expectation and for losses linear in the bit. Batch norm inside the branch sees the rows that run, and
-    refuses a single one in training, as ever.
+    The gradient of a closed gate depends on its branch's output, which is not computed. In training, a fraction
+    ``explore`` of the closed rows therefore runs through the branch without contributing to y, and the gradients of
+    their gates are weighted by ``1 / explore``: in expectation, the gates' gradient is that of the dense computation.
+    With ``explore=1`` it is the dense computation. With 0, closed gates learn nothing from their row; only the
+    ``one-sided`` estimator makes up for that, in expectation and for losses linear in the bit.
+
+    Batch norm inside the branch sees the rows that run, and raises an error for a single row in training, as usual.
 
     Args:
-        branch: from ``(rows, ...)`` to the shape of the shortcut's output.
-        scorer: from ``(batch, ...)`` to logits ``(batch,)`` or ``(batch, 1)``; cheap beside the branch.
-        shortcut: what a closed gate returns; x itself by default.
-        neuron: decides; ``SBN("reinmax")`` by default.
-        explore: share of closed rows that run in training, in [0, 1].
+        branch: module from ``(rows, ...)`` to the shape of the shortcut's output.
+        scorer: module from ``(batch, ...)`` to logits ``(batch,)`` or ``(batch, 1)``; cheap beside the branch.
+        shortcut: output of a closed gate; x itself by default.
+        neuron: the binary neuron; ``SBN("reinmax")`` by default.
+        explore: fraction of closed rows that run in training, in [0, 1].
 
     Raises:
         ValueError: ``explore`` is not in [0, 1].
@@ -45,7 +47,7 @@ class BinaryGate(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= explore <= 1:
-            raise ValueError(f"explore is a share in [0, 1], not {explore}")
+            raise ValueError(f"explore must be a fraction in [0, 1], not {explore}")
         self.branch = branch
         self.scorer = scorer
         self.shortcut = nn.Identity() if shortcut is None else shortcut
@@ -53,41 +55,62 @@ class BinaryGate(nn.Module):
         self.explore = explore
 
     def decide(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Each row's bit, ``(batch,)``: 1 is open. Their mean, times a price, is what a loss adds to close gates.
+        """Return one bit per row, ``(batch,)``; 1 is open. Add their mean to the loss, weighted, to close gates.
 
         Raises:
-            ValueError: the scorer does not give one logit for each row.
+            ValueError: the scorer does not give one logit per row.
 
         """
         logits: Tensor = self.scorer(x)
         if logits.numel() != len(x):
-            raise ValueError(f"a gate's scorer gives one logit for each of {len(x)} rows, not {tuple(logits.shape)}")
+            raise ValueError(
+                f"the gate's scorer must give one logit for each of {len(x)} rows, not {tuple(logits.shape)}"
+            )
         bits: Tensor = self.neuron(logits.reshape(-1), generator)
         return bits
 
     def route(self, x: Tensor, bits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The formula for given bits ``(batch,)``; ``generator`` picks the closed rows that run in training."""
+        """Compute the formula for given bits.
+
+        Args:
+            x: input ``(batch, ...)``.
+            bits: the gates, floating ``(batch,)``; 1 is open.
+            generator: source of the choice of closed rows that run in training.
+
+        Returns:
+            Output of the shortcut's shape.
+
+        Raises:
+            ValueError: the bits are not floating, not one per row, or the branch's output shape is not the shortcut's.
+
+        """
+        check_floating(bits, "bits")
+        if bits.shape != x.shape[:1]:
+            raise ValueError(f"bits must have one number for each of {len(x)} rows, not shape {tuple(bits.shape)}")
         base: Tensor = self.shortcut(x)
         running = bits.detach() != 0
         if self.training and self.explore > 0 and bits.requires_grad:
             drawn = uniform_draws(bits.shape, generator, bits.device) < self.explore
             explored = drawn & ~running
-            bits = torch.where(explored, bits / self.explore, bits)  # 0 / explore is 0; its gradient counts more
+            bits = torch.where(explored, bits / self.explore, bits)  # the value stays 0; the gradient is scaled up
             running = running | explored
         rows = running.nonzero().flatten()
         if len(rows) == 0:
-            return base + self._nothing(bits).to(base.dtype)
+            return base + self._zero(bits).to(base.dtype)
         everything = len(rows) == len(x)
         change: Tensor = self.branch(x if everything else x.index_select(0, rows))
+        if change.shape != (len(rows), *base.shape[1:]):
+            shapes = f"{tuple(change.shape[1:])} per row, the shortcut {tuple(base.shape[1:])}"
+            raise ValueError(f"branch and shortcut must have outputs of one shape: the branch returned {shapes}")
         weight = bits if everything else bits.index_select(0, rows)
         change = change * weight.view(-1, *[1] * (change.dim() - 1)).to(change.dtype)
         return base + change if everything else base.index_add(0, rows, change.to(base.dtype))
 
-    def _nothing(self, bits: Tensor) -> Tensor:
-        """Zero, whose gradient by the bits and by the branch's weights is the formula's: zero, and not missing.
+    def _zero(self, bits: Tensor) -> Tensor:
+        """Return 0, with a gradient of 0 by the bits and the branch's weights.
 
-        So there is something to go back from, other processes that train the same model don't wait for gradients,
-        and what is returned is never x itself, which the caller may overwrite.
+        Without it, these gradients would be missing, and distributed training would wait for them. It also keeps the
+        output from being x itself, which the caller may overwrite.
         """
         weights = [weight for weight in self.branch.parameters() if weight.requires_grad]
         return sum((weight.flatten()[:0].sum() for weight in [bits, *weights]), torch.zeros((), device=bits.device))
@@ -97,5 +120,5 @@ class BinaryGate(nn.Module):
         return self.route(x, self.decide(x, generator), generator)
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return the settings for ``print(module)``."""
         return f"explore={self.explore}"

@@ -1,4 +1,4 @@
-"""Layers that answer in bits: dense and convolutional, each unit with a learned threshold."""
+"""Dense and convolutional layers with binary outputs; each unit has a learned threshold."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bgmusic.neurons.modules import DBN, BinaryNeuron
 
 
 class Thresholded(nn.Module):
-    """A linear map, a learned threshold for each of its channels, a neuron: ``neuron(W x - threshold)``.
+    """Apply a linear layer, subtract a learned threshold per channel, and binarize: ``neuron(W x - threshold)``.
 
-    What :class:`BinaryDense` and the convolutions share; it makes a binary layer of any linear one.
+    Base of :class:`BinaryDense` and the convolutions; makes a binary layer of any linear one.
 
     Args:
-        linear: a layer without bias, from ``x`` to ``(batch, channels, ...)``, or ``(..., channels)`` if dims is 0.
-        channels: thresholds, all zero at the start.
-        dims: dimensions behind the channels.
-        neuron: decides; a :class:`DBN` by default.
-        device: of the thresholds.
-        dtype: of the thresholds.
+        linear: layer without bias, to ``(batch, channels, ...)``, or to ``(..., channels)`` if ``dims`` is 0.
+        channels: number of thresholds, all zero at the start.
+        dims: number of dimensions after the channels.
+        neuron: the binary neuron; a :class:`DBN` by default.
+        device: device of the thresholds.
+        dtype: type of the thresholds.
 
     """
 
@@ -42,25 +42,36 @@ class Thresholded(nn.Module):
         self.dims = dims
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the neuron thresholds at zero, of the linear layer's output shape."""
+        """Return the logits of the neuron, of the linear layer's output shape.
+
+        Raises:
+            ValueError: the linear layer's output does not have the channels at the documented place.
+
+        """
         activation: Tensor = self.linear(x)
+        channel = -1 - self.dims
+        if activation.dim() <= self.dims or activation.shape[channel] != len(self.threshold):
+            raise ValueError(
+                f"the linear layer returned shape {tuple(activation.shape)}; "
+                f"expected {len(self.threshold)} channels in dimension {channel}"
+            )
         return activation - self.threshold.view(-1, *[1] * self.dims).to(activation.dtype)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Bits of the linear layer's output shape; ``generator`` feeds a stochastic neuron."""
+        """Return bits of the linear layer's output shape; ``generator`` feeds a stochastic neuron."""
         bits: Tensor = self.neuron(self.logits(x), generator)
         return bits
 
 
 class BinaryDense(Thresholded):
-    """A dense layer that answers in bits: ``(..., in_features) -> (..., out_features)``.
+    """Dense layer with binary outputs: ``(..., in_features) -> (..., out_features)``.
 
     Args:
-        in_features: numbers in.
-        out_features: bits out, each with a learned threshold.
-        neuron: decides; a :class:`DBN` by default.
-        device: of the weights.
-        dtype: of the weights.
+        in_features: number of inputs.
+        out_features: number of output bits, each with a learned threshold.
+        neuron: the binary neuron; a :class:`DBN` by default.
+        device: device of the weights.
+        dtype: type of the weights.
 
     """
 
@@ -80,23 +91,23 @@ def _thresholded(
     convolution: Callable[..., nn.Module], dims: int, sizes: tuple[Any, ...], options: dict[str, Any]
 ) -> dict[str, Any]:
     if "bias" in options:
-        raise TypeError("a binary convolution has thresholds in place of a bias")
+        raise TypeError("a binary convolution has thresholds in place of a bias: leave out `bias`")
     given = {"device": options.get("device"), "dtype": options.get("dtype")}
     return {"linear": convolution(*sizes, bias=False, **options), "channels": sizes[1], "dims": dims, **given}
 
 
 class BinaryConv1d(Thresholded):
-    """A convolution that answers in bits: ``(batch, in_channels, length) -> (batch, out_channels, length')``.
+    """Convolution with binary outputs: ``(batch, in_channels, length) -> (batch, out_channels, length')``.
 
     Args:
-        in_channels: channels in.
-        out_channels: channels out, each with a learned threshold.
+        in_channels: number of input channels.
+        out_channels: number of output channels, each with a learned threshold.
         kernel_size: size of the kernel.
-        neuron: decides; a :class:`DBN` by default.
-        options: those of ``nn.Conv1d`` but ``bias``, as stride, padding, groups, device.
+        neuron: the binary neuron; a :class:`DBN` by default.
+        options: keyword arguments of ``nn.Conv1d`` except ``bias``, such as stride, padding, groups, device.
 
     Raises:
-        TypeError: ``bias`` is given, which the thresholds replace, or an unknown option.
+        TypeError: ``bias`` is given (the thresholds replace it), or an option is unknown.
 
     """
 
@@ -108,17 +119,17 @@ class BinaryConv1d(Thresholded):
 
 
 class BinaryConv2d(Thresholded):
-    """A convolution that answers in bits: ``(batch, in_channels, h, w) -> (batch, out_channels, h', w')``.
+    """Convolution with binary outputs: ``(batch, in_channels, h, w) -> (batch, out_channels, h', w')``.
 
     Args:
-        in_channels: channels in.
-        out_channels: channels out, each with a learned threshold.
-        kernel_size: size of the kernel, or both sizes.
-        neuron: decides; a :class:`DBN` by default.
-        options: those of ``nn.Conv2d`` but ``bias``, as stride, padding, groups, device.
+        in_channels: number of input channels.
+        out_channels: number of output channels, each with a learned threshold.
+        kernel_size: size of the kernel, or (height, width).
+        neuron: the binary neuron; a :class:`DBN` by default.
+        options: keyword arguments of ``nn.Conv2d`` except ``bias``, such as stride, padding, groups, device.
 
     Raises:
-        TypeError: ``bias`` is given, which the thresholds replace, or an unknown option.
+        TypeError: ``bias`` is given (the thresholds replace it), or an option is unknown.
 
     """
 
@@ -135,17 +146,17 @@ class BinaryConv2d(Thresholded):
 
 
 class BinaryConv3d(Thresholded):
-    """A convolution that answers in bits: ``(batch, in_channels, d, h, w) -> (batch, out_channels, d', h', w')``.
+    """Convolution with binary outputs: ``(batch, in_channels, d, h, w) -> (batch, out_channels, d', h', w')``.
 
     Args:
-        in_channels: channels in.
-        out_channels: channels out, each with a learned threshold.
-        kernel_size: size of the kernel, or all three sizes.
-        neuron: decides; a :class:`DBN` by default.
-        options: those of ``nn.Conv3d`` but ``bias``, as stride, padding, groups, device.
+        in_channels: number of input channels.
+        out_channels: number of output channels, each with a learned threshold.
+        kernel_size: size of the kernel, or (depth, height, width).
+        neuron: the binary neuron; a :class:`DBN` by default.
+        options: keyword arguments of ``nn.Conv3d`` except ``bias``, such as stride, padding, groups, device.
 
     Raises:
-        TypeError: ``bias`` is given, which the thresholds replace, or an unknown option.
+        TypeError: ``bias`` is given (the thresholds replace it), or an option is unknown.
 
     """
 

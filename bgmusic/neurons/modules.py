@@ -1,4 +1,4 @@
-"""Binary neurons as layers: thin modules over the functions, which keep the slope with the model."""
+"""Binary neurons as modules, which keep the slope and the temperature in the model's state."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 def _fill(buffer: Tensor, value: float, name: str) -> None:
     limits = torch.finfo(buffer.dtype)
     if not limits.tiny <= value <= limits.max:
-        raise ValueError(f"a {name} is a positive number, not {value}")
+        raise ValueError(f"the {name} must be a positive, finite float32 number, not {value}")
     with torch.no_grad():
         buffer.fill_(value)
 
 
 class Sloped(nn.Module):
-    """A module with a sigmoid's slope, a buffer that ``state_dict`` carries and :meth:`set_slope` anneals.
+    """Base of modules with a sigmoid whose slope can be annealed; the slope is a buffer of the ``state_dict``.
+
+    Args:
+        slope: the sigmoid's slope, a positive number.
 
     Raises:
         ValueError: the slope is not a positive number.
@@ -33,7 +36,7 @@ class Sloped(nn.Module):
         self.set_slope(slope)
 
     def set_slope(self, slope: float) -> None:
-        """Set the sigmoid's slope, in place.
+        """Set the sigmoid's slope in place.
 
         Raises:
             ValueError: the slope is not a positive, finite number.
@@ -43,18 +46,18 @@ class Sloped(nn.Module):
 
 
 class BinaryNeuron(Sloped):
-    """What every binary neuron shares: an estimator by name, and a slope saved with the model.
+    """Base of all binary neurons: a gradient estimator by name, and a slope saved with the model.
 
-    It has no weights, takes logits of any shape and floating type, and stands anywhere in a model, hidden or
-    last. Under a relaxed estimator (``concrete``) its output is relaxed in training mode alone: evaluation decides.
+    A neuron has no weights. It takes logits of any shape and floating type, in a hidden layer or the last one. Under a
+    relaxed estimator (``concrete``) its output is relaxed in training mode only; in evaluation mode it outputs bits.
 
     Args:
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
-        slope: the sigmoid's slope at the start.
-        temperature: of the estimators that have one, a buffer too; None is kept for the others.
+        slope: the sigmoid's initial slope.
+        temperature: initial temperature, a buffer too; estimators without one ignore it and keep None.
 
     Raises:
-        ValueError: the estimator is unknown, or slope or temperature are not positive numbers.
+        ValueError: the estimator is unknown, or slope or temperature is not a positive number.
 
     """
 
@@ -64,13 +67,13 @@ class BinaryNeuron(Sloped):
         super().__init__(slope)
         find(estimator)
         self.estimator = estimator
-        # Others have no buffer, so that their saved weights are what they were before there were temperatures.
         buffer = torch.ones((), dtype=torch.float32)
         _fill(buffer, temperature, "temperature")
+        # Without a temperature there is no buffer, so weights saved before temperatures existed still load.
         self.register_buffer("temperature", buffer if estimator in TEMPERED else None)
 
     def set_temperature(self, temperature: float) -> None:
-        """Set the estimator's temperature, in place; nothing happens where it has none.
+        """Set the estimator's temperature in place; does nothing if the estimator has none.
 
         Raises:
             ValueError: the temperature is not a positive, finite number.
@@ -80,26 +83,23 @@ class BinaryNeuron(Sloped):
             _fill(self.temperature, temperature, "temperature")
 
     def _temperature(self) -> float | Tensor:
-        # Not by the attribute, which torch looks for in three places: this is a small neuron's time.
-        if "temperature" not in self._buffers:  # somebody learns it
-            return self.temperature if isinstance(self.temperature, Tensor) else 1.0
-        temperature = self._buffers["temperature"]
+        temperature = self.temperature
         return 1.0 if temperature is None else temperature
 
     def current_estimator(self) -> str:
-        """Name of the estimator in use: a relaxed one gives way to plain decisions in evaluation mode."""
+        """Return the name of the estimator in use; in evaluation mode, bits replace a relaxed output."""
         return "straight-through" if not self.training and self.estimator in RELAXED else self.estimator
 
     def preactivate(self, logits: Tensor) -> Tensor:
-        """Preactivated outputs ``sigmoid(slope x)``, of the logits' shape."""
+        """Return the preactivated outputs ``sigmoid(slope x)``, of the logits' shape."""
         return functional.preactivate(logits, self.slope)
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Decide: zeros and ones of the logits' shape and type; ``generator`` feeds a stochastic neuron."""
+        """Return zeros and ones of the logits' shape and type; ``generator`` feeds a stochastic neuron."""
         raise TypeError("BinaryNeuron is the common base: use DBN or SBN")
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return the estimator, slope and temperature for ``print(module)``."""
         values = {"slope": self.slope, "temperature": self.temperature}
         shown = (f"{k}={v.item():.4g}" for k, v in values.items() if v is not None and not v.is_meta)
         return ", ".join([f"estimator={self.estimator!r}", *shown])
@@ -109,36 +109,40 @@ class DBN(BinaryNeuron):
     """Deterministic binary neuron, ``u(sigmoid(slope x) - 0.5)``: see :func:`bgmusic.neurons.dbn`."""
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Decide: zeros and ones of the logits' shape and type. ``generator`` is not needed and ignored."""
+        """Return zeros and ones of the logits' shape and type; ``generator`` is ignored."""
         return functional.dbn(logits, self.slope, self.current_estimator(), self._temperature())
 
 
 class SBN(BinaryNeuron):
-    """Stochastic binary neuron, ``u(sigmoid(slope x) - v)``: see :func:`bgmusic.neurons.sbn`.
+    """Stochastic binary neuron, ``u(sigmoid(slope x) - v)``, ``v ~ U[0, 1)``: see :func:`bgmusic.neurons.sbn`.
 
-    It draws in evaluation mode too: being stochastic is what it is. ``preactivate`` gives the probabilities.
+    It also samples in evaluation mode. :meth:`preactivate` gives the probabilities.
     """
 
     def forward(
         self, logits: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
     ) -> Tensor:
-        """Decide: zeros and ones of the logits' shape and type.
+        """Return zeros and ones of the logits' shape and type.
 
-        Draws come from ``generator`` if given; ``thresholds``, uniform numbers of the caller's, take their place.
+        Args:
+            logits: real numbers of any shape and floating type.
+            generator: source of the draws, on the logits' device; the global one by default.
+            thresholds: uniform numbers in [0, 1) to use instead of draws, broadcastable to the logits' shape.
+
         """
         name = self.current_estimator()
         return functional.sbn(logits, self.slope, name, generator, self._temperature(), thresholds)
 
 
 class RealValued(BinaryNeuron):
-    """No decision: preactivated outputs pass as they are, the papers' real-valued baseline.
+    """Output the sigmoid without a decision: the papers' real-valued baseline, with the interface of a neuron.
 
-    They are binarized after training, by :func:`bgmusic.neurons.hard_threshold` or
-    :func:`bgmusic.neurons.bernoulli_sample`. It has the neurons' interface, so that models are built alike.
+    Binarize its outputs after training by :func:`bgmusic.neurons.hard_threshold` or
+    :func:`bgmusic.neurons.bernoulli_sample`.
     """
 
     def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Preactivated outputs in [0, 1], of the logits' shape and type. ``generator`` is ignored."""
+        """Return preactivated outputs in [0, 1], of the logits' shape and type; ``generator`` is ignored."""
         return self.preactivate(logits)
 
 
@@ -146,7 +150,7 @@ NEURONS: dict[str, type[BinaryNeuron]] = {"dbn": DBN, "sbn": SBN, "real": RealVa
 
 
 def set_slope(model: nn.Module, slope: float) -> int:
-    """Set the slope of every binary neuron in ``model`` (and score function); returns how many there are."""
+    """Set the slope of every binary neuron and score function in ``model``; return their number."""
     sloped = [module for module in model.modules() if isinstance(module, Sloped)]
     for module in sloped:
         module.set_slope(slope)
@@ -154,7 +158,7 @@ def set_slope(model: nn.Module, slope: float) -> int:
 
 
 def set_temperature(model: nn.Module, temperature: float) -> int:
-    """Set the temperature of every binary neuron in ``model`` that has one; returns how many there are."""
+    """Set the temperature of every binary neuron in ``model`` that has one; return their number."""
     neurons = [m for m in model.modules() if isinstance(m, BinaryNeuron) and m.temperature is not None]
     for neuron in neurons:
         neuron.set_temperature(temperature)

@@ -1,4 +1,4 @@
-"""Estimators measured against the truth: small problems whose exact gradient is known by enumeration."""
+"""Measure gradient estimators on small problems whose exact gradient is known by enumeration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from bgmusic.neurons.estimators import ESTIMATORS
 from bgmusic.neurons.modules import SBN, BinaryNeuron
 from bgmusic.neurons.score import SCORE_FUNCTIONS, AdjustedReinforce, Exact, Loss, ScoreFunction, expected_loss
 
-BATCH = 4096  # draws estimated at once
+BATCH = 4096  # samples per call of an estimator
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Independent bits ``b ~ Bernoulli(sigmoid(logits))`` and a loss of them.
+    """A problem: independent bits ``b ~ Bernoulli(sigmoid(logits))`` and a loss of them.
 
-    ``logits`` is ``(n,)``; ``loss`` takes bits ``(batch, n)``, or numbers between them, to ``(batch,)``.
+    Attributes:
+        name: name for tables.
+        logits: ``(n,)``.
+        loss: function from bits ``(batch, n)``, or numbers between 0 and 1, to ``(batch,)``.
+
     """
 
     name: str
@@ -28,7 +32,7 @@ class Problem:
     loss: Loss
 
     def exact_gradient(self) -> Tensor:
-        """``d E[loss(b)] / d logits``, ``(n,)`` float64, by enumeration."""
+        """Return ``d E[loss(b)] / d logits`` by enumeration, ``(n,)`` float64."""
         logits = self.logits.double()[None].requires_grad_()
         (gradient,) = torch.autograd.grad(Exact()(self.loss, logits).sum(), logits)
         return gradient[0]
@@ -44,7 +48,7 @@ def _linear(bits: int) -> Problem:
 
 
 def _toy(bits: int) -> Problem:
-    # The standard toy: minimise E[(b - t)^2] with t = 0.45, near where both losses are the same.
+    # The standard toy problem: minimise E[(b - t)^2]. At t = 0.45 both values have nearly the same loss.
     return Problem("toy (b - 0.45)^2", _random(bits, seed=0), lambda b: ((b - 0.45) ** 2).sum(-1))
 
 
@@ -72,17 +76,17 @@ def _network(bits: int) -> Problem:
 
 
 def problems(bits: int = 6) -> list[Problem]:
-    """The problems: losses linear, quadratic (two) and cubic in the bits, and a small network's.
+    """Return the problems: losses linear, quadratic (two) and cubic in the bits, and of a small network.
 
     Args:
-        bits: in each problem; enumeration takes 16 at most.
+        bits: number of bits in each problem; enumeration is limited to 16.
 
     """
     return [make(bits) for make in (_linear, _toy, _quadratic, _cubic, _network)]
 
 
 def estimators(bits: int) -> dict[str, BinaryNeuron | ScoreFunction]:
-    """Every estimator but enumeration, by name, each as the stochastic neuron or score function that uses it."""
+    """Return every estimator except enumeration by name, as a stochastic neuron or a score function."""
     neurons: dict[str, BinaryNeuron | ScoreFunction] = {name: SBN(name) for name in ESTIMATORS}
     for name, kind in SCORE_FUNCTIONS.items():
         if kind is not Exact:
@@ -92,12 +96,15 @@ def estimators(bits: int) -> dict[str, BinaryNeuron | ScoreFunction]:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What many draws of an estimator say about it.
+    """Bias and variance of an estimator, from many samples of it. Lengths are relative to the exact gradient's.
 
-    ``bias`` is the distance of the mean from the exact gradient and ``noise`` the standard error of that distance,
-    both over the exact gradient's length; ``deviation`` is the root of the total variance of one draw, likewise;
-    ``cosine`` is the mean of one draw's cosine to the exact gradient (a draw of zero counts as 0);
-    ``worst`` is the largest distance from the exact gradient among the bits, in standard errors.
+    Attributes:
+        bias: distance of the mean from the exact gradient.
+        noise: standard error of that distance.
+        deviation: square root of the total variance of one sample.
+        cosine: mean cosine similarity of one sample to the exact gradient (0 for a sample of zero).
+        worst: largest deviation of the mean from the exact gradient among the bits, in standard errors.
+
     """
 
     bias: float
@@ -108,24 +115,37 @@ class Measurement:
 
 
 def gradients(problem: Problem, estimator: BinaryNeuron | ScoreFunction, samples: int, seed: int = 0) -> Tensor:
-    """Independent estimates of the problem's gradient, ``(samples, n)``."""
+    """Return independent estimates of the problem's gradient, ``(samples, n)``."""
     generator = torch.Generator().manual_seed(seed)
-    found = []
+    estimates = []
     for start in range(0, samples, BATCH):
         rows = min(BATCH, samples - start)
         logits = problem.logits.expand(rows, -1).clone().requires_grad_()
         total = expected_loss(problem.loss, logits, estimator, generator).sum()
-        found.append(torch.autograd.grad(total, logits)[0])
-    return torch.cat(found)
+        estimates.append(torch.autograd.grad(total, logits)[0])
+    return torch.cat(estimates)
 
 
 def measure(problem: Problem, estimator: BinaryNeuron | ScoreFunction, samples: int, seed: int = 0) -> Measurement:
-    """Bias, variance and cosine of an estimator on a problem, from ``samples`` draws."""
+    """Measure bias, variance and cosine of an estimator on a problem.
+
+    Args:
+        problem: the problem.
+        estimator: stochastic neuron or score function.
+        samples: number of estimates, 2 or more.
+        seed: seed of the draws.
+
+    Raises:
+        ValueError: fewer than 2 samples.
+
+    """
+    if samples < 2:
+        raise ValueError(f"a variance needs 2 samples or more, not {samples}")
     exact = problem.exact_gradient()
     drawn = gradients(problem, estimator, samples, seed).double()
     mean, variance = drawn.mean(0), drawn.var(0)
     length = exact.norm()
-    # An estimator without noise still rounds: float32's error stands in for a standard error of zero.
+    # At least float32's rounding error: an estimator without noise would have a standard error of zero.
     error = (variance / samples).sqrt().clamp(min=1e-6 * float(length))
     return Measurement(
         bias=float((mean - exact).norm() / length),
@@ -137,10 +157,17 @@ def measure(problem: Problem, estimator: BinaryNeuron | ScoreFunction, samples: 
 
 
 def cost(estimator: BinaryNeuron | ScoreFunction, rows: int = 64, width: int = 784, repeats: int = 30) -> float:
-    """CPU time of one forward and backward pass over that of a plain sigmoid's, on ``(rows, width)`` float32.
+    """Return the CPU time of a forward and backward pass relative to a plain sigmoid's, on ``(rows, width)`` float32.
 
-    A score function's loss is a weighted sum of the bits here; the sigmoid is followed by the same.
-    The least of several interleaved timings on each side, in the caller's thread.
+    The loss is a weighted sum of the bits, or of the sigmoid's output. Takes the minimum of interleaved timings in the
+    calling thread.
+
+    Args:
+        estimator: neuron or score function.
+        rows: batch size.
+        width: bits per row.
+        repeats: number of timings of each.
+
     """
     logits = torch.randn(rows, width, generator=torch.Generator().manual_seed(0)).requires_grad_()
     weight = torch.randn(width, generator=torch.Generator().manual_seed(1))

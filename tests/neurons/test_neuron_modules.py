@@ -74,10 +74,10 @@ def test_set_slope_reaches_every_neuron_of_a_model() -> None:
 @pytest.mark.parametrize("slope", [0.0, -1.0, float("nan"), float("inf"), 1e39, 1e-50])
 def test_a_slope_that_is_none_is_refused_and_the_old_one_stays(slope: float) -> None:
     neuron = DBN(slope=2.0)
-    with pytest.raises(ValueError, match="slope is a positive number"):
+    with pytest.raises(ValueError, match="slope must be a positive"):
         neuron.set_slope(slope)
     assert float(neuron.slope) == 2.0
-    with pytest.raises(ValueError, match="slope is a positive number"):
+    with pytest.raises(ValueError, match="slope must be a positive"):
         SBN(slope=slope)
 
 

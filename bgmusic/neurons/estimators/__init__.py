@@ -1,12 +1,12 @@
-"""Gradient estimators: what stands in for a binary neuron's derivative, found by name.
+"""Gradient estimators of binary neurons, found by name.
 
-A binary neuron computes ``b = u(sigmoid(slope * x) - v)``, with a threshold ``v`` of 0.5 (deterministic)
-or drawn from U[0, 1) (stochastic). Its derivative is zero almost everywhere, so backpropagation needs a
-stand-in. An estimator is a function ``(logits, threshold, slope) -> output`` whose forward pass decides and
-whose backward pass is that stand-in; :func:`register` adds one, and every neuron finds it by its name.
-Each file's docstring gives formula, bias, variance and paper, for a loss f of the bits and
-``p = sigmoid(slope x)``, the probability of a 1. Estimators that need the loss itself, and not only its gradient,
-are in :mod:`bgmusic.neurons.score`.
+A binary neuron computes ``b = u(sigmoid(slope * x) - v)``, with a threshold ``v`` of 0.5 (deterministic) or drawn from
+U[0, 1) (stochastic). Its derivative is zero almost everywhere, so backpropagation needs an estimate. An estimator is a
+function ``(logits, threshold, slope) -> output``: its forward pass decides, its backward pass applies the estimate.
+:func:`register` adds one, and every neuron finds it by its name.
+
+Each docstring gives formula, bias, variance and paper, for a loss f of the bits and ``p = sigmoid(slope x)``, the
+probability of a 1. Estimators that evaluate the loss itself are in :mod:`bgmusic.neurons.score`.
 """
 
 from bgmusic.neurons.estimators.clipped import clipped_straight_through

@@ -11,11 +11,13 @@ from bgmusic.neurons.estimators.registry import register
 
 @register("clipped-straight-through")
 def clipped_straight_through(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
-    """The clipped straight-through estimator: ``db/dx := 1`` where ``|slope x| <= 1``, and 0 elsewhere.
+    """Pass the gradient through near the decision boundary: ``db/dx := 1`` where ``|slope x| <= 1``, else 0.
 
-    A logit that is sure of its decision stops learning from it (saturation), which keeps logits bounded.
+    Saturated logits stop learning, which keeps logits bounded.
+
     Bias: the straight-through's inside the window; outside it the gradient is lost.
     Variance: no more than the straight-through's.
+
     Source: Courbariaux, Hubara et al., Binarized Neural Networks, arXiv 1602.02830, equation 4.
     """
     if not wants_gradient(logits):
@@ -23,4 +25,4 @@ def clipped_straight_through(logits: Tensor, threshold: Tensor | None, slope: Te
     with torch.no_grad():
         inside = ((slope * at_least_float32(logits)).abs() <= 1).to(logits.dtype)
         decision = decide(logits, threshold, slope)
-    return substitute(logits, decision, inside)
+    return substitute(logits, decision, inside, slope)

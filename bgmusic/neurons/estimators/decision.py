@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -117,32 +118,41 @@ def first_only(gradient: Tensor, *sources: Tensor) -> Tensor:
     return gradient
 
 
+def refuse_constants(needed: Sequence[bool]) -> None:
+    """Raise an error if a gradient is wanted by a slope or a temperature, which no estimator here provides."""
+    if any(needed):
+        raise RuntimeError("a binary neuron gives no gradient by its slope or temperature: detach them")
+
+
 class _Substitute(SurrogateFunction):
     @staticmethod
-    def forward(logits: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(logits: Tensor, pair: tuple[Tensor, Tensor], *constants: float | Tensor) -> Tensor:
         # In a tuple, because an input that is returned would be a view, which refuses operations in place.
         return pair[0]
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[Tensor, Tensor]], output: Tensor) -> None:
-        logits, (_, derivative) = inputs
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        logits, (_, derivative), *_ = inputs
         ctx.save_for_backward(logits, derivative)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        constants = ctx.needs_input_grad[2:]
+        refuse_constants(constants)
         logits, derivative = ctx.saved_tensors
-        return first_only(gradients[0] * derivative, logits), None
+        return first_only(gradients[0] * derivative, logits), None, *[None] * len(constants)
 
 
-def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
+def substitute(logits: Tensor, decision: Tensor, derivative: Tensor, *constants: float | Tensor) -> Tensor:
     """Return the decision, with the given derivative with respect to the logits.
 
-    A second derivative and forward-mode differentiation raise an error.
+    A second derivative, and forward-mode differentiation, raise an error.
 
     Args:
         logits: real numbers of any shape and floating type.
         decision: the value, of the logits' shape; without a gradient of its own.
         derivative: factor of the backward pass, of the logits' shape.
+        constants: slope and temperature, for which a gradient is refused.
 
     Raises:
         ValueError: the decision or the derivative does not have the logits' shape.
@@ -155,5 +165,5 @@ def substitute(logits: Tensor, decision: Tensor, derivative: Tensor) -> Tensor:
         # Plain operations, which a compiler can fuse. The carrier is 0 in value, also where a logit is infinite.
         carrier: Tensor = (logits - logits.detach()).nan_to_num(0.0)
         return decision + derivative * carrier
-    output: Tensor = _Substitute.apply(logits, (decision, derivative))
+    output: Tensor = _Substitute.apply(logits, (decision, derivative), *constants)
     return output

@@ -1,4 +1,4 @@
-"""An estimator that looks at ones alone."""
+"""The one-sided straight-through estimator, for gates."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from bgmusic.neurons.estimators.registry import register
 
 @register("one-sided")
 def one_sided(logits: Tensor, threshold: Tensor | None, slope: Tensor) -> Tensor:
-    """One-sided straight-through: ``db/dx := slope (1 - p)`` where the bit is 1, and 0 where it is 0.
+    """Pass a gradient where the bit is 1 only: ``db/dx := slope (1 - p)`` there, and 0 where the bit is 0.
 
-    For gates that skip a branch where the bit is 0: there ``f'(0)`` is never computed, and this estimator never asks
-    for it. ``1 - p`` is ``p (1 - p)``, the sigmoid-adjusted derivative, over the probability p of being asked.
+    For gates that skip a branch where the bit is 0, so that ``f'(0)`` is never computed. ``1 - p`` is the
+    sigmoid-adjusted derivative ``p (1 - p)`` over the probability p that the bit is 1.
+
     Bias: its mean is ``slope p (1 - p) f'(1)``, exact for losses linear in the bits, as the sigmoid-adjusted
-    straight-through is. Variance: higher than its, ``slope^2 p (1 - p)^3 f'(1)^2`` for a linear loss.
-    Source: none that we know; the score of one outcome, ``d log P(b = 1) / dx``, times that outcome's derivative.
+    straight-through is. Variance: higher, ``slope^2 p (1 - p)^3 f'(1)^2`` for a linear loss.
+
+    Source: no publication known to us; the score of one outcome, ``d log P(b = 1) / dx``, times its derivative.
     """
     if not wants_gradient(logits):
         return decide(logits, threshold, slope)
     with torch.no_grad():
         decision = decide(logits, threshold, slope)
         derivative = (torch.sigmoid(-slope * at_least_float32(logits)) * decision * slope).to(logits.dtype)
-    return substitute(logits, decision, derivative)
+    return substitute(logits, decision, derivative, slope)

@@ -13,6 +13,7 @@ from bgmusic.neurons.estimators.decision import (
     decide,
     first_only,
     records_operations,
+    refuse_constants,
     substitute,
     wants_gradient,
 )
@@ -35,6 +36,7 @@ class _SigmoidAdjusted(SurrogateFunction):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        refuse_constants(ctx.needs_input_grad[2:])
         logits, slope = ctx.saved_tensors
         probability = (slope * at_least_float32(logits)).sigmoid_()
         derived = _sigmoid_backward(gradients[0].to(probability.dtype), probability)

@@ -12,6 +12,7 @@ from bgmusic.neurons.estimators.decision import (
     decide,
     first_only,
     records_operations,
+    refuse_constants,
     substitute,
     wants_gradient,
 )
@@ -29,6 +30,7 @@ class _StraightThrough(SurrogateFunction):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        refuse_constants(ctx.needs_input_grad[2:])
         # A first derivative does not read the logits, so they may have been changed in place since.
         (gradient,) = gradients
         return (first_only(gradient, *ctx.saved_tensors) if torch.is_grad_enabled() else gradient), None, None

@@ -1,8 +1,8 @@
-"""Score-function estimators: unbiased gradients for bits, from the losses of draws.
+"""Score-function estimators: unbiased gradients of the expected loss of bits, from the losses of samples.
 
-They stand where a loss is not differentiable by the bits, or where a neuron's bias is not acceptable.
-All are modules with one interface, :class:`ScoreFunction`; each docstring gives formula, bias, variance and
-paper, for a loss f of the bits and ``p = sigmoid(slope x)``. :func:`expected_loss` serves neurons alike.
+Use them if the loss is not differentiable by the bits, or if a neuron's bias is not acceptable. All are modules with
+one interface, :class:`ScoreFunction`. Each docstring gives formula, bias, variance and paper, for a loss f of the bits
+and ``p = sigmoid(slope x)``. :func:`expected_loss` accepts neurons too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bgmusic.neurons.modules import BinaryNeuron
 from bgmusic.neurons.score.antithetic import ARM, DisARM
-from bgmusic.neurons.score.base import SCORE_FUNCTIONS, Loss, ScoreFunction, evaluate, register_score
+from bgmusic.neurons.score.base import SCORE_FUNCTIONS, Loss, ScoreFunction, check_logits, evaluate, register_score
 from bgmusic.neurons.score.exact import Exact
 from bgmusic.neurons.score.rebar import REBAR
 from bgmusic.neurons.score.reinforce import RLOO, AdjustedReinforce, Reinforce
@@ -39,22 +39,24 @@ def expected_loss(
     estimator: BinaryNeuron | ScoreFunction,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """``E[loss(b)]``, estimated by a neuron or a score function alike: what a program writes to try them all.
+    """Estimate ``E[loss(b)]`` by a neuron or a score function, with one interface for both.
 
     Args:
-        loss: from bits ``(batch, ...)`` to losses ``(batch,)``; differentiable by the bits where the estimator is a
-            neuron.
+        loss: function from bits ``(batch, ...)`` to losses ``(batch,)``; differentiable by the bits if the estimator is
+            a neuron.
         logits: real numbers ``(batch, ...)``.
-        estimator: the neuron, or the score function.
+        estimator: the neuron or score function.
         generator: source of the draws, on the logits' device; the global one by default.
 
     Returns:
         Losses ``(batch,)``, whose gradient by the logits is the estimate.
 
     Raises:
-        ValueError: the loss does not give one number for each row.
+        ValueError: the logits are not floating or have no batch dimension, or the loss does not return one number per
+            row.
 
     """
+    check_logits(logits)
     if isinstance(estimator, BinaryNeuron):
         return evaluate(loss, estimator(logits, generator))
     losses: Tensor = estimator(loss, logits, generator)

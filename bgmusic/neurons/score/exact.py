@@ -1,4 +1,4 @@
-"""The exact expectation, by enumeration: the reference that every estimator is measured against."""
+"""The exact expectation by enumeration: the reference for measuring estimators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from bgmusic.neurons.score.base import Loss, ScoreFunction, evaluate, register_score
+from bgmusic.neurons.score.base import Loss, ScoreFunction, check_logits, evaluate, register_score
 
 MOST_BITS = 16
 
@@ -16,20 +16,25 @@ MOST_BITS = 16
 class Exact(ScoreFunction):
     """``E[f(b)] = sum over all b of P(b) f(b)``, with its exact gradient.
 
-    Bias and variance: none. Costs ``2^n`` calls of the loss for n bits in a row, so n is 16 at most; the sum is taken
-    in float32, or float64 where the logits are.
+    The sum is computed in float32, or in float64 if the logits are float64.
+
+    Bias and variance: none. Cost: ``2^n`` calls of the loss for n bits per row; n is 16 at most.
     """
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Expected losses ``(batch,)``, differentiable by everything; ``generator`` is not needed and ignored.
+        """Return expected losses ``(batch,)``, differentiable by everything; ``generator`` is ignored.
 
         Raises:
-            ValueError: more than 16 bits in a row, or the loss does not give one number for each row.
+            ValueError: there are more than 16 bits per row, the logits are not floating or have no batch dimension, or
+                the loss does not return one number per row.
 
         """
+        check_logits(logits)
         bits_in_row = logits.shape[1:].numel()
         if bits_in_row > MOST_BITS:
-            raise ValueError(f"enumeration takes {MOST_BITS} bits in a row at most, not {bits_in_row}")
+            raise ValueError(
+                f"enumeration is limited to {MOST_BITS} bits per row, not {bits_in_row}: use another estimator"
+            )
         argument = self.slope * (logits.float() if logits.dtype != torch.float64 else logits)
         fires, silent = torch.nn.functional.logsigmoid(argument), torch.nn.functional.logsigmoid(-argument)
         total = argument.new_zeros(len(logits))

@@ -10,21 +10,22 @@ from bgmusic.neurons.score.base import Loss, ScoreFunction, attach, draws, evalu
 
 @register_score("rebar")
 class REBAR(ScoreFunction):
-    """REBAR: REINFORCE, less a binary Concrete relaxation of it whose own gradient is added back.
+    """REBAR: REINFORCE with a binary Concrete relaxation as control variate.
 
-    With ``z = slope x + logit(v)``, ``b = 1[z > 0]``, ``z'`` drawn anew given b, and ``c = sigmoid(z / temperature)``::
+    With ``z = slope x + logit(v)``, ``b = 1[z > 0]``, ``z'`` resampled given b, and ``c = sigmoid(z / temperature)``::
 
         g = slope (b - p) (f(b) - eta f(c')) + eta (d f(c) / dx - d f(c') / dx)
 
-    Bias: none, whatever eta and temperature. Variance: low where f is near its relaxation; eta and the
-    temperature are fixed here (the paper adapts both by gradient). Three calls of the loss, which must accept numbers
-    between 0 and 1 and be differentiable.
-    Source: Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, arXiv 1703.07370.
+    Bias: none, for any eta and temperature. Variance: low where f is near its relaxation. Eta and the temperature
+    are fixed here; the paper adapts both by gradient.
+    Cost: three calls of the loss, which must accept numbers between 0 and 1 and be differentiable.
 
     Args:
         eta: weight of the control variate.
-        temperature: of the relaxation, positive.
+        temperature: temperature of the relaxation, positive.
         slope: the sigmoid's slope.
+
+    Source: Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, arXiv 1703.07370.
 
     Raises:
         ValueError: the temperature or the slope is not a positive number.
@@ -34,14 +35,14 @@ class REBAR(ScoreFunction):
     def __init__(self, eta: float = 1.0, temperature: float = 0.5, slope: float = 1.0) -> None:
         super().__init__(slope)
         if not temperature > 0:
-            raise ValueError(f"a temperature is a positive number, not {temperature}")
+            raise ValueError(f"the temperature must be a positive number, not {temperature}")
         self.eta = eta
         self.temperature = temperature
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Losses ``(batch,)`` that carry the estimated gradient; three calls of ``loss``."""
+        """Return losses ``(batch,)`` with the estimated gradient; calls ``loss`` three times."""
         p = self.probability(logits)
-        # Away from 0 and 1, where logit(v) is infinite, by about the step of float32 below 1.
+        # Keep a distance of about float32's resolution from 0 and 1, where logit(v) is infinite.
         v, again = (draws(logits, generator).clamp(1e-7, 1 - 1e-7) for _ in range(2))
         bits = (v > 1 - p).to(logits.dtype)
         losses = evaluate(loss, bits)
@@ -61,5 +62,5 @@ class REBAR(ScoreFunction):
         return attach(losses, logits, score + self.eta * correction)
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return the settings for ``print(module)``."""
         return f"eta={self.eta}, temperature={self.temperature}"

@@ -1,4 +1,4 @@
-"""REINFORCE: plain, with the variance adjustment of the binary-neuron papers, and with a leave-one-out baseline."""
+"""REINFORCE: plain, with variance adjustment, and with a leave-one-out baseline."""
 
 from __future__ import annotations
 
@@ -12,40 +12,45 @@ from bgmusic.neurons.score.base import Loss, ScoreFunction, attach, draws, evalu
 
 @register_score("reinforce")
 class Reinforce(ScoreFunction):
-    """REINFORCE: ``g = slope (b - p) f(b)``, from one draw.
+    """REINFORCE: ``g = slope (b - p) f(b)``, from one sample.
 
-    Bias: none. Variance: about ``slope^2 p (1 - p) E[f^2]`` for each bit: it grows with the square of the loss's
-    level, which says nothing about the gradient, and with the number of bits that share one loss.
+    Bias: none. Variance: about ``slope^2 p (1 - p) E[f^2]`` per bit. It grows with the square of the loss's level,
+    which carries no information about the gradient, and with the number of bits that share one loss.
+    Cost: one call of the loss.
+
     Source: Williams, Machine Learning 8 (1992) 229; Bengio, Léonard and Courville, arXiv 1308.3432, section 3.
     """
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Losses ``(batch,)`` that carry the estimated gradient; one call of ``loss``."""
+        """Return losses ``(batch,)`` with the estimated gradient; calls ``loss`` once."""
         p = self.probability(logits)
         bits = (draws(logits, generator) < p).to(logits.dtype)
         losses = evaluate(loss, bits)
         return attach(losses, logits, self.slope * (bits - p) * self.advantage(losses, bits - p))
 
     def advantage(self, losses: Tensor, surprise: Tensor) -> Tensor:
-        """What multiplies the score ``b - p``: the losses ``(batch, 1, ...)``, less a baseline if there is one."""
+        """Return the factor of the score ``b - p``: the losses ``(batch, 1, ...)``, minus a baseline if any."""
         return per_row(losses, surprise)
 
 
 @register_score("reinforce-adjusted")
 class AdjustedReinforce(Reinforce):
-    """REINFORCE with variance adjustment: ``g = slope (b - p) (f(b) - c)``, a baseline ``c`` for every bit.
+    """REINFORCE with variance adjustment: ``g = slope (b - p) (f(b) - c)``, with a baseline ``c`` for every bit.
 
     ``c = E[(b - p)^2 f] / E[(b - p)^2]`` minimises each bit's variance among constants. Both means are moving
-    averages (decay 0.95) of earlier batches: the published code also counts the present one, which biases it by
-    about (1 - decay) / batch; so ours starts, at its first batch, as plain REINFORCE. Updated in training mode only.
+    averages of earlier batches, updated in training mode only. The first batch is plain REINFORCE. (The published code
+    includes the current batch, which biases the gradient by about (1 - decay) / batch.)
+
     Bias: none. Variance: below REINFORCE's once the averages have settled, if the loss changes slowly.
-    Source: Bengio, Léonard and Courville, arXiv 1308.3432 (the minimum-variance baseline); BinaryGAN, arXiv
-    1810.04714.
+    Cost: one call of the loss.
 
     Args:
-        shape: of one row's bits, each with its own baseline; ``()`` shares one baseline among all.
-        decay: of the moving averages, in [0, 1).
+        shape: shape of one row's bits, each with its own baseline; ``()`` shares one baseline among all.
+        decay: decay of the moving averages, in [0, 1).
         slope: the sigmoid's slope.
+
+    Source: Bengio, Léonard and Courville, arXiv 1308.3432 (the minimum-variance baseline); BinaryGAN, arXiv
+    1810.04714.
 
     Raises:
         ValueError: the decay is not in [0, 1), or the slope is not a positive number.
@@ -58,22 +63,30 @@ class AdjustedReinforce(Reinforce):
     def __init__(self, shape: Sequence[int] = (), decay: float = 0.95, slope: float = 1.0) -> None:
         super().__init__(slope)
         if not 0 <= decay < 1:
-            raise ValueError(f"a decay lies in [0, 1), not {decay}")
+            raise ValueError(f"the decay must lie in [0, 1), not {decay}")
         self.decay = decay
         self.register_buffer("weighted", torch.zeros(tuple(shape)))
         self.register_buffer("weight", torch.zeros(tuple(shape)))
 
     def advantage(self, losses: Tensor, surprise: Tensor) -> Tensor:
-        """The losses less the baseline of each bit, ``(batch, ...)``."""
+        """Return the losses minus the baseline of each bit, ``(batch, ...)``.
+
+        Raises:
+            ValueError: the bits of a row do not have the shape of the baselines.
+
+        """
+        if self.weight.dim() and surprise.shape[1:] != self.weight.shape:
+            shapes = f"{tuple(self.weight.shape)}, the bits of a row {tuple(surprise.shape[1:])}"
+            raise ValueError(f"the baselines have shape {shapes}: pass the latter as `shape`")
         rows = per_row(losses, surprise)
-        # Where nothing has been averaged yet, both means are zero. In float16 so would the least weight be.
+        # Before the first update both means are zero. The smallest float32 would be zero in float16.
         baseline = self.weighted.float() / self.weight.float().clamp(min=torch.finfo(torch.float32).tiny)
         advantage = rows - baseline
         if self.training:
             square = surprise.float().square()
             dims = tuple(range(square.dim() - self.weight.dim()))
             weighted, weight = (square * rows).mean(dims), square.mean(dims)
-            # Averages never forget what is not a number: a batch with such a loss is left out of them.
+            # A moving average never recovers from NaN, so batches with such a loss are left out.
             known = weighted.isfinite()
             for average, mean in ((self.weighted, weighted), (self.weight, weight)):
                 average.copy_(torch.where(known, torch.lerp(average.float(), mean, 1 - self.decay), average))
@@ -82,18 +95,20 @@ class AdjustedReinforce(Reinforce):
 
 @register_score("rloo")
 class RLOO(ScoreFunction):
-    """REINFORCE with a leave-one-out baseline: each draw's baseline is the mean loss of the others.
+    """REINFORCE with a leave-one-out baseline (RLOO): each sample's baseline is the mean loss of the others.
 
-    ``g = slope / (k - 1) * sum_i (b_i - p) (f(b_i) - mean_j f(b_j))`` over k independent draws.
-    Bias: none, since the others' losses do not depend on this draw. Variance: the level of the loss cancels; the
-    rest is ``A / k + B / (k (k - 1))``, A being that of ``(b - p) (f(b) - E f)``: with rare bits it falls little
-    faster than 1 / k, with even ones faster than 1 / (k - 1). Costs k calls of the loss.
-    Source: Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for free!", 2019;
-    Salimans and Knowles, arXiv 1401.1022.
+    ``g = slope / (k - 1) * sum_i (b_i - p) (f(b_i) - mean_j f(b_j))`` over k independent samples.
+
+    Bias: none, because the others' losses do not depend on this sample. Variance: the level of the loss cancels; the
+    rest is ``A / k + B / (k (k - 1))``, where A is the variance of ``(b - p) (f(b) - E f)``. With rare bits it falls
+    little faster than 1 / k, with balanced ones faster than 1 / (k - 1). Cost: k calls of the loss.
 
     Args:
-        samples: k, 2 or more.
+        samples: number k of samples, 2 or more.
         slope: the sigmoid's slope.
+
+    Source: Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for free!", 2019;
+    Salimans and Knowles, arXiv 1401.1022.
 
     Raises:
         ValueError: fewer than 2 samples, or the slope is not a positive number.
@@ -107,7 +122,7 @@ class RLOO(ScoreFunction):
         self.samples = samples
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Mean losses ``(batch,)`` that carry the estimated gradient; ``samples`` calls of ``loss``."""
+        """Return mean losses ``(batch,)`` with the estimated gradient; calls ``loss`` ``samples`` times."""
         p = self.probability(logits)
         bits = [(draws(logits, generator) < p).to(logits.dtype) for _ in range(self.samples)]
         losses = torch.stack([evaluate(loss, b) for b in bits])
@@ -118,5 +133,5 @@ class RLOO(ScoreFunction):
         return attach(mean, logits, self.slope * gradient / (self.samples - 1))
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return the settings for ``print(module)``."""
         return f"samples={self.samples}"
