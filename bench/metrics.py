@@ -1,6 +1,6 @@
-"""Bars a second of the seven metrics and the tonal distance on one core, as ratios to a loop over bars in NumPy.
+"""Measure the bars a second of the seven metrics and the tonal distance on one core, next to a NumPy loop over bars.
 
-The loop is the originals' way: one metric of one track of one bar after the other.
+The loop computes one metric of one track of one bar at a time, as the papers' code does.
 
 python bench/metrics.py
 """
@@ -21,34 +21,34 @@ import numpy as np
 import torch
 
 from bgmusic.music.judging import metrics
-from bgmusic.music.judging.metrics.lanes import Lanes
+from bgmusic.music.judging.metrics.packed import PackedRolls
 from bgmusic.music.judging.metrics.published import published
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "music" / "metrics"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "music" / "judging" / "metrics"))
 import metric_loops
 
 TRACKS, BARS, STEPS, PITCHES, LOW, RESOLUTION = 8, 4, 96, 84, 24, 24
 DRUMS = torch.tensor([True] + [False] * (TRACKS - 1))
-CHUNK = 8  # phrases: what stays in the cache
+CHUNK = 8  # phrases that fit in the cache
 
 
 def all_metrics(rolls: torch.Tensor) -> list[torch.Tensor]:
-    """The seven metrics and the tonal distance of all pairs."""
-    lanes = Lanes(rolls)
+    """Compute the seven metrics and the tonal distance of all pairs."""
+    packed = PackedRolls(rolls)
     return [
-        metrics.empty_bar_rate(lanes),
-        metrics.pitches_used(lanes),
-        metrics.pitch_classes_used(lanes, LOW),
-        metrics.qualified_note_rate(lanes, metrics.shortest_qualified(RESOLUTION)),
-        metrics.polyphony_rate(lanes),
-        metrics.in_scale_rate(lanes, LOW),
+        metrics.empty_bar_rate(packed),
+        metrics.pitches_used(packed),
+        metrics.pitch_classes_used(packed, LOW),
+        metrics.qualified_note_rate(packed, metrics.shortest_qualified(RESOLUTION)),
+        metrics.polyphony_rate(packed),
+        metrics.in_scale_rate(packed, LOW),
         metrics.drum_in_pattern_rate(rolls[:, DRUMS], RESOLUTION),
-        metrics.tonal_distance(lanes, LOW, RESOLUTION),
+        metrics.tonal_distance(packed, LOW, RESOLUTION),
     ]
 
 
 def bars_a_second(run: Callable[[torch.Tensor], object], rolls: torch.Tensor, rounds: int) -> float:
-    """Bars a second of CPU time, the best of some rounds."""
+    """Return the bars a second of CPU time, the best of several rounds."""
     best = float("inf")
     for _ in range(rounds):
         start = time.process_time()
@@ -59,12 +59,12 @@ def bars_a_second(run: Callable[[torch.Tensor], object], rolls: torch.Tensor, ro
 
 
 def one_bar_at_a_time(rolls: torch.Tensor) -> None:
-    """The published metrics in NumPy, bar by bar, with the tonal distance of one pair."""
+    """Compute the published metrics in NumPy, bar by bar, with the tonal distance of one pair."""
     for phrase in rolls.numpy():
         for bar in range(BARS):
             for track in range(TRACKS):
                 _one_track(phrase[track, bar], bool(DRUMS[track]))
-            runs = [metric_loops._runs(phrase[track, bar]) for track in (1, 2)]
+            runs = [metric_loops.pitch_runs(phrase[track, bar]) for track in (1, 2)]
             for beat in range(0, STEPS, RESOLUTION):
                 one, other = (part[beat : beat + RESOLUTION].sum(0) for part in runs)
                 if one.any() and other.any():
@@ -88,7 +88,7 @@ def _one_track(cells: np.ndarray, drums: bool) -> None:
     begin, end = np.nonzero(edges > 0)[0], np.nonzero(edges < 0)[0]
     (end - begin >= 2).sum() / len(begin)
     (cells.sum(1) >= 2).sum() / STEPS
-    runs = metric_loops._runs(cells).sum(0)
+    runs = metric_loops.pitch_runs(cells).sum(0)
     runs[[0, 2, 4, 5, 7, 9, 11]].sum() / runs.sum(), (runs > 0).sum()
 
 
@@ -99,7 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
-    # One step in fifty lit, held for a beat or so: what an untrained generator's rolls cost, or a song's.
+    # About one cell in fifty is lit, in notes of three steps: the density of real songs.
     rolls = torch.rand(options.phrases, TRACKS, BARS, STEPS, PITCHES, generator=rng) < 0.005
     for _ in range(2):
         rolls[:, :, :, 1:] |= rolls[:, :, :, :-1]

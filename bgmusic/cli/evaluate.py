@@ -11,7 +11,7 @@ from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.music.judging.evaluation import Evaluation
+    from bgmusic.music.judging.results import Evaluation
 
 _DIGITS, _PHRASES = 10_000, 500
 _FEWEST = 6  # each sample has five neighbours

@@ -1,1 +1,1 @@
-"""Metrics, statistics, two-sample tests, copying, and the evaluation that joins them."""
+"""Judge phrases: metrics, statistics, two-sample tests, copying, and the evaluation that combines them."""

@@ -1,27 +1,32 @@
-"""How much of the training set stands in generated phrases."""
+"""Measure how much of generated phrases is copied from the training set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.judging.metrics import note_begins
+from bgmusic.music.judging.metrics.checks import require_integer
+from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.rolls.phrases import Phrases
 
 OCTAVE = 12
-_COLUMNS = 512  # training phrases at a time: bounds the memory
+_COLUMNS = 512  # training phrases at a time, to bound the memory
 
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """For each of some phrases the training phrase it is nearest to, by notes in common.
+    """The nearest training phrase of each phrase, by notes in common.
 
-    ``share``, float ``(n,)``, is twice the common notes over those of both: 0 to 1, where 1 is a copy; 0 for silence.
-    ``index``, int64 ``(n,)``, is the place of the training phrase; ``shift``, int64 ``(n,)``, by how many semitones
-    the phrase agrees best with it when it is transposed up.
+    Attributes:
+        share: float32 ``(n,)``, twice the common notes over the notes of both: 0 (none, or silence) to 1 (a copy).
+        index: int64 ``(n,)``, index of the training phrase.
+        shift: int64 ``(n,)``, semitones by which the phrase is transposed up to agree best.
+
     """
 
     share: Tensor
@@ -30,36 +35,43 @@ class Nearest:
 
 
 def notes_in_common(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Tensor:
-    """The share of notes that each phrase has in common with the training phrase it is nearest to: float ``(n,)``.
-
-    See ``nearest``.
-    """
+    """Return the share of notes in common with the nearest training phrase: float32 ``(n,)``. See :func:`nearest`."""
     return nearest(phrases, training, transpose).share
 
 
 def nearest(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Nearest:
-    """The training phrase, one at least, that each phrase has the most notes in common with.
+    """Find the training phrase with the most notes in common with each phrase.
 
-    Notes are in common when track, step and pitch of their beginning agree, in whichever transposition up or down by
-    ``transpose`` semitones at most agrees best (drums stay); of equals the least transposition, then the first phrase.
-    Both must be of one form.
+    A note is in common if its track, onset and pitch agree after the best transposition. Drums are not transposed. Ties
+    go to the smallest transposition, then to the first training phrase.
+
+    Args:
+        phrases: the phrases to look up.
+        training: the training phrases, of the same tracks, resolution and shape.
+        transpose: largest transposition up or down, in semitones.
+
+    Raises:
+        UserError: the tracks, resolutions or shapes differ.
+
     """
-    mine, theirs = _begins(phrases), _begins(training)
-    steps, pitches = mine.shape[2:]
-    counts, their_counts = mine.flatten(1).sum(1).float(), theirs.flatten(1).sum(1).float()
-    row, track, step, pitch = mine.nonzero(as_tuple=True)
-    starts = torch.searchsorted(row, torch.arange(len(mine)))
-    moved = (~phrases.drums)[track]
-    best = torch.zeros(len(mine))
-    index, shifts = (torch.zeros(len(mine), dtype=torch.int64) for _ in range(2))
-    for columns in torch.arange(len(theirs)).split(_COLUMNS):
-        # One row a cell, and one of zeros for notes that a transposition moves off the grid.
-        table = F.pad(theirs[columns].flatten(1).T.float(), (0, 0, 0, 1))
+    require_integer(transpose, "transpose", 0)
+    phrases.require_like(training, "the training data")
+    begins, training_begins = _begins(phrases), _begins(training)
+    steps, pitches = begins.shape[2:]
+    counts, training_counts = begins.flatten(1).sum(1).float(), training_begins.flatten(1).sum(1).float()
+    row, track, step, pitch = begins.nonzero(as_tuple=True)
+    starts = torch.searchsorted(row, torch.arange(len(begins)))
+    moved = (~to_tensors(phrases).drums)[track]
+    best = torch.zeros(len(begins))
+    index, shifts = (torch.zeros(len(begins), dtype=torch.int64) for _ in range(2))
+    for columns in torch.arange(len(training_begins)).split(_COLUMNS):
+        # One row for each cell, and a row of zeros for notes that a transposition moves off the grid.
+        table = F.pad(training_begins[columns].flatten(1).T.float(), (0, 0, 0, 1))
         for shift in sorted(range(-transpose, transpose + 1), key=abs):
             to = pitch + shift * moved
             cell = ((track * steps + step) * pitches + to).masked_fill((to < 0) | (to >= pitches), len(table) - 1)
             common = F.embedding_bag(cell, table, starts, mode="sum")
-            total = counts.unsqueeze(1) + their_counts[columns]
+            total = counts.unsqueeze(1) + training_counts[columns]
             share, place = (2 * common / total.clamp(min=1)).max(1)
             better = share > best
             best = torch.where(better, share, best)
@@ -69,24 +81,31 @@ def nearest(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Nea
 
 
 def known_bars(phrases: Phrases, training: Phrases) -> float:
-    """The share of bars, all tracks, that stand in the training set, cell for cell: 0 to 1; silent bars aside.
+    """Return the share of bars that occur in the training set: 0 to 1.
 
-    0 when all bars are silent. Both must be of one form and encoding.
+    Bars match if all cells of all tracks agree. Silent bars are ignored; 0 if all bars are silent.
+
+    Raises:
+        UserError: the tracks, resolutions or shapes differ.
+        ValueError: the encodings differ.
+
     """
+    phrases.require_like(training, "the training data")
+    if phrases.encoding != training.encoding:
+        raise ValueError(f"phrases must have one encoding, not {phrases.encoding} and {training.encoding}")
     known = set(_bars(training))
     bars = _bars(phrases)
     return sum(bar in known for bar in bars) / len(bars) if bars else 0.0
 
 
 def _begins(phrases: Phrases) -> Tensor:
-    """Where notes begin: ``(n, tracks, steps of the phrase, pitches)``."""
-    return note_begins(phrases.cells, phrases.onsets, phrases.drums).flatten(2, 3)
+    """Return the first cells of notes: boolean ``(n, tracks, bars * steps, pitches)``."""
+    given = to_tensors(phrases)
+    return note_begins(given.cells, given.onsets, given.drums).flatten(2, 3)
 
 
 def _bars(phrases: Phrases) -> list[bytes]:
-    import numpy as np
-
-    planes = phrases.cells if phrases.onsets is None else torch.cat([phrases.cells, phrases.onsets], dim=1)
-    bars = planes.transpose(1, 2).flatten(0, 1).flatten(1)
+    """Return the bits of every bar that is not silent."""
+    bars = to_tensors(phrases).channels.transpose(1, 2).flatten(0, 1).flatten(1)
     packed = np.packbits(bars[bars.any(1)].cpu().numpy(), axis=1)
     return [bar.tobytes() for bar in packed]

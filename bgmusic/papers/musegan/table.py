@@ -14,9 +14,11 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.composing.phrase_sources import held_out, run_phrases, training
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.judging.evaluation import FEWEST, Distance, enough, nearness
+from bgmusic.music.judging.evaluation import has_enough, nearness
 from bgmusic.music.judging.metrics import polyphony_rate, qualified_note_rate, shortest_qualified, tonal_distance
 from bgmusic.music.judging.metrics.published import published
+from bgmusic.music.judging.results import Distance
+from bgmusic.music.judging.two_sample import MIN_PHRASES
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.rolls.phrase_files import read_phrases, write_phrases
 from bgmusic.music.rolls.phrases import Phrases
@@ -109,10 +111,10 @@ def require_comparable(corpus: Corpus) -> None:
         UserError: it has too few held-out or training phrases.
 
     """
-    for phrases, name in ((held_out(corpus), "held-out"), (training(corpus).spread(FEWEST), "training")):
-        if not enough(phrases):
+    for phrases, name in ((held_out(corpus), "held-out"), (training(corpus).spread(MIN_PHRASES), "training")):
+        if not has_enough(phrases):
             raise UserError(
-                f"corpus {corpus.path.name} has {len(phrases)} {name} phrases; {FEWEST} of two pieces are needed"
+                f"corpus {corpus.path.name} has {len(phrases)} {name} phrases; {MIN_PHRASES} of two pieces are needed"
             )
 
 

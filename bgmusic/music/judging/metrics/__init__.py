@@ -1,9 +1,13 @@
-"""What piano-rolls are like, in numbers.
+"""Metrics of piano-rolls.
 
-Every function takes boolean rolls ``(batch, tracks, bars, steps, pitches)`` and works on all of them at once, on
-whatever device they are. Which tracks it makes sense for is the caller's choice (``rolls[:, pitched]``): a drum
-track has no scale. Where a question has no answer (the share of long notes among no notes) the value is NaN, and
-each docstring says when; nothing else is NaN.
+Every metric takes boolean rolls ``(batch, tracks, bars, steps, pitches)`` on any device and computes all of them at
+once. Select the tracks first (``rolls[:, pitched]``): a drum track has no scale. A metric is NaN where it is undefined,
+such as the share of long notes of a track without notes; each docstring says when.
+
+Raises:
+    TypeError: rolls or onsets are not boolean tensors, or a number is not an integer.
+    ValueError: the number of dimensions is wrong, the shapes differ, or a number is out of range.
+
 """
 
 from bgmusic.music.judging.metrics.counts import (
@@ -24,9 +28,11 @@ from bgmusic.music.judging.metrics.histograms import (
     pitch_class_histogram,
 )
 from bgmusic.music.judging.metrics.notes import note_begins
+from bgmusic.music.judging.metrics.packed import PackedRolls
 from bgmusic.music.judging.metrics.rhythm import bar_repetition, drum_in_pattern_rate, drum_pattern, groove_consistency
 
 __all__ = [
+    "PackedRolls",
     "bar_repetition",
     "chroma",
     "drum_in_pattern_rate",

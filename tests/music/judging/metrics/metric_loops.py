@@ -1,4 +1,4 @@
-"""The metrics once more, as plain loops over cells: slow, and written without a look at the fast ones."""
+"""Reference implementations of the metrics as plain loops over cells, written independently of the fast ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAN = math.nan
 
 
 def notes(time, onsets=None):
-    """(onset, length, row) of the notes of one track, cells (time, pitches)."""
+    """Return (onset, length, row) of the notes of one track, cells (time, pitches)."""
     found = []
     for row in range(time.shape[1]):
         start = None
@@ -40,7 +40,7 @@ def begins(rolls, onsets, drums):
 
 
 def over_tracks(function):
-    """A function of one track (bars, steps, pitches) for all tracks of all rolls."""
+    """Apply a function of one track (bars, steps, pitches) to all tracks of all rolls."""
     return lambda rolls, *rest: np.array([[function(track, *rest) for track in phrase] for phrase in rolls], float)
 
 
@@ -88,7 +88,7 @@ def in_scale_rate(rolls, low, tonic=None):
 
 
 def centroid(counts):
-    """Harte's six numbers of twelve counts."""
+    """Map twelve counts to the tonal space of Harte et al."""
     point = []
     for radius, turn in ((1, 7 * math.pi / 6), (1, 3 * math.pi / 2), (0.5, 2 * math.pi / 3)):
         for wave in (math.sin, math.cos):
@@ -147,7 +147,7 @@ def bar_repetition(hits):
 
 
 def published(rolls, resolution, drums):
-    """BinaryMuseGAN's seven metrics and its tonal distance, for one bar of one track (or two) after the other."""
+    """Compute BinaryMuseGAN's seven metrics and its tonal distance, one bar of one track or pair at a time."""
     batch, tracks, bars, steps, _ = rolls.shape
     names = ("pitches_used", "qualified_note_rate", "polyphony_rate", "in_scale_rate", "drum_in_pattern_rate")
     result = {name: np.full((batch, tracks, bars), NAN) for name in ("empty_bar_rate", "pitch_classes_used", *names)}
@@ -159,7 +159,7 @@ def published(rolls, resolution, drums):
         result["empty_bar_rate"][n, track, bar] = not cells.any()
         if not cells.any():
             continue
-        runs = _runs(cells).sum(0)
+        runs = pitch_runs(cells).sum(0)
         values = {"pitches_used": len({row for _, row in np.argwhere(cells)})}
         if drums[track]:
             padded = np.pad(cells, ((1, 0), (0, 0)))
@@ -178,13 +178,13 @@ def published(rolls, resolution, drums):
     for n, a, b, bar in np.ndindex(batch, tracks, tracks, bars):
         distances = []
         for start in range(0, steps, resolution):
-            pair = [_runs(rolls[n, track, bar, start : start + resolution]).sum(0) for track in (a, b)]
+            pair = [pitch_runs(rolls[n, track, bar, start : start + resolution]).sum(0) for track in (a, b)]
             both = pair[0].sum() and pair[1].sum()
             distances.append(np.linalg.norm(centroid(pair[0]) - centroid(pair[1])) if both else NAN)
         result["tonal_distance"][n, a, b, bar] = np.mean(distances)
     return result
 
 
-def _runs(cells):
+def pitch_runs(cells):
     padded = np.pad(cells, ((0, 0), (0, 12 - cells.shape[1] % 12)))
     return padded.reshape(len(cells), 12, -1).sum(2)

@@ -1,4 +1,4 @@
-"""Every metric equals loops over cells, on real phrases and wild ones; extremes have the values promised."""
+"""Every metric equals loops over cells, on real and random rolls; wrong dtypes and shapes are rejected."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.judging import metrics
-from bgmusic.music.judging.metrics.lanes import Lanes
+from bgmusic.music.judging.metrics.packed import PackedRolls
 from bgmusic.music.judging.metrics.published import published
 
 DRUMS = torch.tensor([True, False, False])
-LOW = 22  # not a C, and 37 pitches are no multiple of four
+LOW = 22  # not a C; 37 pitches are not a multiple of four
 
 
 def equal(fast, slow):
@@ -40,8 +40,7 @@ def wild(draw):
 
 def check_all(rolls, onsets, drums, low, resolution):
     cells, begun = torch.from_numpy(rolls), None if onsets is None else torch.from_numpy(onsets)
-    lanes = Lanes(cells)
-    for given_as in (cells, lanes):  # a tensor, and what several metrics share
+    for given_as in (cells, PackedRolls(cells)):
         equal(metrics.empty_bar_rate(given_as), loops.empty_bar_rate(rolls))
         equal(metrics.pitches_used(given_as), loops.pitches_used(rolls))
         equal(metrics.pitch_classes_used(given_as, low), loops.pitch_classes_used(rolls, low))
@@ -99,7 +98,7 @@ def check_histograms(rolls, onsets, low):
 
 @settings(max_examples=10, deadline=None)
 @given(wild())
-def test_wild_rolls_equal_loops(music):
+def test_random_rolls_equal_loops(music):
     rolls, onsets, resolution = music
     check_all(rolls, onsets, DRUMS.numpy(), LOW, resolution)
 
@@ -131,9 +130,9 @@ def test_extreme_rolls_equal_loops(shape, drums, resolution, density, onsets):
     check_all(rolls, rng.random(shape) < 0.3 if onsets else None, np.array(drums), LOW, resolution)
 
 
-def test_long_bars_are_counted_beyond_a_byte():
+def test_counts_above_255_are_exact():
     rolls = torch.ones(1, 1, 1, 700, 3, dtype=torch.bool)
-    assert Lanes(rolls).per_pitch.tolist() == [[[[700.0] * 3]]]
+    assert PackedRolls(rolls).per_pitch.tolist() == [[[[700.0] * 3]]]
     assert metrics.qualified_note_rate(rolls, 700).item() == 1
     assert metrics.qualified_note_rate(rolls, 701).item() == 0
 
@@ -155,7 +154,7 @@ def all_metrics(rolls, resolution=4):
     }
 
 
-def test_silence_has_no_rates_of_notes_and_everything_else():
+def test_silence_is_nan_in_rates_of_notes_only():
     values = all_metrics(torch.zeros(1, 2, 4, 16, 24, dtype=torch.bool))
     undefined = {name for name, value in values.items() if value.isnan().any()}
     assert undefined == {"qualified", "in scale", "pattern", "tonal", "repetition"}
@@ -184,13 +183,13 @@ def test_a_roll_of_one_step_and_one_bar():
     assert values["polyphony"][0, 0] == 1
     assert values["in scale"].item() == 1
     assert values["pattern"][0, 0] == 1
-    assert values["groove"].isnan().all()  # there is no other bar
+    assert values["groove"].isnan().all()  # needs two bars
     assert values["repetition"].isnan().all()
     assert values["tonal"][0].isnan().tolist() == [[False, True], [True, True]]
 
 
 def test_hand_worked_bar():
-    # C major for a beat, then C alone: three notes of 4 and one of 12 steps, were C not held.
+    # A C major chord for a beat, with C held to the end of the bar.
     roll = torch.zeros(1, 1, 1, 16, 24, dtype=torch.bool)
     roll[0, 0, 0, :, 0] = True
     roll[0, 0, 0, :4, [4, 7]] = True
@@ -204,13 +203,13 @@ def test_hand_worked_bar():
 
 
 def test_tonal_distance_of_known_chords():
-    # Of the same pitch class in another octave 0; of a tritone the longest of its kind.
+    # The same pitch class in another octave is at distance 0; a tritone is far.
     roll = torch.zeros(1, 3, 1, 4, 24, dtype=torch.bool)
     for track, row in enumerate((0, 12, 6)):
         roll[0, track, 0, :, row] = True
     distances = metrics.tonal_distance(roll, 24, 4)[0]
     assert distances[0, 1] == 0
-    # Half a circle of fifths and of minor thirds apart (2 each), the same third of an octave (0).
+    # A tritone is half a circle of fifths and of minor thirds (2 each), and a whole one of major thirds (0).
     assert distances[0, 2].item() == pytest.approx(math.sqrt(8), abs=1e-5)
 
 
@@ -233,10 +232,100 @@ def test_qualified_notes_at_every_resolution():
     assert [metrics.shortest_qualified(r) for r in (1, 4, 12, 16, 24, 48)] == [2, 2, 2, 2, 3, 6]
 
 
-def test_published_distances_where_the_last_beat_of_a_bar_is_short():
+def test_published_distances_with_a_short_last_beat():
     rolls = torch.rand(2, 3, 2, 14, 24, generator=torch.Generator().manual_seed(0)) < 0.3
     drums = torch.tensor([True, False, False])
     whole = torch.nn.functional.pad(rolls, (0, 0, 0, 2))
     found, expected = (published(x, 4, drums)["tonal_distance"] for x in (rolls, whole))
     assert found.shape == (2, 3, 3, 2)
     torch.testing.assert_close(found, expected, equal_nan=True)
+
+
+ROLL = torch.zeros(2, 3, 2, 8, 12, dtype=torch.bool)
+TRACK = ROLL[:, 0]
+TAKE_ROLLS = {
+    "empty_bar_rate": metrics.empty_bar_rate,
+    "pitches_used": metrics.pitches_used,
+    "pitch_classes_used": lambda x: metrics.pitch_classes_used(x, LOW),
+    "notes_per_bar": metrics.notes_per_bar,
+    "qualified_note_rate": lambda x: metrics.qualified_note_rate(x, 2),
+    "qualified_note_rate, onsets": lambda x: metrics.qualified_note_rate(ROLL, 2, x),
+    "voices": metrics.voices,
+    "polyphony_rate": metrics.polyphony_rate,
+    "chroma": lambda x: metrics.chroma(x, LOW),
+    "in_scale_rate": lambda x: metrics.in_scale_rate(x, LOW),
+    "pitch_classes_per_step": lambda x: metrics.pitch_classes_per_step(x, LOW),
+    "tonal_distance": lambda x: metrics.tonal_distance(x, LOW, 4),
+    "note_length_histogram": lambda x: metrics.note_length_histogram(x, ROLL),
+    "note_length_histogram, begins": lambda x: metrics.note_length_histogram(ROLL, x),
+    "onset_position_histogram": metrics.onset_position_histogram,
+    "pitch_class_histogram": lambda x: metrics.pitch_class_histogram(x, LOW),
+    "note_begins": metrics.note_begins,
+    "note_begins, onsets": lambda x: metrics.note_begins(ROLL, x),
+    "drum_in_pattern_rate": lambda x: metrics.drum_in_pattern_rate(x, 4),
+    "groove_consistency": metrics.groove_consistency,
+    "bar_repetition": metrics.bar_repetition,
+    "published": lambda x: published(x, 4, DRUMS),
+    "PackedRolls": metrics.PackedRolls,
+    "interval_histogram": lambda x: metrics.interval_histogram(x, TRACK),
+    "interval_histogram, other": lambda x: metrics.interval_histogram(TRACK, x),
+}
+
+
+def test_every_public_metric_is_checked():
+    of_numbers = {"drum_pattern", "shortest_qualified"}
+    assert {name.split(",")[0] for name in TAKE_ROLLS} == {*metrics.__all__, "published"} - of_numbers
+
+
+@pytest.mark.parametrize("name", TAKE_ROLLS)
+def test_wrong_rolls_are_rejected(name):
+    metric = TAKE_ROLLS[name]
+    good = TRACK if name.startswith("interval") else ROLL
+    metric(good)
+    for dtype in (torch.float32, torch.uint8, torch.int32, torch.int64):
+        with pytest.raises(TypeError, match=f"boolean.*{dtype}"):
+            metric(good.to(dtype))
+    with pytest.raises(TypeError, match="ndarray"):
+        metric(good.numpy())
+    for other in (good[0], good[None]):
+        with pytest.raises(ValueError, match=r"must have shape \(batch,"):
+            metric(other)
+
+
+@pytest.mark.parametrize("name", [name for name in TAKE_ROLLS if "histogram, " in name or ", onsets" in name])
+def test_unequal_shapes_are_rejected(name):
+    good = TRACK if name.startswith("interval") else ROLL
+    for other in (good[:1], good[..., :5]):
+        with pytest.raises(ValueError, match="same shape"):
+            TAKE_ROLLS[name](other)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        (lambda: metrics.pitch_classes_used(ROLL, 60.5), "low"),
+        (lambda: metrics.in_scale_rate(ROLL, LOW, 2.5), "tonic"),
+        (lambda: metrics.tonal_distance(ROLL, LOW, 0), "resolution"),
+        (lambda: metrics.tonal_distance(ROLL, LOW, 4.0), "resolution"),
+        (lambda: metrics.qualified_note_rate(ROLL, 0), "shortest"),
+        (lambda: metrics.polyphony_rate(ROLL, -1), "more_than"),
+        (lambda: metrics.shortest_qualified(0), "resolution"),
+        (lambda: metrics.drum_pattern(0, 4), "resolution"),
+        (lambda: metrics.drum_pattern(4, 0), "steps"),
+        (lambda: metrics.drum_in_pattern_rate(ROLL, 0), "resolution"),
+        (lambda: published(ROLL, 0, DRUMS), "resolution"),
+        # A mask of integers would select tracks by number.
+        (lambda: metrics.note_begins(ROLL, None, DRUMS.long()), "drums"),
+        (lambda: metrics.note_begins(ROLL, None, DRUMS[:2]), "drums"),
+        (lambda: published(ROLL, 4, DRUMS.long()), "drums"),
+        (lambda: published(ROLL, 4, DRUMS[None]), "drums"),
+    ],
+)
+def test_wrong_numbers_and_masks_are_rejected(metric, words):
+    with pytest.raises((TypeError, ValueError), match=f"^{words} must"):
+        metric()
+
+
+def test_an_empty_batch_has_empty_results():
+    assert metrics.qualified_note_rate(ROLL[:0], 2).shape == (0, 3)
+    assert metrics.tonal_distance(ROLL[:0], LOW, 4).shape == (0, 3, 3)
