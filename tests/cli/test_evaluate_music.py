@@ -69,9 +69,9 @@ def test_who_waits_for_phrases_sees_a_bar(music_run, tmp_path, monkeypatch, quic
         yield made.append
         bars.append((what, total, sum(made)))
 
-    monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 1)
-    monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
-    monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
+    monkeypatch.setattr("bgmusic.music.report.page.SAMPLES", 1)
+    monkeypatch.setattr("bgmusic.music.report.page.PAIRS", 1)
+    monkeypatch.setattr("bgmusic.music.report.phrase_figure.MAX_SECONDS", 1.0)  # untrained, they are a thousand notes
     for module in ("evaluate", "report"):
         monkeypatch.setattr(f"bgmusic.cli.{module}.progress_bar", bar)
     assert run(music_run, "-n", 12) == 0

@@ -35,9 +35,9 @@ def report(*words):
 def quick(monkeypatch):
     """Few phrases, and little for the network of the two-sample test to learn from."""
     monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
-    monkeypatch.setattr("bgmusic.music.report.page._SAMPLES", 2)
-    monkeypatch.setattr("bgmusic.music.report.page._PAIRS", 1)
-    monkeypatch.setattr("bgmusic.music.report.shown._MOST_SECONDS", 1.0)  # untrained, they are a thousand notes
+    monkeypatch.setattr("bgmusic.music.report.page.SAMPLES", 2)
+    monkeypatch.setattr("bgmusic.music.report.page.PAIRS", 1)
+    monkeypatch.setattr("bgmusic.music.report.phrase_figure.MAX_SECONDS", 1.0)  # untrained, they are a thousand notes
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def page_file(music_run, tmp_path_factory):
     numbers = np.append(corpus.indices("test")[::15][:29], corpus.indices("train")[700])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
-        patch.setattr("bgmusic.music.report.page._SAMPLES", 4)
-        patch.setattr("bgmusic.music.report.page._PAIRS", 2)
+        patch.setattr("bgmusic.music.report.page.SAMPLES", 4)
+        patch.setattr("bgmusic.music.report.page.PAIRS", 2)
         patch.setattr(
             "bgmusic.music.composing.phrase_sources.run_phrases", lambda *_, **__: corpus_phrases(corpus, numbers)
         )
@@ -69,7 +69,7 @@ def test_a_report_has_everything_in_one_file(page_file):
         "Phrase 4",
         "100% of the notes in common",
         open_corpus("bach").info(int(open_corpus("bach").indices("train")[700])).source,
-        "What the neurons decided",
+        "Binary outputs",
         "qualified notes",
         "update 2",
         "objective: wgan",  # in the config
@@ -132,7 +132,7 @@ def test_digits_have_a_report_too(digits_run, tmp_path, capsys):
     out = tmp_path / "report.html"
     assert report(digits_run, "--out", out, "-n", 20) == 0
     page = Page(out.read_text())
-    for words in ("fid", "share of 9", "20 samples against", "D's loss", "the same noises", "bgmusic train mnist"):
+    for words in ("fid", "share of 9", "20 samples against", "D's loss", "the same noise", "bgmusic train mnist"):
         assert words in page.words
     assert all(address.startswith("data:") for address in page.addresses)
 

@@ -1,4 +1,4 @@
-"""What an HTML page says and would load, by the standard library's parser."""
+"""Parse an HTML page into its text, tags and the addresses it loads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html.parser
 
 
 class Page(html.parser.HTMLParser):
-    """What a page says, and what it would load."""
+    """The text of a page, its tags, and the addresses that it would load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

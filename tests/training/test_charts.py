@@ -1,4 +1,4 @@
-"""Charts put every point where its value says, and say the same in words."""
+"""Charts place points on the scale of their ticks; numbers are formatted; text is escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgmusic.training.report.charts import HEIGHT, WIDTH, chart
-from bgmusic.training.report.facts import spell
+from bgmusic.training.report.facts import format_time
 from bgmusic.training.report.page import data_uri, number, page, share
 
 
@@ -18,7 +18,7 @@ def points(drawn):
     return np.array([[float(part) for part in point.split(",")] for point in drawn.points.split()])
 
 
-def test_points_lie_on_the_scale_that_the_ticks_show():
+def test_points_lie_on_the_scale_of_the_ticks():
     steps, values = [0.0, 50.0, 200.0], [0.2, 0.8, 0.5]
     drawn = chart("rate", (steps, values), 0.6)
     x, y = points(drawn).T
@@ -34,7 +34,7 @@ def test_points_lie_on_the_scale_that_the_ticks_show():
     assert drawn.value == "0.5"
 
 
-def test_values_far_apart_have_a_logarithmic_axis():
+def test_wide_ranges_have_a_logarithmic_axis():
     values = [1000.0, 10.0, 0.1]
     drawn = chart("distance", ([0.0, 1.0, 2.0], values))
     at, labels = [tick[0] for tick in drawn.y_ticks], [float(tick[1].replace(",", "")) for tick in drawn.y_ticks]
@@ -47,7 +47,7 @@ finite = st.floats(-1e290, 1e290)
 
 
 @given(st.lists(finite, min_size=1, max_size=20), finite | st.just(math.nan) | st.none(), st.integers(0, 10**14))
-def test_any_numbers_stay_inside_the_picture(values, reference, first):
+def test_extreme_numbers_stay_inside_the_chart(values, reference, first):
     steps = [float(first + number) for number in range(len(values))]
     drawn = chart("wild", (steps, values), reference)
     x, y = points(drawn).T
@@ -59,11 +59,16 @@ def test_any_numbers_stay_inside_the_picture(values, reference, first):
         assert all(0 <= place <= limit for place, _ in places)
 
 
-def test_numbers_and_times_for_people():
-    told = [number(value) for value in (1234.5678, 0.123456, 12, 0, -0.0375, 1e9, None, math.nan)]
-    assert told == ["1,235", "0.123", "12", "0", "-0.037", "1e+09", "–", "–"]  # noqa: RUF001
+def test_an_empty_curve_is_rejected():
+    with pytest.raises(ValueError, match="'rate' has no points"):
+        chart("rate", ([], []))
+
+
+def test_numbers_and_times_are_formatted():
+    formatted = [number(value) for value in (1234.5678, 0.123456, 12, 0, -0.0375, 1e9, None, math.nan)]
+    assert formatted == ["1,235", "0.123", "12", "0", "-0.037", "1e+09", "–", "–"]  # noqa: RUF001
     assert (share(0.5), share(None)) == ("50%", "–")  # noqa: RUF001
-    assert [spell(seconds) for seconds in (12.4, 250, 3780, -5, math.inf)][:4] == [
+    assert [format_time(seconds) for seconds in (12.4, 250, 3780, -5, math.inf)][:4] == [
         "12 s",
         "4 min 10 s",
         "1 h 03 min",

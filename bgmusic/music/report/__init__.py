@@ -1,4 +1,4 @@
-"""Reports about music as self-contained HTML pages: what a run learned, to be seen, heard and judged."""
+"""Reports of music runs as self-contained HTML pages, with pictures, sound and evaluation."""
 
 from bgmusic.music.report.figures import save_figures
 from bgmusic.music.report.page import evaluation_page, make_report

@@ -1,4 +1,4 @@
-"""The pictures of a report as files."""
+"""Write the pictures of a report as files."""
 
 from __future__ import annotations
 
@@ -13,34 +13,45 @@ from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.pictures import save_curves, save_rolls, save_timelapse
 from bgmusic.music.pictures.phrase import draw_phrase, png
-from bgmusic.music.report.history import data_values, frames, score_curves
-from bgmusic.music.report.inside import decisions
+from bgmusic.music.report.history import data_values, read_frames, score_curves
+from bgmusic.music.report.neuron_outputs import sample_preactivated
 from bgmusic.training.runs import Run
 
 _SAMPLES = 16
 
 
 def save_figures(
-    path: Path, folder: Path, against: str | None = None, seed: int = 0, binarize: str = "ht"
+    path: str | Path, folder: str | Path, against: str | None = None, seed: int = 0, binarize: str = "ht"
 ) -> list[Path]:
-    """Write a music run's pictures into a folder, which is made if need be; returns what was written.
+    """Write the pictures of a music run into a folder, which is created if missing.
 
-    ``samples.png``, 16 phrases; ``preactivated-0.png`` and so on, preactivated outputs beside the phrases that they
-    became; ``curves.png``, scores over G updates with the training data's values, and ``timelapse.gif``, where the run
-    kept scores and phrases while it trained.
+    ``samples.png`` shows 16 phrases, ``preactivated-0.png`` and ``preactivated-1.png`` preactivated outputs next to the
+    phrases they become. If the run kept scores and phrases during training, ``curves.png`` shows the scores over G
+    updates with the training data's values, and ``timelapse.gif`` the phrases.
+
+    Args:
+        path: the run.
+        folder: where to write.
+        against: corpus whose values the curves show; by default the one that the run was trained on.
+        seed: seed of the phrases.
+        binarize: ``ht`` or ``bs``, for a real-valued generator.
+
+    Returns:
+        The paths of the files.
 
     Raises:
-        UserError: it is no music run with a generator.
+        UserError: the path is no music run with a generator.
         OSError: the folder can't be written.
 
     """
+    path, folder = Path(path), Path(folder)
     _, shape, generator = load_generator(path)
     run = Run(path)
     samples = phrase_sources.run_phrases(path, None, _SAMPLES, seed, binarize)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "samples.png"]
     save_rolls(written[0], [samples.roll(number) for number in range(len(samples))])
-    for number, (roll, values, rows) in enumerate(decisions(generator, shape, seed, binarize)):
+    for number, (roll, values, rows) in enumerate(sample_preactivated(generator, shape, seed, binarize)):
         sides = draw_phrase(roll, rows, "preactivated", values), draw_phrase(roll, rows, "binary")
         written.append(folder / f"preactivated-{number}.png")
         write_bytes(written[-1], png(_side_by_side(*sides)))
@@ -48,10 +59,10 @@ def save_figures(
         try:
             data = data_values(open_corpus(against or phrase_sources.trained_on(path)), shape)
         except UserError:
-            data = {}  # its curves alone, where the corpus is gone
+            data = {}  # without the corpus, the curves have no reference
         written.append(folder / "curves.png")
         save_curves(written[-1], {name: {path.resolve().name: curve} for name, curve in curves.items()}, data)
-    if history := frames(run, shape):
+    if history := read_frames(run, shape):
         written.append(folder / "timelapse.gif")
         save_timelapse(written[-1], history)
     return written

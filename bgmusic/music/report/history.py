@@ -1,4 +1,4 @@
-"""How a run's samples changed while it trained."""
+"""Show how a run's samples changed during training."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from bgmusic.training.report.page import data_uri
 from bgmusic.training.runs import Run
 
 Frames = list[tuple[int, list[Roll]]]
+"""Number of updates, and the phrases kept after them."""
 
-_MOST_FRAMES = 60
-_MOST_CELLS = 1 << 29  # of all frames
-_KEPT, _MOST_KEPT = 4, 64  # phrases of a frame, and of a file that is looked at
-_MOST_META = 1 << 22  # bytes
+_MAX_FRAMES = 60
+_MAX_CELLS = 1 << 29  # of all frames
+_KEPT, _MAX_KEPT = 4, 64  # phrases of a frame; phrases of a file that is read
+_MAX_META = 1 << 22  # bytes
 _STILLS = 6
 _NAME = re.compile(r"step-(\d{1,15})\.npz")
 
 
 @dataclass(frozen=True)
 class Still:
-    """The samples after some updates: ``picture`` is a data URI."""
+    """A picture of a sample after ``step`` updates, as a data URI; width and height in pixels."""
 
     step: int
     picture: str
@@ -45,19 +46,19 @@ class Still:
 
 
 def score_curves(run: Run) -> dict[str, Curve]:
-    """What ``scores.jsonl`` tells, by name, the mean distance first."""
+    """Read the curves of ``scores.jsonl`` by name, the mean distance first."""
     return read_curves(run.path / FILE)
 
 
 def data_values(corpus: Corpus, shape: RollShape) -> dict[str, float]:
-    """The training data's value of each score, but for the distance to themselves; none without training data."""
+    """Return the mean of each statistic over the training data; empty if the corpus has no training phrases."""
     if not len(corpus.indices("train")):
         return {}
     return means(statistics(data_phrases(corpus, shape)))
 
 
 def score_charts(curves: dict[str, Curve], data: dict[str, float]) -> list[Chart]:
-    """A chart for each score, with the data's value dashed."""
+    """Make a chart of each score, with a dashed line at the training data's value."""
     charts = []
     for name, curve in curves.items():
         title = "mean distance to training phrases" if name == DISTANCE else name
@@ -65,45 +66,45 @@ def score_charts(curves: dict[str, Curve], data: dict[str, float]) -> list[Chart
     return charts
 
 
-def frames(run: Run, shape: RollShape) -> Frames:
-    """The phrases that the run kept while it trained, by their updates; at most 60 times, evenly spread.
+def read_frames(run: Run, shape: RollShape) -> Frames:
+    """Read the phrases that the run kept during training: at most 60 frames, evenly spread.
 
-    Files that hold no phrases of the run's form are left out.
+    Files without phrases of the run's tracks and shape are skipped.
     """
     found: dict[int, Path] = {}
     for path in (run.path / "samples").glob("step-*.npz"):
         if match := _NAME.fullmatch(path.name):
             found[int(match[1])] = path
     steps = sorted(found)
-    most = max(2, min(_MOST_FRAMES, _MOST_CELLS // (_KEPT * shape.cells)))
+    most = max(2, min(_MAX_FRAMES, _MAX_CELLS // (_KEPT * shape.cells)))
     if len(steps) > most:
         steps = [steps[round(place)] for place in np.linspace(0, len(steps) - 1, most)]
     kept: Frames = []
-    form = (len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
+    expected = (len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
     for step in steps:
         try:
-            phrases, _ = read_phrases(found[step], limit=_MOST_META + _MOST_KEPT * shape.cells)
+            phrases, _ = read_phrases(found[step], limit=_MAX_META + _MAX_KEPT * shape.cells)
         except (UserError, OSError):
             continue
-        if phrases.cells.shape[1:] == form and phrases.track_set == shape.track_set:
+        if phrases.cells.shape[1:] == expected and phrases.track_set == shape.track_set:
             kept.append((step, [phrases.roll(number) for number in range(min(_KEPT, len(phrases)))]))
     return kept
 
 
-def stills(history: Frames) -> list[Still]:
-    """One phrase at some moments of the training, the first and the last among them; all show the same rows."""
+def make_stills(history: Frames) -> list[Still]:
+    """Draw one phrase at up to six moments of the training, the first and the last included, with the same rows."""
     if len(history) > _STILLS:
         # Early updates change more than late ones.
         places = np.geomspace(1, len(history), _STILLS).round().astype(int) - 1
         history = [history[place] for place in np.unique(places)]
     rows = used_rows([rolls[0] for _, rolls in history]) if history else None
-    made = []
+    result = []
     for step, rolls in history:
         picture = sheet_picture(rolls[:1], rows=rows)[0]
-        made.append(Still(step, data_uri(png(picture), "image/png"), *picture.size))
-    return made
+        result.append(Still(step, data_uri(png(picture), "image/png"), *picture.size))
+    return result
 
 
-def film(history: Frames) -> str | None:
-    """The timelapse as a data URI; None where there is nothing to see."""
+def timelapse_uri(history: Frames) -> str | None:
+    """Return the timelapse as a GIF in a data URI; None for fewer than two frames."""
     return data_uri(timelapse(history), "image/gif") if len(history) > 1 else None

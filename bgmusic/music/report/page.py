@@ -1,4 +1,4 @@
-"""The report of a run, from its folder to one HTML file."""
+"""Make the report of a music run as one HTML page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from bgmusic.music.composing import phrase_sources
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.judging.copying import nearest
-from bgmusic.music.judging.evaluation import Evaluation, evaluate
+from bgmusic.music.judging.evaluation import evaluate
+from bgmusic.music.judging.results import Evaluation
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures.raster import used_rows
-from bgmusic.music.report.history import data_values, film, frames, score_charts, score_curves, stills
-from bgmusic.music.report.inside import preactivated
-from bgmusic.music.report.neighbours import Pair, closest
-from bgmusic.music.report.shown import Shown, Sounds, show
+from bgmusic.music.report.history import (
+    data_values,
+    make_stills,
+    read_frames,
+    score_charts,
+    score_curves,
+    timelapse_uri,
+)
+from bgmusic.music.report.nearest_pairs import NearestPair, nearest_pairs
+from bgmusic.music.report.neuron_outputs import neuron_figures
+from bgmusic.music.report.phrase_figure import PhraseFigure, PhraseSounds, make_figure
 from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
@@ -29,56 +37,63 @@ from bgmusic.training.runs import Run
 from bgmusic.yaml import dump_yaml
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SAMPLES, _PAIRS = 8, 3
-_LOOKED_AT = 400  # samples that a copy is looked for in
+SAMPLES, PAIRS = 8, 3
+"""Numbers of samples and of nearest pairs on a page."""
+_SEARCHED = 400  # samples whose nearest training phrase is searched for
 
 
 @dataclass(frozen=True)
 class Report:
-    """A run's report: the page ``html``, and what the evaluation found, None where there was no corpus for one."""
+    """The page of a run as HTML, and its evaluation; None without a corpus to compare with."""
 
     html: str
     evaluation: Evaluation | None
 
 
 def evaluation_page(found: Evaluation, title: str, against: str, command: str = "") -> str:
-    """An evaluation as a self-contained HTML page.
+    """Make the self-contained HTML page of an evaluation.
 
-    ``against`` names the corpus that the phrases were compared with; ``command`` is what made the page.
+    Args:
+        found: the evaluation.
+        title: title of the page.
+        against: name of the corpus that the phrases were compared with.
+        command: the command that makes the page, printed in it.
+
     """
     values = {"title": title, "found": found, "against": against, "command": command}
     return page(_TEMPLATES, "evaluation_page.html", version=bgmusic.__version__, **values)
 
 
 def make_report(
-    path: Path,
+    path: str | Path,
     against: str | None = None,
     number: int = 500,
     seed: int = 0,
     binarize: str = "ht",
-    sounds: Sounds | None = None,
+    sounds: PhraseSounds | None = None,
     command: str = "",
     progress: Progress | None = None,
 ) -> Report:
-    """A music run's report: what was trained, samples to be heard, curves, evaluation, nearest training phrases.
+    """Make the report of a music run: samples with sound, curves, evaluation, nearest training phrases, config.
 
     Args:
         path: the run.
-        against: the corpus to compare with; by default what the run was trained on, and if that is gone the report
-            says so and goes without.
-        number: phrases to evaluate.
-        seed: of the phrases, and of the evaluation.
-        binarize: for a real-valued generator, ``ht`` or ``bs``.
-        sounds: makes the sound.
-        command: what made the report.
-        progress: progress callback to evaluate, which are most of the work.
+        against: the corpus to compare with; by default the one that the run was trained on. If that is missing, the
+            report has no evaluation and says why.
+        number: number of phrases to evaluate.
+        seed: seed of the phrases and of the evaluation.
+        binarize: ``ht`` or ``bs``, for a real-valued generator.
+        sounds: renders the sound.
+        command: the command that makes the report, printed in it.
+        progress: receives the number of phrases generated since the last call.
 
     Raises:
-        UserError: it is no music run with a generator, or ``against`` is no corpus of such phrases.
+        UserError: the path is no music run with a generator, or ``against`` is no corpus of such phrases.
 
     """
+    path = Path(path)
     config, shape, generator = load_generator(path)
-    run, sounds = Run(path), sounds or Sounds()
+    run, sounds = Run(path), sounds or PhraseSounds()
     corpus, data, reason = _corpus(path, against)
     samples = phrase_sources.run_phrases(path, corpus, number, seed, binarize, progress)
     found: Evaluation | None = None
@@ -89,7 +104,7 @@ def make_report(
         except UserError as error:
             reason = str(error)
     shown, pairs = _phrases(samples, corpus, sounds)
-    history = frames(run, shape)
+    history = read_frames(run, shape)
     values: dict[str, Any] = {
         "title": f"Report of {path.resolve().name}",
         "command": command,
@@ -101,18 +116,18 @@ def make_report(
         "samples": shown,
         "no_sound": sounds.missing,
         "pairs": pairs,
-        "looked_at": min(len(samples), _LOOKED_AT),
+        "searched": min(len(samples), _SEARCHED),
         "scores": score_charts(score_curves(run), data_values(corpus, shape) if corpus else {}),
         "losses": loss_charts(run),
-        "stills": stills(history),
-        "film": film(history),
-        "inside": preactivated(generator, shape, seed, binarize),
+        "stills": make_stills(history),
+        "timelapse": timelapse_uri(history),
+        "neurons": neuron_figures(generator, shape, seed, binarize),
     }
     return Report(page(_TEMPLATES, "report.html", version=bgmusic.__version__, **values), found)
 
 
 def _corpus(path: Path, against: str | None) -> tuple[Corpus | None, str, str]:
-    """The corpus to compare with, its name, and why there is none."""
+    """Return the corpus to compare with, its name, and the reason if there is none."""
     if against is not None:
         return open_corpus(against), against, ""
     data = ""
@@ -123,19 +138,21 @@ def _corpus(path: Path, against: str | None) -> tuple[Corpus | None, str, str]:
         return None, data, str(error)
 
 
-def _phrases(samples: Phrases, corpus: Corpus | None, sounds: Sounds) -> tuple[list[Shown], list[Pair]]:
-    """The first samples, and those nearest to training phrases."""
+def _phrases(
+    samples: Phrases, corpus: Corpus | None, sounds: PhraseSounds
+) -> tuple[list[PhraseFigure], list[NearestPair]]:
+    """Return figures of the first samples, and of the samples nearest to training phrases."""
     shares: list[str] = [""] * len(samples)
-    pairs: list[Pair] = []
-    rolls = [samples.roll(number) for number in range(min(_SAMPLES, len(samples)))]
+    pairs: list[NearestPair] = []
+    rolls = [samples.roll(number) for number in range(min(SAMPLES, len(samples)))]
     rows = used_rows(rolls)
     if corpus is not None and len(corpus.indices("train")):
         numbers = phrase_sources.training_numbers(corpus)
-        near = nearest(samples[:_LOOKED_AT], phrase_sources.training(corpus).encoded(samples.encoding))
+        near = nearest(samples[:_SEARCHED], phrase_sources.training(corpus).encoded(samples.encoding))
         shares = [f"{share:.0%} of its notes in common with the nearest training phrase" for share in near.share]
-        pairs = closest(samples[:_LOOKED_AT], near, corpus, numbers, sounds, _PAIRS)
+        pairs = nearest_pairs(samples[:_SEARCHED], near, corpus, numbers, sounds, PAIRS)
     shown = [
-        show(roll, f"Phrase {number + 1}", shares[number], rows=rows, sounds=sounds)
+        make_figure(roll, f"Phrase {number + 1}", shares[number], rows=rows, sounds=sounds)
         for number, roll in enumerate(rolls)
     ]
     return shown, pairs

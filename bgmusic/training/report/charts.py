@@ -1,4 +1,4 @@
-"""Curves as SVG inside a page: they take the page's colours, light or dark, and any width."""
+"""Charts of curves as inline SVG, in the page's colours (light or dark) and at any width."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from bgmusic.training.logs import Curve, thinned
 
 WIDTH, HEIGHT = 320, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 10, 22
-_MOST_POINTS = 300
-_LOGARITHMIC = 30  # times the least value that the greatest is, from which the axis is logarithmic
+_MAX_POINTS = 300
+_LOGARITHMIC = 30  # ratio of the largest to the smallest value from which the axis is logarithmic
 
 Ticks = tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One curve, ready to be drawn on ``WIDTH`` x ``HEIGHT``.
+    """One curve with its axes, in pixels of a ``WIDTH`` x ``HEIGHT`` drawing.
 
-    ``points`` are those of an SVG polyline, ``end`` the last of them; ``reference`` is the height of a dashed line;
-    ticks are places and labels. ``value`` is the last one, and ``summary`` says everything in words.
+    Attributes:
+        title: what the curve shows.
+        value: last value, formatted.
+        summary: description of the chart for screen readers.
+        points: points of an SVG polyline.
+        end: the last point.
+        reference: height of the dashed line, or None.
+        x_ticks: positions and labels of the ticks.
+        y_ticks: positions and labels of the ticks.
+
     """
 
     title: str
@@ -34,16 +42,22 @@ class Chart:
 
 
 def chart(title: str, curve: Curve, reference: float | None = None, reference_name: str = "training data") -> Chart:
-    """The chart of a curve with one point at least, with a dashed line at ``reference``.
+    """Make the chart of a curve, with a dashed line at ``reference``.
 
-    The axis of values is logarithmic where all are positive and far apart.
+    The axis of values is logarithmic if all are positive and span more than a factor of 30.
+
+    Raises:
+        ValueError: the curve has no points.
+
     """
-    steps, values = thinned(curve, _MOST_POINTS)
+    if not len(curve[0]):
+        raise ValueError(f"the curve {title!r} has no points")
+    steps, values = thinned(curve, _MAX_POINTS)
     shown = values + ([reference] if reference is not None and math.isfinite(reference) else [])
     logarithmic = min(shown) > 0 and max(shown) / min(shown) >= _LOGARITHMIC
     heights = [math.log10(value) if logarithmic else value for value in shown]
     low, high = min(heights), max(heights)
-    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-290):  # a constant still needs an axis
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-290):  # a constant needs an axis too
         room = max(0.5, 0.5 * abs(high))
         low, high = low - room, high + room
     first, last = steps[0], max(steps[-1], steps[0] + 1)
@@ -73,7 +87,7 @@ def chart(title: str, curve: Curve, reference: float | None = None, reference_na
 
 
 def _round_numbers(low: float, high: float, about: int) -> list[float]:
-    """Some round numbers from ``low`` to ``high``, at steps of 1, 2 or 5 times a power of ten."""
+    """Return about ``about`` round numbers from ``low`` to ``high``, at steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
@@ -83,7 +97,7 @@ def _round_numbers(low: float, high: float, about: int) -> list[float]:
 
 
 def _powers(low: float, high: float) -> list[tuple[float, str]]:
-    """The powers of ten between two logarithms, thinned to five."""
+    """Return up to five powers of ten between two logarithms, with labels."""
     exponents = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     every = -(-len(exponents) // 5)
     return [(float(exponent), _label(10.0**exponent)) for exponent in exponents[::every]]

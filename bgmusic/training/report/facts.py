@@ -1,4 +1,4 @@
-"""What a report says of any run: what made it, how long it took, and its curves."""
+"""Facts and loss curves of a run for its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bgmusic.training.runs import Run
 
 Facts = list[tuple[str, str]]
 
-_LONGEST = 500  # characters of a value
+_MAX_LENGTH = 500  # characters of a value
 _LOSSES = {
     "d_loss": "D's loss",
     "g_loss": "G's loss",
@@ -23,15 +23,15 @@ _LOSSES = {
 
 
 def facts(run: Run) -> Facts:
-    """Names and values of what made a run, for people: command, seed, updates, time, machine and versions.
+    """Return the run's command, seed, updates, time, machine and versions as names and values.
 
-    What the run does not tell is left out.
+    Values that the run did not record are left out.
     """
     try:
         known = run.environment()
     except UserError:
         known = {}
-    told = {
+    values = {
         "run": str(run.path),
         "command": known.get("command"),
         "seed": known.get("seed"),
@@ -42,11 +42,11 @@ def facts(run: Run) -> Facts:
         "CPUs, threads": _joined(known, ("cpus", "threads")),
         "versions": ", ".join(f"{name} {known[name]}" for name in ("bgmusic", "torch", "python") if name in known),
     }
-    return [(name, str(value)[:_LONGEST]) for name, value in told.items() if value not in (None, "")]
+    return [(name, str(value)[:_MAX_LENGTH]) for name, value in values.items() if value not in (None, "")]
 
 
 def _joined(known: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return ", ".join(str(known[name])[:_LONGEST] for name in names if name in known)
+    return ", ".join(str(known[name])[:_MAX_LENGTH] for name in names if name in known)
 
 
 def _updates(curves: dict[str, Curve]) -> str:
@@ -61,12 +61,12 @@ def _updates(curves: dict[str, Curve]) -> str:
 def _time(curves: dict[str, Curve]) -> str:
     if "wall_seconds" not in curves:
         return ""
-    cpu = f", {spell(curves['cpu_seconds'][1][-1])} of CPU" if "cpu_seconds" in curves else ""
-    return spell(curves["wall_seconds"][1][-1]) + cpu
+    cpu = f", {format_time(curves['cpu_seconds'][1][-1])} of CPU" if "cpu_seconds" in curves else ""
+    return format_time(curves["wall_seconds"][1][-1]) + cpu
 
 
-def spell(seconds: float) -> str:
-    """A time for people: ``1 h 03 min``, ``4 min 10 s``, ``12 s``."""
+def format_time(seconds: float) -> str:
+    """Format a time as ``1 h 03 min``, ``4 min 10 s`` or ``12 s``."""
     whole = round(max(0.0, min(seconds, 1e12)))
     hours, minutes = divmod(whole // 60, 60)
     if hours:
@@ -75,6 +75,6 @@ def spell(seconds: float) -> str:
 
 
 def loss_charts(run: Run) -> list[Chart]:
-    """The losses and scores that the run logged, one chart each."""
+    """Return a chart of each loss and score that the run logged."""
     curves = read_curves(run.path / "metrics.jsonl")
     return [chart(title, curves[name]) for name, title in _LOSSES.items() if name in curves]

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: one file with style, pictures and sound in it, that works offline and runs no script."""
+"""Render self-contained HTML pages: style, pictures and sound in one file, which works offline and runs no script."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(templates: Path, name: str, **values: Any) -> str:
-    """The page that a template makes of some values.
+    """Render a template.
 
-    ``templates`` is the folder with the template ``name``; it extends ``base.html``, which every page shares. All
-    text is escaped, wherever it comes from: names and configs of runs are anyone's.
+    All text is escaped, because names and configs of runs are untrusted input.
+
+    Args:
+        templates: folder of the template.
+        name: file name of the template, which extends ``base.html``.
+        values: variables of the template.
+
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -30,19 +35,19 @@ def page(templates: Path, name: str, **values: Any) -> str:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """The bytes of a file as an address that holds them; ``kind`` is a MIME type such as ``image/png``."""
+    """Return the bytes of a file as a data URI; ``kind`` is a MIME type such as ``image/png``."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def number(value: float | None) -> str:
-    """Three digits of a number, three decimals at most; a dash for none."""
+    """Format a number with three significant digits; a dash for None, NaN and infinity."""
     if value is None or not isfinite(value):
-        return "–"  # noqa: RUF001 (a dash as tables have it)
+        return "–"  # noqa: RUF001
     return (
         f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}" if not 0 < abs(value) < 0.1 else f"{value:.3f}"
     )
 
 
 def share(value: float | None) -> str:
-    """A share in percent; a dash for none."""
+    """Format a share in percent; a dash for None, NaN and infinity."""
     return "–" if value is None or not isfinite(value) else f"{value:.0%}"  # noqa: RUF001
