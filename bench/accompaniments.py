@@ -33,17 +33,17 @@ def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:
     given = given.encoded(shape.encoding)
     channels = torch.stack([torch.from_numpy(given.roll(i).channels()) for i in range(len(given))])
     rng = torch.Generator().manual_seed(seed)
-    plan, found = composer.plan, []
+    tracks, found = len(shape.track_set), []
     for part in channels.split(batch_of(shape)):
-        free = torch.ones(len(part), plan.tracks, plan.bars * plan.beats, dtype=torch.bool)
+        free = torch.ones(len(part), tracks, shape.bars * shape.beats, dtype=torch.bool)
         free[:, track] = False
         alone = torch.zeros_like(part)
-        alone[:, track :: plan.tracks] = part[:, track :: plan.tracks]
+        alone[:, track :: tracks] = part[:, track :: tracks]
         noise = next(noises(composer, len(part), rng, len(part)))
         with torch.no_grad():
             found.append(composer.accompany(alone.float(), free, noise).bool())
     phrases = torch.cat(found)
-    same = phrases[:, track :: plan.tracks] == channels[:, track :: plan.tracks]
+    same = phrases[:, track :: tracks] == channels[:, track :: tracks]
     if not bool(same.all()):
         raise SystemExit(f"{run}: the given track was changed")
     rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]

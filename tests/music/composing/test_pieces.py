@@ -56,7 +56,7 @@ class Watched:
     """A composer that tells what it was shown: it fills what is free by its noise alone."""
 
     def __init__(self, composer: Composer) -> None:
-        self.plan, self.unit, self.parameters = composer.plan, composer.unit, composer.parameters
+        self.shape, self.parameters = composer.shape, composer.parameters
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def accompany(self, given: Tensor, free: Tensor, noise: Tensor) -> Tensor:

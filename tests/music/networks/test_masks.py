@@ -1,4 +1,4 @@
-"""What is hidden from a composer that learns to accompany."""
+"""Test the units that are hidden while a composer imitates."""
 
 from __future__ import annotations
 

@@ -1,65 +1,127 @@
-"""What a composer decides on, and what it has decided."""
+"""A phrase while it is composed."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.composer.form import Form
-
-_LARGEST = 1 - 1e-3  # probability of a note; its logit, and what a mistake costs, stay finite
+from bgmusic.music.rolls.shape import RollShape
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A phrase while it is made: cells and onsets ``(batch, tracks, steps, pitches)``, zeros and ones."""
+    """A phrase with its bars joined: cells and onsets ``(batch, tracks, bars * steps, pitches)``, zeros and ones.
+
+    ``onsets`` is None in the pause encoding.
+    """
 
     cells: Tensor
     onsets: Tensor | None
 
-    def repeating(self, form: Form) -> Draft:
-        """The draft with bars that come back as those that they are like."""
-        return Draft(form.repeat(self.cells), None if self.onsets is None else form.repeat(self.onsets))
+    @property
+    def planes(self) -> list[Tensor]:
+        """The cells, then the onsets if there are any."""
+        return [self.cells] if self.onsets is None else [self.cells, self.onsets]
+
+    @property
+    def begins(self) -> Tensor:
+        """The onsets, of a draft that has them."""
+        if self.onsets is None:
+            raise TypeError("a draft in the pause encoding has no onsets")
+        return self.onsets
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Draft:
+        """Apply a function to the cells and to the onsets."""
+        return Draft(function(self.cells), None if self.onsets is None else function(self.onsets))
+
+    def bars(self, bars: int) -> Tensor:
+        """Return the content of each bar, ``(batch, tracks, bars, numbers)``."""
+        return torch.cat([plane.unflatten(2, (bars, -1)).flatten(3) for plane in self.planes], 3)
 
 
-@dataclass(frozen=True)
-class Logits:
-    """What the neurons threshold, float32: ``moves``, ``rests`` ``(batch, tracks, steps)``, others with pitches behind.
+def to_draft(phrases: Tensor, shape: RollShape) -> Draft:
+    """Convert phrases ``(batch, channels, bars, steps, pitches)`` to a draft."""
+    planes = phrases.unflatten(1, (shape.planes, len(shape.track_set))).flatten(3, 4).unbind(1)
+    return Draft(planes[0], planes[1] if len(planes) > 1 else None)
 
-    ``moves`` hold if the track sounds (``rests``; None where nobody decides on them) at a step and at the one before,
-    ``more`` (its last axis is a number of notes; None where nobody decides on that) if it moves, sounds, and plays so
-    many: whether it plays more than these. ``onsets`` (None without onsets) hold if besides the cell sounds.
-    ``shares`` are logarithms of each pitch's share of a step's notes, ``expected`` that of how many are expected.
+
+def to_phrases(draft: Draft, shape: RollShape) -> Tensor:
+    """Convert a draft to phrases ``(batch, channels, bars, steps, pitches)``.
+
+    In the onset encoding every note that follows silence begins with an onset, whether one was decided or not.
     """
-
-    moves: Tensor
-    rests: Tensor | None
-    more: Tensor | None
-    shares: Tensor
-    expected: Tensor
-    onsets: Tensor | None
-
-    def cells(self, notes: Tensor | None = None) -> Tensor:
-        """Of the cells where the track moves and does not rest, if it plays so many notes, or as many as expected."""
-        expected = self.expected if notes is None else notes.clamp(min=1).log().unsqueeze(3)
-        return _logit(self.shares + expected)
+    planes = [draft.cells]
+    if draft.onsets is not None:
+        silent = 1 - F.pad(draft.cells, (0, 0, 1, 0), value=1.0)[:, :, :-1]
+        planes.append(draft.onsets + (1 - draft.onsets) * silent * draft.cells)
+    phrases: Tensor = torch.stack(planes, 1).flatten(1, 2).unflatten(2, (shape.bars, shape.steps))
+    return phrases
 
 
-def before(steps: Tensor) -> Tensor:
-    """What was at the step before ``(batch, tracks, steps)``; 0 before the first."""
-    return F.pad(steps, (1, 0))[:, :, :-1]
+def silent_draft(batch: int, shape: RollShape, like: Tensor) -> Draft:
+    """Return a draft without notes, of a tensor's type and device."""
+    silence = like.new_zeros(batch, len(shape.track_set), shape.bars * shape.steps, shape.pitches)
+    return Draft(silence, silence if shape.planes > 1 else None)
 
 
-def exceeding(more: Tensor) -> Tensor:
-    """That a step has more notes than 1, 2, ..., from whether it has more if it has so many: logits of both."""
-    return _logit(F.logsigmoid(more).cumsum(-1))
+def check_phrases(phrases: Tensor, shape: RollShape) -> None:
+    """Check that phrases are a floating-point tensor ``(batch, channels, bars, steps, pitches)`` of zeros and ones.
+
+    Values on a GPU are not checked, since that would make it wait.
+
+    Raises:
+        TypeError: not floating-point.
+        ValueError: another shape, or values other than 0 and 1.
+
+    """
+    expected = shape.channels, shape.bars, shape.steps, shape.pitches
+    if not phrases.is_floating_point():
+        raise TypeError(f"phrases must be floating-point, not {phrases.dtype}; convert them with .float()")
+    if phrases.dim() != 5 or phrases.shape[1:] != expected:
+        raise ValueError(f"phrases have shape {tuple(phrases.shape)}, not (batch, {', '.join(map(str, expected))})")
+    if phrases.device.type == "cpu" and not bool(((phrases == 0) | (phrases == 1)).all()):
+        raise ValueError("phrases must be zeros and ones")
 
 
-def _logit(logarithm: Tensor) -> Tensor:
-    """The logit of a probability given by its logarithm, which is kept below that of 0.999."""
-    logarithm = logarithm.clamp(max=math.log(_LARGEST))
-    return logarithm - torch.log1p(-logarithm.exp())
+def check_inputs(phrases: Tensor, units: Tensor, noise: Tensor, shape: RollShape, latent: int) -> None:
+    """Check phrases, the units to compose in them, and noise.
+
+    Args:
+        phrases: see :func:`check_phrases`.
+        units: boolean ``(batch, tracks, bars * beats)``.
+        noise: floating-point ``(batch, latent)``.
+        shape: of the phrases.
+        latent: numbers of noise of a phrase.
+
+    Raises:
+        TypeError: an argument has another dtype.
+        ValueError: an argument has another shape.
+
+    """
+    check_phrases(phrases, shape)
+    expected = len(phrases), len(shape.track_set), shape.bars * shape.beats
+    if units.dtype != torch.bool:
+        raise TypeError(f"units must be boolean, not {units.dtype}")
+    if units.shape != expected:
+        raise ValueError(f"units have shape {tuple(units.shape)}, not {expected}")
+    check_noise(noise, latent)
+    if len(noise) != len(phrases):
+        raise ValueError(f"{len(phrases)} phrases need as many rows of noise, not {len(noise)}")
+
+
+def check_noise(noise: Tensor, latent: int) -> None:
+    """Check that noise is a floating-point tensor ``(batch, latent)``.
+
+    Raises:
+        TypeError: not floating-point.
+        ValueError: another shape.
+
+    """
+    if not noise.is_floating_point():
+        raise TypeError(f"noise must be floating-point, not {noise.dtype}")
+    if noise.dim() != 2 or noise.shape[1] != latent:
+        raise ValueError(f"noise has shape {tuple(noise.shape)}, not (batch, {latent})")

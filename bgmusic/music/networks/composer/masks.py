@@ -1,4 +1,4 @@
-"""Which units of phrases are hidden from a network that learns to fill them in."""
+"""Units of phrases that are hidden from a network that learns to fill them in."""
 
 from __future__ import annotations
 
@@ -16,8 +16,23 @@ _NEVER = 2.0  # above every draw and share
 
 
 def cells_of(units: Tensor, shape: RollShape) -> Tensor:
-    """Which cells units ``(batch, tracks, bars * beats)`` are made of: ``(batch, channels, bars, steps, 1)``."""
-    steps: Tensor = units.repeat_interleave(shape.unit, 2).unflatten(2, (shape.bars, shape.steps))
+    """Mark the cells of units.
+
+    Args:
+        units: ``(batch, tracks, bars * beats)``, for any number of bars.
+        shape: of the phrases; its number of bars is not used.
+
+    Returns:
+        ``(batch, channels, bars, steps, 1)``.
+
+    Raises:
+        ValueError: ``units`` has another shape.
+
+    """
+    if units.dim() != 3 or units.shape[1] != len(shape.track_set) or units.shape[2] % shape.beats:
+        expected = f"(batch, {len(shape.track_set)}, bars * {shape.beats})"
+        raise ValueError(f"units have shape {tuple(units.shape)}, not {expected}")
+    steps: Tensor = units.repeat_interleave(shape.unit, 2).unflatten(2, (-1, shape.steps))
     return steps.unsqueeze(4).repeat(1, shape.planes, 1, 1, 1)
 
 
@@ -29,15 +44,26 @@ def draw_open(
     generator: torch.Generator | None = None,
     hidden: Hidden = "any",
 ) -> Tensor:
-    """Draw units to hide: boolean ``(batch, tracks, bars * beats)``, at least one in each phrase.
+    """Draw units to hide, at least one in each phrase.
 
-    ``any``: the share that is hidden is drawn from ``U[0, 1)``, and so is what is hidden together: single units (half
-    of the phrases), a track's bars (a quarter), beats of all tracks (an eighth), whole tracks (an eighth).
+    ``any``: the hidden share is drawn from ``U[0, 1)``, and so is what is hidden together: single units (in half of the
+    phrases), a track's bars (a quarter), beats of all tracks (an eighth), or whole tracks (an eighth).
 
-    ``tracks``, to learn accompaniment: from one to all but one tracks, how many being drawn evenly, are to be
-    composed, and nothing of the others is hidden, which are given. In half of the phrases the composed tracks are
-    hidden whole, as they are for a draft; in the others a part of them, drawn as above, as it is for a revision. (A
-    roll of a single track has nothing to give.)
+    ``tracks`` (to learn accompaniment): from one to all but one of the tracks are composed, each number being equally
+    likely, and the others are given whole. In half of the phrases the composed tracks are hidden whole, as in a draft;
+    in the other half a part of them, drawn as above, as in a revision. A single track is always composed.
+
+    Args:
+        batch: number of phrases.
+        tracks: tracks of a phrase.
+        bars: bars of a phrase.
+        beats: units of a bar.
+        generator: source of the draws, on the CPU; torch's global one by default.
+        hidden: kind of units.
+
+    Returns:
+        Boolean ``(batch, tracks, bars * beats)``.
+
     """
     length = bars * beats
 
@@ -55,12 +81,12 @@ def draw_open(
         composed = _draw_tracks(batch, tracks, generator)
         drawn = torch.where(composed, drawn, _NEVER)
         share = torch.where(numbers(1, 1) < 0.5, 1.0, share)
-    # The smallest of them is always hidden: a phrase with nothing to fill in teaches nothing.
+    # The smallest number is always hidden: a phrase without hidden units teaches nothing.
     return (drawn < share) | (drawn == drawn.flatten(1).amin(1)[:, None, None])
 
 
 def _draw_tracks(batch: int, tracks: int, generator: torch.Generator | None) -> Tensor:
-    """Some tracks of each phrase, one at least and, of several, not all: boolean ``(batch, tracks, 1)``."""
+    """Draw tracks of each phrase, at least one and, if there are several, not all: boolean ``(batch, tracks, 1)``."""
     count = torch.randint(1, max(2, tracks), (batch, 1), generator=generator)
     rank = torch.rand(batch, tracks, generator=generator).argsort(1).argsort(1)
     return (rank < count).unsqueeze(2)

@@ -1,46 +1,48 @@
-"""What a composer's noise is made of: all chance in a composition, number by number."""
+"""The layout of a composer's noise: all random numbers of a composition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-_OF_A_STEP = 3  # whether it moves, which notes sound, which of them begin
+from bgmusic.music.networks.composer.decisions.base import Decision
+from bgmusic.music.networks.pianoroll_config import ComposerConfig
+from bgmusic.music.rolls.shape import RollShape
+
+# Numbers that every layout has, used or not, so that both encodings take the same noise.
+_ALWAYS = ("move", "cells", "onsets")
 
 
 @dataclass(frozen=True)
-class Chances:
-    """A stage's numbers, uniform in [0, 1).
+class StageNoise:
+    """The random numbers of one stage, uniform in [0, 1).
 
     Attributes:
-        opening: whether each unit is opened, ``(batch, tracks, units)``.
-        moving, sounding, beginning: of decisions at each step, ``(batch, tracks, steps)``.
-        inclined: of tracks, ``(batch, tracks, inclinations)``: the first for rests, the last for numbers of notes.
+        opening: compared with the stage's share to open each unit, ``(batch, tracks, units)``.
+        values: thresholds of each decision by its name, ``(batch, tracks, steps)`` or ``(batch, tracks, 1)``.
 
     """
 
     opening: Tensor
-    moving: Tensor
-    sounding: Tensor
-    beginning: Tensor
-    inclined: Tensor
+    values: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Noise:
-    """How a composer's noise ``(batch, size)``, standard normal, is divided.
+class NoiseLayout:
+    """How noise ``(batch, size)`` is divided among stages and decisions.
 
     Attributes:
-        stages: in each decisions are made.
-        kept: stages, the first ones, that share the first one's inclinations.
-        tracks: each has numbers of its own.
-        units: of a track.
-        steps: of a unit.
-        inclinations: a track's own numbers.
-        form: whether the phrase has a number for its form, the last.
+        stages: number of stages.
+        kept: number of first stages that share the per-track numbers of the first one.
+        tracks: number of tracks.
+        units: units of a track.
+        steps: steps of a unit.
+        per_step: names of decisions with a number at each step.
+        per_track: names of decisions with one number for each track.
+        form: whether the last number draws a phrase's form.
 
     """
 
@@ -49,38 +51,62 @@ class Noise:
     tracks: int
     units: int
     steps: int
-    inclinations: int
+    per_step: tuple[str, ...]
+    per_track: tuple[str, ...]
     form: bool
 
     @property
-    def of_a_unit(self) -> int:
+    def per_unit(self) -> int:
         """Numbers of each unit in each stage."""
-        return 1 + _OF_A_STEP * self.steps
+        return 1 + len(self.per_step) * self.steps
 
     @property
     def size(self) -> int:
-        """Numbers in all."""
-        return self.stages * self.tracks * (self.units * self.of_a_unit + self.inclinations) + self.form
+        """Numbers of a phrase."""
+        return self.stages * self.tracks * (self.units * self.per_unit + len(self.per_track)) + self.form
 
-    def of_stages(self, noise: Tensor) -> Iterator[Chances]:
-        """Each stage's numbers."""
+    def stage_noise(self, noise: Tensor) -> Iterator[StageNoise]:
+        """Yield each stage's numbers from standard normal noise ``(batch, size)``."""
         of_stages = noise[:, : self.size - self.form].view(len(noise), self.stages, self.tracks, -1)
-        kept = None
+        first = None
         for number, stage in enumerate(_uniform(of_stages).unbind(1)):
-            of_units, inclined = stage.tensor_split([self.units * self.of_a_unit], 2)
-            of_units = of_units.unflatten(2, (self.units, self.of_a_unit))
-            steps = of_units[..., 1:].unflatten(3, (_OF_A_STEP, self.steps)).transpose(2, 3).flatten(3)
-            kept = inclined if kept is None else kept
-            moving, sounding, beginning = steps.unbind(2)
-            inclined = kept if number < self.kept else inclined
-            yield Chances(of_units[..., 0], moving, sounding, beginning, inclined)
+            of_units, of_tracks = stage.tensor_split([self.units * self.per_unit], 2)
+            of_units = of_units.unflatten(2, (self.units, self.per_unit))
+            of_steps = of_units[..., 1:].unflatten(3, (len(self.per_step), self.steps)).transpose(2, 3).flatten(3)
+            first = of_tracks if first is None else first
+            of_tracks = first if number < self.kept else of_tracks
+            values = dict(zip(self.per_step, of_steps.unbind(2), strict=True))
+            values |= {name: of_tracks[..., place : place + 1] for place, name in enumerate(self.per_track)}
+            yield StageNoise(of_units[..., 0], values)
 
-    def of_form(self, noise: Tensor) -> Tensor:
-        """The number that a phrase's form is drawn by, ``(batch,)``."""
+    def form_noise(self, noise: Tensor) -> Tensor:
+        """Return the uniform number that draws each phrase's form, ``(batch,)``."""
         return _uniform(noise[:, -1])
 
 
+def layout_of(decisions: Sequence[Decision], settings: ComposerConfig, shape: RollShape) -> NoiseLayout:
+    """Return the noise layout of a composer."""
+    per_step = [decision.name for decision in decisions if decision.noise == "step"]
+    return NoiseLayout(
+        stages=settings.stages,
+        # Kept until the draft stands: resting for a whole phrase is one decision.
+        kept=sum(share_of(settings, stage) > settings.least for stage in range(settings.stages)),
+        tracks=len(shape.track_set),
+        units=shape.bars * shape.beats,
+        steps=shape.unit,
+        per_step=(*_ALWAYS, *(name for name in per_step if name not in _ALWAYS)),
+        per_track=tuple(decision.name for decision in decisions if decision.noise == "track"),
+        form=settings.form,
+    )
+
+
+def share_of(settings: ComposerConfig, stage: int) -> float:
+    """Return the share of units that a stage opens: it falls evenly from 1 to the least share and stays there."""
+    falling = 1 - stage / max(1.0, settings.falling * (settings.stages - 1))
+    return max(settings.least, falling)
+
+
 def _uniform(noise: Tensor) -> Tensor:
-    """Standard normal numbers as uniform ones in [0, 1)."""
+    """Turn standard normal numbers into uniform ones in [0, 1)."""
     uniform: Tensor = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
     return uniform
