@@ -43,7 +43,7 @@ def accompany(
     from bgmusic.music.composing.given import read_given, track_number
     from bgmusic.music.composing.write_back import with_accompaniment
     from bgmusic.music.rolls.joining import join_rolls
-    from bgmusic.music.sound.timing import timed
+    from bgmusic.music.sound.timing import timed_notes
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
     from bgmusic.training.weights import kind_of
@@ -59,7 +59,7 @@ def accompany(
     if "mid" in formats and file.resolve() in ours:
         raise UserError(f"{file} would be overwritten by its own accompaniment: choose another --out")
     require_writable(out, folder=True)
-    music_files.require_short(formats, timed(track.song).last)
+    music_files.require_short(formats, timed_notes(track.song).last_stop)
     keep_freed_memory()
     with progress_bar("Composing", number * phrases_needed(track)) as progress:
         found = compose(composer, track, number, seed, progress)

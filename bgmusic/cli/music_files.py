@@ -60,13 +60,13 @@ def require_short(formats: Sequence[str], seconds: float) -> None:
     if not any(suffix in formats for suffix in _AUDIO):
         return
     from bgmusic.music import sound
-    from bgmusic.music.sound.rendering import clock, limit
+    from bgmusic.music.sound.rendering import format_duration, max_seconds
 
-    longest = limit(sound.DEFAULT_RATE)
+    longest = max_seconds(sound.DEFAULT_RATE)
     if seconds > longest:
         raise UserError(
-            f"{clock(seconds)} of sound are more than the {clock(longest)} that can be rendered: write mid, "
-            "and render its beginning with bgmusic render --seconds"
+            f"{format_duration(seconds)} of sound are more than the {format_duration(longest)} that can be rendered: "
+            "write mid, and render its beginning with bgmusic render --seconds"
         )
 
 

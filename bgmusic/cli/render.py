@@ -62,13 +62,13 @@ def render(
     from bgmusic.music import sound
     from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.sound.files import format_of
-    from bgmusic.music.sound.rendering import check_numbers
+    from bgmusic.music.sound.rendering import check_options
 
     # Before anything is computed.
     format_of(out)
     require_writable(out)
     tempo = DEFAULT_BPM if bpm is None else bpm
-    check_numbers(rate, tempo, reverb, loudness, seconds)
+    check_options(rate, tempo, reverb, loudness, seconds)
     music = _open(source, number, index, bpm, seed)
     audio = sound.render(
         music,

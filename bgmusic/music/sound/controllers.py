@@ -1,4 +1,4 @@
-"""What a part's controllers do to its notes: the pedal holds them, volume and expression set their level."""
+"""Apply MIDI controllers to notes: sustain pedal, channel volume and expression."""
 
 from __future__ import annotations
 
@@ -8,61 +8,67 @@ from numpy.typing import NDArray
 from bgmusic.music.midi.song import Song, Table
 
 _PEDAL, _VOLUME, _EXPRESSION = 64, 7, 11
-_DOWN = 64  # from this value on the pedal is down
-# General MIDI: until a controller is told, and what they do: 40 dB for each factor of ten.
-_BEFORE = {_VOLUME: 100, _EXPRESSION: 127}
+_PEDAL_DOWN = 64  # lowest value of a pressed pedal
+_DEFAULTS = {_VOLUME: 100, _EXPRESSION: 127}  # General MIDI: values before the first event
 
 
-def stops(song: Song) -> NDArray[np.int64]:
-    """The ticks at which notes end: under their part's pedal when that comes up, or their key is struck again."""
+def sounding_ends(song: Song) -> NDArray[np.int64]:
+    """Return the tick at which each note stops sounding, int64 ``(notes,)``.
+
+    A note under a pressed sustain pedal sounds until the pedal is released or its key is struck again.
+    """
     notes = song.notes
     ends: NDArray[np.int64] = notes["onset"] + notes["duration"]
-    for part, rows in _by_part(song, _PEDAL):
-        mine = np.flatnonzero(notes["part"] == part)
-        down = rows["value"] >= _DOWN
-        # For each row the tick at which the pedal is up next; it may stay down to the end.
-        lifted = np.append(np.where(down, _never(song), rows["tick"]), _never(song))
-        lifted = np.minimum.accumulate(lifted[::-1])[::-1]
-        # The pedal holds what is still held when it is pressed, or sounds on; one that comes up then holds nothing.
-        row = np.searchsorted(rows["tick"], ends[mine], side="left")
+    for part, rows in _rows_by_part(song, _PEDAL):
+        indices = np.flatnonzero(notes["part"] == part)
+        down = rows["value"] >= _PEDAL_DOWN
+        # For each row the tick of the next release; a pedal may stay down to the end.
+        released = np.append(np.where(down, _last_tick(song), rows["tick"]), _last_tick(song))
+        released = np.minimum.accumulate(released[::-1])[::-1]
+        # A pedal pressed at the tick of a note's end holds the note; one released at that tick does not.
+        row = np.searchsorted(rows["tick"], ends[indices], side="left")
         held = np.flatnonzero((row > 0) & np.append(False, down)[row])
-        until = np.minimum(lifted[row[held]], _struck_again(notes[mine], _never(song))[held])
-        ends[mine[held]] = np.maximum(ends[mine[held]], until)
+        until = np.minimum(released[row[held]], _next_strikes(notes[indices], _last_tick(song))[held])
+        ends[indices[held]] = np.maximum(ends[indices[held]], until)
     return ends
 
 
-def levels(song: Song) -> NDArray[np.float32]:
-    """Factors of notes' levels, by what their part's volume and expression are when they begin (1 by default)."""
+def level_factors(song: Song) -> NDArray[np.float32]:
+    """Return the amplitude factor of each note by its part's volume and expression at its onset, float32 ``(notes,)``.
+
+    The factor is 1 at the defaults of General MIDI, and grows with the square of a controller's value (40 dB per
+    factor of ten).
+    """
     factors = np.ones(len(song.notes), np.float32)
-    for number, before in _BEFORE.items():
-        for part, rows in _by_part(song, number):
-            mine = np.flatnonzero(song.notes["part"] == part)
-            row = np.searchsorted(rows["tick"], song.notes["onset"][mine], side="right")
-            values = np.append(before, rows["value"])[row]
-            factors[mine] *= np.square(values / before, dtype=np.float32)
+    for number, default in _DEFAULTS.items():
+        for part, rows in _rows_by_part(song, number):
+            indices = np.flatnonzero(song.notes["part"] == part)
+            row = np.searchsorted(rows["tick"], song.notes["onset"][indices], side="right")
+            values = np.append(default, rows["value"])[row]
+            factors[indices] *= np.square(values / default, dtype=np.float32)
     return factors
 
 
-def _by_part(song: Song, number: int) -> list[tuple[int, Table]]:
-    """The parts that have a controller, and its rows by tick; of one tick the last counts."""
+def _rows_by_part(song: Song, number: int) -> list[tuple[int, Table]]:
+    """Return the parts with events of a controller, and their events by tick: the last one of each tick."""
     rows = song.controls[song.controls["number"] == number]
-    found = []
+    result = []
     for part in np.unique(rows["part"]).tolist():
-        mine = rows[rows["part"] == part]
-        found.append((part, mine[np.append(mine["tick"][1:] != mine["tick"][:-1], True)]))
-    return found
+        of_part = rows[rows["part"] == part]
+        result.append((part, of_part[np.append(of_part["tick"][1:] != of_part["tick"][:-1], True)]))
+    return result
 
 
-def _never(song: Song) -> int:
-    """The piece's end: what nothing ends lasts to there."""
+def _last_tick(song: Song) -> int:
+    """Return the last tick of the piece or of its notes."""
     return max(song.end, int((song.notes["onset"] + song.notes["duration"]).max(initial=0)))
 
 
-def _struck_again(notes: Table, never: int) -> NDArray[np.int64]:
-    """When the key of each of a part's notes is struck again."""
+def _next_strikes(notes: Table, last: int) -> NDArray[np.int64]:
+    """Return for each note of a part the onset of the next note of its pitch, or ``last``."""
     order = np.lexsort((notes["onset"], notes["pitch"]))
     pitch, onset = notes["pitch"][order], notes["onset"][order]
-    again = np.full(len(notes), never, dtype=np.int64)
+    following = np.full(len(notes), last, dtype=np.int64)
     same = np.flatnonzero(pitch[1:] == pitch[:-1])
-    again[order[same]] = onset[same + 1]
-    return again
+    following[order[same]] = onset[same + 1]
+    return following

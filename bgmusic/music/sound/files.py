@@ -1,29 +1,29 @@
-"""Audio files, written whole or not at all: WAV by itself; FLAC, Ogg Vorbis and MP3 by libsndfile."""
+"""Write audio files atomically: WAV, FLAC, Ogg Vorbis and MP3.
+
+WAV is written by the standard library, FLAC, Vorbis and MP3 by libsndfile (the package soundfile).
+"""
 
 from __future__ import annotations
 
 import io
-import struct
-from collections.abc import Iterator
+import wave
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
 from bgmusic.music.midi.song import DEFAULT_BPM
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.sound.checks import Audio, check_audio, check_rate
 from bgmusic.music.sound.rendering import DEFAULT_RATE, render
 
-Audio = NDArray[np.float32]
-
-PREVIEW_RATE = 24_000  # Hz
 FORMATS = ("wav", "flac", "ogg", "mp3")
-_BLOCK = 1 << 16  # samples: libsndfile's Vorbis overflows its stack on long writes
-_MOST_BYTES = (1 << 32) - 1 - 36  # of a WAV file's samples
-# Some 150 kbit a second of stereo for Ogg Vorbis and MP3: what few can tell from the original.
+PREVIEW_RATE = 24_000  # Hz: half the size of 48 kHz
+_BLOCK = 1 << 16  # samples per write: the Vorbis encoder of libsndfile overflows its stack on long ones
+_MAX_WAV_BYTES = (1 << 32) - 1 - 36  # the size fields of a WAV file have 32 bits
+# About 150 kbit/s of stereo for Vorbis and MP3: transparent to most listeners.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "flac": {"subtype": "PCM_16"},
     "ogg": {"subtype": "VORBIS", "compression_level": 0.4},
@@ -32,26 +32,29 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def format_of(path: str | Path) -> str:
-    """The format that a path's suffix names.
+    """Return the audio format of a path by its suffix: ``wav``, ``flac``, ``ogg`` or ``mp3``.
 
     Raises:
-        UserError: it names none.
+        UserError: another suffix, or none.
 
     """
     name = Path(path).suffix.lower().removeprefix(".")
     if name not in FORMATS:
-        raise UserError(f"{path}: the suffix tells the format, and must be one of .{', .'.join(FORMATS)}")
+        raise UserError(f"{path}: the suffix must name an audio format: .{', .'.join(FORMATS)}")
     return name
 
 
 def write_audio(path: str | Path, audio: Audio, rate: int) -> None:
-    """Write audio ``(samples, channels)``, or ``(samples,)`` for one channel, in the format that the suffix names.
+    """Write an audio file in the format of its suffix (atomic write).
 
-    Samples are from -1 to 1, and clipped to that; ``rate`` is in Hz.
+    Args:
+        path: file with the suffix ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``.
+        audio: floating-point ``(samples, channels)``, or ``(samples,)`` for one channel; clipped to -1 to 1.
+        rate: sampling rate in Hz.
 
     Raises:
-        UserError: an unknown suffix, or a rate that the format can't hold.
-        OSError: the file can't be written.
+        UserError: an unknown suffix, audio of another dtype or shape, or a rate that the format does not support.
+        OSError: the file cannot be written.
 
     """
     kind = format_of(path)
@@ -60,11 +63,11 @@ def write_audio(path: str | Path, audio: Audio, rate: int) -> None:
 
 
 def write_wav(path: str | Path, audio: Audio, rate: int) -> None:
-    """Write audio as WAV, 16 bits, whatever the suffix.
+    """Write a WAV file of 16 bits, whatever its suffix (atomic write); arguments as in :func:`write_audio`.
 
     Raises:
-        UserError: it is too long for a WAV file.
-        OSError: the file can't be written.
+        UserError: audio of another dtype or shape, or too long for a WAV file (4 GiB).
+        OSError: the file cannot be written.
 
     """
     with atomic_write(path) as file:
@@ -72,31 +75,33 @@ def write_wav(path: str | Path, audio: Audio, rate: int) -> None:
 
 
 def audio_bytes(audio: Audio, rate: int, kind: str = "wav") -> bytes:
-    """The file that ``write_audio`` writes: ``wav``, ``flac``, ``ogg`` or ``mp3``.
+    """Return the content of an audio file; ``kind`` is ``wav``, ``flac``, ``ogg`` or ``mp3``.
+
+    Arguments are those of :func:`write_audio`.
 
     Raises:
-        UserError: an unknown format, or a rate that it can't hold.
+        UserError: an unknown format, audio of another dtype or shape, or a rate that the format does not support.
 
     """
     if kind not in FORMATS:
-        raise UserError(f"{kind!r} is none of {', '.join(FORMATS)}")
+        raise UserError(f"audio format {kind!r} is not one of {', '.join(FORMATS)}")
     buffer = io.BytesIO()
     _write(buffer, audio, rate, kind)
     return buffer.getvalue()
 
 
 def wav_bytes(audio: Audio, rate: int) -> bytes:
-    """A WAV file of 16 bits: the same audio gives the same bytes."""
+    """Return the content of a WAV file of 16 bits; the same audio gives the same bytes."""
     return audio_bytes(audio, rate, "wav")
 
 
 def mp3_bytes(audio: Audio, rate: int) -> bytes:
-    """An MP3 file: what every browser plays, at a tenth of the size."""
+    """Return the content of an MP3 file, a tenth of the size of WAV."""
     return audio_bytes(audio, rate, "mp3")
 
 
 def ogg_bytes(audio: Audio, rate: int) -> bytes:
-    """An Ogg Vorbis file; its stream has a random number, so the same audio gives other bytes each time."""
+    """Return the content of an Ogg Vorbis file; its random serial number differs from call to call."""
     return audio_bytes(audio, rate, "ogg")
 
 
@@ -129,17 +134,16 @@ def roll_mp3(roll: Roll, bpm: float = DEFAULT_BPM, *, rate: int = PREVIEW_RATE, 
 
 
 def _write(file: IO[bytes], audio: Audio, rate: int, kind: str) -> None:
-    audio = audio[:, None] if audio.ndim == 1 else audio
+    check_rate(rate)
+    audio = check_audio(audio)
     if kind == "wav":
-        size = 2 * audio.size
-        if size > _MOST_BYTES:
-            raise UserError(f"{len(audio) / rate:.0f} seconds are too long for a WAV file")
-        channels = audio.shape[1]
-        head = struct.pack("<HHIIHH", 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
-        file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<I", 16) + head)
-        file.write(b"data" + struct.pack("<I", size))
-        for block in _blocks(audio):
-            file.write(block.tobytes())
+        if 2 * audio.size > _MAX_WAV_BYTES:
+            raise UserError(f"{len(audio) / rate:.0f} seconds exceed the 4 GiB of a WAV file: write FLAC, or a part")
+        with wave.open(file, "wb") as sound:
+            sound.setparams((audio.shape[1], 2, rate, len(audio), "NONE", "not compressed"))
+            for begin in range(0, len(audio), _BLOCK):
+                block = np.rint(np.clip(audio[begin : begin + _BLOCK], -1, 1) * 32767)
+                sound.writeframesraw(block.astype("<i2").tobytes())
         return
     import soundfile
 
@@ -148,12 +152,9 @@ def _write(file: IO[bytes], audio: Audio, rate: int, kind: str) -> None:
         with soundfile.SoundFile(file, "w", rate, audio.shape[1], **options) as sound:
             for begin in range(0, max(len(audio), 1), _BLOCK):
                 block = np.clip(audio[begin : begin + _BLOCK], -1, 1)
-                # Nothing at all makes files that no reader takes; and libsndfile distorts MP3 of whole numbers.
+                # Readers reject files without samples, so silence is written; integers would distort MP3 in libsndfile.
                 sound.write(block.astype(np.float32) if len(block) else np.zeros((1, audio.shape[1]), np.float32))
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{kind} can't hold this sound at {rate} Hz: {error.error_string}") from None
-
-
-def _blocks(audio: Audio) -> Iterator[NDArray[np.int16]]:
-    for begin in range(0, len(audio), _BLOCK):
-        yield np.rint(np.clip(audio[begin : begin + _BLOCK], -1, 1) * 32767).astype("<i2")
+        raise UserError(
+            f"{kind} does not support {audio.shape[1]} channels at {rate} Hz: {error.error_string}"
+        ) from None

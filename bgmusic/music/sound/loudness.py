@@ -1,7 +1,11 @@
-"""Loudness as ITU-R BS.1770-4 measures it, and a level that never clips.
+"""Measure loudness (ITU-R BS.1770-4), normalize to it, and limit true peaks.
 
-The rule: a piece is brought to ``LOUDNESS``, -18 LUFS over its whole length, and its peaks, those between the samples
-too, are held below ``CEILING``, -1 dB of full scale. Silence stays silence.
+Rendered pieces get an integrated loudness of -18 LUFS and true peaks below -1 dBFS. Silence stays silence.
+
+The meter is ours rather than pyloudnorm's, which the tests use as the reference. With its exact filters (class "DeMan";
+the default "K-weighting" reads 0.05 to 0.25 dB low on our renders) the two agree to 0.0001 dB. But pyloudnorm rejects
+audio shorter than 0.4 s, copies the audio (0.4 GB for 20 minutes of stereo, where ours works block by block), and
+imports scipy.signal, 0.8 s of CPU in a command that renders a phrase in about one. It has no true-peak limiter.
 """
 
 from __future__ import annotations
@@ -12,30 +16,37 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
+from bgmusic.errors import UserError
+from bgmusic.music.sound.checks import Audio, check_audio, check_rate
 
 LOUDNESS = -18.0  # LUFS
-CEILING = -1.0  # dB of full scale, between the samples too
-_MOST_GAIN = 60.0  # dB: what is quieter than that is no music, and its noise shall not become any
+CEILING = -1.0  # dBFS, true peak
+_MAX_GAIN = 60.0  # dB: below -78 LUFS there is only numerical noise, which must not become audible
 _BLOCK = 1 << 16
-_RING = 1 << 14  # samples after which the weighting's slow high-pass has died away, at 192 kHz too
-_ATTACK = 0.003  # seconds: the limiter's smallest gain lasts so long before and after a peak
-_FINER = 4  # places from one sample to the next where a peak is looked for
-_MARGIN = 1 << 9  # samples around a block, within which an FFT takes its end for its beginning
+_RING = 1 << 14  # samples in which the high-pass of the weighting decays, up to 192 kHz
+_ATTACK = 0.003  # seconds for which the limiter holds its lowest gain before and after a peak
+_OVERSAMPLING = 4  # for true peaks, as BS.1770 recommends
+_MARGIN = 1 << 9  # samples around a block, against the wrap-around of the FFT
 
 
 def master(audio: Audio, rate: int, loudness: float | None = LOUDNESS) -> Audio:
-    """Bring audio ``(samples, channels)`` to a loudness in LUFS, below the ceiling; changes and returns it.
+    """Normalize audio ``(samples, channels)`` to a loudness and limit its peaks, in place; return it.
 
-    None leaves the level as it is, but for peaks. Limiting costs very uneven sounds some loudness: it is made up for
-    once.
+    ``loudness`` is in LUFS; None limits the peaks only. Limiting lowers the loudness of very uneven sounds, so the gain
+    is corrected once.
+
+    Raises:
+        UserError: the audio is not floating-point ``(samples, channels)``, has NaN, or the rate is not positive.
+
     """
+    check_rate(rate)
+    _check_frames(audio)
     if loudness is not None:
         for _ in range(2):
             measured = integrated_loudness(audio, rate)
             if measured == -np.inf:
                 return audio
-            audio *= _factor(min(loudness - measured, _MOST_GAIN))
+            audio *= _factor(min(loudness - measured, _MAX_GAIN))
             if not limit(audio, rate):
                 return audio
     limit(audio, rate)
@@ -43,13 +54,19 @@ def master(audio: Audio, rate: int, loudness: float | None = LOUDNESS) -> Audio:
 
 
 def integrated_loudness(audio: Audio, rate: int) -> float:
-    """The integrated loudness of audio ``(samples, channels)`` in LUFS; minus infinity for silence.
+    """Return the integrated loudness of audio ``(samples, channels)`` in LUFS; minus infinity for silence.
 
-    ITU-R BS.1770-4: K-weighting, blocks of 400 ms that overlap by three quarters, gates at -70 LUFS and 10 LU below
-    the mean. Audio shorter than a block counts as one.
+    ITU-R BS.1770-4: K-weighting, blocks of 400 ms with an overlap of 75%, gates at -70 LUFS and at 10 LU below the
+    mean. All channels have weight 1. Audio shorter than a block is one block.
+
+    Raises:
+        UserError: the audio is not floating-point ``(samples, channels)``, has NaN, or the rate is not positive.
+
     """
+    check_rate(rate)
+    _check_frames(audio)
     hop = round(rate / 10)
-    tenths = np.zeros(-(-len(audio) // hop))  # energy of each tenth of a second
+    tenths = np.zeros(-(-len(audio) // hop))  # energy of each 100 ms
     for begin, block in _weighted(audio, rate):
         energy = np.square(block, dtype=np.float64).sum(axis=1)
         np.add.at(tenths, np.arange(begin, begin + len(energy)) // hop, energy)
@@ -65,7 +82,7 @@ def integrated_loudness(audio: Audio, rate: int) -> float:
 
 
 def _weighted(audio: Audio, rate: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """K-weighted audio block by block, with the place of each, by overlap and add."""
+    """Yield K-weighted blocks with the index of their first sample (overlap-add)."""
     size = _BLOCK + _RING
     response = _k_weighting(size, rate)[:, None]
     rest = np.zeros((_RING, audio.shape[1]))
@@ -79,10 +96,11 @@ def _weighted(audio: Audio, rate: int) -> Iterator[tuple[int, NDArray[np.float64
 
 @lru_cache(maxsize=4)
 def _k_weighting(size: int, rate: int) -> NDArray[np.complex128]:
-    """The response of BS.1770's two filters at the frequencies of an FFT, for any rate.
+    """Return the response of BS.1770's two filters at the frequencies of an FFT, for any rate.
 
-    The recommendation gives coefficients for 48 kHz alone. They are those of a high shelf and a high-pass through the
-    bilinear transform, whose parameters follow from them.
+    BS.1770 gives coefficients for 48 kHz only. The parameters below are those of the analog high shelf and high-pass
+    that give these coefficients by the bilinear transform (B. De Man, "Evaluation of implementations of the EBU R128
+    loudness measurement", AES Convention 145, 2018).
     """
     z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
 
@@ -102,17 +120,26 @@ def _k_weighting(size: int, rate: int) -> NDArray[np.complex128]:
 
 
 def limit(audio: Audio, rate: int, ceiling: float = CEILING) -> bool:
-    """Hold the peaks of audio ``(samples, channels)`` below a ceiling in dB of full scale; whether it had to.
+    """Limit the true peaks of audio ``(samples, channels)`` to a ceiling in dBFS, in place.
 
-    The gain goes down before a peak and up after it, within milliseconds, and is the same in all channels.
+    The gain falls before a peak and rises after it within milliseconds, and is the same in all channels.
+
+    Returns:
+        Whether any peak was above the ceiling.
+
+    Raises:
+        UserError: the audio is not floating-point ``(samples, channels)``, has NaN, or the rate is not positive.
+
     """
+    check_rate(rate)
+    _check_frames(audio)
     hop = max(8, round(_ATTACK * rate / 4))
     peaks = _peaks(audio, hop)
     top = _factor(ceiling)
     if not len(peaks) or peaks.max() <= top:
         return False
     gain = np.minimum(1, top / np.maximum(peaks, top))
-    # The smallest gain of nine neighbours, averaged over seven: never above what the middle one and those beside need.
+    # Minimum over nine neighbours, then a weighted mean over seven: never above the gain that a frame needs.
     padded = np.pad(gain, 4, mode="edge")
     smallest = np.lib.stride_tricks.sliding_window_view(padded, 9).min(axis=1)
     shape = np.hanning(9)[1:-1]
@@ -125,21 +152,26 @@ def limit(audio: Audio, rate: int, ceiling: float = CEILING) -> bool:
 
 
 def _peaks(audio: Audio, hop: int) -> NDArray[np.float32]:
-    """The highest level of all channels in every ``hop`` samples, between the samples too."""
+    """Return the true peak over all channels in every ``hop`` samples."""
     count = -(-len(audio) // hop)
     peaks = np.zeros(count * hop, np.float32)
     for begin in range(0, len(audio), _BLOCK):
         end = min(begin + _BLOCK, len(audio))
         level = np.abs(audio[begin:end]).max(axis=1)
-        # Between samples a sound may rise above them, but hardly to twice as much.
+        # A true peak is hardly ever more than twice the sample peak: quiet blocks need no oversampling.
         if level.max() > _factor(CEILING - 6):
             first = max(begin - _MARGIN, 0)
             block = audio[first : end + _MARGIN]
-            fine = np.fft.irfft(np.fft.rfft(block, axis=0), _FINER * len(block), axis=0)
-            fine = np.abs(fine).max(axis=1).reshape(-1, _FINER).max(axis=1)
-            np.maximum(level, _FINER * fine[begin - first : end - first], out=level)
+            fine = np.fft.irfft(np.fft.rfft(block, axis=0), _OVERSAMPLING * len(block), axis=0)
+            fine = np.abs(fine).max(axis=1).reshape(-1, _OVERSAMPLING).max(axis=1)
+            np.maximum(level, _OVERSAMPLING * fine[begin - first : end - first], out=level)
         peaks[begin:end] = level
     return np.asarray(peaks.reshape(count, hop).max(axis=1))
+
+
+def _check_frames(audio: Audio) -> None:
+    if check_audio(audio) is not audio:
+        raise UserError(f"audio must be (samples, channels), not {audio.shape}")
 
 
 def _factor(decibels: float) -> float:

@@ -1,4 +1,4 @@
-"""From presets to regions: which stretch of which sample sounds for a key and velocity, and how."""
+"""Resolve SoundFont presets to regions: the samples, and their parameters, that play for a key and a velocity."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bgmusic.music.sound.soundfont import Rows, SoundfontFile
 
 DRUM_BANK = 128
-_MOST_REGIONS = 4096  # of a preset; those of General MIDI have some dozens
-_MOST_LAYERS = 16  # regions that one note plays
+_MAX_REGIONS = 4096  # of a preset; General MIDI presets have a few dozen
+_MAX_LAYERS = 16  # regions per note
 
-# Section 8.1.2 of the specification: number, default, lowest and highest of the generators that are played.
+# Generators in use, section 8.1.2 of the specification: (number, default, lowest, highest).
 _GENERATORS: dict[str, tuple[int, int, int, int]] = {
     "start_offset": (0, 0, 0, 32767),
     "end_offset": (1, 0, -32768, 0),
@@ -65,23 +65,30 @@ _GENERATORS: dict[str, tuple[int, int, int, int]] = {
 }
 _INSTRUMENT, _SAMPLE, _KEYS, _VELOCITIES = 41, 53, 43, 44
 _RANGES = (_KEYS, _VELOCITIES)
-# What only an instrument may say: a preset's own amounts are ignored.
-_NOT_ADDED = {_GENERATORS[name][0] for name in ("key", "velocity", "loop_mode", "exclusive_class", "root")} | {
+# Generators of instruments only: their amounts in presets are ignored.
+_INSTRUMENT_ONLY = {_GENERATORS[name][0] for name in ("key", "velocity", "loop_mode", "exclusive_class", "root")} | {
     *(_GENERATORS[name][0] for name in ("start_offset", "end_offset", "loop_start_offset", "loop_end_offset")),
     *(_GENERATORS[name][0] for name in ("start_coarse", "end_coarse", "loop_start_coarse", "loop_end_coarse")),
 }
 
-Zone = dict[int, int]  # amounts by generator
-Span = tuple[int, int]
+Zone = dict[int, int]  # amounts by generator number
+Span = tuple[int, int]  # lowest and highest, or begin and end
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A stretch of a sample, and how it sounds: generators by name, in the specification's units, within its bounds.
+    """Part of a sample with its playback parameters.
 
-    ``keys`` and ``velocities`` are the lowest and highest that it plays. ``pcm`` is int16; a loop goes from
-    ``loop[0]`` to before ``loop[1]``, counted from the stretch's beginning, and is None where nothing loops.
-    ``rate`` is the sample's in Hz, ``root`` the key at which it sounds as recorded, but for ``correction`` cents.
+    Attributes:
+        keys, velocities: lowest and highest MIDI key and velocity that the region plays.
+        generators: parameters by name, in the units of the specification and clamped to its ranges.
+        pcm: the samples, int16.
+        loop: first sample of the loop and the one after its last, counted from the beginning of ``pcm``; None without
+            a loop.
+        rate: sampling rate in Hz.
+        root: MIDI key at which the sample sounds at its recorded pitch.
+        correction: correction of that pitch in cents.
+
     """
 
     keys: Span
@@ -97,9 +104,9 @@ class Region:
         return self.generators[generator]
 
     def wave(self, count: int) -> NDArray[np.float32]:
-        """The first ``count`` points as floats from -1 to 1, or all there are, of a loop to its end.
+        """Return the first ``count`` samples as float32 from -1 to 1; with a loop, all up to its end.
 
-        Around them is what an interpolation reads: one before, three after.
+        One sample is added before and three after, for the interpolation.
         """
         end = min(count, len(self.pcm)) if self.loop is None else self.loop[1]
         wave = np.zeros(end + 4, np.float32)
@@ -115,11 +122,11 @@ class Region:
 
 
 class Soundfont:
-    """The sounds of a SoundFont file: regions by bank, program, key and velocity.
+    """The regions of a SoundFont file by bank, program, key and velocity.
 
     Raises:
-        UserError: it is no SoundFont 2, or a damaged one.
-        OSError: the file can't be read.
+        UserError: not a SoundFont 2 file, or a damaged one.
+        OSError: the file cannot be read.
 
     """
 
@@ -128,27 +135,27 @@ class Soundfont:
         rows = self._file.presets[["bank", "program"]].tolist()
         self._presets = {key: number for number, key in reversed(list(enumerate(rows)))}
         if not self._presets:
-            raise self._file.refusal("no presets")
+            raise self._file.error("it has no presets")
         pitched = [number for (bank, _), number in self._presets.items() if bank != DRUM_BANK]
         self._first = self._presets.get((0, 0), min(pitched, default=None))
         self._regions: dict[int, list[Region]] = {}
 
     def regions(self, program: int, is_drum: bool, key: int, velocity: int) -> list[Region]:
-        """What sounds for a note: nothing where the SoundFont has no such key, or no drums at all.
+        """Return the regions that play for a note; empty if the SoundFont lacks the key, or drums.
 
-        Where it lacks the program, its first stands in, as in other synthesisers.
+        A missing program is replaced by the first one, as other synthesizers do.
         """
         number = self._preset(program, is_drum)
         if number is None:
             return []
         if number not in self._regions:
             self._regions[number] = self._build(number)
-        found = [
+        result = [
             region
             for region in self._regions[number]
             if region.keys[0] <= key <= region.keys[1] and region.velocities[0] <= velocity <= region.velocities[1]
         ]
-        return found[:_MOST_LAYERS]
+        return result[:_MAX_LAYERS]
 
     def _preset(self, program: int, is_drum: bool) -> int | None:
         if is_drum:
@@ -156,37 +163,37 @@ class Soundfont:
         return self._presets.get((0, program), self._first)
 
     def _build(self, number: int) -> list[Region]:
-        """The regions of a preset: every zone of it with every zone of its instrument."""
+        """Build the regions of a preset: each of its zones with each zone of its instrument."""
         regions: list[Region] = []
-        tried, instruments = 0, dict[int, list[Zone]]()
+        pairs, instruments = 0, dict[int, list[Zone]]()
         for zone in _zones(self._file.preset_zones[number], _INSTRUMENT):
             instrument = zone.pop(_INSTRUMENT)
             if not 0 <= instrument < len(self._file.instruments):
-                raise self._file.refusal(f"it has no instrument {instrument}")
+                raise self._file.error(f"it has no instrument {instrument}")
             if instrument not in instruments:
                 instruments[instrument] = _zones(self._file.instrument_zones[instrument], _SAMPLE)
             inner_zones = instruments[instrument]
-            tried += len(inner_zones)  # whether they become regions or not, they take their time
-            if tried > _MOST_REGIONS:
-                raise self._file.refusal(f"a preset of more than {_MOST_REGIONS} regions")
+            pairs += len(inner_zones)  # pairs without a region cost time too
+            if pairs > _MAX_REGIONS:
+                raise self._file.error(f"a preset has more than {_MAX_REGIONS} regions")
             regions += filter(None, (self._region(zone, inner) for inner in inner_zones))
         return regions
 
     def _region(self, outer: Zone, inner: Zone) -> Region | None:
-        """The region of a preset's and an instrument's zone; None where they share no note, or nothing would sound."""
-        keys, velocities = (_common(_span(outer.get(kind)), _span(inner.get(kind))) for kind in _RANGES)
+        """Combine a preset's and an instrument's zone; None if they share no note or there is no sample to play."""
+        keys, velocities = (_intersection(_span(outer.get(kind)), _span(inner.get(kind))) for kind in _RANGES)
         if keys is None or velocities is None:
             return None
         values = {}
         for name, (kind, default, low, high) in _GENERATORS.items():
-            added = 0 if kind in _NOT_ADDED else outer.get(kind, 0)
+            added = 0 if kind in _INSTRUMENT_ONLY else outer.get(kind, 0)
             values[name] = min(max(inner.get(kind, default) + added, low), high)
         number = inner[_SAMPLE]
         if not 0 <= number < len(self._file.samples):
-            raise self._file.refusal(f"it has no sample {number}")
+            raise self._file.error(f"it has no sample {number}")
         sample = self._file.samples[number]
         if sample["type"] & 0x8000:
-            return None  # in a synthesiser's ROM, which nobody has
+            return None  # a sample in the ROM of a hardware synthesizer
         start, end, loop_start, loop_end = (
             int(sample[field]) + values[f"{field}_offset"] + 32768 * values[f"{field}_coarse"]
             for field in ("start", "end", "loop_start", "loop_end")
@@ -211,29 +218,32 @@ class Soundfont:
 
 
 def _root(key: int) -> int:
-    """The key of a sample; what is none stands for middle C (SoundFont 2.04, section 7.10)."""
+    """Return the root key of a sample; out of range it is middle C (SoundFont 2.04, section 7.10)."""
     return key if key <= 127 else 60
 
 
 def _zones(zones: Sequence[Rows], leads_to: int) -> list[Zone]:
-    """The zones that lead to an instrument or sample, with what the first says for all of them where it does not."""
-    everywhere: Zone = {}
-    found = []
+    """Return the zones that lead to an instrument or sample.
+
+    If the first zone does not, it is the global zone: its generators are defaults for the others.
+    """
+    global_zone: Zone = {}
+    result = []
     for number, rows in enumerate(zones):
         zone = dict(zip(rows["kind"].tolist(), rows["amount"].tolist(), strict=True))
         if leads_to in zone:
-            zone[leads_to] &= 0xFFFF  # an index, where other amounts have a sign
-            found.append(everywhere | zone)
+            zone[leads_to] &= 0xFFFF  # an index is unsigned, other amounts are signed
+            result.append(global_zone | zone)
         elif number == 0:
-            everywhere = zone
-    return found
+            global_zone = zone
+    return result
 
 
 def _span(amount: int | None) -> Span:
-    """Lowest and highest, which an amount holds as its two bytes."""
+    """Return the lowest and highest value of a range, the two bytes of an amount; the full range by default."""
     return (0, 127) if amount is None else (amount & 0xFF, amount >> 8 & 0xFF)
 
 
-def _common(one: Span, other: Span) -> Span | None:
+def _intersection(one: Span, other: Span) -> Span | None:
     low, high = max(one[0], other[0]), min(one[1], other[1])
     return (low, high) if low <= high else None

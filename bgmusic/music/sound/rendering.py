@@ -1,4 +1,4 @@
-"""Songs and rolls as samples."""
+"""Render songs and rolls as audio."""
 
 from __future__ import annotations
 
@@ -6,35 +6,33 @@ from collections import defaultdict
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import DEFAULT_BPM, Song
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.sound.checks import Audio, check_rate
 from bgmusic.music.sound.fluidsynth import fluidsynth_path, play
 from bgmusic.music.sound.loudness import LOUDNESS, master
 from bgmusic.music.sound.presets import Soundfont
 from bgmusic.music.sound.reverb import DEFAULT_REVERB, add_reverb
 from bgmusic.music.sound.soundfont import check_header, default_soundfont
-from bgmusic.music.sound.timing import Timed, timed
-from bgmusic.music.sound.voice import make_wave, pan_of, release_curve
-from bgmusic.music.sound.voices import CHOKE, Voice, voices_of
-
-Audio = NDArray[np.float32]
+from bgmusic.music.sound.timing import TimedNotes, timed_notes
+from bgmusic.music.sound.voices import CHOKE, Voice, allocate_voices
+from bgmusic.music.sound.waveform import make_wave, pan_of, release_curve
 
 Synth = Literal["auto", "builtin", "fluidsynth"]
 
 DEFAULT_RATE = 44_100
 RATES = (8_000, 96_000)
 MAX_SAMPLES = 20 * 60 * 48_000  # of a piece: 460 MB
-MAX_TAIL = 5.0  # seconds of sound after the last note's end
-_MOST_WORK = 4 * 3600.0  # seconds of different waves, a minute or two of computing; a symphony needs a tenth
-_GOOD_RATE = 32_000  # below it a piece is made at a multiple of its rate: what a rate can't hold must not fold back
-_AUDIBLE = 10 ** (-72 / 20)  # of full scale, where the tail ends
-_FADE = 0.02  # seconds at the tail's end
+MAX_TAIL = 5.0  # seconds after the end of the last note
+_MAX_WORK = 4 * 3600.0  # seconds of distinct waveforms: 1 to 2 minutes of computing, ten times a symphony's
+_MIN_RATE = 32_000  # lower rates are rendered at a multiple and decimated, against aliasing
+_AUDIBLE = 10 ** (-72 / 20)  # amplitude at which the tail ends
+_FADE = 0.02  # seconds at the end of the tail
 
 
 def render(
@@ -49,44 +47,61 @@ def render(
     synth: Synth = "builtin",
     channels: Literal[1, 2] = 2,
 ) -> Audio:
-    """The sound of a song, or of a roll at ``bpm`` quarter notes a minute: float32 ``(samples, channels)``, -1 to 1.
+    """Render a song or a roll as audio.
 
-    Sample 0 is tick 0. The sound lasts to the piece's end, and then until its tail has died away, 5 seconds at most;
-    silence stays silence. The same input gives the same samples.
+    The built-in synthesizer is deterministic. The audio starts at tick 0 and ends when the tail of the last note has
+    decayed, at most 5 seconds after the end of the piece. Peaks stay below -1 dBFS; silence stays silence.
 
-    ``rate`` is in Hz, 8,000 to 96,000; ``soundfont`` an ``.sf2`` file (None: the General MIDI one that comes with
-    pretty_midi); ``reverb`` the level of the room (0: none); ``loudness`` the integrated loudness in LUFS (None: as
-    the SoundFont has it), of which peaks are held below -1 dB of full scale. ``seconds`` renders the beginning alone.
-    ``synth`` is ``builtin``, ``fluidsynth`` (whose program must be installed), or ``auto``: FluidSynth where it is.
+    Args:
+        music: a song, or a roll.
+        rate: sampling rate in Hz, 8,000 to 96,000.
+        soundfont: an ``.sf2`` file; by default the General MIDI SoundFont of pretty_midi.
+        bpm: tempo of a roll in quarter notes per minute; a song has its own.
+        reverb: level of the reverberation, 0 (none) to 1.
+        loudness: integrated loudness in LUFS, -60 to 0; None keeps the level of the SoundFont.
+        seconds: length to render from the beginning; by default all.
+        synth: ``builtin``, ``fluidsynth`` (must be installed), or ``auto`` (FluidSynth if installed).
+        channels: 1 or 2.
+
+    Returns:
+        float32 ``(samples, channels)`` from -1 to 1.
 
     Raises:
-        UserError: the piece is too long, the SoundFont unusable, FluidSynth missing, or a number makes no sense.
-        OSError: the SoundFont can't be read.
+        UserError: ``music`` of another type, an argument out of range, a piece that is too long, a damaged SoundFont,
+            or FluidSynth is missing.
+        OSError: the SoundFont cannot be read.
 
     """
-    check_numbers(rate, bpm, reverb, loudness, seconds)
-    times = -(-_GOOD_RATE // rate)
-    piece = shortened(timed(music, bpm), rate * times, seconds)
+    if not isinstance(music, (Song, Roll)):
+        raise UserError(f"music must be a Song or a Roll, not {type(music).__name__}")
+    if synth not in get_args(Synth):
+        raise UserError(f"synth must be one of {', '.join(get_args(Synth))}, not {synth!r}")
+    if channels not in (1, 2):
+        raise UserError(f"channels must be 1 or 2, not {channels!r}")
+    check_options(rate, bpm, reverb, loudness, seconds)
+    factor = -(-_MIN_RATE // rate)
+    piece = fit_length(timed_notes(music, bpm), rate * factor, seconds)
     if synth == "fluidsynth" or (synth == "auto" and fluidsynth_path()):
         path = Path(soundfont) if soundfont is not None else default_soundfont()
-        check_header(path)  # an error that says more than FluidSynth's
+        check_header(path)  # its error is clearer than FluidSynth's
         audio = play(piece, path, rate, round((piece.end + MAX_TAIL) * rate))
     else:
-        voices = voices_of(piece, load_soundfont(soundfont), rate * times)
-        audio = _decimated(_mix(voices, piece, rate * times), times)
+        voices = allocate_voices(piece, load_soundfont(soundfont), rate * factor)
+        audio = _decimate(_mix(voices, piece, rate * factor), factor)
     add_reverb(audio, rate, reverb)
     if channels == 1:
         audio = audio.mean(axis=1, keepdims=True)
-    return finish(audio, rate, piece.end, loudness)
+    return _finish(audio, rate, piece.end, loudness)
 
 
-def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, seconds: float | None) -> None:
-    """Make sure that the numbers make sense.
+def check_options(rate: int, bpm: float, reverb: float, loudness: float | None, seconds: float | None) -> None:
+    """Check the numeric arguments of :func:`render`.
 
     Raises:
-        UserError: which does not.
+        UserError: one is out of range.
 
     """
+    check_rate(rate)
     for name, value, low, high in (
         ("rate", rate, *RATES),
         ("bpm", bpm, 4, 1000),
@@ -95,56 +110,57 @@ def check_numbers(rate: int, bpm: float, reverb: float, loudness: float | None, 
         ("seconds", seconds, 0, float("inf")),
     ):
         if value is not None and not low <= value <= high:
-            raise UserError(f"{name} {value:g} is not within {low:g} to {high:g}")
+            raise UserError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
     if seconds == 0:
-        raise UserError("seconds must be more than 0")
+        raise UserError("seconds must be greater than 0")
 
 
-def limit(rate: int) -> float:
-    """Seconds of music, less its tail, that can be rendered at a rate."""
+def max_seconds(rate: int) -> float:
+    """Return the length in seconds, without the tail, of the longest piece that can be rendered at a rate."""
     return MAX_SAMPLES / rate - MAX_TAIL
 
 
-def shortened(piece: Timed, rate: int, seconds: float | None) -> Timed:
-    """A piece that fits into memory: its beginning, where ``seconds`` says so, else whole.
+def fit_length(piece: TimedNotes, rate: int, seconds: float | None) -> TimedNotes:
+    """Return the first ``seconds`` of a piece (None: all of it).
 
     Raises:
-        UserError: it is too long.
+        UserError: that is longer than :func:`max_seconds`.
 
     """
-    longest = limit(rate)
+    longest = max_seconds(rate)
+    allowed = f"the {format_duration(longest)} that can be rendered at this rate"
     if seconds is not None:
         if seconds > longest:
-            raise UserError(f"{clock(seconds)} are more than the {clock(longest)} that can be rendered at this rate")
+            raise UserError(f"seconds: {format_duration(seconds)} is more than {allowed}")
         within = piece.onset < seconds
         notes, onset, stop = piece.notes[within], piece.onset[within], np.minimum(piece.stop[within], seconds)
-        return Timed(notes, onset, stop, min(piece.end, seconds), piece.level[within])
-    if piece.last > longest:
+        return TimedNotes(notes, onset, stop, min(piece.end, seconds), piece.level[within])
+    if piece.last_stop > longest:
         raise UserError(
-            f"the piece lasts {clock(piece.last)}, more than the {clock(longest)} that can be rendered at this rate: "
-            "give the seconds of its beginning that you want"
+            f"the piece lasts {format_duration(piece.last_stop)}, more than {allowed}: "
+            "render its beginning with seconds"
         )
-    # A silence after the last note that doesn't fit is no music.
-    return piece if piece.end <= longest else replace(piece, end=piece.last)
+    # A rest after the last note that does not fit is cut.
+    return piece if piece.end <= longest else replace(piece, end=piece.last_stop)
 
 
-def clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds: ``0:03:20``."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as hours, minutes and seconds: ``0:03:20``."""
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def load_soundfont(path: str | Path | None) -> Soundfont:
-    """A SoundFont from a file, or the General MIDI one that comes with pretty_midi (None).
+    """Load a SoundFont, by default the General MIDI one of pretty_midi; the last two stay in memory.
 
     Raises:
-        UserError: it is no SoundFont 2, or a damaged one.
-        OSError: the file can't be read.
+        UserError: not a SoundFont 2 file, or a damaged one.
+        OSError: the file cannot be read.
 
     """
     path = Path(path) if path is not None else default_soundfont()
-    about = path.stat()
-    return _loaded(path.resolve(), about.st_mtime_ns, about.st_size)
+    status = path.stat()
+    return _loaded(path.resolve(), status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=2)
@@ -152,57 +168,65 @@ def _loaded(path: Path, _time: int, _size: int) -> Soundfont:
     return Soundfont(path)
 
 
-def _mix(voices: list[Voice], piece: Timed, rate: int) -> Audio:
-    """All voices together, with room for the tail."""
+def _mix(voices: list[Voice], piece: TimedNotes, rate: int) -> Audio:
+    """Mix the voices, with room for the tail: float32 ``(samples, 2)``.
+
+    Raises:
+        UserError: the voices have too many distinct waveforms.
+
+    """
     audio = np.zeros((round((piece.end + MAX_TAIL) * rate), 2), np.float32)
-    # Left and right as one complex number: NumPy adds such rows many times as fast as pairs.
+    # Left and right as one complex number, which NumPy adds several times as fast as rows of two.
     pairs = audio.view(np.complex64)[:, 0]
-    # Notes of one region and key are one wave, of which each takes its beginning.
-    alike: dict[tuple[int, int], list[Voice]] = defaultdict(list)
+    # Notes of one region and key share one waveform, of which each plays the beginning.
+    groups: dict[tuple[int, int], list[Voice]] = defaultdict(list)
     for voice in voices:
-        alike[id(voice.region), voice.key].append(voice)
-    work = sum(max(voice.length for voice in group) for group in alike.values()) / rate
-    if work > _MOST_WORK:
-        raise UserError(f"the piece has {clock(work)} of different sounds, more than the {clock(_MOST_WORK)} allowed")
+        groups[id(voice.region), voice.key].append(voice)
+    work = sum(max(voice.length for voice in group) for group in groups.values()) / rate
+    if work > _MAX_WORK:
+        raise UserError(
+            f"the piece needs {format_duration(work)} of distinct sounds, more than the {format_duration(_MAX_WORK)} "
+            "allowed: render a part"
+        )
     choke = np.linspace(1, 0, round(CHOKE * rate), dtype=np.float32)
-    for group in alike.values():
+    for group in groups.values():
         region = group[0].region
         longest = max(voice.length for voice in group)
         wave = make_wave(region, group[0].key, longest, rate)
         curve = release_curve(region, longest - min(voice.held for voice in group), rate)
         pan = np.complex64(complex(*pan_of(region)))
         for voice in group:
-            heard = wave[: min(voice.length, len(audio) - voice.onset)] * np.float32(voice.gain)
-            heard[voice.held :] *= curve[: max(len(heard) - voice.held, 0)]
+            samples = wave[: min(voice.length, len(audio) - voice.onset)] * np.float32(voice.gain)
+            samples[voice.held :] *= curve[: max(len(samples) - voice.held, 0)]
             if voice.cut is not None:
-                fading = heard[voice.cut :]
+                fading = samples[voice.cut :]
                 fading *= choke[: len(fading)]
-            pairs[voice.onset : voice.onset + len(heard)] += heard * pan
+            pairs[voice.onset : voice.onset + len(samples)] += samples * pan
     return audio
 
 
-def _decimated(audio: Audio, times: int) -> Audio:
-    """Every so many-th sample, of what a rate that much lower can hold (a windowed sinc of 64 taps a side)."""
-    if times == 1:
+def _decimate(audio: Audio, factor: int) -> Audio:
+    """Low-pass and keep every ``factor``-th sample (windowed sinc, 64 taps per side)."""
+    if factor == 1:
         return audio
     places = np.arange(-64, 65)
-    kernel = (np.sinc(places * 0.9 / times) * np.hanning(131)[1:-1]).astype(np.float32)
+    kernel = (np.sinc(places * 0.9 / factor) * np.hanning(131)[1:-1]).astype(np.float32)
     kernel /= kernel.sum()
-    return np.stack([np.convolve(channel, kernel, "same")[::times] for channel in audio.T], axis=1)
+    return np.stack([np.convolve(channel, kernel, "same")[::factor] for channel in audio.T], axis=1)
 
 
-def finish(audio: Audio, rate: int, end: float, loudness: float | None) -> Audio:
-    """Audio at its loudness, without what is silent after ``end`` seconds and the tail."""
+def _finish(audio: Audio, rate: int, end: float, loudness: float | None) -> Audio:
+    """Normalize the loudness, and cut the silence after the tail but not before ``end`` seconds."""
     audio = master(audio, rate, loudness)
     least = round(end * rate)
-    # Found from the end in pieces: the whole would be copied.
+    # Search from the end, a second at a time, to avoid a copy of the whole.
     stop = len(audio)
     while stop > least and not (np.abs(audio[max(stop - rate, least) : stop]) > _AUDIBLE).any():
         stop = max(stop - rate, least)
     loud = np.flatnonzero((np.abs(audio[max(stop - rate, least) : stop]) > _AUDIBLE).any(axis=1))
     stop = max(stop - rate, least) + int(loud[-1]) + 1 if len(loud) else stop
     if stop > least:
-        # The fade lies after the last sound that is heard, or ends with the room for the tail.
+        # The fade follows the last audible sample, or ends with the room for the tail.
         stop = min(stop + round(_FADE * rate), len(audio))
         fade = audio[max(stop - round(_FADE * rate), least) : stop]
         fade *= np.linspace(1, 0, len(fade), dtype=np.float32)[:, None]

@@ -1,7 +1,7 @@
-"""SoundFonts in: the tables of an ``.sf2`` file, checked before anything is believed.
+"""Read the tables of a SoundFont file (untrusted input).
 
-The format is SoundFont 2.04 (Creative Technology, 2006): a RIFF file with 16-bit samples, and nine tables that
-lead from presets over instruments to samples by indices. A damaged or hostile file ends in a ``UserError``.
+The format is SoundFont 2.04 (Creative Technology, 2006): a RIFF file with 16-bit samples and nine tables, in which
+indices lead from presets to instruments to samples. A damaged or malicious file raises ``UserError``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 
-# Section 7 of the specification. The last row of every table is no entry: it only says where the one before ends.
+# Section 7 of the specification. The last row of every table is a terminator: it only ends the entry before it.
 _TABLES: dict[str, Any] = {
     "phdr": [("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("unused", "<u4", 3)],
     "pbag": [("generator", "<u2"), ("modulator", "<u2")],
@@ -32,20 +32,23 @@ _TABLES: dict[str, Any] = {
         ("type", "<u2"),
     ],
 }
-_COMPRESSED = 0x10  # of a sample's type: Ogg Vorbis, as SF3 files have it
+_COMPRESSED = 0x10  # flag of a sample's type: Ogg Vorbis, as in SF3 files
 
 Rows = NDArray[Any]
 
 
 class SoundfontFile:
-    """The tables and the samples of a SoundFont file.
+    """The tables and samples of a SoundFont file.
 
-    ``presets``, ``instruments`` and ``samples`` are structured arrays; ``preset_zones`` and ``instrument_zones`` give
-    for each of them its zones, every zone being the rows (kind, amount) of its generators. ``pcm`` is int16.
+    Attributes:
+        presets, instruments, samples: structured arrays, one row per entry.
+        preset_zones, instrument_zones: for each preset or instrument its zones; a zone is the rows (kind, amount) of
+            its generators.
+        pcm: all samples, int16, memory-mapped.
 
     Raises:
-        UserError: it is no SoundFont 2, or a damaged one.
-        OSError: the file can't be read.
+        UserError: not a SoundFont 2 file, or a damaged one.
+        OSError: the file cannot be read.
 
     """
 
@@ -59,7 +62,7 @@ class SoundfontFile:
                 chunks |= {inner: (a, b) for inner, a, b in self._chunks(content, begin + 4, end)}
         missing = {*_TABLES, "smpl"} - set(chunks)
         if missing:
-            raise self.refusal(f"no chunk {min(missing)}")
+            raise self.error(f"chunk {min(missing)!r} is missing")
         begin, end = chunks["smpl"]
         self.pcm: NDArray[np.int16] = content[begin : end - (end - begin) % 2].view("<i2")
         tables = {name: self._table(content[slice(*chunks[name])], name) for name in _TABLES}
@@ -67,66 +70,68 @@ class SoundfontFile:
         self.preset_zones = self._zones(tables["phdr"]["bag"], tables["pbag"]["generator"], tables["pgen"])
         self.instrument_zones = self._zones(tables["inst"]["bag"], tables["ibag"]["generator"], tables["igen"])
         if (self.samples["type"] & _COMPRESSED).any():
-            raise self.refusal("its samples are compressed (SF3): FluidSynth plays such files, or give an .sf2")
+            raise self.error("its samples are compressed (SF3): use --synth fluidsynth, or an .sf2 file")
 
-    def refusal(self, reason: str) -> UserError:
-        """The error that says what is wrong with the file."""
+    def error(self, reason: str) -> UserError:
+        """Return an error that names the file and a reason."""
         return UserError(f"{self.path}: not a usable SoundFont: {reason}")
 
     def _chunks(self, content: NDArray[np.uint8], at: int, end: int) -> list[tuple[str, int, int]]:
-        """Names, beginnings and ends of the chunks that follow each other from ``at`` on; each lies within the file."""
-        found = []
+        """Return the chunks from ``at`` to ``end`` as (name, begin, end), each within the file."""
+        chunks = []
         while at + 8 <= end:
             name = bytes(content[at : at + 4]).decode("latin-1")
             size = int.from_bytes(bytes(content[at + 4 : at + 8]), "little")
             if at + 8 + size > end:
-                raise self.refusal(f"its chunk {name!r} is cut off")
-            found.append((name, at + 8, at + 8 + size))
+                raise self.error(f"chunk {name!r} is truncated")
+            chunks.append((name, at + 8, at + 8 + size))
             at += 8 + size + size % 2
-        return found
+        return chunks
 
     def _table(self, content: NDArray[np.uint8], name: str) -> Rows:
         dtype = np.dtype(_TABLES[name])
         if not len(content) or len(content) % dtype.itemsize:
-            raise self.refusal(f"{len(content)} bytes are no table {name}")
+            raise self.error(f"table {name!r} has an invalid size of {len(content)} bytes")
         return np.frombuffer(content.tobytes(), dtype)
 
     def _zones(self, owners: Rows, bags: Rows, generators: Rows) -> list[list[Rows]]:
-        """For each owner (preset or instrument) the generators of its zones."""
+        """Return the zones of each owner (preset or instrument): the generators of each zone."""
         for name, index, last in (("zones", owners, len(bags) - 1), ("generators", bags, len(generators))):
             if (np.diff(index.astype(np.int64)) < 0).any() or int(index[-1]) > last:
-                raise self.refusal(f"its {name} are out of order")
+                raise self.error(f"the indices of its {name} are out of order or range")
         zones = [generators[begin:end] for begin, end in zip(bags[:-1].tolist(), bags[1:].tolist(), strict=True)]
         return [zones[begin:end] for begin, end in zip(owners[:-1].tolist(), owners[1:].tolist(), strict=True)]
 
 
 def check_header(path: Path) -> None:
-    """Make sure that a file begins as a SoundFont does.
+    """Check that a file starts with the header of a SoundFont.
 
     Raises:
         UserError: it does not.
-        OSError: it can't be read.
+        OSError: the file cannot be read.
 
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise UserError(f"{path}: not a file")  # a pipe would keep us waiting
+        raise UserError(f"{path}: not a regular file")  # reading a pipe could block
     with path.open("rb") as file:
         head = file.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise UserError(f"{path}: no SoundFont (a RIFF file of the type sfbk)")
+        raise UserError(f"{path}: not a SoundFont (a RIFF file of type sfbk)")
 
 
 def default_soundfont() -> Path:
-    """The General MIDI SoundFont that comes with pretty_midi.
+    """Return the path of the General MIDI SoundFont in the package pretty_midi.
 
     Raises:
-        UserError: it is not there.
+        UserError: it is not installed.
 
     """
-    # Found without importing the library, which takes a second.
+    # Without importing pretty_midi, which takes up to a second.
     spec = find_spec("pretty_midi")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "TimGM6mb.sf2"
         if path.is_file():
             return path
-    raise UserError("pretty_midi's SoundFont TimGM6mb.sf2 is not there: install pretty_midi, or give --soundfont FILE")
+    raise UserError(
+        "the SoundFont TimGM6mb.sf2 of pretty_midi is missing: reinstall pretty_midi, or give --soundfont FILE"
+    )

@@ -1,4 +1,4 @@
-"""From notes to voices: what each note plays, when it ends, and what makes way when too many sound."""
+"""Allocate voices to notes: regions, lengths, exclusive classes and the limit of polyphony."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import heapq
 from dataclasses import dataclass
 
 from bgmusic.music.sound.presets import Region, Soundfont
-from bgmusic.music.sound.timing import Timed
-from bgmusic.music.sound.voice import LONGEST, gain_of, length_of
+from bgmusic.music.sound.timing import TimedNotes
+from bgmusic.music.sound.waveform import LONGEST, gain_of, length_of
 
-POLYPHONY = 128  # voices at once; those that end first make way
-CHOKE = 0.03  # seconds in which a sound fades that another cuts off
+POLYPHONY = 128  # simultaneous voices
+CHOKE = 0.03  # seconds of the fade of a voice that is cut off
 
 
 @dataclass
 class Voice:
-    """A region that plays for a note: from sample ``onset`` on, released after ``held``, over after ``length``.
+    """A region that plays for a note; times are in samples.
 
-    After ``cut`` samples another sound cuts it off (None: it dies by itself). ``gain`` is its level as a factor.
+    Attributes:
+        region: region that plays.
+        key: MIDI key.
+        gain: amplitude.
+        onset: first sample.
+        held: samples from the onset to the release.
+        length: samples from the onset to the end.
+        cut: samples from the onset to a fade-out, if another voice cuts this one off.
+
     """
 
     region: Region
@@ -30,22 +38,22 @@ class Voice:
 
     @property
     def end(self) -> int:
-        """The sample before which it is over."""
+        """The sample after the last one."""
         return self.onset + self.length
 
     def cut_at(self, sample: int, rate: int) -> None:
-        """End it soon after a sample, unless it ends earlier."""
+        """Fade out at a sample, unless the voice ends before."""
         cut = max(sample - self.onset, 0)
         if self.cut is None or cut < self.cut:
             self.cut = cut
             self.length = min(self.length, cut + round(CHOKE * rate))
 
 
-def voices_of(piece: Timed, soundfont: Soundfont, rate: int) -> list[Voice]:
-    """The voices of a piece's notes in the order of their onsets.
+def allocate_voices(piece: TimedNotes, soundfont: Soundfont, rate: int) -> list[Voice]:
+    """Return the voices of a piece in the order of their onsets.
 
-    A hit of a drum's exclusive class ends the one before (an open hi-hat by a closed one). Of more than 128 voices
-    the one that would end first makes way.
+    A note ends earlier notes of its exclusive class (a closed hi-hat ends an open one). Above 128 voices the one that
+    would end first is cut off.
     """
     voices: list[Voice] = []
     classes: dict[tuple[int, int], list[Voice]] = {}
@@ -61,7 +69,7 @@ def voices_of(piece: Timed, soundfont: Soundfont, rate: int) -> list[Voice]:
             length = length_of(region, pitch, held, rate)
             voice = Voice(region, pitch, gain_of(region, velocity) * level, begin, round(held * rate), length)
             if region["exclusive_class"]:
-                # Of one preset; the regions of one hit (left and right) don't end each other.
+                # Classes belong to one preset. The regions of one note (left and right) do not end each other.
                 choked.setdefault((128 if is_drum else program, region["exclusive_class"]), []).append(voice)
             while sounding and sounding[0][0] <= begin:
                 heapq.heappop(sounding)

@@ -1,4 +1,4 @@
-"""Pedal, volume and expression, against a player who follows event after event, and as heard."""
+"""Sustain pedal, volume and expression: against a tick-by-tick simulation, and in rendered audio."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from songs import level, song
 from bgmusic.music import Song, read_midi, write_midi
 from bgmusic.music.midi.song import CONTROL, NOTE, sort_notes, table
 from bgmusic.music.sound import render
-from bgmusic.music.sound.controllers import levels, stops
+from bgmusic.music.sound.controllers import level_factors, sounding_ends
 from bgmusic.music.sound.fluidsynth import _in_seconds
-from bgmusic.music.sound.timing import timed
+from bgmusic.music.sound.timing import timed_notes
 
 PEDAL, VOLUME, EXPRESSION = 64, 7, 11
 
 
 def controlled(piece: Song, *rows: tuple[float, int, int], part: int = 0) -> Song:
-    """With controllers of (beat, number, value)."""
+    """Add controllers of (beat, number, value) to a piece."""
     return replace(piece, controls=table(CONTROL, [(round(beat * 480), part, *rest) for beat, *rest in rows]))
 
 
@@ -35,8 +35,8 @@ class Sounding:
     end: int | None = None
 
 
-def played(piece: Song) -> list[int]:
-    """When each note's sound ends, by a player who looks at every tick: at pedals, keys struck, keys released."""
+def simulated_ends(piece: Song) -> list[int]:
+    """Simulate the end of each note tick by tick: pedals, keys struck, keys released."""
     notes = [
         Sounding(int(n["onset"]), int(n["onset"] + n["duration"]), int(n["pitch"]), int(n["part"])) for n in piece.notes
     ]
@@ -70,35 +70,35 @@ wild_pedals = st.lists(st.tuples(small, st.integers(0, 1), st.sampled_from([0, 6
 
 
 @given(wild_notes, wild_pedals, st.integers(0, 30))
-def test_the_pedal_holds_as_a_player_would(notes: list, pedals: list, end: int) -> None:
+def test_the_pedal_agrees_with_a_simulation(notes: list, pedals: list, end: int) -> None:
     # Notes of one pitch and part begin at different times.
     first = {(onset, pitch, part): length for onset, length, pitch, part in notes}
     rows = [(onset, length, pitch, 100, 0, False, part) for (onset, pitch, part), length in first.items()]
     controls = sorted((tick, part, PEDAL, value) for tick, part, value in pedals)
-    # Of one tick and part the last counts.
+    # The last event of a tick and part wins.
     controls = [row for i, row in enumerate(controls) if row[:2] not in [other[:2] for other in controls[i + 1 :]]]
     piece = Song(4, sort_notes(table(NOTE, rows)), end=end, controls=table(CONTROL, controls))
-    assert stops(piece).tolist() == played(piece)
+    assert sounding_ends(piece).tolist() == simulated_ends(piece)
 
 
 def test_without_controllers_nothing_changes() -> None:
     piece = song((0, 1, 60), (0.5, 2, 62))
-    assert stops(piece).tolist() == (piece.notes["onset"] + piece.notes["duration"]).tolist()
-    assert levels(piece).tolist() == [1, 1]
+    assert sounding_ends(piece).tolist() == (piece.notes["onset"] + piece.notes["duration"]).tolist()
+    assert level_factors(piece).tolist() == [1, 1]
 
 
-def test_volume_and_expression_hold_from_where_they_stand() -> None:
+def test_volume_and_expression_apply_from_their_tick_on() -> None:
     piece = song((0, 1, 60), (1, 1, 60), (2, 1, 60), (3, 1, 60))
     piece = controlled(
         piece, (1, VOLUME, 50), (2, VOLUME, 100), (2.5, EXPRESSION, 0), (2.9, EXPRESSION, 127), (3, VOLUME, 127)
     )
-    assert levels(piece).tolist() == pytest.approx([1, 0.25, 1, 1.27**2], rel=1e-6)
+    assert level_factors(piece).tolist() == pytest.approx([1, 0.25, 1, 1.27**2], rel=1e-6)
     other = replace(piece, controls=table(CONTROL, [(0, 1, VOLUME, 0)]))
-    assert levels(other).tolist() == [1] * 4  # another part's
+    assert level_factors(other).tolist() == [1] * 4  # the controller of another part
 
 
-def test_they_are_heard(tmp_path) -> None:
-    # An organ: its sound ends where its notes do.
+def test_controllers_change_the_audio(tmp_path) -> None:
+    # An organ has no decay: its sound ends with the note.
     piece = song((0, 0.5, 60), (3, 0.5, 60), (4, 0.5, 60), program=19, end=6)
     with_pedal = controlled(piece, (0.2, PEDAL, 127), (2, PEDAL, 0), (3.9, VOLUME, 50))
     write_midi(with_pedal, tmp_path / "pedal.mid")
@@ -112,13 +112,13 @@ def test_they_are_heard(tmp_path) -> None:
     assert level(plain, 3.1, 3.4) - level(plain, 4.1, 4.4) == pytest.approx(0, abs=0.3)
 
 
-def test_fluidsynth_is_told_by_lengths_and_velocities() -> None:
+def test_fluidsynth_gets_pedal_and_volume_as_durations_and_velocities() -> None:
     piece = controlled(song((0, 1, 60), (2, 1, 60), end=4), (0, PEDAL, 127), (1.5, PEDAL, 0), (2, VOLUME, 25))
-    told = _in_seconds(timed(piece)).notes
-    assert told["duration"].tolist() == [15_000, 10_000]
-    assert told["velocity"].tolist() == [100, 25]
+    notes = _in_seconds(timed_notes(piece)).notes
+    assert notes["duration"].tolist() == [15_000, 10_000]
+    assert notes["velocity"].tolist() == [100, 25]
     loud = controlled(song((0, 1, 60, 127)), (0, VOLUME, 127))
-    assert _in_seconds(timed(loud)).notes["velocity"].tolist() == [127]
+    assert _in_seconds(timed_notes(loud)).notes["velocity"].tolist() == [127]
 
 
 def test_a_file_of_pedals_alone_is_quick() -> None:
@@ -126,5 +126,5 @@ def test_a_file_of_pedals_alone_is_quick() -> None:
     rows = [(tick, 1, int(rng.integers(30, 90)), 80, 0, False, 0) for tick in range(20_000)]
     pedals = [(tick, 0, PEDAL, int(rng.integers(0, 128))) for tick in range(20_000)]
     piece = Song(480, sort_notes(table(NOTE, rows)), controls=table(CONTROL, pedals))
-    ends = stops(piece)
+    ends = sounding_ends(piece)
     assert (ends >= piece.notes["onset"] + 1).all()

@@ -1,4 +1,4 @@
-"""What is heard is what is written: length, beats, drums, programs, level; for corpora, MIDI files and wild rolls."""
+"""Rendered audio agrees with the notes: length, onsets, drums, programs, level; for corpora, MIDI and random rolls."""
 
 from __future__ import annotations
 
@@ -32,17 +32,14 @@ def corpus_rolls() -> list[tuple[str, Roll, float]]:
 ROLLS = corpus_rolls()
 
 
-def check_beats(audio: np.ndarray, begins: np.ndarray, stops: np.ndarray, end: float, loud: float, rest: float) -> int:
-    """Sound where notes begin, silence ``rest`` seconds after all have ended; returns how often silence was seen."""
+def check_beats(audio: np.ndarray, begins: np.ndarray, stops: np.ndarray, end: float, loud: float, rest: float) -> None:
+    """Check for sound at onsets, and for silence ``rest`` seconds after all notes have ended."""
     for begin in begins[begins < end - 0.1]:
         assert level(audio, begin, begin + 0.1) > loud, begin
     edges = np.sort(np.concatenate([begins, stops]))
-    silences = 0
     for begin, stop in pairwise([*edges, end]):
         if stop - begin > rest + 0.05 and not ((begins < stop - 1e-6) & (stops > begin + 1e-6)).any():
-            silences += 1
             assert level(audio, begin + rest, stop - 0.005) < -60
-    return silences
 
 
 @pytest.mark.parametrize(("name", "roll", "bpm"), ROLLS, ids=[name for name, *_ in ROLLS])
@@ -59,7 +56,7 @@ def test_phrases_of_the_corpora(name: str, roll: Roll, bpm: float) -> None:
     step = 60 / bpm / roll.resolution
     begins, stops = notes["onset"] * step, (notes["onset"] + notes["duration"]) * step
     check_beats(audio, begins, stops, seconds, -50, 99)
-    # The tail: it goes down, and ends in silence.
+    # The tail decays into silence.
     assert np.abs(audio[-1]).max() < 1e-3
 
 
@@ -71,13 +68,13 @@ def test_midi_files(path) -> None:
     stops = seconds_at(piece, piece.notes["onset"] + piece.notes["duration"])
     end = min(8, max(stops.max(), float(seconds_at(piece, np.array([piece.end]))[0])))
     assert end - 0.05 <= len(audio) / RATE <= end + MAX_TAIL
-    loud = piece.notes["velocity"] > 60  # of others a note may begin below what already sounds, or very softly
+    loud = piece.notes["velocity"] > 60  # softer notes may be masked by sounding ones
     check_beats(audio, begins[loud], stops[loud], end, -50, 99)
     assert true_peak(audio) < -0.5
 
 
 def test_energy_where_notes_are_and_silence_where_none_are() -> None:
-    """A roll of short notes and rests, beat by beat, for every track of lpd-5, dry."""
+    """A dry roll of short notes and rests in every track of lpd-5, checked beat by beat."""
     rng = np.random.default_rng(3)
     for number, track in enumerate(LPD_5.tracks):
         lit = rng.random(16) < 0.3
@@ -112,7 +109,7 @@ def test_notes_begin_on_time_through_changes_of_tempo() -> None:
 
 
 def test_drums_are_drums() -> None:
-    """A hit has no pitch: a snare is spread over all partials, a kick is a thump below a piano's note, and short."""
+    """A snare has a flat spectrum, a hi-hat no partials, a kick is low and short."""
 
     def hit(pitch: int, drums: bool) -> np.ndarray:
         return render(song((0, 2, pitch), drums=drums), reverb=0)[: 2 * RATE]
@@ -171,7 +168,7 @@ def test_sparse_and_dense_phrases_are_as_loud() -> None:
 
 @pytest.mark.parametrize("density", [0.0, 0.001, 0.3, 0.9])
 @pytest.mark.parametrize("resolution", [1, 12])
-def test_wild_rolls_are_finite_and_never_clipped(density: float, resolution: int) -> None:
+def test_random_rolls_are_finite_and_never_clipped(density: float, resolution: int) -> None:
     rng = np.random.default_rng(resolution)
     shape = (5, 1, 4 * resolution, 84)
     roll = Roll(LPD_5, resolution, rng.random(shape) < density, rng.random(shape) < density / 2)
@@ -202,10 +199,10 @@ def test_the_same_input_gives_the_same_samples() -> None:
     assert render(roll, 22_050).tobytes() == render(roll, 22_050).tobytes()
 
 
-def test_notes_of_one_sound_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What makes a phrase quick: there are fewer sounds than notes."""
+def test_notes_of_one_region_and_key_are_synthesized_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes of one region and key share their waveform, which makes rendering fast."""
     made = []
     original = rendering.make_wave
-    monkeypatch.setattr(rendering, "make_wave", lambda *words: made.append(words[:2]) or original(*words))
+    monkeypatch.setattr(rendering, "make_wave", lambda *args: made.append(args[:2]) or original(*args))
     render(song(*[(beat, 1, 60 + beat % 3) for beat in range(30)], program=73, bpm=600))
     assert len(made) == len({(id(region), key) for region, key in made}) < 10

@@ -1,4 +1,4 @@
-"""``bgmusic render`` and ``generate --format wav``: MIDI, npz, runs; every wrong word ends in one line."""
+"""``bgmusic render`` and ``generate --format wav``: MIDI, npz and runs as input; errors of one line."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_fluidsynth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty search path: whatever this machine has, the built-in synthesiser plays."""
+    """Empty the search path, so that the built-in synthesizer plays even if FluidSynth is installed."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
-def test_midi_becomes_the_sound_that_the_function_makes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_of_midi_equals_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     piece = song((0, 1, 60), (1, 1, 64), bpm=120)
     write_midi(piece, tmp_path / "piece.mid")
     run("render", tmp_path / "piece.mid", "--out", tmp_path / "piece.wav")
@@ -67,7 +67,7 @@ def test_midi_becomes_the_sound_that_the_function_makes(tmp_path: Path, capsys: 
         assert -45 < level(audio, 0, 1, rate) < -25
 
 
-def test_phrases_of_an_npz(tmp_path: Path) -> None:
+def test_render_of_phrases_in_an_npz(tmp_path: Path) -> None:
     corpus = open_corpus("bach")
     write_phrases(corpus_phrases(corpus, np.array([3, 900, 1800])), tmp_path / "three.npz")
 
@@ -81,7 +81,7 @@ def test_phrases_of_an_npz(tmp_path: Path) -> None:
     assert (tmp_path / "out.wav").read_bytes() == wav_bytes(render(corpus.roll(1800), 8_000, bpm=240), 8_000)
 
 
-def test_a_run_is_heard(trained: Path, tmp_path: Path) -> None:
+def test_render_of_a_run(trained: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         run("render", trained, "--out", tmp_path / f"{name}.wav", "-n", 1, "--seed", 3, *QUICK)
     audio, _ = soundfile.read(tmp_path / "one.wav")
@@ -109,7 +109,7 @@ def test_generate_writes_sound(
 
 @pytest.fixture
 def files(tmp_path: Path, trained: Path) -> Path:
-    """A folder with things that are no music, and some that are."""
+    """Make a folder with valid and invalid inputs."""
     folder = tmp_path / "files"
     folder.mkdir()
     write_midi(song((0, 1, 60)), folder / "piece.mid")
@@ -125,19 +125,19 @@ def files(tmp_path: Path, trained: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["piece.mid", "--out", "piece.aiff"], "the suffix tells the format"),
+        (["piece.mid", "--out", "piece.aiff"], "the suffix must name an audio format"),
         (["piece.mid", "--out", "nowhere/piece.wav"], "No such file or directory: nowhere/piece.wav"),
-        (["piece.mid", "--out", "x.mp3", "--rate", "96000"], "mp3 can't hold this sound"),
-        (["piece.mid", "--out", "x.wav", "--rate", "100"], "rate 100 is not within"),
+        (["piece.mid", "--out", "x.mp3", "--rate", "96000"], "mp3 does not support"),
+        (["piece.mid", "--out", "x.wav", "--rate", "100"], "rate must be from"),
         (["piece.mid", "--out", "x.wav", "--soundfont", "none.sf2"], "No such file or directory: none.sf2"),
-        (["piece.mid", "--out", "x.wav", "--soundfont", "broken.sf2"], "no chunk"),
-        (["piece.mid", "--out", "x.wav", "--soundfont", "piece.mid"], "no SoundFont"),
+        (["piece.mid", "--out", "x.wav", "--soundfont", "broken.sf2"], "is missing"),
+        (["piece.mid", "--out", "x.wav", "--soundfont", "piece.mid"], "not a SoundFont"),
         (["piece.mid", "--out", "x.wav", "--synth", "fluidsynth"], "not installed"),
         (["piece.mid", "--out", "x.wav", "--index", "0"], "a MIDI file is one piece"),
         (["piece.mid", "--out", "x.wav", "--bpm", "90"], "--bpm and --seed are for phrases"),
         (["piece.mid", "--out", "x.wav", "--seed", "0"], "--bpm and --seed are for phrases"),
         (["two.npz", "--out", "x.wav", "--seed", "0"], "--seed chooses a run's phrases"),
-        (["piece.mid", "--out", "x.wav", "--seconds", "0"], "seconds must be more than 0"),
+        (["piece.mid", "--out", "x.wav", "--seconds", "0"], "seconds must be greater than 0"),
         (["none.mid", "--out", "x.wav"], "No such file or directory"),
         (["none", "--out", "x.wav"], "no run"),
         (["broken.mid", "--out", "x.wav"], "broken.mid"),
@@ -148,7 +148,7 @@ def files(tmp_path: Path, trained: Path) -> Path:
     ],
     ids=str,
 )
-def test_wrong_words_end_in_one_line(
+def test_errors_are_one_line_and_write_nothing(
     words: list[str], says: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(files)
@@ -180,30 +180,30 @@ TONE = "soundfile.write(out, 0.001 * np.sin(np.arange(6 * rate) / 20).reshape(-1
         (TONE, None),
         ("sys.exit(3)", "exit code 3"),
         ("os.kill(os.getpid(), 11)", "exit code -11"),
-        ("sys.stderr.write('fluidsynth: error: Failed to load SoundFont'); " + TONE, "can't use"),
-        ("", "no sound that can be read"),
-        ("open(out, 'wb').write(b'nothing')", "no sound that can be read"),
-        ("import time; time.sleep(60)", "not finished"),
+        ("sys.stderr.write('fluidsynth: error: Failed to load SoundFont'); " + TONE, "cannot use"),
+        ("", "no readable audio"),
+        ("open(out, 'wb').write(b'nothing')", "no readable audio"),
+        ("import time; time.sleep(60)", "has not finished"),
     ],
     ids=["plays", "fails", "crashes", "refuses", "writes-nothing", "writes-nonsense", "hangs"],
 )
-def test_fluidsynth_is_a_program_of_its_own(
+def test_fluidsynth_runs_as_a_subprocess(
     body: str, says: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stand-in for FluidSynth: how it is called, and how each of its ends is told."""
+    """A fake FluidSynth checks the call; every way to fail gives one line."""
     write_midi(song((0, 1, 60), bpm=120), tmp_path / "piece.mid")
     program, log, out = tmp_path / "bin" / "fluidsynth", tmp_path / "log", tmp_path / "piece.wav"
     program.write_text(FAKE.format(python=sys.executable, body=body, log=str(log)))
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     if "sleep" in body:
-        monkeypatch.setattr("bgmusic.music.sound.fluidsynth._PATIENCE", 1.0)
+        monkeypatch.setattr("bgmusic.music.sound.fluidsynth._TIMEOUT", 1.0)
     run("render", tmp_path / "piece.mid", "--out", out, code=2 if says else 0)  # auto finds it
     if says is None:
         soundfont, head = log.read_text().split(maxsplit=1)
         assert soundfont.endswith("TimGM6mb.sf2")
         assert "MThd" in head
         audio, _ = soundfile.read(out)
-        assert level(audio, 1, 2) > -25  # at its loudness
+        assert level(audio, 1, 2) > -25  # normalized
     else:
         error = capsys.readouterr().err
         assert says in error

@@ -1,4 +1,4 @@
-"""The synthesiser against what the SoundFont specification says, on SoundFonts by hand."""
+"""The synthesizer against the SoundFont specification, on hand-made SoundFonts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FIXED_KEY = 46
 
 @pytest.fixture
 def play(tmp_path: Path) -> Any:
-    """Render notes by a SoundFont of these zones, dry and at its own level."""
+    """Render notes with a SoundFont of these zones, without reverb and normalization."""
 
     def play(*notes: tuple, zones: Any = ([LOOPED],), pcm: np.ndarray | None = None, rate: int = RATE, **more: Any):
         options = {name: more.pop(name) for name in ("presets", "outer", "root") if name in more}
@@ -47,7 +47,7 @@ def play(tmp_path: Path) -> Any:
 
 
 def loudest(audio: np.ndarray, rate: int = RATE) -> float:
-    """The frequency of the strongest partial in Hz, by a parabola through the spectrum's peak."""
+    """Return the frequency of the strongest partial in Hz (parabolic interpolation of the spectrum)."""
     frequency, power = spectrum(audio, rate)
     top = int(power.argmax())
     left, middle, right = np.log(power[top - 1 : top + 2])
@@ -62,7 +62,7 @@ def test_keys_have_their_pitch_at_every_rate(play: Any, key: int, rate: int) -> 
 
 
 def test_a_looped_sine_stays_a_sine(play: Any) -> None:
-    """All else is 60 dB lower: interpolation, loop's seam, and the filter that is open."""
+    """Errors of interpolation, loop and filter are 60 dB lower."""
     frequency, power = spectrum(play((0, 3, 67))[RATE : 2 * RATE])
     near = np.abs(frequency - 441 * 2 ** (7 / 12)) < 10
     assert power[~near].sum() < 1e-6 * power[near].sum()
@@ -71,7 +71,7 @@ def test_a_looped_sine_stays_a_sine(play: Any) -> None:
 def test_the_level_follows_velocity_attenuation_and_pan(play: Any) -> None:
     full = play((0, 1, 60, 127))
     assert level(full, 0.1, 0.9) == pytest.approx(20 * math.log10(0.5 / math.sqrt(2)), abs=0.05)
-    # Concave: 40 log10 of velocity; attenuation as all play it, by 0.4 of what is asked for.
+    # Velocity by 40 log10; attenuation scaled by 0.4, as in other synthesizers.
     assert level(play((0, 1, 60, 64)), 0.1, 0.9) - level(full, 0.1, 0.9) == pytest.approx(-11.9, abs=0.05)
     weaker = play((0, 1, 60, 127), zones=[[LOOPED, (ATTENUATION, 200)]])
     assert level(weaker, 0.1, 0.9) - level(full, 0.1, 0.9) == pytest.approx(-8, abs=0.05)
@@ -80,7 +80,7 @@ def test_the_level_follows_velocity_attenuation_and_pan(play: Any) -> None:
     assert level(left[:, :1], 0.1, 0.9) - level(full[:, :1], 0.1, 0.9) == pytest.approx(3.01, abs=0.05)
 
 
-def test_the_envelope_attacks_decays_and_releases_as_said(play: Any) -> None:
+def test_the_envelope_attacks_decays_and_releases_as_specified(play: Any) -> None:
     times = [(ATTACK, timecents(0.5)), (DECAY, timecents(2)), (SUSTAIN, 300), (RELEASE, timecents(1))]
     audio = play((0, 3, 60, 127), zones=[[LOOPED, *times]])
     top = 20 * math.log10(0.5 / math.sqrt(2))
@@ -89,10 +89,10 @@ def test_the_envelope_attacks_decays_and_releases_as_said(play: Any) -> None:
     assert level(audio, 0.79, 0.81) == pytest.approx(top - 15, abs=0.2)
     assert level(audio, 1.5, 2.9) == pytest.approx(top - 30, abs=0.05)
     assert level(audio, 3.19, 3.21) == pytest.approx(top - 50, abs=0.2)
-    assert len(audio) / RATE == pytest.approx(3 + 0.36, abs=0.1)  # what is 72 dB below full scale is silence
+    assert len(audio) / RATE == pytest.approx(3 + 0.36, abs=0.1)  # silence is 72 dB below full scale
 
 
-def test_a_sample_without_a_loop_ends_by_itself(play: Any) -> None:
+def test_a_sample_without_a_loop_ends(play: Any) -> None:
     audio = play((0, 5, 60), pcm=sine(periods=441), zones=[[]])
     assert level(audio, 0.9, 0.99) > -20
     assert not audio[round(1.01 * RATE) :].any()
@@ -100,7 +100,7 @@ def test_a_sample_without_a_loop_ends_by_itself(play: Any) -> None:
 
 
 @pytest.mark.parametrize("resonance", [0, 120])
-def test_the_filter_is_the_low_pass_that_was_asked_for(play: Any, resonance: int) -> None:
+def test_the_filter_is_the_specified_low_pass(play: Any, resonance: int) -> None:
     noise = np.random.default_rng(0).integers(-8000, 8000, 4 * RATE)
     cents = 7200 + 25  # 8.176 Hz * 2^6: 523 Hz, in the middle of a step
     zones = [[(CUTOFF, cents), (RESONANCE, resonance)]]
@@ -113,7 +113,7 @@ def test_the_filter_is_the_low_pass_that_was_asked_for(play: Any, resonance: int
         middle = edge * 2**octaves
         band = (frequency > middle * 0.97) & (frequency < middle * 1.03)
         s = 1j * 2.0**octaves
-        wanted = 20 * np.log10(abs(1 / (s * s + s / q + 1))) - resonance / 20  # half the resonance off the gain
+        wanted = 20 * np.log10(abs(1 / (s * s + s / q + 1))) - resonance / 20  # gain lowered by half the resonance
         found = 10 * np.log10(after[band].sum() / before[band].sum())
         assert found == pytest.approx(wanted, abs=1.0), octaves
 
@@ -132,7 +132,7 @@ def test_presets_add_to_their_instruments(play: Any) -> None:
     assert level(added[:, 1:], 0.1, 0.9) - level(plain[:, 1:], 0.1, 0.9) == pytest.approx(3.01 - 4, abs=0.05)
 
 
-def test_a_hit_ends_the_one_of_its_exclusive_class(play: Any) -> None:
+def test_a_note_ends_earlier_ones_of_its_exclusive_class(play: Any) -> None:
     zones = [
         [LOOPED, (KEYS, 42 << 8 | 42), (EXCLUSIVE, 1), (PAN, -500)],
         [LOOPED, (KEYS, 46 << 8 | 46), (EXCLUSIVE, 1)],
@@ -145,30 +145,30 @@ def test_a_hit_ends_the_one_of_its_exclusive_class(play: Any) -> None:
     assert level(alone[:, 1:], 1.05, 2.0) > -20
 
 
-def test_drums_play_the_drum_bank_and_others_never_do(play: Any) -> None:
+def test_drums_play_the_drum_bank_and_other_programs_do_not(play: Any) -> None:
     only_drums, only_piano = {"presets": [(128, 0)]}, {"presets": [(0, 0)]}
     assert level(play((0, 1, 60), drums=True, program=7, **only_drums), 0, 1) > -20
     assert not play((0, 1, 60), drums=True, **only_piano).any()
     assert not play((0, 1, 60), **only_drums).any()
-    assert level(play((0, 1, 60), program=99, **only_piano), 0, 1) > -20  # the first program stands in
+    assert level(play((0, 1, 60), program=99, **only_piano), 0, 1) > -20  # the first program replaces a missing one
 
 
-def test_of_too_many_voices_the_first_to_end_make_way(play: Any) -> None:
+def test_above_the_polyphony_the_voice_that_ends_first_is_cut(play: Any) -> None:
     audio = play(*[(0, 4, 36 + i % 60) for i in range(300)], (2, 1, 100, 127))
     frequency, power = spectrum(audio[round(2.1 * RATE) : round(2.9 * RATE)])
     new = 441 * 2 ** (40 / 12)
     assert power[np.abs(frequency - new) < 20].sum() > 1000 * power[np.abs(frequency - 1.1 * new) < 20].sum()
-    # Of 300 notes, five of each key from the lowest up, the last 128 were left, and one of them made way.
+    # Of 300 notes, five per key, the last 128 remain, and one of them is cut.
     lit = [power[np.abs(frequency - 441 * 2 ** ((key - 60) / 12)) < 3].max() for key in range(36, 96)]
     assert min(lit[-25:]) > 1e-3 * max(lit)
     assert max(lit[:30]) < 1e-5 * max(lit)
 
 
-def test_a_fixed_key_lasts_as_long_at_any_key(play: Any) -> None:
+def test_a_fixed_key_gives_the_same_sound_at_any_key(play: Any) -> None:
     pcm = sine(periods=400)
     one, other = (play((0, 3, key), zones=([(FIXED_KEY, 60)],), pcm=pcm) for key in (60, 96))
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_a_root_that_is_no_key_is_middle_c(play: Any) -> None:
+def test_a_root_key_out_of_range_is_middle_c(play: Any) -> None:
     np.testing.assert_allclose(play((0, 1, 72), root=255), play((0, 1, 72), root=60), atol=1e-6)

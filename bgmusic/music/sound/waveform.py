@@ -1,7 +1,10 @@
-"""One region at one key as a wave: a sample read at another speed, its envelopes, and its filter.
+"""Synthesize the waveform of a region at a key: resampling, volume envelope, modulation and filter.
 
-After the SoundFont specification 2.04, sections 8 and 9, with these liberties: velocity changes the level alone, the
-modulation envelope knows no release, and a loop that should end with the note goes on in its release.
+It follows the SoundFont specification 2.04, sections 8 and 9, with three simplifications: velocity changes the level
+only, the modulation envelope has no release, and loops of mode 3 continue in the release.
+
+The synthesizer is ours because pip offers none that does as well: FluidSynth needs a system package (it is used where
+installed), and pretty_midi without FluidSynth plays sine waves.
 """
 
 from __future__ import annotations
@@ -16,34 +19,34 @@ from bgmusic.music.sound.presets import Region, Span
 
 Wave = NDArray[np.float32]
 
-SILENT = 80.0  # dB below the beginning, at which a sound is over
-LONGEST = 60.0  # seconds that one note sounds
-LONGEST_RELEASE = 4.0  # seconds after its end
-_FULL_SCALE = 100.0  # dB that a decay or release time stands for
-_SHORTEST_RELEASE = 0.01  # seconds: nothing clicks
-_ATTENUATION = 0.4  # of what a SoundFont asks for, as the EMU 8000 played it and all synthesisers since
-_OPEN = 13490  # cents from which a filter lets everything pass
-_BLOCK = 1 << 15  # samples made at a time: what stays in the cache
-_CONTROL = 64  # samples for which a modulation holds
+SILENT = 80.0  # dB below the initial level, where a sound ends
+LONGEST = 60.0  # seconds of one note
+LONGEST_RELEASE = 4.0  # seconds after the end of a note
+_FULL_SCALE = 100.0  # dB: the fall to which decay and release times refer
+_SHORTEST_RELEASE = 0.01  # seconds, against clicks
+_ATTENUATION = 0.4  # scale of the attenuation generator: the EMU8000's, which other synthesizers copy
+_OPEN = 13490  # cents: a cutoff above needs no filter
+_BLOCK = 1 << 15  # samples per step, to stay in the cache
+_CONTROL = 64  # samples per value of a modulation (control period)
 _MAX_RATIO = 64.0
 
 _TO_PITCH = ("mod_env_to_pitch", "mod_lfo_to_pitch", "vib_lfo_to_pitch")
 
 
 def gain_of(region: Region, velocity: int) -> float:
-    """The level of a region at a velocity (1 to 127), as a factor."""
+    """Return the amplitude of a region at a velocity (1 to 127)."""
     velocity = region["velocity"] if region["velocity"] > 0 else velocity
     return (velocity / 127) ** 2 * _amplitude(_ATTENUATION * region["attenuation"] / 10)
 
 
 def pan_of(region: Region) -> tuple[float, float]:
-    """The levels of a region left and right, as factors of equal power."""
+    """Return the gains of the left and right channel (equal-power panning)."""
     angle = (region["pan"] / 1000 + 0.5) * math.pi / 2
     return math.cos(angle) * math.sqrt(2), math.sin(angle) * math.sqrt(2)
 
 
 def length_of(region: Region, key: int, held: float, rate: int) -> int:
-    """For how many samples at most a note sounds that is held so many seconds."""
+    """Return an upper bound of the length in samples of a note that is held for ``held`` seconds, with its release."""
     longest = min(held, LONGEST) + release_of(region)
     key = region["key"] if region["key"] >= 0 else key
     if region.loop is None and not any(region[name] for name in _TO_PITCH):
@@ -52,24 +55,32 @@ def length_of(region: Region, key: int, held: float, rate: int) -> int:
 
 
 def release_of(region: Region) -> float:
-    """For how many seconds a region sounds after a note's end."""
+    """Return the seconds for which a region sounds after the end of a note."""
     return min(max(_seconds(region["release"]), _SHORTEST_RELEASE) * SILENT / _FULL_SCALE, LONGEST_RELEASE)
 
 
 def release_curve(region: Region, count: int, rate: int) -> Wave:
-    """The level after a note's end, as ``count`` factors that end in silence."""
+    """Return the decay of a region after the end of a note as ``count`` factors, float32."""
     seconds = release_of(region)
     curve = np.exp(np.arange(count, dtype=np.float32) * np.float32(-SILENT / 20 * math.log(10) / seconds / rate))
     return np.asarray(curve, np.float32)
 
 
 def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
-    """``count`` samples of a region at a MIDI key, held for as long: float32 ``(at most count,)``, at full level.
+    """Synthesize a note that is held for ``count`` samples, at full level and without its release.
 
-    It ends earlier where the sample does, or the sound has died away.
+    Args:
+        region: region that plays.
+        key: MIDI key.
+        count: number of samples.
+        rate: sampling rate in Hz.
+
+    Returns:
+        float32 ``(samples,)``: at most ``count``; fewer if the sample ends or the sound decays before.
+
     """
     key = region["key"] if region["key"] >= 0 else key
-    count = min(count, _dies_after(region, key, rate))
+    count = min(count, _max_held(region, key, rate))
     modulation = _modulation(region, key, count, rate)
     positions = _positions(region, key, modulation, rate)
     highest = positions if isinstance(positions, float) else float(positions.max(initial=0))
@@ -82,7 +93,7 @@ def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
         if isinstance(positions, float):
             block: NDArray[np.float64] = positions * np.arange(begin, end, dtype=np.float64)
         else:
-            # The ratio holds for a control period; a running sum of it is the place in the sample.
+            # The ratio is constant during a control period; its running sum is the position in the sample.
             steps = np.repeat(positions[begin // _CONTROL : -(-end // _CONTROL)], _CONTROL)[: end - begin]
             block = position + np.cumsum(steps)
             position = float(block[-1])
@@ -105,9 +116,9 @@ def make_wave(region: Region, key: int, count: int, rate: int) -> Wave:
 
 
 def _interpolate(sample: Wave, loop: Span | None, places: NDArray[np.float64]) -> Wave:
-    """A sample, as ``Region.wave`` has it, between its points, by cubic Hermite splines (Catmull-Rom)."""
+    """Interpolate the padded sample of ``Region.wave`` at fractional positions by Catmull-Rom splines."""
     if loop is not None:
-        begin, end = loop[0] + 1, loop[1] + 1  # one later, so that the point before is the loop's too
+        begin, end = loop[0] + 1, loop[1] + 1  # one later: the sample before the position is read too
         if places[-1] >= end:
             places = np.where(places < end, places, (places - begin) % (end - begin) + begin)
     index = places.astype(np.int64)
@@ -120,7 +131,7 @@ def _interpolate(sample: Wave, loop: Span | None, places: NDArray[np.float64]) -
 
 
 def _ratio(region: Region, key: int, rate: int) -> float:
-    """Points of the sample for each sample of the wave."""
+    """Return the resampling ratio: input samples per output sample."""
     cents = (key - region.root) * region["scale_tuning"] + 100 * region["coarse_tune"] + region["fine_tune"]
     return min(2 ** ((cents + region.correction) / 1200) * region.rate / rate, _MAX_RATIO)
 
@@ -128,7 +139,7 @@ def _ratio(region: Region, key: int, rate: int) -> float:
 def _positions(
     region: Region, key: int, modulation: tuple[NDArray[np.float64], ...], rate: int
 ) -> float | NDArray[np.float64]:
-    """Points of the sample for each sample of the wave: one number, or one for every control period."""
+    """Return the resampling ratio: one number, or one per control period if the pitch is modulated."""
     ratio = _ratio(region, key, rate)
     depths = [region[name] for name in _TO_PITCH]
     if not any(depths):
@@ -138,7 +149,7 @@ def _positions(
 
 
 def _modulation(region: Region, key: int, count: int, rate: int) -> tuple[NDArray[np.float64], ...]:
-    """Modulation envelope (0 to 1), modulation LFO and vibrato LFO (-1 to 1), a value for each control period."""
+    """Return modulation envelope (0 to 1), modulation LFO and vibrato LFO (-1 to 1), one value per control period."""
     time = np.arange(-(-count // _CONTROL)) * (_CONTROL / rate)
     delay, attack, hold, decay = _stages(region, "mod_", key)
     sustain = 1 - region["mod_sustain"] / 1000
@@ -153,18 +164,18 @@ def _modulation(region: Region, key: int, count: int, rate: int) -> tuple[NDArra
 
 
 def _stages(region: Region, prefix: str, key: int) -> tuple[float, float, float, float]:
-    """Seconds of an envelope's delay, attack, hold and decay (to nothing) at a key."""
-    higher = 60 - key
+    """Return the seconds of delay, attack, hold and full decay of an envelope at a key."""
+    below_c4 = 60 - key
     return (
         _seconds(region[f"{prefix}delay"]),
         _seconds(region[f"{prefix}attack"]),
-        _seconds(region[f"{prefix}hold"] + higher * region[f"{prefix}key_to_hold"]),
-        _seconds(region[f"{prefix}decay"] + higher * region[f"{prefix}key_to_decay"]),
+        _seconds(region[f"{prefix}hold"] + below_c4 * region[f"{prefix}key_to_hold"]),
+        _seconds(region[f"{prefix}decay"] + below_c4 * region[f"{prefix}key_to_decay"]),
     )
 
 
-def _dies_after(region: Region, key: int, rate: int) -> int:
-    """For how many samples a note that is held can be heard."""
+def _max_held(region: Region, key: int, rate: int) -> int:
+    """Return the number of samples for which a held note is audible."""
     sustain = region["sustain"] / 10
     if sustain < SILENT:
         return int(LONGEST * rate) + int(LONGEST_RELEASE * rate)
@@ -173,7 +184,7 @@ def _dies_after(region: Region, key: int, rate: int) -> int:
 
 
 def _envelope(region: Region, key: int, count: int, rate: int) -> Wave:
-    """The level of a note that is held: a straight attack, and a decay that is straight in dB."""
+    """Return the volume envelope of a held note: linear attack, hold, decay that is linear in dB, sustain."""
     delay, attack, hold, decay = _stages(region, "", key)
     begin, peak = round(delay * rate), round((delay + attack) * rate)
     falls = round((delay + attack + hold) * rate)
