@@ -35,7 +35,7 @@ def peak():  # getrusage would count what the parent had when it started this pr
         return psutil.Process().memory_info().rss // 1024
     return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
-settings = Settings(TrackSet.load("lpd-5"), 12)
+settings = Settings.create(TrackSet.load("lpd-5"), 12)
 before = peak()
 started, used = time.perf_counter(), time.process_time()
 build_corpus([sys.argv[1]], Path(sys.argv[2]), settings, workers=Workers(int(sys.argv[3])))

@@ -1,4 +1,4 @@
-"""``bgmusic data``: corpora. Its commands are one file each, registered here."""
+"""``bgmusic data``: register the commands for corpora, each in a file of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 from bgmusic.cli import data_build, data_check, data_export, data_info, data_list
 
-app = typer.Typer(name="data", help="MIDI in, corpora, MIDI out.", no_args_is_help=True)
+app = typer.Typer(name="data", help="Build, inspect and export corpora of music.", no_args_is_help=True)
 app.command("build")(data_build.build)
 app.command("list")(data_list.list_corpora)
 app.command("info")(data_info.info)

@@ -1,4 +1,4 @@
-"""``bgmusic data build``: music in, a packed corpus out."""
+"""``bgmusic data build``: build a packed corpus from music files."""
 
 from __future__ import annotations
 
@@ -14,43 +14,56 @@ def build(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, files (MIDI, npz of pypianoroll or MuseGAN), zip or tar archives, muspy:NAME, music21:NAME.",
+            help="Folders, MIDI files, npz files of pypianoroll or MuseGAN, zip or tar archives, muspy:NAME, "
+            "music21:NAME.",
             metavar="SOURCE...",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The corpus's folder; an interrupted build goes on in it.")],
-    tracks: Annotated[str, typer.Option(help="lpd-5, lpd-8, satb, or a YAML file.")] = "lpd-5",
-    resolution: Annotated[int, typer.Option(help="Steps a beat.")] = 12,
-    bars: Annotated[int, typer.Option(help="Bars of a phrase.")] = 4,
-    hop: Annotated[int, typer.Option(help="Bars from one phrase to the next.")] = 1,
-    encoding: Annotated[str, typer.Option(help="onset (lossless) or pause (the papers').")] = "onset",
-    metre: Annotated[str, typer.Option(help="Of every bar; also that of files that say nothing.")] = "4/4",
+    out: Annotated[Path, typer.Option(help="Folder of the corpus; an interrupted build resumes in it.")],
+    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, satb, or a YAML file.")] = "lpd-5",
+    resolution: Annotated[int, typer.Option(help="Steps per beat.")] = 12,
+    bars: Annotated[int, typer.Option(help="Bars per phrase.")] = 4,
+    hop: Annotated[int, typer.Option(help="Bars from the start of one phrase to the next.")] = 1,
+    encoding: Annotated[
+        str, typer.Option(help="Encoding: onset (lossless), or pause (a gap before repeated notes, as in the papers).")
+    ] = "onset",
+    metre: Annotated[
+        str, typer.Option(help="Time signature of every phrase; the default for files without one.")
+    ] = "4/4",
     min_tracks: Annotated[
-        int | None, typer.Option(help="Tracks that play in a phrase, at least.", show_default="half of all")
+        int | None,
+        typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
     ] = None,
     min_grid_fit: Annotated[
         float | None,
         typer.Option(
-            help="Leave out files with a smaller share of onsets near a step; 0 keeps all.", show_default="0.75"
+            help="Skip files with a smaller share (0 to 1) of onsets near a step; 0 skips none.", show_default="0.75"
         ),
     ] = None,
     splits: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.8,0.1,0.1",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes; the result is the same.")] = 1,
-    backend: Annotated[str, typer.Option(help="loky (this machine) or dask (a cluster).")] = "loky",
-    scheduler: Annotated[str | None, typer.Option(help="Address of Dask's scheduler.", metavar="ADDRESS")] = None,
-    compress: Annotated[bool, typer.Option("--compress", help="Pack with xz: a tenth, but not mapped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus in the folder.")] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", help="Number of processes; the result does not depend on it.")
+    ] = 1,
+    backend: Annotated[
+        str, typer.Option(help="Workers: loky (processes on this machine) or dask (a cluster).")
+    ] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.", metavar="ADDRESS")] = None,
+    compress: Annotated[
+        bool,
+        typer.Option("--compress", help="Compress with xz, to about a tenth; opening then reads everything to memory."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus in the folder.")] = False,
 ) -> None:
-    """Build a packed corpus of phrases from any music."""
+    """Build a packed corpus of phrases from music files."""
     from bgmusic.music.corpora.build import Workers, build_corpus
-    from bgmusic.music.corpora.report import describe_corpus
     from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.corpora.split import parse_shares
-    from bgmusic.music.rolls.grid import parse_metre
+    from bgmusic.music.corpora.summary import describe_corpus
     from bgmusic.music.rolls.grid_fit import USABLE_BEAT
+    from bgmusic.music.rolls.metre import parse_metre
     from bgmusic.music.rolls.tracks import TrackSet
 
-    settings = Settings(
+    settings = Settings.create(
         TrackSet.load(tracks),
         resolution,
         bars=bars,
@@ -62,17 +75,17 @@ def build(
         shares=parse_shares(splits),
     )
     workers = Workers(jobs, backend, scheduler)
-    with _progress() as show:
+    with _progress_bar() as progress:
         meta = build_corpus(
-            sources, out, settings, workers=workers, compress=compress, overwrite=overwrite, progress=show
+            sources, out, settings, workers=workers, compress=compress, overwrite=overwrite, progress=progress
         )
     for line in describe_corpus(meta):
         typer.echo(line)
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr; yields what tells it how many entries of how many are done."""
+def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr; yield its callback, which takes the number of entries done and in all."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""``bgmusic data export``: a phrase of a corpus as a MIDI file."""
+"""``bgmusic data export``: write a phrase of a corpus as a MIDI file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bgmusic.errors import UserError
 
 
 def export(
-    corpus: Annotated[str, typer.Argument(help="A folder, or an embedded corpus's name.", metavar="DIR")],
-    index: Annotated[int, typer.Option(help="Number of the phrase, from 0.")],
-    out: Annotated[Path, typer.Option(help="The MIDI file to write.", metavar="FILE.mid")],
+    corpus: Annotated[str, typer.Argument(help="Folder or name of a corpus (bach, freedoom).", metavar="DIR")],
+    index: Annotated[int, typer.Option(help="Index of the phrase, from 0.")],
+    out: Annotated[Path, typer.Option(help="MIDI file to write.", metavar="FILE.mid")],
 ) -> None:
-    """Write a phrase as a MIDI file, in its piece's tempo."""
+    """Write a phrase of a corpus as a MIDI file, in the tempo of its piece."""
     if out.suffix.lower() not in (".mid", ".midi"):
-        raise UserError(f"--out is a .mid file, not {out.name!r}; bgmusic render makes sound of it")
+        raise UserError(f"--out {out.name!r}: give a .mid file; bgmusic render converts it to sound")
 
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.midi.read import write_midi
+    from bgmusic.music.rolls.midi_files import write_midi
 
     opened = open_corpus(corpus)
     phrase = opened.info(index)
     write_midi(opened.roll(index), out, phrase.bpm)
-    told = f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.bars} of {phrase.source}"
-    typer.echo(one_line(told))
+    line = f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.shape.bars} of {phrase.source}"
+    typer.echo(one_line(line))

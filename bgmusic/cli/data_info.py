@@ -1,4 +1,4 @@
-"""``bgmusic data info``: what is in a corpus."""
+"""``bgmusic data info``: summarize a corpus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import typer
 from bgmusic.cli.text import one_line
 
 
-def info(corpus: Annotated[str, typer.Argument(help="A folder, or an embedded corpus's name.", metavar="DIR")]) -> None:
-    """Say what a corpus holds, how it was split, what was lost and left out."""
+def info(
+    corpus: Annotated[str, typer.Argument(help="Folder or name of a corpus (bach, freedoom).", metavar="DIR")],
+) -> None:
+    """Summarize a corpus: phrases, tracks, splits, notes lost and files skipped."""
     from bgmusic.music.corpora.corpus import open_corpus
 
     for line in open_corpus(corpus).describe():

@@ -1,4 +1,4 @@
-"""``bgmusic data list``: the corpora that come with bgmusic, and those in given folders."""
+"""``bgmusic data list``: list the embedded corpora, and those in given folders."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from bgmusic.errors import UserError
 
 def list_corpora(
     folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders that hold corpora of yours.", metavar="[FOLDER...]")
+        list[Path] | None, typer.Argument(help="Folders to search for more corpora.", metavar="[FOLDER...]")
     ] = None,
 ) -> None:
-    """List the embedded corpora, and those in the folders given."""
+    """List the embedded corpora, and the corpora in the given folders."""
     from bgmusic.music.corpora.corpus import embedded_corpora, find_corpora, open_corpus
 
     for folder in folders or []:
         if not folder.is_dir():
             raise UserError(f"no folder {str(folder)!r}")
-    found = embedded_corpora() | {str(path): path for folder in folders or [] for path in find_corpora(folder)}
-    for name, path in found.items():
+    corpora = embedded_corpora() | {str(path): path for folder in folders or [] for path in find_corpora(folder)}
+    for name, path in corpora.items():
         try:
             corpus = open_corpus(path)
         except UserError as error:
             typer.echo(one_line(f"{name}: {error}"))
             continue
         settings = corpus.settings
-        told = f"{name}: {len(corpus)} phrases of {settings.bars} bars, {corpus.track_set.name}, "
-        typer.echo(one_line(f"{told}{corpus.resolution} steps a beat, encoding {corpus.encoding}"))
+        line = f"{name}: {len(corpus)} phrases of {settings.shape.bars} bars, {corpus.track_set.name}, "
+        typer.echo(one_line(f"{line}{corpus.resolution} steps per beat, encoding {corpus.encoding}"))

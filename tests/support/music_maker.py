@@ -1,4 +1,4 @@
-"""Music for the tests of corpora: small songs, written by symusic, which bgmusic does not read with."""
+"""Make small songs for the tests of corpora, by symusic, which is independent of bgmusic's MIDI reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def song(
     parts: tuple[str, ...] = tuple(PROGRAMS),
     metre: tuple[int, int] = (4, 4),
 ) -> symusic.Score:
-    """A song at 480 ticks a beat: its onsets are on the grid of 12 steps a beat, its parts differ."""
+    """Make a song at 480 ticks per beat, with onsets on a grid of 12 steps per beat and different parts."""
     rng = random.Random(seed)
     score = symusic.Score(480)
     score.time_signatures.append(symusic.TimeSignature(0, *metre))
@@ -37,7 +37,7 @@ def song(
 
 
 def write_songs(folder: Path, seeds: range, **options: object) -> Path:
-    """A folder of songs, one for each seed."""
+    """Write one song for each seed to a folder; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         song(seed, **options).dump_midi(str(folder / f"song{seed:03}.mid"))  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Packed corpora: built from any music, opened by name or folder, loaded as bits."""
+"""Corpora of phrases: build them from music files, open them by name or folder, load random batches."""

@@ -1,6 +1,6 @@
-"""From parts to a corpus: arrays grow while parts are made; then groups and splits are decided, meta.json written.
+"""Assemble a corpus from parts: append their arrays, group duplicates, assign splits, write meta.json.
 
-What grows with a corpus in memory is its records alone.
+Arrays are written to disk part by part; only the records of pieces and skipped files are kept in memory.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
 from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
+from bgmusic.music.corpora.row_files import RowFile, compress_file
 from bgmusic.music.corpora.settings import Settings
-from bgmusic.music.corpora.store import RowFile, compress_file
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
 
 META = "meta.json"
 FORMAT = "bgmusic corpus"
 VERSION = 1
 SHARD_BYTES = 256 << 20
-PRINT_FILES = 16  # equal fingerprints are in the same one, so no more than one is in memory at a time
+PRINT_FILES = 16  # fingerprints are partitioned by value, so that one file at a time is in memory
+# Stored in every meta.json, byte for byte.
 LAYOUT = (
     "bits-*.npy: tiles (tiles, planes, plane_bytes) uint8. A tile is one bar of one track, a plane "
     "numpy.packbits of its (steps, pitches) cells: plane 0 the sustained cells, plane 1 (encoding onset) the "
@@ -39,23 +40,23 @@ LAYOUT = (
 
 
 class NoPhrase(UserError):
-    """Nothing that was read holds a phrase."""
+    """No file that was read contains a phrase."""
 
 
 class Assembly:
-    """Puts parts together: ``add`` takes them in their order, ``finish`` makes a corpus of what was added.
+    """A corpus in the making: ``add`` appends parts in order, ``finish`` completes the corpus.
 
-    The arrays grow in ``folder``, so a corpus that is to be replaced stays until the new one is complete; and they
-    grow while workers make the next parts, so that little is left to do when these have ended.
+    The arrays are written to the temporary ``folder``, so that an older corpus stays until the new one is complete.
+    Parts are appended while workers make the next ones.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        self._folder, self._settings = folder, settings
+        self._folder, self._settings, shape = folder, settings, settings.shape
         self._pieces: list[dict[str, Any]] = []
         self._skipped: list[dict[str, Any]] = []
-        self._row = (plane_count(settings.encoding), plane_bytes(settings.steps, settings.track_set.pitches))
+        self._row = (plane_count(shape.encoding), plane_bytes(shape.steps, shape.track_set.pitches))
         self._limit = max(1, SHARD_BYTES // (self._row[0] * self._row[1]))
-        widths = {"bars": len(settings.track_set), "passages": 4, "phrases": 2}
+        widths = {"bars": len(shape.track_set), "passages": 4, "phrases": 2}
         self._tables = {name: RowFile(folder / f"{name}.npy", "<u4", (width,)) for name, width in widths.items()}
         self._ranges = RowFile(folder / "ranges.npy", "u1", (2,))
         self._ranges.append(np.array([SILENT_RANGE]))
@@ -76,14 +77,14 @@ class Assembly:
         return [*self._shards, self._ranges, *self._tables.values()]
 
     def _shard(self) -> RowFile:
-        """The shard that takes the next tile."""
+        """Return the shard that the next tile goes to."""
         if not self._shards or self._shards[-1].rows == self._limit:
             path = self._folder / f"bits-{len(self._shards):05}.npy"
             self._shards.append(RowFile(path, "u1", self._row))
         return self._shards[-1]
 
     def add(self, path: Path) -> None:
-        """Append a part: its numbers, which count within it, go on from those before."""
+        """Append a part, with its indices shifted behind those of the parts before it."""
         with path.open("rb", buffering=0) as raw:
             part = Part.load(raw)
             tables = self._tables
@@ -111,15 +112,21 @@ class Assembly:
             file.append(some)
 
     def finish(self, out: Path, about: dict[str, Any], compress: bool) -> dict[str, Any]:
-        """Make a corpus in ``out``; returns what meta.json says, which is written last.
+        """Move the arrays to the folder ``out`` and write meta.json last; return the content of meta.json.
+
+        Args:
+            out: the folder of the corpus; an older corpus in it is replaced.
+            about: entries of meta.json about the sources.
+            compress: compress the arrays with xz.
 
         Raises:
-            NoPhrase: not a single phrase was added.
+            NoPhrase: no phrase was added.
+            OSError: a file can't be written.
 
         """
         if not self._tables["phrases"].rows:
             first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
-            hint = "--metre, --bars, --min-tracks and --min-grid-fit decide"
+            hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
             raise NoPhrase(f"no phrase in any of {len(self._skipped)} files ({hint}). {first}")
         self._group()
         suffix = ".npy.xz" if compress else ".npy"
@@ -143,11 +150,11 @@ class Assembly:
         }
         for file in self._files():
             file.finish()
-        described = self._folder / META  # written before the first file of an older corpus goes
+        described = self._folder / META  # written before any file of an older corpus is deleted
         with atomic_write(described, "w", encoding="utf-8", newline="") as text:
             text.writelines(json_lines(meta))
         (out / META).unlink(missing_ok=True)
-        for name in ("bits-?????", "ranges", *self._tables):  # of an older corpus; other arrays are not ours
+        for name in ("bits-?????", "ranges", *self._tables):  # of an older corpus; keep the user's other files
             for old in chain(out.glob(f"{name}.npy"), out.glob(f"{name}.npy.xz")):
                 old.unlink()
         for file in self._files():
@@ -160,9 +167,9 @@ class Assembly:
         return meta
 
     def _group(self) -> None:
-        """Give every piece its group and split."""
+        """Set the group and the split of every piece."""
         pieces = self._pieces
-        # The same file twice is a duplicate, whatever its fingerprints say.
+        # Identical files are duplicates even if they have no fingerprints.
         files = np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64)
         self._add_prints(files, np.arange(len(pieces), dtype=np.uint64))
         batches = ((rows[:, 0].astype(np.int64), rows[:, 1]) for rows in (file.read() for file in self._prints))
@@ -176,9 +183,10 @@ class Assembly:
 
 
 def _rules(settings: Settings) -> dict[str, str]:
+    """Describe the build rules, as stored in every meta.json."""
     n, d = settings.metre
     return {
-        "phrases": f"{settings.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
+        "phrases": f"{settings.shape.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
         f"{settings.needed_tracks} or more tracks play at least one note",
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
         "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
@@ -203,7 +211,7 @@ def _counts(pieces: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> dict
 
 
 def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
-    """Notes lost on the way to the grid, of all pieces, and the share that each encoding loses of those kept."""
+    """Sum the notes lost by quantization over all pieces; add the share of kept notes that each encoding loses."""
     total: Counter[str] = Counter()
     lost = {"pause": 0.0, "onset": 0.0}
     for piece in pieces:
@@ -216,7 +224,7 @@ def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def json_lines(meta: dict[str, Any]) -> Iterator[str]:
-    """JSON that people can read: indented, but one line for each piece and each file skipped; these come last."""
+    """Format meta.json: indented, with one line for each piece and each skipped file, which come last."""
     lists = {name: meta[name] for name in ("pieces", "skipped")}
     head = {name: value for name, value in meta.items() if name not in lists}
     yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")

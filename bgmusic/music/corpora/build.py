@@ -1,8 +1,8 @@
-"""Building a corpus: list the entries, let workers pack them chunk by chunk, put the parts together.
+"""Build a corpus: list the entries of all sources, pack them chunk by chunk in workers, assemble the parts.
 
-Chunks depend on the entries alone, and parts are joined in their order, so the result does not depend on
-the number of workers. Finished parts stay in ``OUT/.building``: an interrupted build goes on from there.
-While workers make parts, this process joins those that are ready.
+Chunks depend on the entries alone and parts are assembled in order, so the result does not depend on the number of
+workers. Finished parts stay in ``OUT/.building``, from which an interrupted build resumes. Parts are assembled while
+workers make the next ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,26 @@ from bgmusic.music.corpora.sources.folder import FileSource
 BUILDING = ".building"
 CHUNK_ENTRIES = 32
 CHUNK_BYTES = 4 << 20
-_FORMAT = 3  # of parts: a build that an older version began starts afresh
+_FORMAT = 3  # version of the part files: a build begun with another version restarts
 
-Numbered = tuple[int, Entry]  # the number of a source, and one of its entries
-Task = list[tuple[Entry, bytes | str | None]]  # entries with what ``make_part`` takes of each
-Progress = Callable[[int, int], None]  # entries done, of how many
+Numbered = tuple[int, Entry]  # index of a source, and one of its entries
+Task = list[tuple[Entry, bytes | str | None]]  # a chunk of entries with their contents, see ``make_part``
+Progress = Callable[[int, int], None]  # progress callback: entries done, total entries
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work: ``jobs`` processes of this machine, or a Dask cluster at ``scheduler``."""
+    """The workers of a build: ``jobs`` processes on this machine, or a Dask cluster.
+
+    Args:
+        jobs: number of processes, for the backend "loky".
+        backend: "loky" (this machine) or "dask".
+        scheduler: address of the Dask scheduler, for the backend "dask".
+
+    Raises:
+        UserError: a value is out of range, or the backend and the scheduler don't match.
+
+    """
 
     jobs: int = 1
     backend: str = "loky"
@@ -45,16 +55,16 @@ class Workers:
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
-            raise UserError(f"--jobs {self.jobs} is below 1")
+            raise UserError(f"--jobs {self.jobs} must be 1 or more")
         if self.backend not in ("loky", "dask"):
-            raise UserError(f"backend {self.backend!r} is neither loky nor dask")
+            raise UserError(f"backend {self.backend!r} is not loky or dask")
         if (self.backend == "dask") != (self.scheduler is not None):
-            raise UserError("--backend dask and --scheduler ADDRESS belong together")
+            raise UserError("--backend dask and --scheduler ADDRESS must be given together")
 
 
 def build_corpus(
-    words: list[str],
-    out: Path,
+    sources: str | Path | Sequence[str | Path],
+    out: str | Path,
     settings: Settings,
     *,
     workers: Workers | None = None,
@@ -62,48 +72,57 @@ def build_corpus(
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Build a packed corpus in the folder ``out`` from the sources ``words``; returns what meta.json says.
+    """Build a packed corpus in the folder ``out``; return the content of its meta.json.
 
-    ``compress`` stores the arrays within xz: a tenth of the size, but unpacked into memory when opened.
+    Args:
+        sources: folders, files (MIDI, npz, archives), ``music21:NAME`` or ``muspy:NAME``; one or several.
+        out: the folder of the corpus. An interrupted build resumes in it.
+        settings: the shape of phrases, and the rules for what becomes a phrase.
+        workers: processes or cluster; None means this process alone.
+        compress: compress the arrays with xz: a tenth of the size, but decompressed into memory when opened.
+        overwrite: replace an older corpus in ``out``.
+        progress: callback, called with the number of entries done and in all.
 
     Raises:
-        UserError: a source can't be found, none holds a single phrase, or ``out`` holds a corpus already.
+        UserError: a source does not exist, no source contains a phrase, or ``out`` holds a corpus.
         OSError: ``out`` can't be written.
 
     """
+    names = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
+    out = Path(out)
     if (out / META).exists() and not overwrite:
-        raise UserError(f"{out} holds a corpus already: give another folder, or --overwrite")
-    sources, ignored = open_sources(words)
+        raise UserError(f"{out} already holds a corpus: give another folder, or --overwrite")
+    opened, ignored = open_sources(names)
     was_there = out.exists()
     try:
-        entries = [(number, entry) for number, source in enumerate(sources) for entry in source.entries()]
+        entries = [(number, entry) for number, source in enumerate(opened) for entry in source.entries()]
         if not entries:
-            raise UserError(f"nothing in {', '.join(words)} is music: no MIDI file, no npz of rolls, no archive")
+            raise UserError(f"no music in {', '.join(names)}: no MIDI file, npz of rolls, or archive")
         chunks = list(_chunks(entries))
         building = _prepare(out, _digest(entries, settings))
         paths = [building / f"part-{number:06}.bin" for number in range(len(chunks))]
-        about = {"sources": [_shown(word) for word in words], "ignored_files": dict(sorted(ignored.items()))}
+        about = {"sources": [_shown(name) for name in names], "ignored_files": dict(sorted(ignored.items()))}
         with Assembly(building, settings) as assembly:
-            for path in _make_parts(chunks, paths, sources, settings, workers or Workers(), progress):
+            for path in _make_parts(chunks, paths, opened, settings, workers or Workers(), progress):
                 assembly.add(path)
             meta = assembly.finish(out, about, compress)
-    except NoPhrase:  # nor anything to go on with
+    except NoPhrase:  # there is nothing to resume
         shutil.rmtree(building)
         if not was_there:
             out.rmdir()
         raise
     finally:
-        for source in sources:
+        for source in opened:
             source.close()
     shutil.rmtree(building)
     return meta
 
 
-def _shown(word: str) -> str:
-    """A source without the folders that lead to it, which are no one's business and differ everywhere."""
-    if word.startswith(("music21:", "muspy:")):
-        return word.partition("=")[0]
-    return printable(Path(word).resolve().name)
+def _shown(name: str) -> str:
+    """Return the name of a source without its parent folders, which are private and differ between machines."""
+    if name.startswith(("music21:", "muspy:")):
+        return name.partition("=")[0]
+    return printable(Path(name).resolve().name)
 
 
 def _chunks(entries: list[Numbered]) -> Iterator[list[Numbered]]:
@@ -120,7 +139,7 @@ def _chunks(entries: list[Numbered]) -> Iterator[list[Numbered]]:
 
 
 def _digest(entries: list[Numbered], settings: Settings) -> str:
-    """A hash of everything that the parts depend on."""
+    """Return a hash of everything that the parts depend on."""
     digest = hashlib.sha256(json.dumps([_FORMAT, settings.to_dict()], sort_keys=True).encode())
     for number, entry in entries:
         digest.update(repr((number, entry)).encode())
@@ -128,13 +147,13 @@ def _digest(entries: list[Numbered], settings: Settings) -> str:
 
 
 def _prepare(out: Path, digest: str) -> Path:
-    """The folder of the parts; what another build left in it is deleted."""
+    """Make the folder of the parts, or delete the parts of a different build from it."""
     building = out / BUILDING
-    plan = building / "plan.txt"
-    if building.is_dir() and not (plan.is_file() and plan.read_text() == digest):
+    known = building / "plan.txt"
+    if building.is_dir() and not (known.is_file() and known.read_text() == digest):
         shutil.rmtree(building)
     building.mkdir(parents=True, exist_ok=True)
-    write_text(plan, digest)
+    write_text(known, digest)
     return building
 
 
@@ -146,14 +165,14 @@ def _make_parts(
     workers: Workers,
     progress: Progress,
 ) -> Iterator[Path]:
-    """Make the parts that are not there yet; yields all, in their order, each as soon as it and those before are."""
+    """Make the missing parts; yield the paths of all parts in order, each as soon as it is complete."""
     missing = {number for number, path in enumerate(paths) if not is_whole(path)}
     total = sum(len(chunk) for chunk in chunks)
     done = total - sum(len(chunks[number]) for number in missing)
     progress(done, total)
     to_make = sorted(missing)
     here = workers.backend == "loky"
-    tasks = ([(entry, _given(sources[s], entry, here)) for s, entry in chunks[number]] for number in to_make)
+    tasks = ([(entry, _content(sources[s], entry, here)) for s, entry in chunks[number]] for number in to_make)
     made = _run([paths[number] for number in to_make], tasks, settings, workers)
     for number, path in enumerate(paths):
         if number in missing:
@@ -163,20 +182,20 @@ def _make_parts(
         yield path
 
 
-def _given(source: Source, entry: Entry, here: bool) -> bytes | str | None:
-    """What a worker is given of an entry: nothing, when it is on this machine and can read the file itself."""
+def _content(source: Source, entry: Entry, here: bool) -> bytes | str | None:
+    """Return the content of an entry; None if the worker is on this machine and can read the file itself."""
     return None if here and isinstance(source, FileSource) else content_of(source.read, entry)
 
 
 def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: Workers) -> Iterator[None]:
-    """Make and write the parts in their order, and yield after each.
+    """Make and write the parts in order; yield after each.
 
-    Few tasks are read ahead, so memory does not grow with their number.
+    Only a few tasks are read ahead, so memory does not grow with their number.
     """
     if workers.backend == "dask":
         from bgmusic.music.corpora.cluster import run_on_cluster
 
-        # Its workers may have disks of their own.
+        # This process writes the parts: the workers may not share its disk.
         for path, part in zip(paths, run_on_cluster(_joined, tasks, settings, str(workers.scheduler)), strict=True):
             _write_part(path, [part])
             yield
@@ -195,10 +214,10 @@ def _run(paths: list[Path], tasks: Iterator[Task], settings: Settings, workers: 
                 yield
         except TerminatedWorkerError:
             raise UserError(
-                "a worker process died (was it out of memory?): the same command goes on from there"
+                "a worker process died, perhaps out of memory; run the same command again to resume"
             ) from None
         finally:
-            with warnings.catch_warnings():  # where the build failed, joblib says that tasks were for nothing
+            with warnings.catch_warnings():  # after a failed build, joblib warns of unused results
                 warnings.simplefilter("ignore")
                 made.close()
 
@@ -212,6 +231,6 @@ def _make_and_write(path: Path, task: Task, settings: Settings) -> None:
 
 
 def _write_part(path: Path, part: list[Bytes]) -> None:
-    # Nobody waits for the disk: what a power failure takes ``is_whole`` finds, and it is made again.
+    # No fsync: after a power failure, ``is_whole`` finds damaged parts, and they are made again.
     with atomic_write(path, sync=False) as file:
         file.writelines(part)

@@ -1,4 +1,4 @@
-"""What a piece would become on a grid, and what is wrong with it, in words."""
+"""Describe how a song fits a corpus: bars, notes, losses and repairs, as lines of text."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import numpy as np
 
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import Losses, StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import grid_fit
-from bgmusic.music.rolls.roll import encoding_loss
 
-_REASONS = (
-    ("no_track", "of programs or parts that no track collects"),
-    ("out_of_range", "outside their track's pitches"),
-    ("merged", "in one step with another of their pitch"),
-    ("beyond", "too late"),
+_LOSSES = (
+    ("no_track", "of programs or parts without a track"),
+    ("out_of_range", "outside their track's pitch range"),
+    ("merged", "in the same step as another note of their pitch"),
+    ("beyond", "beyond the longest piece that is read"),
 )
 
 
 def describe(song: Song, settings: Settings) -> list[str]:
-    """Lines that say what a song becomes in a corpus of these settings.
+    """Describe what a song becomes in a corpus with these settings, as lines of text.
 
     Raises:
-        UserError: none of its notes reaches the grid, or it doesn't fit the track set.
+        UserError: none of its notes fits the grid, or its parts don't fit the track set.
 
     """
-    piece = quantise(song, settings.track_set, settings.resolution, default_metre=settings.metre)
+    track_set, resolution = settings.shape.track_set, settings.shape.resolution
+    piece = quantise(song, track_set, resolution, default_metre=settings.metre)
     lines = [_form(piece, settings), _tracks(piece)]
     if song.title:
         lines.insert(0, f"title: {song.title}")
-    fit = grid_fit(song, settings.resolution)
-    warning = "" if fit >= settings.min_grid_fit else ": too few, the notes follow no beat: a corpus leaves this out"
+    fit = grid_fit(song, resolution)
+    warning = "" if fit >= settings.min_grid_fit else ": too few, the notes follow no beat, and a corpus skips the file"
     lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of a grid{warning}")
     lines.append(_losses(piece.losses))
-    pause = encoding_loss(piece.notes, settings.track_set, "pause")
+    pause = encoding_loss(piece.notes, track_set, "pause")
     lines.append(
         f"repeated notes: the onset encoding loses none, the pause encoding {pause.lost:.1%} "
         f"({pause.fused} fused, {pause.shortened} a step shorter)"
     )
-    lines += [f"mended: {repair}" for repair in song.repairs]
+    lines += [f"repaired: {repair}" for repair in song.repairs]
     return lines
 
 
@@ -52,8 +53,9 @@ def _form(piece: StepNotes, settings: Settings) -> str:
     playing, (n, d) = piece.playing(), settings.metre
     phrases = sum(len(settings.hops(playing[start:stop])) for start, stop in piece.runs(settings.metre))
     return (
-        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats a minute; phrases of {settings.bars} bars in "
-        f"{n}/{d} in which {settings.needed_tracks} or more tracks play (--min-tracks): {phrases}"
+        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats per minute; phrases of "
+        f"{settings.shape.bars} bars in {n}/{d} in which {settings.needed_tracks} or more tracks play (--min-tracks): "
+        f"{phrases}"
     )
 
 
@@ -65,11 +67,11 @@ def _tracks(piece: StepNotes) -> str:
 
 def _losses(losses: Losses) -> str:
     lost = losses.notes - losses.kept
-    why = [f"{getattr(losses, name)} {what}" for name, what in _REASONS if getattr(losses, name)]
+    reasons = [f"{getattr(losses, name)} {text}" for name, text in _LOSSES if getattr(losses, name)]
     share = lost / losses.notes if losses.notes else 0.0
-    text = f"lost: {lost} of {losses.notes} notes ({share:.1%})" + (f": {', '.join(why)}" if why else "")
+    text = f"lost: {lost} of {losses.notes} notes ({share:.1%})" + (f": {', '.join(reasons)}" if reasons else "")
     if losses.moved:
         text += f"; {losses.moved} moved to the nearest step"
     if losses.cut:
-        text += f"; {losses.cut} cut where their pitch sounds again"
+        text += f"; {losses.cut} shortened where their pitch is played again"
     return text

@@ -1,6 +1,7 @@
-"""Work on a Dask cluster, through joblib: entries travel as bytes, so the workers need no common disk.
+"""Run tasks on a Dask cluster, through joblib.
 
-Only music21 and muspy read files of their own, which must then lie on every worker.
+Entries are sent as bytes, so the workers need no shared disk. Only the music21 and muspy sources read files on the
+workers, which must then have them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ Result = TypeVar("Result")
 def run_on_cluster(
     function: Callable[..., Result], tasks: Iterator[Any], settings: Any, scheduler: str
 ) -> Iterator[Result]:
-    """``function(task, settings)`` of every task, in order, on the workers of the cluster at ``scheduler``.
+    """Yield ``function(task, settings)`` for every task, in order, computed on the cluster at ``scheduler``.
 
     Raises:
-        UserError: Dask is not installed, or nothing answers at that address.
+        UserError: Dask is not installed, or no scheduler answers at that address.
 
     """
     from joblib import Parallel, delayed, parallel_config

@@ -1,12 +1,13 @@
-"""Random batches of a corpus: gathered as packed bits, transposed while packed, unpacked on the training device.
+"""Draw random batches of phrases: gather packed bits, transpose them while packed, unpack them on the device.
 
-Every draw comes from the generator that is handed in, on the CPU: a seed gives the same batches on every
-device, and whoever saves the generator's state goes on with the same batches after a crash.
+All random numbers are drawn on the CPU from the caller's generator. So a seed gives the same batches on every device,
+and a saved generator state continues with the same batches.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from operator import index as integer
 
 import numpy as np
 import torch
@@ -14,36 +15,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.bits import MAX_SHIFT, shift_rows, unpack_rows
+from bgmusic.music.corpora.packed import PackedCorpus
+from bgmusic.music.corpora.packed_bits import MAX_SHIFT, shift_rows, unpack_rows
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.corpora.tiles import plane_count
-from bgmusic.music.rolls.roll import ENCODINGS, Encoding
-
-if TYPE_CHECKING:
-    from bgmusic.music.corpora.corpus import Corpus
+from bgmusic.music.rolls.checks import require_integers
+from bgmusic.music.rolls.encodings import ENCODINGS, Encoding
 
 
 class Loader:
-    """Serves batches of phrases of ``corpus``, drawn with replacement.
+    """Random batches of phrases of a corpus, drawn with replacement.
 
     Args:
         corpus: an open corpus.
         split: "train", "validation", "test", or None for all phrases.
-        device: where batches are unpacked and served.
-        encoding: "onset" or "pause"; None: as stored. A lossless corpus serves both.
-        transpose: lowest and highest transposition in semitones, (0, 0) for none. Each phrase is moved by a
-            number drawn from those that keep every track within its range; drums stay.
-        random_offset: begin a phrase 0 to hop - 1 bars later, where the corpus's rule allows a phrase to begin.
-        dtype: of the zeros and ones served: any.
+        device: device on which batches are unpacked and returned.
+        encoding: "onset" or "pause"; None means as stored. A corpus stored with onsets serves both.
+        transpose: lowest and highest transposition in semitones; (0, 0) for none. Each phrase is transposed by a
+            random number of semitones that keeps every track within its range; drums are not transposed.
+        random_offset: start a phrase 0 to hop - 1 bars later, where a phrase may start at that bar.
+        dtype: dtype of the zeros and ones.
 
     Raises:
-        UserError: the split has no phrase, or an argument makes no sense.
+        UserError: the split has no phrase, or an argument is out of range.
 
     """
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: PackedCorpus,
         split: Split | None = None,
         *,
         device: str | torch.device = "cpu",
@@ -56,12 +56,13 @@ class Loader:
         self.corpus, self.device, self.dtype = corpus, torch.device(device), dtype
         self.encoding: Encoding = encoding or corpus.encoding
         if self.encoding not in ENCODINGS:
-            raise UserError(f"encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
+            raise UserError(f"encoding {self.encoding!r} is not one of {', '.join(ENCODINGS)}")
         if self.encoding == "onset" and corpus.encoding == "pause":
-            raise UserError("this corpus was built with the pause encoding: its onsets are lost")
-        self.transpose = transpose
-        if not -MAX_SHIFT <= transpose[0] <= 0 <= transpose[1] <= MAX_SHIFT:
-            raise UserError(f"transpose goes from {-MAX_SHIFT}..0 to 0..{MAX_SHIFT} semitones, not {transpose}")
+            raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: it has no onsets")
+        low, high = (integer(semitones) for semitones in transpose)
+        if not -MAX_SHIFT <= low <= 0 <= high <= MAX_SHIFT:
+            raise UserError(f"transpose {transpose}: give semitones from {-MAX_SHIFT}..0 to 0..{MAX_SHIFT}")
+        self.transpose = low, high
         self.indices = torch.from_numpy(corpus.indices(split))
         if not len(self.indices):
             raise UserError(f"corpus {corpus.path.name} has no phrase in split {split}")
@@ -70,7 +71,7 @@ class Loader:
         self._bars = torch.from_numpy(corpus.bars.astype(np.int64))
         tracks = corpus.track_set.tracks
         self._drums = torch.tensor([track.is_drum for track in tracks])
-        # Of every tile and track: how far it may go up and down; drums and silence don't limit.
+        # The room for transposition of every tile and track; drums and silent tiles don't limit it.
         self._lowest = torch.tensor([track.low - corpus.track_set.low for track in tracks])
         self._highest = torch.tensor([track.high - corpus.track_set.low for track in tracks])
         self._ranges = torch.from_numpy(corpus.ranges.astype(np.int16))
@@ -82,44 +83,60 @@ class Loader:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of one phrase: (channels, bars, steps, pitches); channels as ``Roll.channels`` stacks them."""
-        settings, tracks = self.corpus.settings, self.corpus.track_set
-        planes = 2 if self.encoding == "onset" else 1
-        return planes * len(tracks), settings.bars, settings.steps, tracks.pitches
+        """The shape of one phrase: (channels, bars, steps, pitches), with channels as in ``Roll.channels``."""
+        shape = self.corpus.settings.shape
+        return plane_count(self.encoding) * len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches
 
     def batch(self, size: int, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
-        """Draw ``size`` phrases: (size, channels, bars, steps, pitches), zeros and ones on the device.
+        """Draw ``size`` random phrases.
 
-        ``generator`` lives on the CPU; None is torch's own. ``out`` is a tensor of the batch's shape (and of any
-        dtype) that takes it: for callers who are done with one batch before the next. New memory for every batch
-        is most of the time that large ones take in float32 on a CPU.
+        Args:
+            size: number of phrases.
+            generator: a CPU generator; None means torch's default one.
+            out: a tensor of the batch's shape, of any dtype, to write to. On a CPU, allocating a large float32 batch
+                takes longer than filling it.
+
+        Returns:
+            Zeros and ones (size, channels, bars, steps, pitches), on the loader's device.
 
         Raises:
-            ValueError: ``out`` has another shape.
+            ValueError: ``size`` is negative, or ``out`` has another shape.
 
         """
+        if size < 0:
+            raise ValueError(f"a batch of {size} phrases: give 0 or more")
         if out is not None and out.shape != (size, *self.shape):
-            raise ValueError(f"out is {tuple(out.shape)}, a batch {(size, *self.shape)}")
+            raise ValueError(f"out has shape {tuple(out.shape)}, the batch {(size, *self.shape)}")
         chosen = self.indices[torch.randint(len(self.indices), (size,), generator=generator)]
         starts = self._starts[chosen]
         if self._hop > 1:
             later = starts + torch.randint(self._hop, (size,), generator=generator)
             later = later.clamp(max=len(self._allowed) - 1)
-            # A start is allowed only where the whole phrase lies in the same passage: none lies between them.
+            # Equal passages at both ends: the phrase does not cross into another passage.
             same = self._allowed[later] == self._allowed[starts]
             starts = torch.where(same, later, starts)
-        tiles = self._bars[starts.unsqueeze(1) + torch.arange(self.corpus.settings.bars)].transpose(1, 2)
-        shifts = self._draw_shifts(tiles, generator)
-        return self._unpack(tiles, shifts, out)
+        tiles = self._tiles(starts)
+        return self._unpack(tiles, self._draw_shifts(tiles, generator), out)
 
-    def phrases(self, numbers: list[int] | NDArray[np.int64]) -> Tensor:
-        """The phrases of these numbers of the corpus, as stored: the same shape as a batch."""
-        starts = self._starts[torch.as_tensor(numbers)]
-        tiles = self._bars[starts.unsqueeze(1) + torch.arange(self.corpus.settings.bars)].transpose(1, 2)
-        return self._unpack(tiles, None)
+    def phrases(self, numbers: Sequence[int] | NDArray[np.int64]) -> Tensor:
+        """Return the phrases with these indices in the corpus, untransposed: (len(numbers), channels, ...).
+
+        Raises:
+            TypeError: ``numbers`` are not a sequence of integers.
+            IndexError: a number is not within 0 to ``len(corpus) - 1``.
+
+        """
+        chosen = require_integers("numbers", np.asarray(numbers, None if len(numbers) else np.int64))
+        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self._starts)):
+            raise IndexError(f"phrase numbers must be within 0 to {len(self._starts) - 1}")
+        return self._unpack(self._tiles(self._starts[torch.from_numpy(chosen)]), None)
+
+    def _tiles(self, starts: Tensor) -> Tensor:
+        """Return the tiles (size, tracks, bars) of phrases that start at these rows of ``bars``."""
+        return self._bars[starts.unsqueeze(1) + torch.arange(self.corpus.settings.shape.bars)].transpose(1, 2)
 
     def _draw_shifts(self, tiles: Tensor, generator: torch.Generator | None) -> Tensor | None:
-        """For every tile (size, tracks, bars) by how many semitones it moves."""
+        """Draw the transposition of every tile (size, tracks, bars) in semitones."""
         if self.transpose == (0, 0):
             return None
         ranges = self._ranges[tiles]
@@ -135,25 +152,24 @@ class Loader:
 
     def _unpack(self, tiles: Tensor, shifts: Tensor | None, out: Tensor | None = None) -> Tensor:
         """Gather, transpose and unpack tiles (size, tracks, bars)."""
-        settings, track_set = self.corpus.settings, self.corpus.track_set
-        planes = plane_count(self.corpus.encoding)
-        # Rows in the order of the channels, all cells before all onsets: unpacked, nothing has to be moved.
+        shape = self.corpus.settings.shape
+        steps, pitches, planes = shape.steps, shape.track_set.pitches, plane_count(shape.encoding)
+        # Rows in the order of the channels, all cells before all onsets: the unpacked bits need no transposition.
         rows = torch.cat([tiles * planes + plane for plane in range(planes)], dim=1)
         packed = self._gather(rows.flatten()).to(self.device, non_blocking=True)
         if shifts is not None:
             packed = shift_rows(packed, shifts.repeat(1, planes, 1).flatten().to(self.device))
-        channels = unpack_rows(packed, settings.steps * track_set.pitches)
-        channels = channels.view(*rows.shape, settings.steps, track_set.pitches)
-        if self.encoding != self.corpus.encoding:
+        channels = unpack_rows(packed, steps * pitches).view(*rows.shape, steps, pitches)
+        if self.encoding != shape.encoding:
             cells, onsets = channels.chunk(2, dim=1)
             channels = pauses(cells, onsets, self._drums.tolist())
         if self.dtype is torch.bool and out is None:
             return channels
-        numbers = channels.view(torch.uint8)  # which a CPU converts to bfloat16 three times as fast as booleans
+        numbers = channels.view(torch.uint8)  # a CPU converts it to bfloat16 three times as fast as booleans
         return numbers.to(self.dtype) if out is None else out.copy_(numbers)
 
     def _gather(self, rows: Tensor) -> Tensor:
-        """The packed planes of these numbers (n, bytes), from the shards that hold them."""
+        """Return the packed planes with these numbers, (n, bytes), from their shards."""
         if len(self._shards) == 1:
             return self._shards[0].index_select(0, rows)
         packed = torch.empty((len(rows), self._shards[0].shape[1]), dtype=torch.uint8)
@@ -164,15 +180,33 @@ class Loader:
         return packed
 
 
-def pauses(cells: Tensor, onsets: Tensor, drums: list[bool]) -> Tensor:
-    """The papers' encoding of lossless rolls (batch, tracks, bars, steps, pitches): a pause before a repeated note.
+def pauses(cells: Tensor, onsets: Tensor, drums: Sequence[bool]) -> Tensor:
+    """Convert rolls in the onset encoding to the pause encoding: a step of silence before a repeated note.
 
-    A cell goes out where the next step begins a note of its pitch, unless it is that note's onset itself
-    (a note of one step has no step to lose) or a hit of the drums.
+    A cell is switched off where a note of the same pitch begins in the next step, unless the cell itself is an onset
+    (a note of one step can't be shortened) or belongs to drums.
+
+    Args:
+        cells: boolean (batch, tracks, bars, steps, pitches), the sustained cells.
+        onsets: boolean, of the same shape.
+        drums: for every track whether it is drums.
+
+    Returns:
+        Boolean, of the shape of ``cells``.
+
+    Raises:
+        TypeError: an argument has another dtype.
+        ValueError: the shapes differ.
+
     """
+    if cells.ndim != 5 or cells.shape != onsets.shape or len(drums) != cells.shape[1]:
+        shapes = f"{tuple(cells.shape)}, {tuple(onsets.shape)} and {len(drums)} tracks"
+        raise ValueError(f"cells and onsets must both be (batch, tracks, bars, steps, pitches), not {shapes}")
+    if cells.dtype != torch.bool or onsets.dtype != torch.bool:
+        raise TypeError(f"cells and onsets must be boolean, not {cells.dtype} and {onsets.dtype}")
     paused = cells.flatten(2, 3).clone()
     begins = onsets.flatten(2, 3)
-    # One comparison for "x and not y": bits, not numbers.
+    # On booleans, "x > y" is "x and not y" in one operation.
     repeated = begins[:, :, 1:] > begins[:, :, :-1]
     for track, is_drum in enumerate(drums):
         if is_drum:
@@ -181,13 +215,14 @@ def pauses(cells: Tensor, onsets: Tensor, drums: list[bool]) -> Tensor:
     return paused.view(cells.shape)
 
 
-def _starts(corpus: Corpus) -> tuple[Tensor, Tensor]:
-    """For every phrase its row in ``bars``; for every row the passage in which a phrase may begin there, or -1."""
+def _starts(corpus: PackedCorpus) -> tuple[Tensor, Tensor]:
+    """Return for every phrase its row in ``bars``, and for every row the passage in which a phrase may start, or -1."""
+    settings = corpus.settings
     passage, bar = corpus.phrases.astype(np.int64).T
     rows = corpus.passages[:, 2].astype(np.int64)
     allowed = np.full(max(1, len(corpus.bars)), -1)
     for number, (row, length) in enumerate(corpus.passages[:, 2:].astype(np.int64).tolist()):
-        if length >= corpus.settings.bars:
-            starts = corpus.settings.starts(corpus.bars[row : row + length] != 0)
+        if length >= settings.shape.bars:
+            starts = settings.starts(corpus.bars[row : row + length] != 0)
             allowed[row : row + len(starts)][starts] = number
     return torch.from_numpy(rows[passage] + bar), torch.from_numpy(allowed)

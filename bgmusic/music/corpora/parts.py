@@ -1,4 +1,4 @@
-"""Parts: what the workers make of one chunk of entries, kept on disk until the corpus is put together."""
+"""Pack one chunk of entries into a part: a temporary file that holds its pieces until the corpus is assembled."""
 
 from __future__ import annotations
 
@@ -25,11 +25,19 @@ Bytes: TypeAlias = bytes | memoryview
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The pieces of one chunk, joined but for their planes: as ``Piece``, with numbers that count within the part.
+    """The pieces of one chunk, with their arrays joined; all indices count within the part.
 
-    ``passages`` (n, 4): piece, first bar, row, bars; tile numbers in ``bars`` count from 1, 0 is silence.
-    ``prints`` and ``print_owners`` (n,): fingerprints and the pieces that have them. ``pieces`` are the records
-    of the pieces kept, ``skipped`` those of the entries left out.
+    Attributes:
+        ranges: (tiles, 2): lowest and highest row with a note, of every tile.
+        bars: (rows, tracks): the tile of each bar and track; tiles count from 1, 0 is silence.
+        passages: (n, 4): piece, first bar in the piece, first row in ``bars``, number of bars.
+        phrases: (n, 2): passage, and first bar within it.
+        prints: (n,): fingerprints.
+        print_owners: (n,): the piece of each fingerprint.
+        pieces: the records of the pieces.
+        skipped: the records of the skipped entries.
+        planes: the packed tiles of each piece, not joined: they are most of the data.
+
     """
 
     ranges: NDArray[np.uint8]
@@ -43,11 +51,11 @@ class Part:
     planes: list[NDArray[np.uint8]] = field(default_factory=list)
 
     def pack(self) -> list[Bytes]:
-        """The part as bytes, piece by piece; ``load`` reads them back.
+        """Return the part as a list of byte strings to be written one after the other; ``load`` reads them.
 
-        A line of JSON says the types and shapes of the arrays that follow, and the CRC-32 of all the rest: the
-        records, the arrays, and the planes, which are nearly all of it and are copied nowhere but to the disk.
-        Nothing is compressed: parts live no longer than their build.
+        The first is a line of JSON with the types and shapes of the arrays and the CRC-32 of all that follows: the
+        records, the arrays, and the planes. The planes are not copied. Parts are temporary, so they are not
+        compressed.
         """
         records = json.dumps([self.pieces, self.skipped]).encode()
         arrays = {"records": np.frombuffer(records, np.uint8), **{name: getattr(self, name) for name in ARRAYS}}
@@ -61,7 +69,7 @@ class Part:
 
     @staticmethod
     def load(file: IO[bytes]) -> Part:
-        """Read a part but for its planes, where the file then stands: one for each row of ``ranges``."""
+        """Read a part up to its planes; the file is then positioned at them, one for each row of ``ranges``."""
         arrays: dict[str, Any] = {}
         for name, (dtype, shape) in json.loads(file.readline())["arrays"].items():
             content = file.read(prod(shape) * np.dtype(dtype).itemsize)
@@ -71,9 +79,9 @@ class Part:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a part is there as it was packed.
+    """Return whether a part exists and its checksum is right.
 
-    Parts are not waited for until they are on the disk: after a power failure one may lack its content.
+    Parts are written without fsync, so a power failure may damage them.
     """
     try:
         with path.open("rb") as file:
@@ -86,15 +94,21 @@ def is_whole(path: Path) -> bool:
 
 
 def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings) -> list[Bytes]:
-    """What a worker does: entries become a part, packed.
+    """Pack a chunk of entries into a part; this is the task of a worker.
 
-    Entries come with their bytes, or with the reason why these could not be read, or with None: then they are
-    files of this machine, to be read here.
+    Args:
+        chunk: entries, each with its content, or the reason (str) why it could not be read, or None for a file on
+            this machine that is to be read here.
+        settings: the settings of the corpus.
+
+    Returns:
+        The part, see ``Part.pack``.
+
     """
     pieces: list[Piece] = []
     skipped: list[dict[str, Any]] = []
-    for entry, given in chunk:
-        content = content_of(read_file, entry) if given is None else given
+    for entry, known in chunk:
+        content = content_of(read_file, entry) if known is None else known
         if isinstance(content, str):
             skipped.append({"name": entry.name, "skipped": content})
             continue
@@ -107,7 +121,7 @@ def make_part(chunk: list[tuple[Entry, bytes | str | None]], settings: Settings)
 
 
 def _join(pieces: list[Piece], skipped: list[dict[str, Any]], settings: Settings) -> Part:
-    tracks = len(settings.track_set)
+    tracks = len(settings.shape.track_set)
 
     def offsets(counts: list[int]) -> list[int]:
         return [0, *np.cumsum(counts).tolist()][: len(counts)]

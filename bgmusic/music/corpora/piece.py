@@ -1,6 +1,7 @@
-"""One entry of a source becomes one piece of a corpus: decoded, put on the grid, packed, fingerprinted.
+"""Convert one entry of a source to a piece of a corpus: decode, quantize, pack and fingerprint it.
 
-This is what the workers do. Whatever an entry holds, it ends in a piece or in a reason.
+Entries are untrusted input: each becomes either a piece or a record with the reason why it was skipped. The texts of
+these reasons are stored in meta.json.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from bgmusic.music.corpora.sources.musegan import decode_cells
 from bgmusic.music.corpora.tiles import Tiles, pack_tiles
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import grid_fit
-from bgmusic.music.rolls.roll import encoding_loss
 from bgmusic.music.rolls.tracks import TrackSet
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
@@ -35,10 +36,15 @@ TONICS = (
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """What a corpus keeps of one entry.
+    """The content of one entry, as a corpus stores it.
 
-    ``passages`` (n, 3): unbroken runs of bars: the first bar's number in the piece (from 0), its row in
-    ``tiles.bars``, and how many. ``phrases`` (n, 2): passage and bar within it. ``record`` goes into meta.json.
+    Attributes:
+        record: the entry of the piece in meta.json.
+        tiles: the packed bars.
+        passages: (n, 3): unbroken runs of bars: first bar in the piece (from 0), its row in ``tiles.bars``, length.
+        phrases: (n, 2): passage, and first bar within it.
+        prints: (n,): fingerprints, for finding duplicates.
+
     """
 
     record: dict[str, Any]
@@ -49,7 +55,7 @@ class Piece:
 
 
 def read_piece(entry: Entry, content: bytes, settings: Settings) -> Piece | dict[str, Any]:
-    """The piece of an entry, or the record of why there is none (its "skipped" is one line)."""
+    """Return the piece of an entry, or a record whose "skipped" is the reason, in one line, why there is none."""
     record: dict[str, Any] = {"name": entry.name}
     try:
         song, digest = _decode(entry, content, settings)
@@ -58,13 +64,13 @@ def read_piece(entry: Entry, content: bytes, settings: Settings) -> Piece | dict
         reason = str(error)
     except MemoryError:
         reason = "it needs more memory than there is"
-    except Exception as error:  # one file must not end a build of thousands: its name and reason are kept
+    except Exception as error:  # one file must not abort a build of thousands; its name and reason are recorded
         reason = f"unexpected {type(error).__name__}: {error}"
     return record | {"skipped": " ".join(reason.split())[:300]}
 
 
 def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str]:
-    """The song, and the SHA-256 of the file that it came from."""
+    """Return the song, and the SHA-256 of its file."""
     if entry.kind == "unusable":
         raise Unreadable(entry.reason)
     if entry.kind == "music21":
@@ -79,7 +85,7 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
     elif entry.kind == "lpd":
         song = decode_lpd(content)
     elif entry.kind == "cells":
-        tracks = settings.track_set.tracks
+        tracks = settings.shape.track_set.tracks
         names, drums = tuple(t.name for t in tracks), tuple(t.is_drum for t in tracks)
         song = decode_cells(content, names, drums, settings.metre)
     else:
@@ -88,12 +94,12 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
 
 
 def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) -> Piece | dict[str, Any]:
-    track_set = settings.track_set
+    track_set, bars = settings.shape.track_set, settings.shape.bars
     if kind == "cells":
         track_set = _by_number(track_set)
     if not len(song.notes):
         raise Unreadable("it has no notes")
-    fit = grid_fit(song, settings.resolution)
+    fit = grid_fit(song, settings.shape.resolution)
     record["grid_fit"] = round(fit, 3)
     if song.repairs:
         record["repairs"] = list(song.repairs)[:8]
@@ -102,7 +108,7 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
     sounding = int(np.count_nonzero(np.bincount(song.notes["part"])))
     if track_set.by == "part" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
-    piece = quantise(song, track_set, settings.resolution, default_metre=settings.metre)
+    piece = quantise(song, track_set, settings.shape.resolution, default_metre=settings.metre)
     losses = {name: count for name, count in vars(piece.losses).items() if count}
     record["losses"] = losses | {
         f"{encoding}_encoding": round(encoding_loss(piece.notes, piece.track_set, encoding).lost, 5)
@@ -111,10 +117,10 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
     record["bpm"] = round(piece.bpm, 3)
     if len(song.key_signatures):
         record["key"] = key_name(int(song.key_signatures["fifths"][0]), bool(song.key_signatures["minor"][0]))
-    runs = [run for run in piece.runs(settings.metre) if run[1] - run[0] >= settings.bars]
+    runs = [run for run in piece.runs(settings.metre) if run[1] - run[0] >= bars]
     if not runs:
         n, d = settings.metre
-        return record | {"skipped": f"it has no {settings.bars} bars of {n}/{d} in a row"}
+        return record | {"skipped": f"it has no {bars} bars of {n}/{d} in a row"}
     return _pack(piece, runs, record, settings)
 
 
@@ -122,7 +128,7 @@ def _pack(
     piece: StepNotes, runs: list[tuple[int, int]], record: dict[str, Any], settings: Settings
 ) -> Piece | dict[str, Any]:
     bars = np.concatenate([np.arange(*run) for run in runs])
-    tiles = pack_tiles(piece, bars, settings.steps, settings.encoding)
+    tiles = pack_tiles(piece, bars, settings.shape.steps, settings.shape.encoding)
     lengths = [stop - start for start, stop in runs]
     rows = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     passages = np.stack([[start for start, _ in runs], rows, lengths], axis=1).astype(np.int64)
@@ -134,13 +140,13 @@ def _pack(
     found = np.concatenate(phrases).astype(np.int64)
     if not len(found):
         few = settings.min_tracks
-        return record | {"skipped": f"no {settings.bars} bars in which {few} or more of its tracks play"}
+        return record | {"skipped": f"no {settings.shape.bars} bars in which {few} or more of its tracks play"}
     record["bars"], record["phrases"] = len(bars), len(found)
     return Piece(record, tiles, passages, found, fingerprints(piece, runs))
 
 
 def _by_number(track_set: TrackSet) -> TrackSet:
-    """The set for songs whose tracks are the set's, in order: a program is the number of a track."""
+    """Return the track set with the index of each track as its program, for songs with the same tracks in order."""
     tracks = [
         replace(track, programs=() if track.is_drum else (number,)) for number, track in enumerate(track_set.tracks)
     ]
@@ -148,5 +154,17 @@ def _by_number(track_set: TrackSet) -> TrackSet:
 
 
 def key_name(fifths: int, minor: bool) -> str:
-    """The name of a key signature: ``key_name(-3, True)`` is "C minor"."""
-    return f"{TONICS[fifths + 7 + 3 * minor]} {'minor' if minor else 'major'}"
+    """Return the name of a key signature: ``key_name(-3, True)`` is "C minor".
+
+    Args:
+        fifths: number of sharps, or of flats if negative.
+        minor: whether the key is minor.
+
+    Raises:
+        ValueError: there is no name for so many sharps or flats.
+
+    """
+    place = fifths + 7 + 3 * minor
+    if not 0 <= place < len(TONICS):
+        raise ValueError(f"no key has {fifths} sharps (negative: flats)")
+    return f"{TONICS[place]} {'minor' if minor else 'major'}"

@@ -1,4 +1,4 @@
-"""What a corpus is built with: all that decides about its content."""
+"""The settings that a corpus is built with: everything that determines its content, besides its sources."""
 
 from __future__ import annotations
 
@@ -10,112 +10,157 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.split import DEFAULT_SHARES, check_shares
-from bgmusic.music.rolls.grid import MAX_RESOLUTION, steps_per_bar
+from bgmusic.music.midi.song import COMMON_TIME
+from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.grid_fit import USABLE_BEAT
-from bgmusic.music.rolls.roll import ENCODINGS, Encoding
+from bgmusic.music.rolls.metre import steps_per_bar
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.yaml import validate
 
-MAX_BARS = 64  # of a phrase
-MAX_PHRASE_CELLS = 1 << 26
+_NUMBERS = ("resolution", "bars", "hop", "min_tracks")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a corpus.
+    """Settings of a corpus. ``Settings.create`` makes them from a track set and a resolution.
 
-    ``resolution`` is in steps a beat; ``bars`` is a phrase's length, ``hop`` the bars from one phrase to the
-    next; ``metre`` (numerator, denominator) is that of every bar; a phrase needs ``min_tracks`` tracks (None:
-    half of them, rounded up) that play at least one note; pieces with a smaller share of onsets near a step
-    than ``min_grid_fit`` (``beat.grid_fit``) are left out; ``shares`` are those of train, validation and test.
+    Args:
+        shape: tracks, resolution, bars, steps of a bar, and encoding of every phrase.
+        hop: bars from the start of one phrase to the start of the next.
+        metre: time signature (numerator, denominator) of every bar, and the default for files without one.
+        min_tracks: number of tracks that must play at least one note in a phrase; None means half, rounded up.
+        min_grid_fit: pieces with a lower ``grid_fit`` (share of onsets near a grid, 0 to 1) are skipped.
+        shares: shares of the train, validation and test splits.
 
     Raises:
-        UserError: a value makes no sense.
+        TypeError: ``metre`` is not a pair of integers.
+        UserError: another value is of the wrong type or out of range.
 
     """
 
-    track_set: TrackSet
-    resolution: int
-    bars: int = 4
+    shape: RollShape
     hop: int = 1
-    encoding: Encoding = "onset"
-    metre: tuple[int, int] = (4, 4)
+    metre: tuple[int, int] = COMMON_TIME
     min_tracks: int | None = None
     min_grid_fit: float = USABLE_BEAT
     shares: tuple[float, float, float] = DEFAULT_SHARES
 
     def __post_init__(self) -> None:
+        tracks = len(self.shape.track_set)
         if self.min_tracks is None:
-            object.__setattr__(self, "min_tracks", (len(self.track_set) + 1) // 2)
-        if not 1 <= self.resolution <= MAX_RESOLUTION:
-            raise UserError(f"resolution {self.resolution} is not within 1 to {MAX_RESOLUTION} steps a beat")
-        if not 1 <= self.bars <= MAX_BARS:
-            raise UserError(f"a phrase has 1 to {MAX_BARS} bars, not {self.bars}")
-        if self.hop < 1:
-            raise UserError(f"hop {self.hop} is below 1 bar")
-        if self.encoding not in ENCODINGS:
-            raise UserError(f"encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
-        if not 1 <= self.needed_tracks <= len(self.track_set):
-            raise UserError(f"of {len(self.track_set)} tracks, {self.min_tracks} can't be demanded to play")
-        if not 0 <= self.min_grid_fit <= 1:
-            raise UserError(f"a grid fit is 0 to 1, not {self.min_grid_fit}")
+            object.__setattr__(self, "min_tracks", (tracks + 1) // 2)
+        if type(self.hop) is not int or self.hop < 1:
+            raise UserError(f"hop {self.hop!r} is not a whole number of bars, 1 or more")
+        if type(self.min_tracks) is not int or not 1 <= self.min_tracks <= tracks:
+            raise UserError(f"min_tracks {self.min_tracks!r} is not within 1 to {tracks}, the number of tracks")
+        if not isinstance(self.min_grid_fit, (int, float)) or not 0 <= self.min_grid_fit <= 1:
+            raise UserError(f"min_grid_fit {self.min_grid_fit!r} is not within 0 to 1")
         check_shares(self.shares)
-        cells = self.bars * self.steps * self.track_set.pitches * len(self.track_set)
-        if cells > MAX_PHRASE_CELLS:
-            raise UserError(f"a phrase would have {cells:,} cells, more than {MAX_PHRASE_CELLS:,}")
+        steps = steps_per_bar(self.metre, self.shape.resolution)
+        if steps != self.shape.steps:
+            n, d = self.metre
+            raise UserError(f"a bar of {n}/{d} has {steps} steps at this resolution, not {self.shape.steps}")
 
-    @property
-    def steps(self) -> int:
-        """Steps of a bar."""
-        return steps_per_bar(self.metre, self.resolution)
+    @classmethod
+    def create(
+        cls,
+        track_set: TrackSet,
+        resolution: int,
+        *,
+        bars: int = 4,
+        encoding: Encoding = "onset",
+        metre: tuple[int, int] = COMMON_TIME,
+        **options: Any,
+    ) -> Settings:
+        """Make settings whose shape follows from a track set, a resolution (steps per beat) and a metre.
+
+        ``options`` are the other fields: ``hop``, ``min_tracks``, ``min_grid_fit``, ``shares``.
+
+        Raises:
+            TypeError: ``metre`` is not a pair of integers, or ``resolution`` not an integer.
+            UserError: another value is of the wrong type or out of range.
+
+        """
+        values = {
+            "track_set": track_set,
+            "resolution": resolution,
+            "bars": bars,
+            "steps": steps_per_bar(metre, resolution),
+            "encoding": encoding,
+        }
+        return cls(validate(RollShape, values, "phrase"), metre=metre, **options)
 
     @property
     def needed_tracks(self) -> int:
-        """How many tracks must play in a phrase."""
+        """``min_tracks``, with its default resolved."""
         return self.min_tracks or 0
 
     def starts(self, playing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Where phrases may start in a passage, by its tracks ``playing`` (bars, tracks).
+        """Find the bars of a passage at which a phrase may start.
 
-        Shape (bars - phrase bars + 1,), or (0,) of a passage that is shorter than a phrase.
+        Args:
+            playing: boolean (bars, tracks): which tracks play in which bars of the passage.
+
+        Returns:
+            Boolean (bars - phrase bars + 1,); (0,) if the passage is shorter than a phrase.
+
+        Raises:
+            TypeError: ``playing`` has another dtype or shape.
+
         """
-        count = max(0, len(playing) - self.bars + 1)
+        if playing.dtype != np.bool_ or playing.ndim != 2 or playing.shape[1] != len(self.shape.track_set):
+            expected = f"boolean (bars, {len(self.shape.track_set)})"
+            raise TypeError(f"playing must be {expected}, not {playing.dtype} {playing.shape}")
+        count = max(0, len(playing) - self.shape.bars + 1)
         heard = playing[:count].copy()
-        for bar in range(1, self.bars):
+        for bar in range(1, self.shape.bars):
             heard |= playing[bar : bar + count]
         allowed: NDArray[np.bool_] = heard.sum(axis=1) >= self.needed_tracks
         return allowed
 
     def hops(self, playing: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The first bars of a passage's phrases: every ``hop`` bars, where they may start."""
+        """Return the first bars of a passage's phrases: the allowed starts at multiples of ``hop``.
+
+        ``playing`` is as in ``starts``.
+        """
         allowed = np.flatnonzero(self.starts(playing))
         chosen: NDArray[np.int64] = allowed[allowed % self.hop == 0]
         return chosen
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values for JSON."""
-        plain = {key: value for key, value in vars(self).items() if key != "track_set"}
-        return plain | {"metre": list(self.metre), "shares": list(self.shares), "track_set": self.track_set.to_dict()}
+        """Return the settings as plain values for JSON; ``from_dict`` reads them back."""
+        return {  # in the order of every meta.json: the same sources must give the same bytes
+            "resolution": self.shape.resolution,
+            "bars": self.shape.bars,
+            "hop": self.hop,
+            "encoding": self.shape.encoding,
+            "metre": list(self.metre),
+            "min_tracks": self.min_tracks,
+            "min_grid_fit": self.min_grid_fit,
+            "shares": list(self.shares),
+            "track_set": self.shape.track_set.to_dict(),
+        }
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Settings:
-        """Read settings from plain values that nobody vouches for.
+        """Read settings from untrusted plain values.
 
         Raises:
-            UserError: a value is missing, of another type, or makes no sense.
+            UserError: a value is missing, of the wrong type, or out of range.
 
         """
         try:
             metre, shares = values["metre"], values["shares"]
-            numbers = [values[key] for key in ("resolution", "bars", "hop", "min_tracks")] + list(metre)
-            if not all(type(number) is int for number in numbers):
-                raise TypeError
-            return Settings(
-                track_set=TrackSet.from_dict(values["track_set"], "track_set"),
-                resolution=values["resolution"],
+            if not all(type(values[key]) is int for key in _NUMBERS):
+                raise TypeError(f"{', '.join(_NUMBERS)} must be whole numbers")
+            return Settings.create(
+                TrackSet.from_dict(values["track_set"], "track_set"),
+                values["resolution"],
                 bars=values["bars"],
-                hop=values["hop"],
                 encoding=values["encoding"],
                 metre=(metre[0], metre[1]),
+                hop=values["hop"],
                 min_tracks=values["min_tracks"],
                 min_grid_fit=float(values["min_grid_fit"]),
                 shares=check_shares(tuple(float(share) for share in shares)),

@@ -13,7 +13,7 @@ from bgmusic.music.corpora.build import Workers, build_corpus
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.rolls.tracks import TrackSet
 
-SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
+SETTINGS = Settings.create(TrackSet.load("lpd-5"), 12)
 
 
 @pytest.fixture

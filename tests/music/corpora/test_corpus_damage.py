@@ -1,4 +1,4 @@
-"""A corpus that anyone may have made: every damage ends in one clear error, and none in a crash."""
+"""Open damaged and malicious corpora: each ends in one clear error."""
 
 import json
 import lzma
@@ -20,7 +20,7 @@ from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.rolls.tracks import TrackSet
 
-SETTINGS = Settings(TrackSet.load("lpd-5"), 12)
+SETTINGS = Settings.create(TrackSet.load("lpd-5"), 12)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "xz"])
@@ -99,7 +99,7 @@ def test_damaged_meta(folder: Path, change: Callable[[Any], object]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "\x00\xff", '{"format": "bgmusic corpus"}'])
-def test_meta_that_is_none(folder: Path, text: str) -> None:
+def test_meta_that_is_not_a_corpus(folder: Path, text: str) -> None:
     (folder / "meta.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=r"meta\.json"):
         open_corpus(folder)
@@ -134,7 +134,7 @@ def test_damaged_arrays(folder: Path, name: str, change: Callable[[Any], Any]) -
 
 
 @pytest.mark.parametrize("name", ["bars", "phrases", "passages", "ranges", "bits-00000"])
-def test_files_that_are_cut_off_longer_or_gone(folder: Path, name: str) -> None:
+def test_files_that_are_truncated_extended_or_missing(folder: Path, name: str) -> None:
     path = array_path(folder, name)
     content = path.read_bytes()
     for damaged in (content[:-1], content[: len(content) // 2], b"", content + b"more", b"PK" + content):
@@ -149,7 +149,7 @@ def test_files_that_are_cut_off_longer_or_gone(folder: Path, name: str) -> None:
 
 
 class Opened:
-    """Says that it was unpickled."""
+    """An object that records that it was unpickled."""
 
     ran = False
 
@@ -182,7 +182,7 @@ def test_an_xz_bomb_is_not_unpacked(tmp_path: Path) -> None:
 
 
 def test_flipped_bytes_open_or_are_refused(folder: Path) -> None:
-    """What opens can be used throughout: flips in the tiles' bits are other music, not damage."""
+    """A corpus that opens can be used throughout: flipped bits in tiles are other music, not damage."""
     rng = random.Random(0)
     files, refused = sorted(folder.iterdir()), 0
     for _ in range(150):
@@ -205,7 +205,7 @@ def test_flipped_bytes_open_or_are_refused(folder: Path) -> None:
     assert 0 < refused < 150
 
 
-def test_there_is_no_such_phrase_or_corpus(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_phrase_or_corpus_is_an_error(folder: Path, tmp_path: Path) -> None:
     corpus = open_corpus(folder)
     for index in (-1, len(corpus)):
         for ask in (corpus.roll, corpus.info):
@@ -215,20 +215,20 @@ def test_there_is_no_such_phrase_or_corpus(folder: Path, tmp_path: Path) -> None
         open_corpus("nothing")
 
 
-def test_passages_that_overlap_are_refused_at_once(folder: Path) -> None:
-    """A million of them over the same million bars would stand in a few kilobytes of xz, and be gone through."""
+def test_overlapping_passages_are_refused(folder: Path) -> None:
+    """A few kilobytes of xz could hold a million passages of the same million bars, which would all be iterated."""
     edit_array(folder, "passages", lambda passages: np.concatenate([passages] * 3))
     edit_meta(folder, lambda meta: meta["layout"].update(passages=3 * meta["layout"]["passages"]))
     with pytest.raises(UserError, match="passages overlap"):
         open_corpus(folder)
 
 
-def test_texts_of_a_corpus_never_reach_a_terminal_raw(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_not_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit_meta(folder, lambda meta: meta["settings"]["track_set"].update(name="\x1b]0;OWNED\x07\x1b[2J\nforged"))
     for words in (["info", str(folder)], ["list", str(folder.parent)]):
         with pytest.raises(SystemExit):
             main(["data", *words])
-        told = capsys.readouterr().out
-        assert "OWNED" in told
-        assert "\x1b" not in told
-        assert "\nforged" not in told
+        out = capsys.readouterr().out
+        assert "OWNED" in out
+        assert "\x1b" not in out
+        assert "\nforged" not in out

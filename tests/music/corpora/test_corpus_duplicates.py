@@ -22,7 +22,7 @@ LPD5 = TrackSet.load("lpd-5")
 
 
 def groups(folder: Path, tmp_path: Path) -> dict[str, int]:
-    meta = build_corpus([str(folder)], tmp_path / "out", Settings(LPD5, 12, min_tracks=1))
+    meta = build_corpus([str(folder)], tmp_path / "out", Settings.create(LPD5, 12, min_tracks=1))
     for group in {piece["group"] for piece in meta["pieces"]}:
         assert len({piece["split"] for piece in meta["pieces"] if piece["group"] == group}) == 1
     return {Path(piece["name"]).stem: piece["group"] for piece in meta["pieces"]}

@@ -1,4 +1,4 @@
-"""Batches are the corpus's phrases, bit for bit, moved only as far as the tracks' ranges allow."""
+"""Load batches: the corpus's phrases, bit for bit, transposed within the range of each track."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from music_maker import song, write_songs
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.bits import _unpack_by_masks, shift_rows, unpack_rows
 from bgmusic.music.corpora.build import build_corpus
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
+from bgmusic.music.corpora.packed_bits import _unpack_by_masks, shift_rows, unpack_rows
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.rolls.tracks import TrackSet
 
@@ -23,7 +23,7 @@ LPD5 = TrackSet.load("lpd-5")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("loader")
     songs = write_songs(here / "songs", range(6), bars=12)
-    build_corpus([str(songs)], here / "out", Settings(LPD5, 12, shares=(1.0, 0.0, 0.0)))
+    build_corpus([str(songs)], here / "out", Settings.create(LPD5, 12, shares=(1.0, 0.0, 0.0)))
     return here / "out"
 
 
@@ -61,22 +61,22 @@ def test_zeros_and_ones_are_the_same_in_every_dtype(corpus: Corpus, dtype: torch
     assert torch.equal(batch == 0, ~plain)
 
 
-def test_a_batch_goes_where_the_caller_wants_it(corpus: Corpus) -> None:
+def test_a_batch_is_written_to_out(corpus: Corpus) -> None:
     loader = corpus.loader("train")
     out = torch.full((4, *loader.shape), 7.0)
     assert loader.batch(4, rng(6), out) is out
     assert torch.equal(out, loader.batch(4, rng(6)))
-    with pytest.raises(ValueError, match=r"out is \(4, 10, 4, 48, 84\), a batch \(5,"):
+    with pytest.raises(ValueError, match=r"out has shape \(4, 10, 4, 48, 84\), .* \(5,"):
         loader.batch(5, rng(6), out)
 
 
-def test_phrases_are_those_asked_for(corpus: Corpus) -> None:
+def test_phrases_are_returned_in_the_given_order(corpus: Corpus) -> None:
     found = corpus.loader(dtype=torch.bool).phrases([7, 0, 7])
     for phrase, number in zip(found, (7, 0, 7), strict=True):
         assert np.array_equal(phrase.numpy(), corpus.roll(number).channels())
 
 
-def test_the_generators_state_is_all_that_is_needed_to_go_on(corpus: Corpus) -> None:
+def test_a_saved_generator_state_continues_with_the_same_batches(corpus: Corpus) -> None:
     options = {"transpose": (-5, 6), "random_offset": True, "dtype": torch.bool}
     generator = rng(3)
     loader = corpus.loader("train", **options)
@@ -90,7 +90,7 @@ def test_the_generators_state_is_all_that_is_needed_to_go_on(corpus: Corpus) -> 
 
 
 def test_transposed_phrases_are_the_phrases_transposed(corpus: Corpus) -> None:
-    """Every transposed batch is what rolling the stored roll by some shift gives: drums still, nothing lost."""
+    """Each transposed phrase is the stored one, shifted in pitch; drums don't move, and no cell is lost."""
     plain = corpus.loader("train", dtype=torch.bool).batch(64, rng(5))
     moved = corpus.loader("train", dtype=torch.bool, transpose=(-5, 6)).batch(64, rng(5))
     drums = [0, 5]
@@ -110,7 +110,7 @@ def test_transposition_stays_within_each_tracks_range(tmp_path: Path) -> None:
     for track, high in zip(tracks["tracks"], (107, 70, 73, 107, 107), strict=True):
         track["high"] = high
     songs = write_songs(tmp_path / "songs", range(2))  # pitches are 50 to 70: piano may not rise at all
-    narrow = Settings(TrackSet.from_dict(tracks), 12, shares=(1.0, 0.0, 0.0))
+    narrow = Settings.create(TrackSet.from_dict(tracks), 12, shares=(1.0, 0.0, 0.0))
     build_corpus([str(songs)], tmp_path / "out", narrow)
     corpus = open_corpus(tmp_path / "out")
     batch = corpus.loader(transpose=(-7, 7)).batch(300, rng(0))
@@ -121,7 +121,7 @@ def test_transposition_stays_within_each_tracks_range(tmp_path: Path) -> None:
 
 
 def test_the_pause_encoding_follows_from_the_lossless_one(tmp_path: Path) -> None:
-    """As a corpus built with pauses has it, there from the notes of the whole piece and here from a phrase's cells."""
+    """Derived from cells, it equals the pause encoding that a corpus builds from notes."""
     songs = tmp_path / "songs"
     songs.mkdir()
     for seed in range(3):
@@ -129,8 +129,8 @@ def test_the_pause_encoding_follows_from_the_lossless_one(tmp_path: Path) -> Non
         for note in (note for track in score.tracks for note in track.notes):
             note.pitch = 50 + note.pitch % 3  # many repeated notes
         score.dump_midi(str(songs / f"{seed}.mid"))
-    build_corpus([str(songs)], tmp_path / "onset", Settings(LPD5, 12))
-    build_corpus([str(songs)], tmp_path / "pause", Settings(LPD5, 12, encoding="pause"))
+    build_corpus([str(songs)], tmp_path / "onset", Settings.create(LPD5, 12))
+    build_corpus([str(songs)], tmp_path / "pause", Settings.create(LPD5, 12, encoding="pause"))
     onset, pause = open_corpus(tmp_path / "onset"), open_corpus(tmp_path / "pause")
     derived = onset.loader(encoding="pause").phrases(range(len(onset)))
     stored = pause.loader().phrases(range(len(pause)))
@@ -141,10 +141,10 @@ def test_the_pause_encoding_follows_from_the_lossless_one(tmp_path: Path) -> Non
     assert not differs[:-1].any()
 
 
-def test_a_random_offset_begins_later_but_within_its_piece(tmp_path: Path) -> None:
+def test_a_random_offset_starts_phrases_between_the_stored_ones(tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", range(3), bars=10)
-    build_corpus([str(songs)], tmp_path / "hop1", Settings(LPD5, 12, shares=(1.0, 0.0, 0.0)))
-    build_corpus([str(songs)], tmp_path / "hop4", Settings(LPD5, 12, hop=4, shares=(1.0, 0.0, 0.0)))
+    build_corpus([str(songs)], tmp_path / "hop1", Settings.create(LPD5, 12, shares=(1.0, 0.0, 0.0)))
+    build_corpus([str(songs)], tmp_path / "hop4", Settings.create(LPD5, 12, hop=4, shares=(1.0, 0.0, 0.0)))
     every, coarse = open_corpus(tmp_path / "hop1"), open_corpus(tmp_path / "hop4")
     assert (len(every), len(coarse)) == (21, 6)
     fixed = set(as_rows(coarse.loader().batch(200, rng(0))))
@@ -173,14 +173,14 @@ def test_shards_make_no_difference(tmp_path: Path, corpus: Corpus, monkeypatch: 
         ("train", {"transpose": (-8, 2)}, "transpose"),
     ],
 )
-def test_senseless_options_are_refused(corpus: Corpus, split: str, options: dict[str, object], message: str) -> None:
+def test_invalid_options_are_refused(corpus: Corpus, split: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         corpus.loader(split, **options)  # type: ignore[arg-type]
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 8), st.integers(0, 1000))
-def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding: int, seed: int) -> None:
+def test_unpacking_equals_numpys(rows: int, width: int, padding: int, seed: int) -> None:
     packed = np.random.default_rng(seed).integers(0, 256, (rows, width), np.uint8)
     count = 8 * width - padding
     expected = np.unpackbits(packed, axis=1)[:, :count].astype(bool)
@@ -190,8 +190,8 @@ def test_unpacked_bits_are_numpys_on_every_device(rows: int, width: int, padding
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 1000))
-def test_moved_bits_are_moved_cells(rows: int, width: int, seed: int) -> None:
-    """``shift_rows`` beside numpy on unpacked bits, at every shift and at the edges of bytes and rows."""
+def test_shifted_bits_are_shifted_cells(rows: int, width: int, seed: int) -> None:
+    """Compare ``shift_rows`` with NumPy on unpacked bits, for every shift and at the edges of bytes and rows."""
     random = np.random.default_rng(seed)
     bits = random.random((rows, 8 * width)) < 0.3
     shifts = random.integers(-7, 8, rows)

@@ -1,4 +1,4 @@
-"""The corpora that come with bgmusic: what they are said to hold, and the commands that make them."""
+"""Check the embedded corpora: their content, and that the documented commands rebuild them."""
 
 import json
 import shutil
@@ -16,18 +16,18 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.sources.music21_corpus import Music21Source
 
 
-def test_they_are_small_and_known_by_name() -> None:
+def test_embedded_corpora_are_small_and_known_by_name() -> None:
     assert set(embedded_corpora()) == {"bach", "freedoom"}
     for path in embedded_corpora().values():
         assert sum(file.stat().st_size for file in path.iterdir()) < 400_000
 
 
-def test_ones_own_of_the_same_name_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ambiguous_name_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bach").mkdir()
-    assert len(open_corpus("bach")) == 3113  # a folder of anything else hides nothing
+    assert len(open_corpus("bach")) == 3113  # a folder that is not a corpus does not matter
     shutil.copytree(embedded_corpora()["freedoom"], tmp_path / "bach", dirs_exist_ok=True)
-    with pytest.raises(UserError, match=r"two corpora 'bach': give .*bach for your own"):
+    with pytest.raises(UserError, match=r"'bach' names two corpora.*bach"):
         open_corpus("bach")
     assert len(open_corpus(tmp_path / "bach")) == 2950
     monkeypatch.chdir(data_dir())
@@ -38,7 +38,7 @@ def test_ones_own_of_the_same_name_is_not_passed_over(tmp_path: Path, monkeypatc
     ("name", "phrases", "pieces", "tracks", "resolution"),
     [("bach", 3113, 328, "satb", 4), ("freedoom", 2950, 46, "lpd-5", 12)],
 )
-def test_what_they_hold(name: str, phrases: int, pieces: int, tracks: str, resolution: int) -> None:
+def test_content_of_the_embedded_corpora(name: str, phrases: int, pieces: int, tracks: str, resolution: int) -> None:
     corpus = open_corpus(name)
     assert (len(corpus), len(corpus.pieces)) == (phrases, pieces)
     assert (corpus.track_set.name, corpus.resolution, corpus.encoding) == (tracks, resolution, "onset")
@@ -50,7 +50,7 @@ def test_what_they_hold(name: str, phrases: int, pieces: int, tracks: str, resol
 
 @pytest.mark.parametrize("name", ["bach", "freedoom"])
 def test_no_phrase_is_in_two_splits(name: str) -> None:
-    """By its cells, in any key: the splits' sets of rolls moved to a common lowest pitch are disjoint."""
+    """Transposed to a common lowest pitch, the rolls of the splits are disjoint."""
     corpus = open_corpus(name)
     pitched = [i for i, track in enumerate(corpus.track_set.tracks) if not track.is_drum]
     seen: dict[bytes, str] = {}
@@ -58,7 +58,7 @@ def test_no_phrase_is_in_two_splits(name: str) -> None:
         roll = corpus.roll(index)
         assert roll.onsets is not None
         onsets = roll.onsets[pitched].any(axis=0)
-        if onsets.sum() < 32:  # a phrase of a few notes is everybody's
+        if onsets.sum() < 32:  # phrases of a few notes occur in unrelated pieces
             continue
         rows = np.flatnonzero(onsets.any(axis=(0, 1)))
         content = np.packbits(onsets[:, :, rows[0] : rows[-1] + 1]).tobytes() + bytes(rows - rows[0])
@@ -87,14 +87,14 @@ def test_freedoom_is_rebuilt_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_chorales_read_anew_are_those_shipped() -> None:
-    """Some of them, since music21 needs half a minute for all: packed tiles, bars, passages and phrases."""
+    """Compare tiles, bars and passages of some chorales; music21 would need half a minute for all."""
     corpus = open_corpus("bach")
     source = Music21Source("bach")
     entries = list(source.entries())
     shipped = {piece["name"]: number for number, piece in enumerate(corpus.pieces)}
     left_out = {record["name"]: record for record in corpus.meta["skipped"]}
     for entry in entries[::43]:
-        piece = read_piece(entry, source.read(entry), Settings(corpus.track_set, 4))
+        piece = read_piece(entry, source.read(entry), Settings.create(corpus.track_set, 4))
         if not isinstance(piece, Piece):
             assert left_out[entry.name] == piece
             continue

@@ -1,7 +1,8 @@
-"""Where music comes from: folders, files, archives, npz of rolls, and the corpora that libraries know by name."""
+"""Sources of music: folders, files, archives, npz files of rolls, and the corpora of music21 and muspy."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bgmusic.errors import UserError
@@ -11,19 +12,24 @@ from bgmusic.music.corpora.sources.folder import FileSource, walk
 from bgmusic.music.corpora.sources.musegan import MuseganSource, is_musegan
 
 
-def open_sources(given: list[str]) -> tuple[list[Source], dict[str, int]]:
-    """The sources behind the user's words, and how many files of which other suffixes were ignored.
+def open_sources(names: Sequence[str]) -> tuple[list[Source], dict[str, int]]:
+    """Open sources by name.
 
-    A word is a folder, a file (MIDI, npz, archive), ``music21:NAME``, or ``muspy:NAME``.
+    Args:
+        names: folders, files (MIDI, npz, archive), ``music21:NAME`` or ``muspy:NAME``.
+
+    Returns:
+        The sources, and the number of ignored files by suffix.
 
     Raises:
-        UserError: there is no such file, corpus or dataset, or an archive named outright is damaged.
+        UserError: there is no such file, corpus or dataset, or an archive is damaged. (A damaged archive within a
+            folder is a ``BrokenSource`` instead.)
 
     """
     sources: list[Source] = []
     ignored: dict[str, int] = {}
-    for word in given:
-        scheme, _, name = word.partition(":")
+    for given in names:
+        scheme, _, name = given.partition(":")
         if scheme == "music21":
             from bgmusic.music.corpora.sources.music21_corpus import Music21Source
 
@@ -32,19 +38,19 @@ def open_sources(given: list[str]) -> tuple[list[Source], dict[str, int]]:
             from bgmusic.music.corpora.sources.muspy_dataset import MuspySource
 
             sources.append(MuspySource(name))
-        elif word and Path(word).is_dir():
-            sources.extend(_open_folder(Path(word), ignored))
-        elif Path(word).is_file():
-            sources.append(_open_file(Path(word)))
+        elif given and Path(given).is_dir():
+            sources.extend(_open_folder(Path(given), ignored))
+        elif Path(given).is_file():
+            sources.append(_open_file(Path(given)))
         else:
-            raise UserError(f"no source {word!r}: give a folder, a file, music21:NAME or muspy:NAME")
+            raise UserError(f"no source {given!r}: give a folder, a file, music21:NAME or muspy:NAME")
     return sources, ignored
 
 
 def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
-    """The files below a folder, in the order of their paths; runs of single files are one source."""
+    """Open all files below a folder, in path order; consecutive single files form one source."""
     sources: list[Source] = []
-    single: list[tuple[str, str]] = []  # there may be hundreds of thousands: no objects but text
+    single: list[tuple[str, str]] = []  # plain strings, since there may be hundreds of thousands
     base = folder.resolve().name
     broken: list[tuple[Path, str]] = []
 
@@ -56,7 +62,7 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
         kind = kind_of(path.name)
         try:
             opened = _open_packed(path, name, kind)
-        except UserError as error:  # named outright it would end the build, among others it is left out
+        except UserError as error:  # in a folder, a damaged archive is skipped and does not abort the build
             opened = BrokenSource(name, str(error))
         if opened is not None:
             sources.extend([FileSource(single), opened] if single else [opened])
@@ -71,7 +77,7 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
 
 
 def _open_packed(path: Path, name: str, kind: str) -> Source | None:
-    """The source inside a file that holds many pieces; None for a single piece."""
+    """Open a file that holds many pieces; None for a single piece."""
     if kind == "archive":
         return open_archive(path, name)
     return MuseganSource(path, name) if kind == "lpd" and is_musegan(path) else None

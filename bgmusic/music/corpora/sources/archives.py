@@ -1,7 +1,7 @@
-"""Zip and tar archives, read in place: nothing is ever extracted, so no name can lead out of a folder.
+"""Read zip and tar archives in place; nothing is extracted to disk.
 
-An archive may be made to hurt. Its entries are read only up to the size they declare, one by one, and only as
-long as the whole stays below ``MAX_RATIO`` times the archive's own size.
+Archives are untrusted input. Entries are read one by one, up to the size that they declare, as long as the total stays
+below ``MAX_RATIO`` times the size of the archive.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from bgmusic.music.corpora.sources.base import (
     too_large,
 )
 
-MAX_RATIO = 200  # MIDI files shrink about tenfold, sparse rolls fiftyfold; bombs a thousandfold and more
+MAX_RATIO = 200  # MIDI files compress about 10:1, sparse rolls 50:1, archive bombs 1000:1 and more
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
 def open_archive(path: Path, label: str) -> ZipSource | TarSource:
-    """The archive at ``path`` as a source, whatever its suffix says.
+    """Open a zip or tar archive as a source, whatever its suffix; ``label`` is its name in messages and records.
 
     Raises:
-        UserError: it is neither a zip nor a tar archive.
+        UserError: the file is neither a zip nor a tar archive, or damaged.
 
     """
     if zipfile.is_zipfile(path):
@@ -50,7 +50,7 @@ def _leads_out(name: str) -> bool:
 
 
 def _entry(label: str, name: str, size: int, key: int, stamp: int) -> Entry | None:
-    """The entry of one archived file; None for a file that is no music."""
+    """Return the entry of an archived file; None if its type is unsupported."""
     shown = f"{label}/{printable(name)}"
     kind = kind_of(name)
     if not kind:
@@ -63,7 +63,7 @@ def _entry(label: str, name: str, size: int, key: int, stamp: int) -> Entry | No
 
 
 class ZipSource:
-    """The music in a zip archive; encrypted or damaged members are left out with a reason."""
+    """The music files in a zip archive; encrypted or damaged members are skipped with a reason."""
 
     def __init__(self, path: Path, label: str) -> None:
         self._label, self._stamp = label, path.stat().st_mtime_ns
@@ -106,7 +106,7 @@ class ZipSource:
 
 
 class TarSource:
-    """The music in a tar archive, plain or compressed by gzip, bzip2 or xz; links and devices are left out."""
+    """The music files in a tar archive, plain or compressed with gzip, bzip2 or xz; links and devices are skipped."""
 
     def __init__(self, path: Path, label: str) -> None:
         self._label, self._stamp = label, path.stat().st_mtime_ns
@@ -125,7 +125,7 @@ class TarSource:
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined] # it would keep them all
+                    tar.members = []  # type: ignore[attr-defined] # tarfile would keep all members in memory
                     found += 1
                     if found > MAX_ENTRIES:
                         yield _bomb(self._label)
@@ -162,16 +162,16 @@ def _bomb(label: str) -> Entry:
 
 
 class _Overspent(Exception):
-    """The archive expands to more than it may."""
+    """The archive expands beyond its budget."""
 
     def __init__(self) -> None:
         super().__init__("it expands to more than is read")
 
 
 class _Bounded(io.RawIOBase):
-    """The decompressed bytes of a file, up to a budget, in reads of bounded size.
+    """A reader of a decompressed file with a budget of bytes and a limit on the size of each read.
 
-    Headers of a tar archive may declare a size of gigabytes, which `tarfile` would read in one piece.
+    A header in a tar archive may declare gigabytes, which ``tarfile`` would read at once.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,6 +1,6 @@
-"""What every source of music is: a list of entries, and the bytes of each.
+"""The interface of a source of music: a list of entries, and the content of each.
 
-A source never writes a file and never trusts what it reads: sizes are bounded before anything is read.
+Sources are untrusted input: sizes are checked before anything is read, and nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -9,25 +9,30 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-MAX_ENTRY_BYTES = 16 << 20  # of which a MIDI file may fill half (midi_file.py); rolls and JSON take more
-MAX_ENTRIES = 2_000_000  # of one source; the largest public collections hold fewer than 500,000
+MAX_ENTRY_BYTES = 16 << 20  # a MIDI file may have half of it; rolls and JSON need more
+MAX_ENTRIES = 2_000_000  # per source; the largest public collections have fewer than 500,000
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 
 class Unreadable(Exception):
-    """Why one entry can't be read: one line; the build goes on without it."""
+    """An entry can't be read. The text, one line, is stored in meta.json; the build continues without the entry."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One piece that a source offers.
+    """One piece in a source.
 
-    ``kind`` says how its bytes are decoded: "midi", "lpd" (pypianoroll's npz), "cells" (one roll of a MuseGAN
-    npz), "music21", "muspy"; "unusable" has no bytes but a ``reason``. ``key`` is the source's own address of
-    it; ``size`` is the number of bytes to read, or of a score as many as would make equal work; ``stamp`` changes
-    when the entry does.
+    Attributes:
+        name: name of the piece in the corpus.
+        kind: format of the content: "midi", "lpd" (an npz of pypianoroll), "cells" (one roll of a MuseGAN npz),
+            "music21" or "muspy"; "unusable" has no content but a ``reason``.
+        size: bytes of the content; for scores, an equivalent amount of work.
+        key: address of the entry within its source.
+        reason: the reason why an unusable entry can't be read.
+        stamp: modification time, in nanoseconds.
+
     """
 
     name: str
@@ -39,14 +44,14 @@ class Entry:
 
 
 class Source(Protocol):
-    """Something that music is read from."""
+    """A source of music."""
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, always in the same order; nothing large is read."""
+        """Iterate over all entries, always in the same order, without reading their content."""
         ...
 
     def read(self, entry: Entry) -> bytes:
-        """The bytes of an entry of this source; called in the order of ``entries``, with gaps.
+        """Return the content of an entry of this source. Calls follow the order of ``entries``, with gaps.
 
         Raises:
             Unreadable: the entry can't be read.
@@ -55,12 +60,12 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files."""
         ...
 
 
 def content_of(read: Callable[[Entry], bytes], entry: Entry) -> bytes | str:
-    """The bytes of an entry, or the reason why there are none."""
+    """Return the content of an entry, or the reason (str) why it can't be read."""
     if entry.kind == "unusable":
         return entry.reason
     try:
@@ -70,7 +75,7 @@ def content_of(read: Callable[[Entry], bytes], entry: Entry) -> bytes | str:
 
 
 def kind_of(name: str) -> str:
-    """How a file of this name is decoded: "midi", "lpd", "archive", or "" when it is none of our business."""
+    """Return the type of a file by its name: "midi", "lpd", "archive", or "" if it is unsupported."""
     lower = name.lower()
     if lower.endswith(ARCHIVE_SUFFIXES):
         return "archive"
@@ -80,13 +85,13 @@ def kind_of(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    """A file's name as one line of text, whatever bytes it has."""
+    """Return an untrusted file name as one line of printable text, at most 500 characters."""
     text = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:500]
 
 
 def too_large(name: str, kind: str, size: int) -> Entry | None:
-    """The entry that stands for a file which is too large to be read, or None when it is not."""
+    """Return an unusable entry for a file that is too large to be read, else None."""
     if size <= MAX_ENTRY_BYTES:
         return None
     reason = f"{size:,} bytes, more than the {MAX_ENTRY_BYTES:,} that are read of one file"
@@ -94,7 +99,7 @@ def too_large(name: str, kind: str, size: int) -> Entry | None:
 
 
 class BrokenSource:
-    """A file among others that should hold music and can't be opened; ``reason`` says why."""
+    """A file in a folder that can't be opened: a source with one unusable entry."""
 
     def __init__(self, name: str, reason: str) -> None:
         self._entry = Entry(name, "unusable", reason=reason)

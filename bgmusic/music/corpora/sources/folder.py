@@ -1,4 +1,4 @@
-"""Files of a folder, or single files: MIDI and pypianoroll's npz; archives and MuseGAN's npz open as sources."""
+"""Find and read single files: MIDI, and npz files of pypianoroll."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bgmusic.music.corpora.sources.base import MAX_ENTRIES, Entry, Unreadable, k
 
 
 def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator[Path]:
-    """All regular files below ``folder`` in the order of their names; links to folders are not followed.
+    """Iterate over all regular files below ``folder`` in name order; links to folders are not followed.
 
-    What can't be looked at (a folder of others, a link to itself) is left out, and told in ``broken`` with the reason.
+    Folders and links that can't be read are skipped, and appended to ``broken`` with the reason.
     """
     broken = [] if broken is None else broken
     pending = [folder]
@@ -28,7 +28,7 @@ def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator
             continue
         for item in listed:
             try:
-                is_file = item.is_file()  # follows links to files; pipes and devices would block a reader
+                is_file = item.is_file()  # also links to files, but no pipes or devices, which would block
             except OSError as error:
                 broken.append((Path(item.path), error.strerror or "unreadable"))
                 continue
@@ -41,12 +41,12 @@ def walk(folder: Path, broken: list[tuple[Path, str]] | None = None) -> Iterator
 
 
 def midi_files(folder: Path) -> list[Path]:
-    """The MIDI files below ``folder``, in the order of their names."""
+    """Return the MIDI files below ``folder``, in name order."""
     return [path for path in walk(folder) if kind_of(path.name) == "midi"]
 
 
 class FileSource:
-    """Single files, read one by one; ``names`` are what they are called in the corpus, beside their paths."""
+    """Single files, given as pairs of the name in the corpus and the path."""
 
     def __init__(self, files: list[tuple[str, str]]) -> None:
         self._files = files
@@ -55,7 +55,7 @@ class FileSource:
         """See ``Source.entries``."""
         for name, path in self._files:
             shown = printable(name)
-            kind = kind_of(path) or "midi"  # a file named outright is read whatever its suffix
+            kind = kind_of(path) or "midi"  # a file given by the user is read whatever its suffix
             try:
                 found = os.stat(path)
             except OSError as error:
@@ -73,10 +73,10 @@ class FileSource:
 
 
 def read_file(entry: Entry) -> bytes:
-    """The bytes of an entry of any ``FileSource``: its key is a path, so any process of this machine can read it.
+    """Read the file of an entry of a ``FileSource``; its key is the path, so that any local process can read it.
 
     Raises:
-        Unreadable: it can't be read.
+        Unreadable: the file can't be read, or changed since it was listed.
 
     """
     try:

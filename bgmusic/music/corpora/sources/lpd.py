@@ -1,7 +1,7 @@
-"""Rolls saved by pypianoroll, the layout of the Lakh Pianoroll Dataset.
+"""Read rolls saved by pypianoroll, the file format of the Lakh Pianoroll Dataset (LPD).
 
 An ``.npz`` of ``info.json`` and, for each track, the four arrays of a compressed sparse column matrix of
-(time, 128) velocities. It is read as notes: the dense rolls are never made, so a long file stays small.
+(time, 128) velocities. Cells are converted to notes without a dense roll, so long files need little memory.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.corpora.sources.base import MAX_ENTRY_BYTES, Unreadable
+from bgmusic.music.corpora.sources.cell_runs import find_runs
 from bgmusic.music.corpora.sources.npz import BROKEN, read_array
-from bgmusic.music.corpora.sources.runs import find_runs
 from bgmusic.music.midi.song import NOTE, TEMPO, TIME_SIGNATURE, Song, Table, sort_notes, table
 
 MAX_TRACKS = 1024
-MAX_CELLS = 1 << 22  # of all tracks: a piece of ten minutes with eight voices that never rest has a fifth of them
-MAX_STEPS = 10_000_000  # 38 hours at 24 steps a beat and 180 beats a minute
+MAX_CELLS = 1 << 22  # of all tracks; ten minutes of eight voices without rests have a fifth of that
+MAX_STEPS = 10_000_000  # 38 hours at 24 steps per beat and 180 beats per minute
 
 
 def decode_lpd(content: bytes) -> Song:
-    """The notes of one saved ``Multitrack``; a tick is one of its steps.
+    """Decode a saved ``Multitrack`` to a song with one tick per step.
 
-    A run of nonzero cells of one velocity is a note: where the velocity changes, a note was struck again.
-    Bars follow ``downbeat`` where its beats are evenly spaced.
+    A note is a run of nonzero cells of equal velocity; a change of velocity starts another note. Bars follow
+    ``downbeat`` where it is evenly spaced.
 
     Raises:
-        Unreadable: not this layout, or damaged.
+        Unreadable: the content is damaged or in another format.
 
     """
     try:
@@ -88,7 +88,7 @@ def _info(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool, most: int) -> tuple[Table, int]:
-    """The runs of track ``number``, and the number of its cells, which are ``most`` or fewer."""
+    """Return the notes of track ``number``, and the number of its cells, at most ``most``."""
     name = f"pianoroll_{number}_csc"
     data, rows, starts, shape = (
         read_array(archive, f"{name}_{part}") for part in ("data", "indices", "indptr", "shape")
@@ -117,7 +117,7 @@ def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool, m
 def _cells(
     data: NDArray[Any], rows: NDArray[Any], starts: NDArray[Any], shape: NDArray[Any], where: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Time and pitch of every stored cell of a compressed sparse column matrix."""
+    """Return the time and pitch of every stored cell of a compressed sparse column matrix."""
     sides = shape.reshape(-1).tolist()
     if len(sides) != 2 or sides[1] != 128 or not 0 <= sides[0] <= MAX_STEPS:
         raise Unreadable(f"{where} has the shape {sides[:4]} instead of (time, 128)")
@@ -132,7 +132,7 @@ def _cells(
 
 
 def _bars(archive: zipfile.ZipFile, resolution: int) -> tuple[Table, int]:
-    """The time signature that the downbeats show, and the length of the pickup before the first."""
+    """Derive the time signature from the downbeats; return it and the length of the pickup in steps."""
     if "downbeat.npy" not in archive.namelist():
         return table(TIME_SIGNATURE), 0
     downbeat = read_array(archive, "downbeat").reshape(-1)

@@ -1,7 +1,7 @@
-"""MuseGAN's training data: one npz with the ``shape`` and the ``nonzero`` coordinates of all its rolls.
+"""Read MuseGAN's training data: one npz with the ``shape`` and the ``nonzero`` coordinates of all rolls.
 
-The array is (rolls, bars, steps, pitches, tracks), its coordinates (5, cells) sorted as ``numpy.nonzero`` gives
-them. Unpacked it needs gigabytes, so its five rows are read side by side, roll by roll.
+The array is (rolls, bars, steps, pitches, tracks); its coordinates (5, cells) are sorted as by ``numpy.nonzero``.
+Unpacked it needs gigabytes, so the five rows of coordinates are read in parallel, roll by roll.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.sources.base import MAX_ENTRIES, Entry, Unreadable
+from bgmusic.music.corpora.sources.cell_runs import find_runs
 from bgmusic.music.corpora.sources.npz import BROKEN, read_array, read_header
-from bgmusic.music.corpora.sources.runs import find_runs
 from bgmusic.music.midi.song import NOTE, TIME_SIGNATURE, Song, sort_notes, table
 
-LOWEST = {84: 24, 128: 0}  # the MIDI pitch of the first row, by the number of rows: C1 in MuseGAN's data
-BLOCK = 1 << 16  # cells read at once
+LOWEST = {84: 24, 128: 0}  # MIDI pitch of the first row, by the number of rows; 24 (C1) in MuseGAN's data
+BLOCK = 1 << 16  # cells per read
 MAX_ROLL_CELLS = 1 << 22
 
 Cells = NDArray[np.int64]
 
 
 def is_musegan(path: Path) -> bool:
-    """Whether the file at ``path`` is a zip with the arrays ``shape`` and ``nonzero``."""
+    """Return whether a file is an npz with the arrays ``shape`` and ``nonzero``."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {"shape.npy", "nonzero.npy"} <= set(archive.namelist())
@@ -39,10 +39,10 @@ def is_musegan(path: Path) -> bool:
 
 
 class MuseganSource:
-    """The rolls of one npz; each is a piece of its own, since the file does not say which song it came from.
+    """The rolls of one npz. Each roll is a piece of its own, since the file does not record its song.
 
     Raises:
-        UserError: the shape is none of MuseGAN's, or its coordinates do not fit it.
+        UserError: the file is damaged, or not in MuseGAN's format.
 
     """
 
@@ -70,13 +70,13 @@ class MuseganSource:
             yield Entry(f"{self._label}/{number}", "cells", size, number, stamp=self._stamp)
 
     def read(self, entry: Entry) -> bytes:
-        """The shape of one roll (4 numbers) and its cells' coordinates (4 each), as little-endian int32."""
+        """Return the shape of one roll (4 numbers) and the coordinates of its cells (4 each): little-endian int32."""
         if self._broken:
             raise Unreadable(self._broken)
         try:
             return self._read(int(entry.key))
         except Unreadable as error:
-            self._broken = str(error)  # and so are all rolls that follow
+            self._broken = str(error)  # applies to all following rolls too
             raise
 
     def _read(self, number: int) -> bytes:
@@ -84,7 +84,7 @@ class MuseganSource:
             self._rolls, self._here = self._read_rolls(), None
         while self._here is None or self._here[0] < number:
             found = next(self._rolls, None)
-            if found is None:  # all rolls behind the last lit cell are silent
+            if found is None:  # all rolls after the last cell are silent
                 self._here = (self._shape[0], np.zeros((4, 0), np.int64))
                 break
             self._here = found
@@ -92,7 +92,7 @@ class MuseganSource:
         return np.concatenate([np.array(self._shape[1:])[None], cells.T]).astype("<i4").tobytes()
 
     def _read_rolls(self) -> Iterator[tuple[int, Cells]]:
-        """Number and cells (4, n) of every roll that has any, in order."""
+        """Iterate over the rolls that are not silent: index and cells (4, n), in order."""
         rest = np.zeros((5, 0), np.int64)
         for block in self._read_blocks():
             together = np.concatenate([rest, block], axis=1)
@@ -109,7 +109,7 @@ class MuseganSource:
             yield int(rest[0, 0]), rest[1:]
 
     def _read_blocks(self) -> Iterator[Cells]:
-        """Columns of the coordinates (5, up to ``BLOCK``), from five readers that stand at the five rows."""
+        """Iterate over columns of the coordinates (5, up to ``BLOCK``), with one reader per row."""
         with zipfile.ZipFile(self._path) as archive:
             readers: list[IO[bytes]] = []
             try:
@@ -146,13 +146,17 @@ def _skip(file: IO[bytes], count: int) -> None:
 
 
 def decode_cells(content: bytes, names: tuple[str, ...], drums: tuple[bool, ...], metre: tuple[int, int]) -> Song:
-    """One roll as notes: runs of lit cells, a tick to a step.
+    """Decode one roll to a song with one tick per step; each run of cells is a note.
 
-    ``names`` and ``drums`` describe the corpus's tracks, whose order the roll's tracks follow; a note's program is
-    the number of its track. All bars are of one ``metre``, at any resolution.
+    Args:
+        content: a roll as ``MuseganSource.read`` returns it.
+        names: names of the corpus's tracks, in the order of the roll's tracks. The program of a note is the index of
+            its track.
+        drums: for every track whether it is drums.
+        metre: time signature of all bars; the resolution follows from it.
 
     Raises:
-        Unreadable: another number of tracks, or beats (quarter notes) that are no whole number of steps.
+        Unreadable: the number of tracks differs, or a beat (quarter note) is not a whole number of steps.
 
     """
     numbers = np.frombuffer(content, "<i4").reshape(-1, 4).astype(np.int64)

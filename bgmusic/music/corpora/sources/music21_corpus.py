@@ -1,4 +1,4 @@
-"""The corpora that music21 ships: ``music21:bach``."""
+"""Read the corpora that come with music21, such as ``music21:bach``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bgmusic.music.midi.song import KEY_SIGNATURE, NOTE, TEMPO, TIME_SIGNATURE, 
 if TYPE_CHECKING:
     from music21.stream import Score
 
-TICKS_PER_BEAT = 10080  # 2^5 * 3^2 * 5 * 7: triplets, quintuplets and 1/128 notes are whole
+TICKS_PER_BEAT = 10080  # 2^5 * 3^2 * 5 * 7: exact for triplets, quintuplets and 1/128 notes
 
 
 class Music21Source:
-    """The scores of one composer or collection in music21's own corpus.
+    """The scores of one composer or collection in music21's corpus.
 
     Raises:
         UserError: music21 is not installed, or has no such corpus.
@@ -38,12 +38,12 @@ class Music21Source:
             raise UserError(f"music21 has no corpus {name!r}: try music21:bach")
 
     def entries(self) -> Iterator[Entry]:
-        """See ``Source.entries``; a chorale is about 0.1 s of parsing, so few make a chunk."""
+        """See ``Source.entries``. Parsing a chorale takes about 0.1 s, so the nominal size makes chunks small."""
         for number, path in enumerate(self._paths):
             yield Entry(f"music21/{self._name}/{path.name}", "music21", 1 << 20, number)
 
     def read(self, entry: Entry) -> bytes:
-        """The path within the corpus: a score may need its neighbours, so it is parsed in place."""
+        """Return the path of the score: it is parsed in place, since it may refer to other files."""
         return str(self._paths[int(entry.key)]).encode()
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Music21Source:
 
 
 def _one_of_each(paths: list[Path]) -> list[Path]:
-    """Some works are there in several encodings, told by their suffix alone: MusicXML comes first."""
+    """Keep one file of each work that exists in several formats, MusicXML if there is one."""
     chosen: dict[Path, Path] = {}
     for path in sorted(paths, key=lambda path: (path.suffix != ".mxl", path.suffix != ".xml", path)):
         chosen.setdefault(path.with_suffix(""), path)
@@ -59,10 +59,10 @@ def _one_of_each(paths: list[Path]) -> list[Path]:
 
 
 def decode_music21(content: bytes) -> tuple[Song, bytes]:
-    """The notes of the score at the path ``content``, and the bytes of its file.
+    """Parse the score at the path ``content``; return the song, and the bytes of the file.
 
     Raises:
-        Unreadable: music21 can't parse it, or it has no parts.
+        Unreadable: music21 can't parse the file, or the score has no parts.
 
     """
     from music21.converter import Converter
@@ -71,9 +71,9 @@ def decode_music21(content: bytes) -> tuple[Song, bytes]:
     path = Path(content.decode())
     converter = Converter()
     try:
-        # Neither reads nor writes music21's cache of pickles.
+        # Bypass music21's cache of pickles.
         converter.parseFile(path, forceSource=True, storePickle=False)
-    except Exception as error:  # its parsers raise anything
+    except Exception as error:  # music21's parsers raise many types
         raise Unreadable(f"music21: {type(error).__name__}: {error}") from None
     score = converter.stream
     if not isinstance(score, Score) or not score.parts:
@@ -82,11 +82,11 @@ def decode_music21(content: bytes) -> tuple[Song, bytes]:
 
 
 def song_of_score(score: Score) -> Song:
-    """A music21 score as a song: a part to each of its parts, ties joined.
+    """Convert a music21 score to a song with the same parts; tied notes are joined.
 
-    An incomplete first measure is the pickup. Inner measures that are short (a phrase's end and the next
-    phrase's upbeat) are not bars of their own: bars run on from the first downbeat. An incomplete last bar, which
-    makes up for the pickup, has a time signature of its own.
+    An incomplete first measure is the pickup. Bars are counted from the first downbeat, across incomplete inner
+    measures (the end of a phrase and the upbeat of the next). An incomplete last bar, which complements the pickup,
+    gets a time signature of its own.
     """
     from music21.tempo import MetronomeMark
 
@@ -123,14 +123,14 @@ def song_of_score(score: Score) -> Song:
 
 
 def _last_bar(start: int, numerator: int, denominator: int, end: int) -> dict[int, tuple[int, int]]:
-    """The time signature of an incomplete last bar, by its tick; bars count from ``start``."""
+    """Return the time signature of an incomplete last bar, by its tick; bars are counted from ``start``."""
     unit = 4 * TICKS_PER_BEAT // denominator
     rest = (end - start) % (numerator * unit)
     return {end - rest: (rest // unit, denominator)} if end > start and rest >= unit else {}
 
 
 def _pickup(part: Any) -> int:
-    """The length of an incomplete first measure in ticks, or 0."""
+    """Return the length of an incomplete first measure in ticks, or 0."""
     measure = part.getElementsByClass("Measure").first()
     if measure is None or measure.timeSignature is None:
         return 0

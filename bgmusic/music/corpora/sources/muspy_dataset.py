@@ -1,4 +1,4 @@
-"""The datasets that muspy knows by name: ``muspy:nes``, or ``muspy:nes=FOLDER`` where it already lies there."""
+"""Read muspy's datasets: ``muspy:nes``, or ``muspy:nes=FOLDER`` for one that is already in a folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.sources.base import Entry, Unreadable
 from bgmusic.music.midi.song import Song
-from bgmusic.music.rolls.interop.convert import from_muspy
+from bgmusic.music.rolls.interop.muspy import from_muspy
 
 
 class MuspySource:
-    """A muspy dataset; downloaded by muspy, below ``~/.muspy``, when it is not there yet.
+    """A muspy dataset. By default it is in ``~/.muspy``, where muspy downloads it on first use.
 
     Raises:
-        UserError: muspy has no such dataset, or it can't be had.
+        UserError: muspy has no such dataset, or can't download it.
 
     """
 
@@ -34,7 +34,7 @@ class MuspySource:
             yield Entry(f"muspy/{self._name}/{number}", "muspy", 1 << 17, number)
 
     def read(self, entry: Entry) -> bytes:
-        """Name, folder and number: the worker lets muspy read it."""
+        """Return name, folder and index as JSON; the worker reads the piece by muspy."""
         return json.dumps([self._name, self._root, int(entry.key)]).encode()
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class MuspySource:
 
 
 def decode_muspy(content: bytes) -> Song:
-    """The song that ``MuspySource.read`` points at.
+    """Read the song that ``MuspySource.read`` refers to.
 
     Raises:
         Unreadable: muspy can't read it.
@@ -52,7 +52,7 @@ def decode_muspy(content: bytes) -> Song:
     dataset = _open(name, root, download=False)
     try:
         music = dataset[number]
-    except Exception as error:  # muspy's readers raise anything
+    except Exception as error:  # muspy's readers raise many types
         raise Unreadable(f"muspy: {type(error).__name__}: {error}") from None
     return from_muspy(music)
 
@@ -66,7 +66,7 @@ def _open(name: str, root: str, download: bool) -> Any:
     except ValueError:
         raise UserError(f"muspy has no dataset {name!r}; it has {', '.join(_names())}") from None
     if not issubclass(kind, muspy.RemoteDataset):
-        raise UserError(f"{name!r} is no dataset that muspy downloads; for music21's corpora write music21:bach")
+        raise UserError(f"muspy does not download {name!r}; for music21's corpora, write music21:bach")
     Path(root).parent.mkdir(parents=True, exist_ok=True)
     try:
         return kind(root, download_and_extract=download, verbose=False)

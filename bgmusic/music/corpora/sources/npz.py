@@ -1,4 +1,4 @@
-"""Arrays in an ``.npz`` that nobody vouches for: no pickle, and no array larger than the bytes that hold it."""
+"""Read arrays from an untrusted ``.npz``: no pickles, and no array larger than its bytes in the file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BROKEN = (
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Shape, order (True for Fortran's) and type of the ``.npy`` that ``file`` begins with.
+    """Read the header of an ``.npy``: shape, whether in Fortran order, and dtype.
 
     Raises:
-        Unreadable: no such header, or an array of anything but booleans and numbers.
+        Unreadable: the header is of an unknown version, or the dtype is not boolean or numeric.
 
     """
     version = np.lib.format.read_magic(file)
@@ -38,10 +38,10 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    """The array called ``name``; its size is checked before it is read.
+    """Read the array ``name``; its size is checked first.
 
     Raises:
-        Unreadable: missing, damaged, larger than ``MAX_ARRAY_BYTES``, or of another type than numbers.
+        Unreadable: the array is missing, damaged, larger than ``MAX_ARRAY_BYTES``, or not numeric.
 
     """
     try:

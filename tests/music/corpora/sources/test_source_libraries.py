@@ -137,7 +137,7 @@ def test_a_muspy_dataset(tmp_path: Path) -> None:
     for number in range(3):
         write_song(root / f"{number}.mid", number)
     (root / "3.mid").write_bytes(b"broken")
-    meta = build_corpus([f"muspy:local={root}"], tmp_path / "out", Settings(LPD5, 12))
+    meta = build_corpus([f"muspy:local={root}"], tmp_path / "out", Settings.create(LPD5, 12))
     assert [piece["name"] for piece in meta["pieces"]] == ["muspy/local/0", "muspy/local/1", "muspy/local/2"]
     assert "muspy: " in meta["skipped"][0]["skipped"]
     assert meta["sources"] == ["muspy:local"]
@@ -155,6 +155,6 @@ def test_a_dataset_that_cannot_be_had_is_one_clear_error(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("muspy.datasets.base.download_url", offline)
     with pytest.raises(UserError, match=r"muspy:local is not in .* and can't be downloaded: .*no network"):
-        build_corpus([f"muspy:local={tmp_path / 'new'}"], tmp_path / "out", Settings(LPD5, 12))
+        build_corpus([f"muspy:local={tmp_path / 'new'}"], tmp_path / "out", Settings.create(LPD5, 12))
     with pytest.raises(UserError, match="music21:bach"):
-        build_corpus(["muspy:music21"], tmp_path / "out", Settings(LPD5, 12))
+        build_corpus(["muspy:music21"], tmp_path / "out", Settings.create(LPD5, 12))

@@ -48,7 +48,7 @@ def test_a_folder_of_the_lakh_pianoroll_dataset_is_read_in_full(tmp_path: Path) 
     for name, song in songs.items():
         (tmp_path / "lpd_5" / name).parent.mkdir(parents=True)
         pypianoroll.save(tmp_path / "lpd_5" / f"{name}.npz", song)
-    meta = build_corpus([str(tmp_path / "lpd_5")], tmp_path / "out", Settings(LPD5, 24))
+    meta = build_corpus([str(tmp_path / "lpd_5")], tmp_path / "out", Settings.create(LPD5, 24))
     assert (meta["counts"]["pieces"], meta["counts"]["skipped"]) == (4, 0)
     corpus = open_corpus(tmp_path / "out")
     assert len(corpus) == 4 * 3
@@ -178,7 +178,7 @@ def test_musegans_data_is_read_in_full(tmp_path: Path, monkeypatch: pytest.Monke
     data = musegan_data(0)
     data[3] = False  # a silent roll
     path = save_musegan(tmp_path / "train_x_lpd_5_phr.npz", data)
-    meta = build_corpus([str(path)], tmp_path / "out", Settings(LPD5, 12, encoding="pause", min_grid_fit=0))
+    meta = build_corpus([str(path)], tmp_path / "out", Settings.create(LPD5, 12, encoding="pause", min_grid_fit=0))
     assert meta["counts"]["phrases"] == 11
     assert [record["name"] for record in meta["skipped"]] == ["train_x_lpd_5_phr.npz/3"]
     corpus = open_corpus(tmp_path / "out")
@@ -194,7 +194,7 @@ def test_musegans_data_at_another_resolution(tmp_path: Path) -> None:
     data = np.zeros((1, 4, 96, 84, 5), bool)
     data[0, :, 0:24, 40, 1:4] = True
     path = save_musegan(tmp_path / "a.npz", data)
-    build_corpus([str(path)], tmp_path / "out", Settings(LPD5, 12))
+    build_corpus([str(path)], tmp_path / "out", Settings.create(LPD5, 12))
     assert np.array_equal(
         open_corpus(tmp_path / "out").roll(0).cells[1:4], data[0, :, ::2, :, 1:4].transpose(3, 0, 1, 2)
     )
@@ -250,7 +250,7 @@ def test_wrong_coordinates_are_reasons(tmp_path: Path, nonzero: np.ndarray) -> N
 def test_another_number_of_tracks_is_a_reason(tmp_path: Path) -> None:
     path = save_musegan(tmp_path / "a.npz", musegan_data(0, tracks=8))
     with pytest.raises(UserError, match="it has 8 tracks, the track set 5"):
-        build_corpus([str(path)], tmp_path / "out", Settings(LPD5, 12))
+        build_corpus([str(path)], tmp_path / "out", Settings.create(LPD5, 12))
 
 
 @pytest.mark.parametrize("metre", [(4, 4), (3, 4), (6, 8), (2, 2), (7, 8), (1, 8)])
@@ -259,7 +259,7 @@ def test_musegans_data_in_any_metre(tmp_path: Path, metre: tuple[int, int]) -> N
     rolls = np.zeros((2, 4, bar, 84, 5), bool)
     rolls[:, :, ::2, 40] = True
     np.savez(tmp_path / "rolls.npz", shape=rolls.shape, nonzero=np.array(rolls.nonzero()))
-    build_corpus([str(tmp_path / "rolls.npz")], tmp_path / "out", Settings(LPD5, 12, metre=metre))
+    build_corpus([str(tmp_path / "rolls.npz")], tmp_path / "out", Settings.create(LPD5, 12, metre=metre))
     corpus = open_corpus(tmp_path / "out")
     assert len(corpus) == 2
     assert np.array_equal(corpus.roll(0).cells, rolls[0].transpose(3, 0, 1, 2))

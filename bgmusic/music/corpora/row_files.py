@@ -1,7 +1,6 @@
-"""The arrays of a packed corpus on disk: plain ``.npy`` files, mapped into memory, or the same within xz.
+"""Write and read the arrays of a packed corpus: ``.npy`` files, mapped into memory, or compressed with xz.
 
-A corpus that nobody vouches for may hold anything: types, shapes and sizes are checked before use, and
-nothing is unpickled.
+A corpus is untrusted input: types, shapes and sizes are checked before use, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
 
-# Extreme, with a dictionary of 8 MiB: a bar that comes again in the next piece costs nothing.
+# A dictionary of 8 MiB: bars that are repeated in the next pieces take almost no space.
 _XZ_PRESET = 6 | lzma.PRESET_EXTREME
 _XZ_MEMORY = 128 << 20
 _SYNC_BYTES = 32 << 20
@@ -28,10 +27,15 @@ _BUFFER_BYTES = 1 << 20
 
 
 class RowFile:
-    """An ``.npy`` file in the making: rows of shape ``row`` are appended, ``finish`` says in its header how many.
+    """An ``.npy`` file that is written row by row; ``finish`` writes the number of rows to its header.
+
+    Args:
+        path: the file, which is created.
+        dtype: dtype of the array.
+        row: shape of a row.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the file can't be written.
 
     """
 
@@ -44,22 +48,29 @@ class RowFile:
         self._write(memoryview(_header(dtype, (0, *row))))
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Write rows of the announced type and shape."""
+        """Append rows (n, *row), converted to the file's dtype.
+
+        Raises:
+            ValueError: the rows have another shape.
+
+        """
+        if rows.shape[1:] != self._row:
+            raise ValueError(f"{self.path.name} has rows of shape {self._row}, not {rows.shape[1:]}")
         if rows.size:
             self._write(np.ascontiguousarray(rows, self._dtype).data.cast("B"))
         self.rows += len(rows)
 
     def copy(self, file: io.FileIO, count: int) -> None:
-        """Write the next ``count`` rows of ``file``, without a look at them.
+        """Append the next ``count`` rows of an open file, byte by byte.
 
         Raises:
-            EOFError: it holds fewer.
+            EOFError: the file holds fewer rows.
 
         """
         missing = count * prod(self._row) * self._dtype.itemsize
         self._buffer = self._buffer or memoryview(bytearray(_BUFFER_BYTES))
         while missing:
-            # One buffer again and again: fresh memory for each part costs several times as much as the copying.
+            # Reuse one buffer: allocating memory for each part takes several times as long as copying.
             found = file.readinto(self._buffer[:missing])
             if not found:
                 raise EOFError(f"{file.name} ends early")
@@ -68,19 +79,19 @@ class RowFile:
         self.rows += count
 
     def read(self) -> NDArray[Any]:
-        """All rows so far."""
+        """Return all rows written so far."""
         self._file.seek(len(_header(self._dtype.str, (0, *self._row))))
         return np.fromfile(self._file, self._dtype).reshape(-1, *self._row)
 
     def finish(self) -> None:
-        """Complete the header and close; now all is on the disk."""
+        """Complete the header, flush the file to the disk, and close it."""
         self._file.seek(0)
         self._write(memoryview(_header(self._dtype.str, (self.rows, *self._row))))
         self._sync()
         self.close()
 
     def close(self) -> None:
-        """Let go of the file, finished or not."""
+        """Close the file, finished or not."""
         self._file.close()
 
     def _write(self, content: memoryview) -> None:
@@ -89,11 +100,11 @@ class RowFile:
                 written = self._file.write(content)
                 content = content[written:]
                 self._unsynced += written
-            # What goes to the disk on the way is not waited for at the end, when no worker is left to do anything.
+            # Flush now and then, while workers are busy, so that the final flush is short.
             if self._unsynced > _SYNC_BYTES:
                 self._sync()
         except OSError as error:
-            error.filename = str(self.path)  # "No space left on device" alone would not say where
+            error.filename = str(self.path)  # else "No space left on device" would not name the file
             raise
 
     def _sync(self) -> None:
@@ -102,7 +113,7 @@ class RowFile:
 
 
 def compress_file(path: Path, to: Path) -> None:
-    """Write ``path`` within xz to ``to``, whole or not at all."""
+    """Compress the file ``path`` with xz to ``to``, atomically."""
     with (
         path.open("rb") as file,
         atomic_write(to) as target,
@@ -112,7 +123,7 @@ def compress_file(path: Path, to: Path) -> None:
 
 
 def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """The header of an ``.npy`` file, to the byte as ``numpy.save`` writes it."""
+    """Return the header of an ``.npy`` file, byte for byte as ``numpy.save`` writes it."""
     header = io.BytesIO()
     described = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, described)
@@ -120,12 +131,12 @@ def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArray[Any]:
-    """The ``count`` rows of shape ``row`` at ``path``: mapped into memory, or unpacked when the file is xz.
+    """Read an array of ``count`` rows of shape ``row``: mapped into memory, or decompressed if the file is xz.
 
-    Changes to the array stay in memory.
+    Changes to the array are not written to the file.
 
     Raises:
-        UserError: missing, damaged, or not of this type and shape.
+        UserError: the file is missing, damaged, or of another type or shape.
 
     """
     shape, size = (count, *row), prod((count, *row)) * np.dtype(dtype).itemsize
@@ -139,7 +150,7 @@ def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArr
             _check(path, file.read(len(header)) == header and path.stat().st_size == len(header) + size)
         if not size:
             return np.zeros(shape, dtype)
-        # Copy on write: torch takes only arrays that it could write to.
+        # Copy on write, because torch.from_numpy wants writable arrays.
         return np.memmap(path, dtype, "c", len(header), shape)
     except (ValueError, EOFError, lzma.LZMAError, MemoryError, OverflowError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
@@ -149,16 +160,16 @@ def read_rows(path: Path, dtype: str, count: int, row: tuple[int, ...]) -> NDArr
 
 def _check(path: Path, fits: bool) -> None:
     if not fits:
-        raise UserError(f"{path} is damaged: it is not of the type and shape that meta.json says")
+        raise UserError(f"{path} is damaged: its type or shape differs from meta.json")
 
 
 def _unpack(path: Path, limit: int) -> bytes:
-    """The content of an xz file, which may be ``limit`` bytes at most."""
+    """Decompress an xz file of at most ``limit`` bytes of content."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
     content = decompressor.decompress(path.read_bytes(), max_length=limit)
-    # The end of the stream is behind the last byte of its content.
+    # Read on after the last byte of content, up to the end of the stream.
     while not decompressor.eof and not decompressor.needs_input and not decompressor.decompress(b"", max_length=1):
         pass
     if not decompressor.eof:
-        raise ValueError("it is cut off, or holds more than meta.json says")
+        raise ValueError("it is truncated, or holds more than meta.json states")
     return content
