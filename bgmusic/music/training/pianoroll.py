@@ -16,7 +16,6 @@ from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
-from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.scores import Scores
 from bgmusic.training.loop import Imitation, Training
 from bgmusic.training.runs import Run, environment
@@ -39,13 +38,8 @@ def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
     """
     if config.encoding == "onset" and corpus.encoding == "pause":
         raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
-    shape = RollShape(
-        track_set=corpus.track_set,
-        resolution=corpus.resolution,
-        bars=corpus.settings.bars,
-        steps=corpus.settings.steps,
-        encoding=config.encoding or (config.rolls.encoding if config.rolls else corpus.encoding),
-    )
+    encoding = config.encoding or (config.rolls.encoding if config.rolls else corpus.encoding)
+    shape = corpus.settings.shape.model_copy(update={"encoding": encoding})
     if config.rolls is not None:
         for key in ("track_set", "resolution", "bars", "steps"):
             has, wants = getattr(shape, key), getattr(config.rolls, key)

@@ -68,8 +68,7 @@ class Experiment:
             training: dict[str, Any] = {"steps": 2, "batch": 4, "d_updates": 1, "warmup": None, "log_every": 1}
             tiny = {"channels": 8, "layers": 1, "stages": 3} if self.name == OURS else {"width": 0.05, "latent": 8}
             return {"network": tiny, "score_every": 2, "training": training}
-        settings = corpus.settings
-        cells = len(settings.track_set) * settings.bars * settings.steps * settings.track_set.pitches
+        cells = corpus.settings.shape.cells
         budget = _QUICK_OURS if self.name == OURS else _QUICK_STEPS
         every = max(_FEWEST, round(budget * min(1.0, _QUICK_CELLS / cells))) // _SCORES
         training = {"steps": every * _SCORES, "checkpoint_every": 5 * every, "sample_every": 5 * every}
