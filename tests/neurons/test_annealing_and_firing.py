@@ -1,4 +1,4 @@
-"""Schedules that follow the step, and recorders of firing."""
+"""Schedules of slope and temperature, and the firing recorder."""
 
 import math
 import pickle
@@ -10,7 +10,7 @@ from torch import nn
 from bgmusic.neurons import DBN, SBN, Annealing, BinaryDense, FiringRecorder, Glide, Stairs, set_temperature
 
 
-def test_stairs_rise_once_an_epoch_to_their_limit() -> None:
+def test_stairs_change_every_n_steps_up_to_the_limit() -> None:
     stairs = Stairs(1.1, every=100, limit=5)
     values = [stairs(step) for step in (0, 99, 100, 250, 10**9)]
     assert values == pytest.approx([1, 1, 1.1, 1.21, 5])
@@ -18,7 +18,7 @@ def test_stairs_rise_once_an_epoch_to_their_limit() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.1, 0.9])
-def test_endless_stairs_stay_where_a_neuron_can_follow(factor: float) -> None:
+def test_stairs_without_a_limit_stay_positive_and_finite(factor: float) -> None:
     neuron = SBN("concrete")
     annealing = Annealing(neuron, Stairs(factor), Stairs(factor))
     annealing.load_state_dict({"count": 10**6})
@@ -26,18 +26,18 @@ def test_endless_stairs_stay_where_a_neuron_can_follow(factor: float) -> None:
     assert 0 < float(neuron.slope) < math.inf
 
 
-def test_a_glide_goes_evenly_by_factors_and_stays() -> None:
+def test_glide_changes_by_equal_factors_and_then_stays_constant() -> None:
     glide = Glide(1.0, 0.01, 100)
     assert [glide(step) for step in (0, 50, 100, 1000)] == pytest.approx([1, 0.1, 0.01, 0.01])
 
 
-@pytest.mark.parametrize("values", [{"factor": 0}, {"every": 0}, {"start": -1}, {"limit": 0}])
-def test_stairs_without_a_value_are_refused(values: dict[str, float]) -> None:
+@pytest.mark.parametrize("values", [{"factor": 0}, {"factor": math.nan}, {"every": 0}, {"start": -1}, {"limit": 0}])
+def test_stairs_refuse_numbers_that_are_not_positive(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="stairs need"):
         Stairs(**values)  # type: ignore[arg-type]
 
 
-def test_a_glide_without_a_value_is_refused() -> None:
+def test_glide_refuses_numbers_that_are_not_positive() -> None:
     for start, end, steps in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
         with pytest.raises(ValueError, match="glide"):
             Glide(start, end, steps)
@@ -82,7 +82,7 @@ def test_rates_saturation_and_stuck_units() -> None:
     assert math.isnan(recorder.report()["1"].rate)
 
 
-def test_shapes_may_change_and_keywords_do_no_harm() -> None:
+def test_recorder_accepts_changing_shapes_and_keyword_arguments() -> None:
     neuron = SBN()
     with FiringRecorder(neuron) as recorder:
         neuron(logits=torch.zeros(5, 3))
@@ -100,8 +100,8 @@ def test_shapes_may_change_and_keywords_do_no_harm() -> None:
         FiringRecorder(neuron, edge=0.5)
 
 
-def test_only_tempered_neurons_carry_a_temperature() -> None:
-    # Weights saved by others load as ever, also into a model that was built without memory of its own.
+def test_only_tempered_neurons_have_a_temperature_buffer() -> None:
+    # Weights saved without a temperature load, also into a model on the meta device.
     assert set(DBN().state_dict()) == {"slope"}
     assert set(SBN("concrete").state_dict()) == {"slope", "temperature"}
     model = nn.Sequential(DBN(), SBN("reinmax"))

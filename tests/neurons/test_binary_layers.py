@@ -1,4 +1,4 @@
-"""Binary dense and convolutional layers, and the bottleneck of bits."""
+"""Binary dense and convolutional layers, and the bits bottleneck."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_a_unit_fires_where_its_input_exceeds_its_threshold(case: str) -> None:
     assert 0 < bits.mean() < 1
 
 
-def test_thresholds_and_weights_learn_the_sigmoid_adjusted_gradient() -> None:
+def test_thresholds_and_weights_get_the_sigmoid_adjusted_gradient() -> None:
     layer = BinaryDense(6, 4)
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     layer(x).sum().backward()
@@ -64,7 +64,7 @@ def test_any_linear_layer_can_be_thresholded_and_any_neuron_decides() -> None:
 
 
 def test_a_dense_layer_learns_a_threshold_function() -> None:
-    # Majority of seven bits: from random weights, by gradients through the neuron alone.
+    # Majority of seven bits, from random weights. All gradients pass through the neuron.
     torch.manual_seed(0)
     x = torch.randint(0, 2, (512, 7)).float()
     target = (x.sum(1) > 3).float()
@@ -78,7 +78,7 @@ def test_a_dense_layer_learns_a_threshold_function() -> None:
     assert torch.equal(layer(x)[:, 0], target)
 
 
-def test_the_bottleneck_keeps_bits_and_decodes_those_set_by_hand() -> None:
+def test_bottleneck_decodes_its_code_and_codes_edited_by_hand() -> None:
     bottleneck = BitsBottleneck(6, 3)
     x = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))
     features, code = bottleneck(x, torch.Generator().manual_seed(1))
@@ -93,7 +93,7 @@ def test_the_bottleneck_keeps_bits_and_decodes_those_set_by_hand() -> None:
     torch.testing.assert_close(change, expected)
 
 
-def test_imbalance_is_of_the_neurons_probabilities() -> None:
+def test_imbalance_is_computed_from_the_neurons_probabilities() -> None:
     bottleneck = BitsBottleneck(6, 3, SBN(slope=3.0))
     x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
     p = torch.sigmoid(3 * bottleneck.logits(x)).mean(0)
@@ -101,7 +101,7 @@ def test_imbalance_is_of_the_neurons_probabilities() -> None:
 
 
 @pytest.mark.parametrize("kind", [BinaryConv1d, BinaryConv2d, BinaryConv3d])
-def test_options_are_torchs_convolutions(kind: Any) -> None:
+def test_options_are_passed_to_torchs_convolutions(kind: Any) -> None:
     layer = kind(2, 4, kernel_size=3, stride=2, device="meta", dtype=torch.float64)
     assert layer.linear.stride[0] == 2
     for weight in layer.parameters():
@@ -111,13 +111,13 @@ def test_options_are_torchs_convolutions(kind: Any) -> None:
         kind(2, 4, 3, bias=False)
 
 
-def test_a_dense_layer_is_made_where_and_as_asked() -> None:
+def test_dense_layer_has_the_requested_device_and_type() -> None:
     for weight in BinaryDense(in_features=2, out_features=3, device="meta", dtype=torch.float16).parameters():
         assert weight.is_meta
         assert weight.dtype == torch.float16
 
 
-def test_imbalance_is_one_for_dead_bits_and_falls_to_zero() -> None:
+def test_imbalance_is_one_for_constant_bits_and_can_be_minimised() -> None:
     bottleneck = BitsBottleneck(6, 3)
     x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_imbalance_is_one_for_dead_bits_and_falls_to_zero() -> None:
 
 
 @given(st.lists(st.integers(0, 2**62 - 1), min_size=1, max_size=20))
-def test_integers_and_codes_are_the_same_thing(numbers: list[int]) -> None:
+def test_integers_and_codes_convert_back_and_forth(numbers: list[int]) -> None:
     integers = torch.tensor(numbers)
     code = from_integers(integers, 62)
     assert code.shape == (len(numbers), 62)
@@ -150,3 +150,30 @@ def test_integers_out_of_range_are_refused(integers: Tensor, bits: int) -> None:
         from_integers(integers, bits)
     with pytest.raises(ValueError, match="62 bits"):
         to_integers(torch.zeros(2, 63))
+
+
+def test_codes_accept_bools_and_round_relaxed_values() -> None:
+    code = torch.tensor([[True, False, True], [False, False, True]])
+    assert to_integers(code).tolist() == [5, 4]
+    assert to_integers(torch.tensor([0.9, 0.2, 0.5])).tolist() == 1
+
+
+@pytest.mark.parametrize("code", [torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 1.0]), torch.tensor([torch.nan])])
+def test_codes_with_other_values_are_refused(code: Tensor) -> None:
+    with pytest.raises(ValueError, match="zeros and ones"):
+        to_integers(code)
+
+
+def test_codes_of_the_wrong_shape_or_type_are_refused() -> None:
+    with pytest.raises(ValueError, match="0-d"):
+        to_integers(torch.tensor(1.0))
+    for integers in (torch.tensor([1.0]), torch.tensor([True])):
+        with pytest.raises(ValueError, match=str(integers.dtype)):
+            from_integers(integers, 3)
+    assert from_integers(torch.tensor([3], dtype=torch.uint8), 10).tolist() == [[1, 1, *[0] * 8]]
+
+
+def test_a_linear_layer_with_other_channels_is_refused() -> None:
+    for layer in (Thresholded(nn.Linear(3, 4, bias=False), 1), Thresholded(nn.Linear(3, 4, bias=False), 4, dims=1)):
+        with pytest.raises(ValueError, match=r"\(2, 4\)"):
+            layer(torch.zeros(2, 3))

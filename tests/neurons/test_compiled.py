@@ -1,4 +1,4 @@
-"""Neurons and a layer compiled to machine code by torch's default backend, which the tracer's tests don't reach."""
+"""Neurons and a layer compiled by torch's default backend; other tests cover tracing only."""
 
 import copy
 import shutil
@@ -14,7 +14,7 @@ ROWS = 20_000
 
 
 class Both(nn.Module):
-    """A layer of bits and two neurons in one graph, since each graph takes seconds to compile."""
+    """A binary layer and two neurons in one graph, because each graph takes seconds to compile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Both(nn.Module):
 
 
 def run(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
-    """Bits of all three, and the gradient by the input of a linear loss of each, weighted 1, 10 and 100."""
+    """Return the bits of all three, and the input gradient of linear losses weighted 1, 10 and 100."""
     x = x.clone().requires_grad_()
     torch.manual_seed(0)
     outputs: tuple[Tensor, ...] = model(x)
@@ -37,11 +37,10 @@ def run(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch compiles with a C++ compiler")
-# The tracer makes an instance of every autograd.Function, and warns of doing so itself; the backend imports parts of
-# torch that torch has deprecated.
+# Warnings of torch's own: the tracer instantiates autograd functions; the backend imports deprecated modules.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.torch.jit.*deprecated:DeprecationWarning")
-def test_compiled_it_decides_and_learns_as_eager_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_decisions_and_gradients_equal_eager_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch._inductor.config as inductor
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
@@ -50,7 +49,7 @@ def test_compiled_it_decides_and_learns_as_eager_does(tmp_path: Path, monkeypatc
     x = torch.linspace(-3, 3, 7).expand(ROWS, -1)
     expected = run(copy.deepcopy(model), x)
     torch.compiler.reset()
-    with inductor.patch(compile_threads=1):  # no pool of processes that outlives the test
+    with inductor.patch(compile_threads=1):  # leave no worker processes behind
         compiled = torch.compile(model, fullgraph=True)
         found = run(compiled, x)
         again = run(compiled, x)
@@ -59,7 +58,7 @@ def test_compiled_it_decides_and_learns_as_eager_does(tmp_path: Path, monkeypatc
     assert torch.equal(found[1], expected[1])
     # The sigmoid-adjusted gradient does not depend on the bits.
     torch.testing.assert_close(found[3], expected[3], rtol=1e-4, atol=1e-4)
-    # Compiled code draws numbers of its own, so bits are compared by their rate; the seed brings them back.
+    # Compiled code draws other numbers, so compare the rate of the bits. The seed reproduces them.
     p = torch.sigmoid(1.3 * x[0])
     assert set(found[2].unique().tolist()) == {0.0, 1.0}
     assert ((found[2].mean(0) - p).abs() < 4 * (p * (1 - p) / ROWS).sqrt()).all()

@@ -1,4 +1,4 @@
-"""Uniform draws: their distribution, and what moves the generator. Their bits: test_kernel.py."""
+"""Uniform draws: their source, distribution and use of the generator."""
 
 import math
 
@@ -12,6 +12,22 @@ MANY = 1_000_000
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (33,), (5, 7, 11)])
+def test_draws_are_those_of_torch_rand(shape: tuple[int, ...]) -> None:
+    assert torch.equal(uniform_draws(shape, seeded(5)), torch.rand(shape, generator=seeded(5)))
+
+
+def test_a_seed_gives_the_same_bits_on_every_machine() -> None:
+    bits = SBN()(torch.linspace(-2, 2, 16), seeded(0))
+    assert bits.tolist() == [0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1]
+
+
+def test_they_are_on_the_cpu_by_default() -> None:
+    with torch.device("meta"):
+        assert torch.equal(uniform_draws((5,), seeded(0)), torch.rand(5, generator=seeded(0), device="cpu"))
+    assert uniform_draws((5,), device="meta").is_meta
 
 
 def test_they_are_uniform() -> None:
@@ -29,7 +45,7 @@ def test_they_are_uniform() -> None:
 
 
 @pytest.mark.parametrize("p", [1e-4, 1e-3, 0.01, 0.3, 0.5, 0.7, 0.99, 0.999, 1 - 1e-4])
-def test_neurons_fire_as_often_as_their_probability_says(p: float) -> None:
+def test_neurons_fire_with_their_probability(p: float) -> None:
     logits = torch.full((MANY,), math.log(p / (1 - p)))
     exact = float(torch.sigmoid(logits[0].double()))
     rates = torch.stack([SBN()(logits, seeded(seed)).double().mean() for seed in range(4)])
@@ -44,12 +60,12 @@ def test_rare_decisions_have_the_mean_and_variance_of_independent_ones(p: float)
     exact = math.ceil(p * 2**24) / 2**24  # as for torch.rand: draws are multiples of 2^-24
     variance = n * exact * (1 - exact)
     assert abs(float(ones.mean()) - n * exact) < 4 * math.sqrt(variance / calls)
-    # The sample variance's own spread, with the Poisson's fourth moment.
+    # Standard error of the sample variance, from the fourth moment of a Poisson distribution.
     spread = math.sqrt((2 + 1 / variance) / calls)
     assert abs(float(ones.var()) / variance - 1) < 4 * spread
 
 
-def test_draws_are_independent_of_each_other_and_of_other_calls() -> None:
+def test_draws_are_independent_within_and_between_calls() -> None:
     generator = seeded(2)
     first, second = (uniform_draws((MANY,), generator).double() - 0.5 for _ in range(2))
     bound = 4 / 12 / math.sqrt(MANY)  # the product of two independent ones has a standard deviation of 1/12
@@ -63,7 +79,7 @@ def test_draws_are_independent_of_each_other_and_of_other_calls() -> None:
     assert abs(float(((counts - expected) ** 2 / expected).sum()) - 255) < 4 * math.sqrt(2 * 255)
 
 
-def test_the_generator_moves_on_and_the_seed_brings_draws_back() -> None:
+def test_the_generator_advances_and_its_state_reproduces_draws() -> None:
     generator = seeded(3)
     before = generator.get_state()
     first = uniform_draws((MANY,), generator)
@@ -77,7 +93,7 @@ def test_the_generator_moves_on_and_the_seed_brings_draws_back() -> None:
     assert not torch.equal(ours, uniform_draws((MANY,)))
 
 
-def test_handed_in_they_are_what_a_neuron_draws() -> None:
+def test_a_neuron_uses_the_same_draws() -> None:
     logits = torch.randn(100, 200, generator=seeded(5))
     given = SBN()(logits, thresholds=uniform_draws(logits.shape, seeded(6)))
     assert torch.equal(given, SBN()(logits, seeded(6)))

@@ -1,4 +1,4 @@
-"""docs/estimators.md: its program runs, its table knows every estimator, its formulas' claims are tested elsewhere."""
+"""docs/estimators.md: its program runs, and its table lists every estimator."""
 
 import re
 from pathlib import Path

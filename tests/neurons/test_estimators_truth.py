@@ -1,4 +1,4 @@
-"""Estimators against the truth: exact gradients by enumeration in numpy, and biases as their formulas say."""
+"""Estimators against exact gradients, enumerated in numpy, and against the biases of their formulas."""
 
 import itertools
 from collections.abc import Callable
@@ -20,7 +20,7 @@ DECIDED = sorted(set(ESTIMATORS) - {"concrete", "concrete-straight-through"})
 
 
 def numpy_gradient(problem: Problem, slope: float = 1.0) -> np.ndarray:
-    """``dE/dx_i = slope p_i (1 - p_i) (E[f | b_i = 1] - E[f | b_i = 0])``, summed over all patterns in float64."""
+    """Return ``dE/dx_i = slope p_i (1 - p_i) (E[f | b_i = 1] - E[f | b_i = 0])``, by enumeration in float64."""
     p = 1 / (1 + np.exp(-slope * problem.logits.double().numpy()))
     patterns = np.array(list(itertools.product([0.0, 1.0], repeat=len(p))))
     losses = problem.loss(torch.from_numpy(patterns)).numpy()
@@ -33,7 +33,7 @@ def numpy_gradient(problem: Problem, slope: float = 1.0) -> np.ndarray:
 
 
 def mean_over_decisions(name: str, problem: Problem, slope: float = 1.0, temperature: float = 1.0) -> np.ndarray:
-    """The estimator's expected gradient, by enumeration of decisions; each is forced by a draw on its side of p."""
+    """Return the estimator's expected gradient by enumeration; draws on either side of p force each decision."""
     logits = problem.logits.double()
     p = torch.sigmoid(slope * logits)
     total = torch.zeros_like(p)
@@ -51,7 +51,7 @@ def mean_over_decisions(name: str, problem: Problem, slope: float = 1.0, tempera
 
 
 def per_bit(function: Callable[[torch.Tensor], torch.Tensor]) -> Problem:
-    """The same function of every bit, weighted and summed."""
+    """Return a problem whose loss is a weighted sum of the same function of every bit."""
     weight = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
     logits = torch.tensor([-1.3, 0.0, 0.9, 2.0])
     return Problem("per bit", logits, lambda b: (function(b) * weight.to(b.dtype)).sum(-1))
@@ -68,7 +68,7 @@ def test_enumeration_gives_numpys_gradient(name: str) -> None:
 def test_score_functions_are_unbiased(name: str, problem: str) -> None:
     found = measure(PROBLEMS[problem], estimators(BITS)[name], samples=40_000, seed=1)
     assert found.worst < 4
-    # Enough draws to tell: a gradient of the wrong size or sign would stand out.
+    # Enough draws to detect a gradient of the wrong size or sign.
     assert found.noise < 0.5 or problem.startswith("toy")
 
 
@@ -96,7 +96,7 @@ def test_sigmoid_adjusted_is_exact_for_linear_losses_and_for_no_others(slope: fl
 
 
 def test_sigmoid_adjusted_is_exact_where_bits_multiply() -> None:
-    # Linear in each bit is enough: products of different bits do no harm.
+    # The loss is linear in each bit, although different bits are multiplied.
     problem = Problem("product", torch.tensor([-0.5, 0.3, 1.0, -1.0]), lambda b: b[:, 0] * b[:, 1] - b[:, 2] * b[:, 3])
     np.testing.assert_allclose(mean_over_decisions("sigmoid-adjusted", problem), numpy_gradient(problem), rtol=1e-6)
 
@@ -125,7 +125,7 @@ def test_reinmax_of_a_cubic_is_off_by_a_twelfth_of_the_third_derivative() -> Non
 
 @pytest.mark.parametrize("name", DECIDED)
 def test_means_are_those_of_the_docstrings(name: str) -> None:
-    # f = exp(b): f'(0) = 1, f'(1) = e, so that every rule gives another number.
+    # f = exp(b): f'(0) = 1, f'(1) = e, so every rule gives a different number.
     problem = per_bit(torch.exp)
     slope = 1.3
     x = problem.logits.double().numpy()
@@ -188,7 +188,7 @@ def test_concrete_rounds_to_the_same_decisions_and_decides_in_evaluation() -> No
     assert torch.equal(neuron.eval()(logits, torch.Generator().manual_seed(1)), decided)
 
 
-def test_straight_through_concrete_is_exact_for_linear_losses_when_cold_and_not_when_warm() -> None:
+def test_straight_through_concrete_is_exact_for_linear_losses_at_low_temperature_only() -> None:
     # Its mean derivative at x = 0 is 1/6 at temperature 1, and tends to p (1 - p) = 1/4.
     means = []
     for temperature in (1.0, 0.05):
@@ -204,7 +204,7 @@ def total_variance(score: torch.nn.Module, problem: Problem) -> float:
 
 
 @pytest.mark.parametrize("name", ["random quadratic", "small network", "toy (b - 0.45)^2"])
-def test_baselines_and_mirrored_draws_lower_the_variance(name: str) -> None:
+def test_baselines_and_antithetic_draws_lower_the_variance(name: str) -> None:
     problem = PROBLEMS[name]
     reinforce = total_variance(Reinforce(), problem)
     assert total_variance(RLOO(), problem) < reinforce
@@ -214,7 +214,7 @@ def test_baselines_and_mirrored_draws_lower_the_variance(name: str) -> None:
     assert total_variance(RLOO(8), problem) < total_variance(RLOO(2), problem) / 3
 
 
-def test_a_constant_loss_has_no_variance_but_under_reinforce() -> None:
+def test_a_constant_loss_has_variance_under_reinforce_only() -> None:
     problem = Problem("constant", torch.zeros(BITS), lambda b: 5 + 0 * b.sum(-1))
     for name, score in estimators(BITS).items():
         if name in ("rloo", "arm", "disarm", "rebar"):
@@ -228,7 +228,12 @@ def test_expected_loss_has_the_losses_value() -> None:
     truth = float(Exact()(problem.loss, problem.logits[None])[0])
     for name, estimator in estimators(BITS).items():
         if name == "concrete":
-            continue  # its losses are those of relaxed bits
+            continue  # evaluates the loss at relaxed bits
         losses = expected_loss(problem.loss, logits, estimator, torch.Generator().manual_seed(0))
         error = float(losses.std()) / len(losses) ** 0.5
         assert abs(float(losses.mean()) - truth) < 4 * error
+
+
+def test_measuring_needs_two_samples() -> None:
+    with pytest.raises(ValueError, match="2 samples"):
+        measure(PROBLEMS["linear"], Reinforce(), samples=1)

@@ -1,4 +1,4 @@
-"""Every estimator and layer where users put them: bfloat16, compiled, copied, pickled, saved, on each device."""
+"""Every estimator and layer copied, pickled, saved, compiled, in other types and on each device."""
 
 import copy
 import importlib
@@ -35,7 +35,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class Scored(nn.Module):
-    """A score function in a model: a dense layer's bits, and a loss with a weight of its own."""
+    """A model with a score function: a dense layer gives the logits, and the loss has a weight."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Scored(nn.Module):
 
 
 class Shaped(nn.Module):
-    """Rows of three in the shape that a layer wants, and its first output."""
+    """Reshape rows of three to the layer's input shape, and return its first output."""
 
     def __init__(self, layer: nn.Module, *shape: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "gate": lambda: BinaryGate(nn.Linear(3, 3), nn.Linear(3, 1)),
     "bottleneck": lambda: Shaped(BitsBottleneck(3, 4), 3),
 }
-# Their graphs break: one takes a gradient inside, the other's work depends on the decisions.
+# With graph breaks: REBAR takes a gradient inside; the gate's shapes depend on its decisions.
 BREAKING = {"score rebar", "gate"}
 
 
@@ -80,7 +80,7 @@ def rows(device: str = "cpu") -> Tensor:
 
 
 def run(model: Callable[[Tensor], Tensor], device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """Output, and the gradient by the input of a loss with different derivatives."""
+    """Return the output, and the input gradient of a loss with a different derivative for each output."""
     x = rows(device).requires_grad_()
     torch.manual_seed(1)
     y = model(x)
@@ -101,7 +101,7 @@ def same(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-def test_copied_pickled_and_loaded_ones_are_the_same(name: str, device: str) -> None:
+def test_copies_give_the_same_results(name: str, device: str) -> None:
     model = build(name, device)
     loaded = MODELS[name]().to(device)
     loaded.load_state_dict(model.state_dict())
@@ -122,9 +122,9 @@ def test_score_functions_pickle(name: str) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-# Torch's own tracer looks at the gradients of inputs to the second half of a broken graph.
+# torch's tracer reads the gradients of the inputs of a graph's second part.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_compiled_ones_are_the_same(name: str, device: str) -> None:
+def test_compiled_models_give_the_same_results(name: str, device: str) -> None:
     model = build(name, device)
     expected = run(copy.deepcopy(model), device)
     torch.compiler.reset()
@@ -132,12 +132,12 @@ def test_compiled_ones_are_the_same(name: str, device: str) -> None:
     same(run(compiled, device), expected)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CPU kernels take torch's compiler minutes; aot_eager above")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU; on a CPU, compiling all takes minutes")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")  # its advice on speed
 def test_compiled_for_cuda(name: str) -> None:
-    """Kernels that torch writes draw other bits, so what is compared is who draws none; the rest must be sane."""
+    """Compiled code draws other bits, so only deterministic neurons are compared; the rest must be finite."""
     model = build(name, "cuda")
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=name not in BREAKING)
@@ -149,9 +149,8 @@ def test_compiled_for_cuda(name: str) -> None:
         same((y, gradient), run(model, "cuda"))
 
 
-# The tracer's own warning where a graph's shapes vary.
 @pytest.mark.parametrize("name", ["dbn sigmoid-adjusted", "sbn sigmoid-adjusted", "sbn reinmax", "score disarm"])
-def test_compiled_ones_take_batches_of_any_size(name: str) -> None:
+def test_compiled_models_accept_batches_of_any_size(name: str) -> None:
     model = build(name)
     torch.compiler.reset()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
@@ -173,13 +172,13 @@ def test_bfloat16_autocast(name: str, device: str) -> None:
     assert torch.isfinite(gradient).all()
     assert gradient.dtype == torch.float32
     if name.startswith(("dbn", "sbn")):
-        same((y, gradient), run(build(name, device), device))  # neurons have nothing that autocast would round
+        same((y, gradient), run(build(name, device), device))  # autocast rounds nothing in a neuron
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_other_types_decide_alike(name: str, dtype: torch.dtype, device: str) -> None:
+def test_other_types_give_the_same_decisions(name: str, dtype: torch.dtype, device: str) -> None:
     x = rows(device).to(dtype)
     for kind in (DBN, SBN):
         logits = x.clone().requires_grad_()
@@ -211,7 +210,7 @@ def test_devices(name: str, device: str) -> None:
 @pytest.mark.parametrize("kind", [DBN, SBN])
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"concrete"}))
 def test_a_second_derivative_is_refused(estimator: str, kind: type[DBN] | type[SBN], power: int, device: str) -> None:
-    """Also where the gradient by the bits is a constant (a path-length penalty), and by an earlier weight alone."""
+    """Also if the gradient by the bits is a constant, as in a path-length penalty."""
     x, weight = rows(device), torch.ones((), requires_grad=True, device=device)
     (gradient,) = torch.autograd.grad((kind(estimator)(x * weight) ** power).sum(), weight, create_graph=True)
     with pytest.raises(RuntimeError, match="no second derivative"):
@@ -230,7 +229,7 @@ def test_a_score_functions_second_derivative_is_refused(name: str) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"concrete"}))
-def test_who_fires_surely_learns_as_who_is_surely_silent(estimator: str, dtype: torch.dtype, device: str) -> None:
+def test_saturated_half_precision_logits_keep_their_gradient(estimator: str, dtype: torch.dtype, device: str) -> None:
     """In bfloat16 the probability of a logit of 6 is 1, and 1 - p is 0."""
     values = torch.tensor([-8.0, -7, -6, -5, 5, 6, 7, 8], device=device)
     gradients = []
@@ -243,9 +242,9 @@ def test_who_fires_surely_learns_as_who_is_surely_silent(estimator: str, dtype: 
 
 
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - RELAXED))
-def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_derivative_is_computed_without_gradients(estimator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Tensor) -> Tensor:
-        pytest.fail("a derivative was made")
+        pytest.fail("a derivative was computed")
 
     monkeypatch.setattr(importlib.import_module(find(estimator).__module__), "substitute", fail)
     for kind in (DBN, SBN):
@@ -258,24 +257,24 @@ def test_nothing_is_prepared_where_no_gradient_is_wanted(estimator: str, monkeyp
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", [DBN, SBN])
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_kept_tensors_may_be_recomputed_or_copied(kind: type[DBN] | type[SBN], estimator: str, device: str) -> None:
-    """Activation checkpoints, and hooks that move what is kept elsewhere: whatever is kept is complete by then."""
+def test_saved_tensors_may_be_recomputed_or_copied(kind: type[DBN] | type[SBN], estimator: str, device: str) -> None:
+    """Activation checkpointing and saved-tensor hooks do not change the gradient."""
     torch.manual_seed(0)
     x, gradient = torch.randn(2, 20, 8).to(device).unbind()
     layer = nn.Sequential(nn.Linear(8, 8), kind(estimator)).to(device)
 
     def gradient_of(run: Callable[[Tensor], Tensor]) -> Tensor:
         torch.manual_seed(1)
-        (found,) = torch.autograd.grad(run(x), layer[0].weight, gradient)
-        return found
+        (result,) = torch.autograd.grad(run(x), layer[0].weight, gradient)
+        return result
 
-    def copied(x: Tensor) -> Tensor:
-        with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept):
+    def with_copied_tensors(x: Tensor) -> Tensor:
+        with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda saved: saved):
             y: Tensor = layer(x)
         return y
 
     plain = gradient_of(layer)
-    assert torch.equal(gradient_of(copied), plain)
+    assert torch.equal(gradient_of(with_copied_tensors), plain)
     assert torch.equal(gradient_of(lambda x: checkpoint(layer, x, use_reentrant=False)), plain)
 
 
@@ -295,7 +294,7 @@ def test_decisions_may_be_changed_in_place(estimator: str) -> None:
 
 
 def _top_levels(distribution: str, seen: set[str]) -> set[str]:
-    """Top-level modules of a distribution and of all it requires."""
+    """Return the top-level modules of a distribution and its requirements."""
     if distribution in seen:
         return set()
     seen.add(distribution)
@@ -311,7 +310,7 @@ def _top_levels(distribution: str, seen: set[str]) -> set[str]:
 
 
 def test_importing_needs_torch_alone(tmp_path: Path) -> None:
-    # An environment of symbolic links: torch, what torch requires, and bgmusic. -S leaves out everything else.
+    # An environment of symbolic links to torch, its requirements and bgmusic. -S leaves out everything else.
     seen: set[str] = set()
     modules = _top_levels("torch", seen)
     assert "torch" in modules

@@ -1,4 +1,4 @@
-"""Gates that skip: what runs, what comes out, and gradients against the dense computation."""
+"""Binary gates: rows that run, outputs, and gradients against the dense computation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from bgmusic.neurons import DBN, SBN, BinaryGate
 
 
 class Counting(nn.Module):
-    """Passes on, and counts the rows that it saw."""
+    """Apply the inner module and record the number of rows of each call."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Counting(nn.Module):
         return result
 
 
-def make(out: int = 6, **options: Any) -> BinaryGate:
+def build(out: int = 6, **options: Any) -> BinaryGate:
     torch.manual_seed(0)
     branch = Counting(nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, out)))
     return BinaryGate(branch, nn.Linear(6, 1), **options)
@@ -34,7 +34,7 @@ def rows(count: int = 40) -> Tensor:
 
 
 def results(gate: BinaryGate, x: Tensor, routed: bool, seed: int = 2) -> list[Tensor]:
-    """Output, and gradients of a loss by x and by each parameter; dense, if not routed."""
+    """Return the output, and a loss's gradients by x and each parameter; without routing, compute densely."""
     gate.zero_grad()
     x = x.clone().requires_grad_()
     generator = torch.Generator().manual_seed(seed)
@@ -54,7 +54,7 @@ def test_output_and_gradients_are_those_of_the_dense_computation(
     neuron: nn.Module, explore: float, widening: bool, bias: float
 ) -> None:
     shortcut = nn.Linear(6, 9) if widening else None
-    gate = make(9 if widening else 6, shortcut=shortcut, neuron=neuron, explore=explore)
+    gate = build(9 if widening else 6, shortcut=shortcut, neuron=neuron, explore=explore)
     with torch.no_grad():
         gate.scorer.bias.fill_(bias)
     ours = results(gate, rows(), routed=True)
@@ -66,7 +66,7 @@ def test_output_and_gradients_are_those_of_the_dense_computation(
 
 
 def test_exploring_some_closed_rows_gives_the_dense_gradient_in_expectation() -> None:
-    gate = make(explore=0.2)
+    gate = build(explore=0.2)
     x = rows(20)
     scorer = [name for name, _ in gate.named_parameters()].index("scorer.weight") + 2
     pairs = [[results(gate, x, routed, seed)[scorer] for routed in (True, False)] for seed in range(700)]
@@ -77,8 +77,8 @@ def test_exploring_some_closed_rows_gives_the_dense_gradient_in_expectation() ->
     assert (error < 0.3 * dense_mean.abs().max()).all()
 
 
-def test_the_branch_sees_open_rows_alone_and_none_at_all_if_none_is_open() -> None:
-    gate = make(neuron=DBN(), explore=0).train()
+def test_the_branch_runs_for_open_rows_only() -> None:
+    gate = build(neuron=DBN(), explore=0).train()
     x = rows()
     opened = int((gate.scorer(x) > 0).sum())
     assert 0 < opened < len(x)
@@ -86,14 +86,14 @@ def test_the_branch_sees_open_rows_alone_and_none_at_all_if_none_is_open() -> No
     assert gate.branch.rows == [opened]
     closed = gate.route(x, torch.zeros(len(x)))
     assert torch.equal(closed, x)
-    assert closed is not x  # which a layer in place behind it would overwrite
+    assert closed is not x  # so that a later in-place operation does not change the input
     assert gate.branch.rows == [opened]
     gate.route(x, torch.ones(len(x)))
     assert gate.branch.rows == [opened, len(x)]
 
 
 def test_gates_that_are_all_closed_have_gradients_of_zero() -> None:
-    gate = make(explore=0.0)
+    gate = build(explore=0.0)
     x = torch.randn(6, 6)
     with torch.no_grad():
         gate.scorer.bias.fill_(-100)
@@ -106,8 +106,8 @@ def test_gates_that_are_all_closed_have_gradients_of_zero() -> None:
     assert all(weight.grad is not None for weight in gate.branch.parameters())
 
 
-def test_closed_rows_run_in_training_alone() -> None:
-    gate = make(neuron=DBN(), explore=0.5)
+def test_closed_rows_run_in_training_only() -> None:
+    gate = build(neuron=DBN(), explore=0.5)
     x = rows()
     opened = int((gate.scorer(x) > 0).sum())
     y = gate(x, torch.Generator().manual_seed(0))
@@ -120,9 +120,9 @@ def test_closed_rows_run_in_training_alone() -> None:
     assert gate.branch.rows[-1] == opened
 
 
-def test_a_price_closes_gates_that_do_not_help() -> None:
-    # Half of the rows need the branch. It learns to serve them, and the gate who needs it.
-    gate = make(explore=0.25)
+def test_a_penalty_closes_gates_that_do_not_help() -> None:
+    # Half of the rows need the branch: the branch learns its task, and the gate which rows need it.
+    gate = build(explore=0.25)
     x = rows(256)
     useful = x[:, 0] > 0
     target = torch.where(useful[:, None], x + 1, x)
@@ -144,4 +144,18 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(ValueError, match="one logit for each of 40 rows"):
         BinaryGate(nn.Linear(6, 6), nn.Linear(6, 2))(rows())
     with pytest.raises(ValueError, match="explore"):
-        make(explore=1.5)
+        build(explore=1.5)
+    gate, x = build(), rows()
+    for bits in (torch.ones(39), torch.ones(40, 1), torch.ones(())):
+        with pytest.raises(ValueError, match="each of 40 rows"):
+            gate.route(x, bits)
+    with pytest.raises(ValueError, match="bits must be floating"):
+        gate.route(x, torch.ones(40, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("opened", [20, 40])
+def test_a_branch_whose_shape_would_broadcast_is_refused(opened: int) -> None:
+    gate = BinaryGate(nn.Linear(6, 1), nn.Linear(6, 1))
+    bits = (torch.arange(40) < opened).float()
+    with pytest.raises(ValueError, match=r"\(1,\) per row, the shortcut \(6,\)"):
+        gate.route(rows(), bits)

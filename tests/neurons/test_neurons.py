@@ -1,4 +1,4 @@
-"""Neurons against hand-written numpy: decisions, gradients, ties, odd values, every shape and type."""
+"""Neurons against numpy: decisions, gradients, ties, special values, every shape and type."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from bgmusic.neurons import (
     bernoulli_sample,
     dbn,
     hard_threshold,
+    preactivate,
     sbn,
     uniform_draws,
 )
+from bgmusic.neurons.estimators import decide, substitute
 
 TYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 SLOPES = [0.25, 1.0, 3.5]
@@ -63,7 +65,7 @@ def test_decision_and_gradient_equal_numpy(stochastic: bool, dtype: torch.dtype,
     else:
         output, threshold = dbn(logits, slope, estimator), np.full(logits.shape, 0.5)
     distance = numpy_sigmoid(slope * as_numpy(logits)) - threshold
-    clear = np.abs(distance) > 1e-6  # beyond what rounding to float32 could turn
+    clear = np.abs(distance) > 1e-6  # more than the rounding of float32
     assert output.dtype == dtype
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(as_numpy(output)[clear], (distance > 0)[clear])
@@ -83,12 +85,12 @@ def test_real_valued_is_a_sigmoid_with_its_exact_gradient(slope: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-def test_at_a_tie_the_deterministic_neuron_is_silent(dtype: torch.dtype) -> None:
+def test_the_deterministic_neuron_is_zero_at_a_tie(dtype: torch.dtype) -> None:
     assert dbn(torch.tensor([0.0, -0.0], dtype=dtype)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-def test_the_least_number_above_zero_fires_though_its_sigmoid_rounds_to_one_half(dtype: torch.dtype) -> None:
+def test_the_smallest_positive_logit_fires_although_its_sigmoid_rounds_to_one_half(dtype: torch.dtype) -> None:
     least = torch.nextafter(torch.tensor(0.0, dtype=dtype), torch.tensor(1.0, dtype=dtype))  # a denormal
     assert torch.sigmoid(least) == 0.5
     assert dbn(torch.stack([least, -least])).tolist() == [1, 0]
@@ -97,7 +99,7 @@ def test_the_least_number_above_zero_fires_though_its_sigmoid_rounds_to_one_half
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("name", ["dbn", "sbn"])
-def test_infinite_logits_decide_for_sure_and_have_no_gradient(name: str, dtype: torch.dtype) -> None:
+def test_infinite_logits_are_certain_and_have_a_gradient_of_zero(name: str, dtype: torch.dtype) -> None:
     logits = torch.tensor([math.inf, -math.inf] * 500, dtype=dtype, requires_grad=True)
     output = NEURONS[name]()(logits)
     assert output.tolist() == [1, 0] * 500
@@ -112,7 +114,7 @@ def test_a_nan_stays_a_nan(name: str) -> None:
     assert output.isnan().tolist() == [True, False, False]
 
 
-def test_odds_of_zero_and_one_are_certain_even_where_the_draw_is_zero() -> None:
+def test_probabilities_of_zero_and_one_are_certain_even_if_the_draw_is_zero() -> None:
     # Draws come from [0, 1): a draw of exactly 0 must not fire at probability 0, and none reaches 1.
     zero = torch.zeros(3)
     for estimator in (ESTIMATORS["straight-through"], ESTIMATORS["sigmoid-adjusted"]):
@@ -121,7 +123,7 @@ def test_odds_of_zero_and_one_are_certain_even_where_the_draw_is_zero() -> None:
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-def test_stochastic_neuron_fires_as_often_as_its_sigmoid_says(dtype: torch.dtype, slope: float) -> None:
+def test_the_stochastic_neuron_fires_with_the_sigmoids_probability(dtype: torch.dtype, slope: float) -> None:
     levels = torch.tensor([-6, -3, -1, -0.25, 0, 0.25, 1, 3, 6], dtype=dtype)
     draws = 40_000
     fired = sbn(levels.expand(draws, -1), slope, generator=torch.Generator().manual_seed(4)).double().mean(0).numpy()
@@ -136,14 +138,14 @@ def test_draws_are_independent_between_elements() -> None:
 
 
 @pytest.mark.parametrize("sample", [sbn, bernoulli_sample])
-def test_a_generator_makes_draws_again(sample: Callable[..., Tensor]) -> None:
+def test_a_seed_reproduces_draws(sample: Callable[..., Tensor]) -> None:
     numbers = torch.rand(1000, generator=torch.Generator().manual_seed(6))
     runs = [sample(numbers, generator=torch.Generator().manual_seed(seed)) for seed in (7, 7, 8)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
 
-def test_a_generator_leaves_the_global_one_alone() -> None:
+def test_a_given_generator_leaves_the_global_one_unchanged() -> None:
     before = torch.get_rng_state()
     SBN()(torch.zeros(10), torch.Generator().manual_seed(0))
     bernoulli_sample(torch.zeros(10), torch.Generator().manual_seed(0))
@@ -151,7 +153,7 @@ def test_a_generator_leaves_the_global_one_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_the_global_generator_serves_by_default() -> None:
+def test_the_global_generator_is_the_default() -> None:
     outputs = []
     for _ in range(2):
         torch.manual_seed(9)
@@ -160,8 +162,8 @@ def test_the_global_generator_serves_by_default() -> None:
 
 
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_thresholds_may_be_handed_in(estimator: str) -> None:
-    # Numpy's own numbers, whatever the generator says; and it stays where it was.
+def test_thresholds_replace_draws(estimator: str) -> None:
+    # Thresholds from numpy; the generator does not advance.
     v = np.random.default_rng(0).random((50, 6))
     logits = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
     given = torch.from_numpy(v).requires_grad_()
@@ -178,8 +180,8 @@ def test_thresholds_may_be_handed_in(estimator: str) -> None:
 
 
 def test_neurons_that_share_a_threshold_decide_together_and_fire_as_often() -> None:
-    # One number a row, shifted evenly over its cells: systematic sampling. The number of ones of a row is then
-    # one of the two integers around the sum of its probabilities, and each cell keeps its own rate.
+    # Systematic sampling: one number per row, shifted by the cumulative probabilities. The number of ones in a row is
+    # one of the two integers around the sum of its probabilities, and each cell keeps its rate.
     logits = torch.tensor([-2.0, -1.0, 0.0, 0.5, -3.0])
     p = torch.sigmoid(logits)
     rows = 40_000
@@ -194,7 +196,7 @@ def test_neurons_that_share_a_threshold_decide_together_and_fire_as_often() -> N
 
 
 @pytest.mark.parametrize("thresholds", [torch.zeros(3), torch.zeros(2, 5, 4), torch.zeros(5, 4, dtype=torch.int64)])
-def test_thresholds_that_do_not_fit_are_refused(thresholds: Tensor) -> None:
+def test_thresholds_of_other_shapes_or_types_are_refused(thresholds: Tensor) -> None:
     with pytest.raises(ValueError, match="thresholds"):
         sbn(torch.zeros(5, 4), thresholds=thresholds)
 
@@ -207,8 +209,8 @@ def test_hard_threshold() -> None:
 
 
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_the_least_draw_meets_the_least_logit(estimator: str) -> None:
-    """Noise of a draw of 0 would be infinite, and infinity less infinity is no number."""
+def test_a_draw_of_zero_at_infinite_logits_gives_no_nan(estimator: str) -> None:
+    """The logistic noise of a draw of 0 would be infinite."""
     logits = torch.tensor([-torch.inf, torch.inf], requires_grad=True)
     bits = sbn(logits, estimator=estimator, thresholds=torch.zeros(2))
     bits.sum().backward()
@@ -217,14 +219,14 @@ def test_the_least_draw_meets_the_least_logit(estimator: str) -> None:
     assert logits.grad.isfinite().all()
 
 
-def test_low_precision_does_not_skew_bernoulli_samples() -> None:
+def test_low_precision_does_not_bias_bernoulli_samples() -> None:
     p = torch.full((400_000,), 1 / 1000, dtype=torch.bfloat16)
     rate = bernoulli_sample(p, torch.Generator().manual_seed(0)).double().mean()
     expected = float(p[0])
     assert abs(rate - expected) < 4.5 * (expected / len(p)) ** 0.5
 
 
-def test_bernoulli_sample_fires_as_often_as_told() -> None:
+def test_bernoulli_samples_have_the_given_rate() -> None:
     p = torch.tensor([0, 0.1, 0.5, 0.9, 1])
     drawn = bernoulli_sample(p.expand(40_000, -1), torch.Generator().manual_seed(10))
     assert set(drawn.unique().tolist()) == {0, 1}
@@ -267,9 +269,34 @@ def test_views_of_any_stride(name: str, estimator: str) -> None:
     )
 
 
-def test_input_is_left_as_it_was() -> None:
+def test_the_input_is_not_modified() -> None:
     logits = some_logits(torch.float32)
     before = logits.clone()
     for neuron in NEURONS.values():
         neuron()(logits)
     assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize("function", [dbn, sbn, preactivate, hard_threshold, bernoulli_sample])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8])
+def test_logits_that_are_not_floating_are_refused(function: Callable[..., Tensor], dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=f"floating-point numbers, not {dtype}"):
+        function(torch.ones(3, dtype=dtype))
+
+
+@pytest.mark.parametrize("name", ["slope", "temperature"])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, torch.ones(1), torch.ones(3)], ids=str)
+@pytest.mark.parametrize("function", [dbn, sbn])
+def test_invalid_slopes_and_temperatures_are_refused(
+    function: Callable[..., Tensor], value: float | Tensor, name: str
+) -> None:
+    with pytest.raises(ValueError, match=f"the {name} must be"):
+        function(torch.ones(3), estimator="reinmax", **{name: value})
+
+
+def test_an_estimator_refuses_thresholds_and_derivatives_of_another_shape() -> None:
+    logits = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match="threshold has shape"):
+        decide(logits, torch.zeros(4, 2, 3), 1.0)
+    with pytest.raises(ValueError, match="derivative has shape"):
+        substitute(logits, torch.zeros(2, 3), torch.ones(1))

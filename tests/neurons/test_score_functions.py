@@ -1,4 +1,4 @@
-"""The score functions' interface: what they call, return and refuse."""
+"""The interface of score functions: calls of the loss, results and errors."""
 
 import copy
 
@@ -69,7 +69,7 @@ def test_draws_come_from_the_generator_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_loss_for_the_whole_batch_is_refused(name: str) -> None:
+def test_a_loss_without_a_batch_dimension_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="one loss for each row"):
         SCORE_FUNCTIONS[name]()(lambda bits: bits.sum(), torch.zeros(4, 3))
 
@@ -85,7 +85,7 @@ def test_certain_bits_stay_finite(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"rebar"}))
-def test_a_count_is_a_loss(name: str) -> None:
+def test_a_loss_may_be_an_integer(name: str) -> None:
     logits = torch.randn(20, 3).requires_grad_()
     gradients = []
     for kind in (torch.int64, torch.float32):
@@ -98,14 +98,14 @@ def test_a_count_is_a_loss(name: str) -> None:
     assert gradients[0].abs().sum() > 0
 
 
-def test_it_works_without_gradients() -> None:
+def test_results_without_gradients() -> None:
     with torch.no_grad():
         for name in NAMES:
             assert not SCORE_FUNCTIONS[name]()(loss, torch.zeros(4, 3)).requires_grad
 
 
 def test_the_adjusted_baseline_is_the_minimum_variance_one() -> None:
-    # c = E[(b - p)^2 f] / E[(b - p)^2] for each bit, reached after many batches of a loss that does not change.
+    # c = E[(b - p)^2 f] / E[(b - p)^2] for each bit, reached after many batches of the same loss.
     logits = torch.tensor([[0.5, -1.0]])
     score = AdjustedReinforce((2,), decay=0.9)
     generator = torch.Generator().manual_seed(0)
@@ -113,7 +113,7 @@ def test_the_adjusted_baseline_is_the_minimum_variance_one() -> None:
         score(lambda b: b[:, 0] + 2 * b[:, 1] + 1, logits.expand(2000, -1), generator)
     p = torch.sigmoid(logits[0])
     mean = float(p[0] + 2 * p[1] + 1)
-    # Given b_i, the rest of the loss is independent of (b_i - p_i)^2, which leans towards the rarer value.
+    # Given b_i, the rest of the loss is independent of (b_i - p_i)^2, which weights the rarer value more.
     expected = torch.stack([mean + (1 - 2 * p[0]), mean + 2 * (1 - 2 * p[1])])
     torch.testing.assert_close(score.weighted / score.weight, expected, rtol=0.01, atol=0)
     frozen = copy.deepcopy(score).eval()
@@ -135,7 +135,7 @@ def test_first_batch_of_the_adjusted_one_is_plain_reinforce() -> None:
 
 
 def test_rebar_follows_its_formula() -> None:
-    # With eta 0 it is REINFORCE; the control variate must then change single draws but not their mean.
+    # With eta = 0 it is REINFORCE. The control variate changes single samples but not their mean.
     def level(bits: Tensor) -> Tensor:
         return bits.sum(1) + 3
 
@@ -175,7 +175,7 @@ def test_neurons_and_score_functions_share_a_slope() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_bit_that_is_certain_does_no_harm(name: str) -> None:
+def test_infinite_logits_stay_finite(name: str) -> None:
     logits = torch.tensor([[0.3, -torch.inf, 1.0], [0.3, torch.inf, 1.0]]).requires_grad_()
     losses = SCORE_FUNCTIONS[name]()(lambda bits: (bits @ torch.tensor([1.0, 2.0, 3.0])) ** 2, logits)
     losses.sum().backward()
@@ -185,7 +185,7 @@ def test_a_bit_that_is_certain_does_no_harm(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_a_baseline_in_another_type_and_after_a_bad_batch(dtype: torch.dtype) -> None:
+def test_the_baseline_in_another_type_and_after_infinite_losses(dtype: torch.dtype) -> None:
     score = AdjustedReinforce((3,)).to(dtype)
     logits = torch.zeros(4, 3, dtype=dtype, requires_grad=True)
     for worst in (1.0, torch.inf, torch.nan, 1.0):
@@ -208,7 +208,20 @@ def test_large_losses_of_half_precision_logits_keep_their_value(name: str) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_to_differentiate_and_nothing_at_all(name: str) -> None:
+def test_inference_mode_and_empty_batches(name: str) -> None:
     with torch.inference_mode():
         assert SCORE_FUNCTIONS[name]()(lambda bits: bits.sum(1), torch.zeros(4, 3)).shape == (4,)
     assert SCORE_FUNCTIONS[name]()(lambda bits: bits.sum(1), torch.zeros(0, 3, requires_grad=True)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("logits", [torch.ones(4, 3, dtype=torch.int64), torch.tensor(0.5)], ids=["integers", "0-d"])
+def test_logits_of_the_wrong_type_or_shape_are_refused(name: str, logits: Tensor) -> None:
+    for estimator in (SCORE_FUNCTIONS[name](), SBN()):
+        with pytest.raises(ValueError, match="logits must"):
+            expected_loss(loss, logits, estimator)
+
+
+def test_a_baseline_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"baselines have shape \(2,\)"):
+        AdjustedReinforce((2,))(loss, torch.zeros(4, 2, 2))

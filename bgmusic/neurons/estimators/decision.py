@@ -35,17 +35,10 @@ def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> T
         raise ValueError(f"the threshold has shape {tuple(threshold.shape)}, the logits {tuple(logits.shape)}")
     # Compare in float32 whatever the logits' type: bfloat16 has too few bits for a probability.
     probability = (slope * logits.float()).sigmoid_()
-    excess = _subtract_(probability, threshold)
+    # Not in place: under vmap, the thresholds may have a batch dimension that the probabilities lack.
+    excess = probability - threshold
     # The clamp that vmap supports in place.
     return F.hardtanh(excess, 0.0, 1.0, inplace=True).ceil_().to(logits.dtype)
-
-
-def _subtract_(x: Tensor, y: Tensor) -> Tensor:
-    """Return ``x - y``, in ``x`` where possible: another large tensor would double the time of a decision."""
-    try:
-        return x.sub_(y)
-    except RuntimeError:  # under vmap, if y has a batch dimension and x has none
-        return x - y
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
