@@ -1,4 +1,4 @@
-"""Colours of tracks and of the grid behind them."""
+"""Choose the colours of tracks and of the grid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's, which the colour-blind tell apart too; drums are grey, and tracks beyond the list begin again.
+# The palette of Okabe and Ito, distinct for colour-blind readers too. Drums are grey; the palette repeats.
 _TRACKS = (
     (0, 114, 178),
     (213, 94, 0),
@@ -22,16 +22,24 @@ _DRUMS = (110, 110, 110)
 
 PAPER, BLACK_KEY, BEAT, OCTAVE, BAR, INK = range(6)
 _GRID = ((255, 255, 255), (246, 247, 249), (232, 234, 238), (205, 210, 218), (130, 138, 150), (40, 44, 52))
-_FIRST = len(_GRID)  # of the tracks' pairs
+_FIRST = len(_GRID)  # index of the first track's pair of colours
 
 
 def held(track: int) -> int:
-    """The palette's index of what a track holds; that of its onsets is the next."""
+    """Return the palette index of a track's held cells; the next index is that of its onsets."""
     return _FIRST + 2 * track
 
 
 def palette(drums: list[bool]) -> NDArray[np.uint8]:
-    """The grid's colours, and of each track one for held notes and one, darker, for onsets: uint8 ``(colours, 3)``."""
+    """Return the colours of the grid, then two per track: held cells and, darker, onsets.
+
+    Args:
+        drums: for each track, whether it is a drum track.
+
+    Returns:
+        RGB, uint8 ``(colours, 3)``.
+
+    """
     colours = list(_GRID)
     pitched = 0
     for drum in drums:
@@ -42,12 +50,12 @@ def palette(drums: list[bool]) -> NDArray[np.uint8]:
 
 
 def lighter(colour: Colour, by: float) -> Colour:
-    """A colour nearer to white by a share."""
+    """Mix a colour with white; ``by`` is the share of white, 0 to 1."""
     red, green, blue = (round(part + (255 - part) * by) for part in colour)
     return red, green, blue
 
 
 def darker(colour: Colour, by: float) -> Colour:
-    """A colour nearer to black by a share."""
+    """Mix a colour with black; ``by`` is the share of black, 0 to 1."""
     red, green, blue = (round(part * (1 - by)) for part in colour)
     return red, green, blue

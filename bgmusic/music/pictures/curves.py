@@ -1,4 +1,4 @@
-"""Metrics over a training, one panel each, with the data's value as a dashed line."""
+"""Plot metrics during training, one panel per metric."""
 
 from __future__ import annotations
 
@@ -6,25 +6,40 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 
 Curve = tuple[Sequence[float], Sequence[float]]
-"""Updates, and a value at each."""
+"""Steps (G updates), and the value at each."""
 
 
 def save_curves(
-    path: Path, panels: Mapping[str, Mapping[str, Curve]], data: Mapping[str, float], columns: int = 3
+    path: str | Path, panels: Mapping[str, Mapping[str, Curve]], data: Mapping[str, float], columns: int = 3
 ) -> None:
-    """Write curves over G updates as PNG, whole or not at all (BinaryMuseGAN, figures 9 and 11).
+    """Plot metrics over G updates and write the figure as PNG (atomic write), as in BinaryMuseGAN, figures 9 and 11.
 
-    ``panels`` are metrics, each with the curves of one training or several by their names; ``data`` has the value of
-    the training data, where it is known.
+    Args:
+        path: PNG file.
+        panels: for each metric, the curves of one or more trainings by name.
+        data: values of the training data, drawn as dashed lines, for the metrics where they are known.
+        columns: panels per line.
+
+    Raises:
+        UserError: no panels, ``columns`` below 1, or a curve with different numbers of steps and values.
+        OSError: the file cannot be written.
+
     """
+    if not panels or columns < 1:
+        raise UserError(f"curves need at least one panel and one column, not {len(panels)} and {columns}")
+    for metric, curves in panels.items():
+        for name, (steps, values) in curves.items():
+            if len(steps) != len(values):
+                raise UserError(f"curve {name!r} of {metric!r} has {len(steps)} steps, but {len(values)} values")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = max(1, min(columns, len(panels)))
-    lines = max(1, -(-len(panels) // columns))
+    columns = min(columns, len(panels))
+    lines = -(-len(panels) // columns)
     figure = Figure(figsize=(3.6 * columns, 2.6 * lines), layout="constrained")
     for number, (metric, curves) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, columns, number + 1)
@@ -43,5 +58,5 @@ def save_curves(
 
 
 def _plain(name: str) -> str:
-    """A label as it is: matplotlib takes dollars for mathematics, and leaves out what begins with an underscore."""
+    """Escape a label: matplotlib reads dollars as mathematics, and hides labels that begin with an underscore."""
     return (" " if name.startswith("_") else "") + name.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""One phrase with the names of its tracks and notes, and numbers on its bars."""
+"""Draw one phrase with the names of its tracks and notes, and bar numbers."""
 
 from __future__ import annotations
 
@@ -11,42 +11,58 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
-from bgmusic.music.pictures.raster import Rows, draw, heights, shade, used_rows
+from bgmusic.music.pictures.raster import Rows, band_tops, draw, require_alike, require_rows, shade, used_rows
 from bgmusic.music.rolls.roll import Roll
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_BAR_WIDTH, _HEIGHT = 160, 900  # pixels that a bar and all tracks should take
-_MOST_PIXELS = 1 << 24
-_TEXT, _SMALL = 19, 16  # names of tracks, of notes
-_HEAD = 24  # above the cells
-_LONGEST = 12  # characters of a track's name
+_BAR_WIDTH, _HEIGHT = 160, 900  # target width of a bar and height of all tracks, in pixels
+_MAX_PIXELS = 1 << 24
+_TEXT, _SMALL = 19, 16  # font sizes: track names, note names
+_HEAD = 24  # pixels above the cells
+_MAX_NAME = 12  # characters of a track name
+# Short names that fit beside the rows; those of General MIDI (pretty_midi's "Acoustic Bass Drum") do not.
 _DRUM_NAMES = {36: "kick", 38: "snare", 42: "hat", 46: "open", 49: "crash", 51: "ride"}
 
 
 def draw_phrase(
     roll: Roll, rows: Rows | None = None, caption: str = "", preactivated: NDArray[np.float32] | None = None
 ) -> Image:
-    """A phrase as an RGB image, some 700 pixels wide; a long one is wider, and cut before it fills the memory.
+    """Draw a phrase as an RGB image, about 700 pixels wide for four bars; bars beyond 16 million pixels are left out.
 
     Args:
         roll: the phrase.
-        rows: the rows of each track that are shown (``used_rows`` of all pictures that stand side by side); by default
-            those with notes.
+        rows: pitch rows to show per track, ``used_rows`` of all phrases to be compared; by default those with notes.
         caption: a few words for the upper right corner.
-        preactivated: shown in place of the notes: ``(tracks, bars, steps, pitches)`` in [0, 1].
+        preactivated: drawn instead of the notes: floating-point ``(tracks, bars, steps, pitches)`` in [0, 1].
+
+    Returns:
+        The image, mode RGB.
+
+    Raises:
+        UserError: ``roll`` is not a ``Roll``, rows out of range, or ``preactivated`` of another dtype or shape.
 
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    rows = rows or used_rows([roll])
+    require_alike([roll])
+    if preactivated is not None:
+        if preactivated.shape != roll.cells.shape or not np.issubdtype(preactivated.dtype, np.floating):
+            raise UserError(
+                f"preactivated must be floating-point of the roll's shape {roll.cells.shape}, not "
+                f"{preactivated.dtype} {preactivated.shape}"
+            )
+        if np.isnan(preactivated).any():
+            raise UserError("preactivated has NaN")
+    rows = used_rows([roll]) if rows is None else require_rows(rows, roll)
     lines = sum(high - low + 1 for low, high in rows)
     width = max(1, round(max(_BAR_WIDTH, 4 * _BAR_WIDTH / roll.bars) / roll.steps))
     height = min(10, max(3, _HEIGHT // lines))
-    bars = min(roll.bars, max(1, _MOST_PIXELS // (lines * height * roll.steps * width)))
+    bars = min(roll.bars, max(1, _MAX_PIXELS // (lines * height * roll.steps * width)))
     if bars < roll.bars:
         roll = replace(roll, cells=roll.cells[:, :bars], onsets=None if roll.onsets is None else roll.onsets[:, :bars])
     table = colours.palette([track.is_drum for track in roll.track_set.tracks])
@@ -54,7 +70,7 @@ def draw_phrase(
         cells = table[draw(roll, rows, width, height)]
     else:
         cells = shade(roll, preactivated[:, :bars], rows, width, height)
-    font, names = ImageFont.load_default(_TEXT), [track.name[:_LONGEST] for track in roll.track_set.tracks]
+    font, names = ImageFont.load_default(_TEXT), [track.name[:_MAX_NAME] for track in roll.track_set.tracks]
     gutter = 10 + round(max(font.getlength(name) for name in names))
     picture = Image.new("RGB", (gutter + cells.shape[1] + 1, _HEAD + cells.shape[0]), "white")
     picture.paste(Image.fromarray(cells), (gutter, _HEAD))
@@ -66,7 +82,7 @@ def draw_phrase(
     if caption:
         pen.text((picture.width - 4, 2), caption, ink, anchor="ra")
     small = ImageFont.load_default(_SMALL)
-    for track, top in enumerate(heights(rows, height)[:-1]):
+    for track, top in enumerate(band_tops(rows, height)[:-1]):
         colour = tuple(table[colours.held(track) + 1].tolist())
         pen.text((gutter - 6, _HEAD + top), names[track], colour, anchor="ra")
         for middle, name in _row_names(roll, track, rows[track], height):
@@ -75,9 +91,9 @@ def draw_phrase(
 
 
 def _row_names(roll: Roll, track: int, rows: tuple[int, int], height: int) -> Iterator[tuple[int, str]]:
-    """Names of a track's rows and where their middles are: the Cs (C4 is MIDI pitch 60), or what the drums are.
+    """Yield labels of a track's rows with the height of their middle in pixels: Cs (C4 is MIDI pitch 60), or drums.
 
-    They keep clear of the track's own name above and of each other.
+    Labels that would overlap the track name or each other are left out.
     """
     low, high = rows
     drum = roll.track_set.tracks[track].is_drum
@@ -92,12 +108,18 @@ def _row_names(roll: Roll, track: int, rows: tuple[int, int], height: int) -> It
 
 
 def png(picture: Image) -> bytes:
-    """A picture as a PNG file's bytes."""
+    """Return a picture as the content of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def save_phrase(path: Path, roll: Roll) -> None:
-    """Write a phrase's picture as PNG, whole or not at all."""
+def save_phrase(path: str | Path, roll: Roll) -> None:
+    """Draw a phrase by :func:`draw_phrase` and write it as PNG (atomic write).
+
+    Raises:
+        UserError: ``roll`` is not a ``Roll``.
+        OSError: the file cannot be written.
+
+    """
     write_bytes(path, png(draw_phrase(roll)))

@@ -1,4 +1,4 @@
-"""Rolls as pixels: a band of rows for each track, cells as rectangles, onsets darker than what is held."""
+"""Draw rolls as pixels: one band per track, a rectangle per cell, onsets darker than held cells."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bgmusic.music.pictures import colours
 from bgmusic.music.rolls.roll import Roll
 
 Rows = tuple[tuple[int, int], ...]
-"""For each track the lowest and highest row of the pitch grid that is drawn, both included."""
+"""For each track the lowest and highest pitch row to draw, both included."""
 
 _BLACK_KEYS = (1, 3, 6, 8, 10)
-_FEWEST_ROWS = 12  # of a track with notes: an octave
-_SILENT_ROWS = 6
+_MIN_ROWS = 12  # of a track with notes: an octave
+_SILENT_ROWS = 6  # of a track without notes
 _MARGIN = 1  # rows above and below the notes
-_BAND_GAP = 2  # pixels between tracks, of the bar lines' colour
+_BAND_GAP = 2  # pixels between tracks, in the colour of bar lines
 
 
 def require_alike(rolls: Sequence[Roll]) -> None:
@@ -70,32 +70,32 @@ def used_rows(rolls: Sequence[Roll]) -> Rows:
         raise UserError("no rolls to draw")
     if any(roll.track_set != rolls[0].track_set for roll in rolls):
         raise UserError("rolls must have one track set to share their rows")
-    found = []
+    result = []
     pitches = rolls[0].track_set.pitches
     for track in range(len(rolls[0].track_set)):
-        lit = np.zeros(pitches, np.bool_)
+        used = np.zeros(pitches, np.bool_)
         for roll in rolls:
-            lit |= sounding(roll)[track].any((0, 1))
-        rows = np.flatnonzero(lit)
+            used |= active_cells(roll)[track].any((0, 1))
+        rows = np.flatnonzero(used)
         low, high = (int(rows[0]) - _MARGIN, int(rows[-1]) + _MARGIN) if len(rows) else (0, -1)
-        least = _FEWEST_ROWS if len(rows) else _SILENT_ROWS
+        least = _MIN_ROWS if len(rows) else _SILENT_ROWS
         missing = max(0, least - (high - low + 1))
         low, high = low - missing // 2, high + missing - missing // 2
         shift = max(0, -low) - max(0, high - pitches + 1)
-        found.append((max(0, low + shift), min(pitches - 1, high + shift)))
-    return tuple(found)
+        result.append((max(0, low + shift), min(pitches - 1, high + shift)))
+    return tuple(result)
 
 
-def sounding(roll: Roll) -> NDArray[np.bool_]:
-    """Which cells sound: ``(tracks, bars, steps, pitches)``; an onset sounds even where its cell is not set."""
+def active_cells(roll: Roll) -> NDArray[np.bool_]:
+    """Return the cells that sound, onsets included: boolean ``(tracks, bars, steps, pitches)``."""
     cells: NDArray[np.bool_] = roll.cells if roll.onsets is None else roll.cells | roll.onsets
     return cells
 
 
-def beginning(roll: Roll) -> NDArray[np.bool_]:
-    """Where notes begin: ``(tracks, bars, steps, pitches)``; without a plane of onsets, where a run of cells does.
+def onset_cells(roll: Roll) -> NDArray[np.bool_]:
+    """Return the cells in which notes begin: boolean ``(tracks, bars, steps, pitches)``.
 
-    Each cell of drums is a hit.
+    In a roll without onsets these are the first cells of runs; in drum tracks all cells.
     """
     if roll.onsets is not None:
         return roll.onsets
@@ -109,8 +109,8 @@ def beginning(roll: Roll) -> NDArray[np.bool_]:
     return shaped
 
 
-def heights(rows: Rows, cell: int) -> list[int]:
-    """The first pixel row of each track's band, and the end of the last."""
+def band_tops(rows: Rows, cell: int) -> list[int]:
+    """Return the first pixel row of each track's band, and the end of the last band."""
     tops = [0]
     for low, high in rows:
         tops.append(tops[-1] + (high - low + 1) * cell + _BAND_GAP)
@@ -118,20 +118,32 @@ def heights(rows: Rows, cell: int) -> list[int]:
 
 
 def draw(roll: Roll, rows: Rows, width: int, height: int) -> NDArray[np.uint8]:
-    """A roll as indices into ``colours.palette``, a cell being ``width`` x ``height`` pixels.
+    """Draw a roll with cells of ``width`` x ``height`` pixels.
 
-    uint8 ``(H, W)``: tracks below one another, pitch upwards in each, time to the right. Rows of black keys are
-    shaded; lines stand below each C, before each beat (where there is room) and before each bar. Hits of drums are all
-    onset.
+    Tracks are stacked from top to bottom, pitch rises upwards and time runs to the right. Rows of black keys are
+    shaded; lines mark the bottom of each C, each beat (from 6 pixels per beat) and each bar.
+
+    Returns:
+        Indices into ``colours.palette``, uint8 ``(H, W)``.
+
     """
     bands = [band for track in range(len(rows)) for band in _band(roll, track, rows[track], width, height)]
     return np.concatenate(bands)
 
 
 def shade(roll: Roll, values: NDArray[np.float32], rows: Rows, width: int, height: int) -> NDArray[np.uint8]:
-    """Preactivated outputs ``(tracks, bars, steps, pitches)`` in [0, 1], laid out as ``draw`` does: RGB ``(H, W, 3)``.
+    """Draw preactivated outputs as shades of the track colours, in the layout of :func:`draw`.
 
-    A cell is the more of its track's colour the nearer to 1 it is; ``roll`` says what the grid is like.
+    Args:
+        roll: roll that defines the grid.
+        values: floating-point ``(tracks, bars, steps, pitches)``; clipped to [0, 1].
+        rows: pitch rows per track.
+        width: pixels per step.
+        height: pixels per pitch row.
+
+    Returns:
+        RGB, uint8 ``(H, W, 3)``.
+
     """
     drums = [track.is_drum for track in roll.track_set.tracks]
     table = colours.palette(drums).astype(np.float32)
@@ -147,15 +159,16 @@ def shade(roll: Roll, values: NDArray[np.float32], rows: Rows, width: int, heigh
 
 
 def _band(roll: Roll, track: int, rows: tuple[int, int], width: int, height: int) -> list[NDArray[np.uint8]]:
+    """Draw a track: its band, and the gap below."""
     _, bars, steps, _ = roll.cells.shape
     low, high = rows
     picture = _grid(roll, rows, width, height, roll.track_set.tracks[track].is_drum)
-    # (rows from the top, steps), then a rectangle each.
+    # To (rows from the top, steps), then each cell to a rectangle.
     on, begin = (
         plane[track].reshape(bars * steps, -1)[:, low : high + 1].T[::-1].repeat(height, 0).repeat(width, 1)
-        for plane in (sounding(roll), beginning(roll))
+        for plane in (active_cells(roll), onset_cells(roll))
     )
-    # Rows stay apart where there is room; an onset is the left edge of its note.
+    # From 4 pixels per row, a gap separates rows. An onset is drawn as the left edge of its note.
     if height >= 4:
         on &= (np.arange(len(on)) % height > 0)[:, None]
     edge = np.arange(on.shape[1]) % width < max(1, width // 3)
@@ -167,7 +180,7 @@ def _band(roll: Roll, track: int, rows: tuple[int, int], width: int, height: int
 
 
 def _grid(roll: Roll, rows: tuple[int, int], width: int, height: int, drum: bool) -> NDArray[np.uint8]:
-    """The empty band of a track."""
+    """Return the empty band of a track."""
     _, bars, steps, _ = roll.cells.shape
     pitches = np.arange(rows[1], rows[0] - 1, -1) + roll.low
     picture = np.full((len(pitches) * height, bars * steps * width), colours.PAPER, np.uint8)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _GAP, _HEAD, _TEXT = 10, 18, 13
 _WIDTH = 256  # target width of a phrase of four bars in pixels
-_MOST_PIXELS = 1 << 26
+_MAX_PIXELS = 1 << 26
 _PHRASE = 8  # bars: longer rolls are drawn as a sheet of lines
 _LINE = 16  # bars of a line at most
 
 
 def draw_sheet(
-    rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None, pixels: int = _MOST_PIXELS
+    rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None, pixels: int = _MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], int]:
     """Draw rolls of one shape in a grid of panels, without text.
 
@@ -67,7 +67,7 @@ def draw_sheet(
 def sheet_picture(rolls: Sequence[Roll], columns: int = 4, rows: Rows | None = None) -> tuple[Image, int]:
     """Draw rolls of one shape in a grid, below a legend of the track names in their colours.
 
-    Arguments and errors are those of :func:`draw_sheet`.
+    The arguments and errors are those of :func:`draw_sheet`.
 
     Returns:
         The image (palette mode) and the number of rolls drawn.

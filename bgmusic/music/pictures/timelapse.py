@@ -1,4 +1,4 @@
-"""A training seen in motion: the same noise's phrases, update after update."""
+"""Animate a training: the phrases of the same noise after more and more updates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
-from bgmusic.music.pictures.raster import used_rows
+from bgmusic.music.pictures.raster import require_alike, used_rows
 from bgmusic.music.pictures.sheet import draw_sheet
 from bgmusic.music.rolls.roll import Roll
 
@@ -22,28 +22,34 @@ if TYPE_CHECKING:
 
 FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP"}
 
-_MOST_FRAMES = 60
+_MAX_FRAMES = 60
 _FRAME_MS, _LAST_MS = 200, 3000
 _HEAD, _TEXT = 26, 18
-_MOST_PIXELS = 1 << 20  # of a frame
+_MAX_PIXELS = 1 << 20  # of a frame
 
 
 def timelapse(frames: Sequence[tuple[int, Sequence[Roll]]], kind: str = "GIF", columns: int = 2) -> bytes:
-    """An animation's bytes: ``frames`` are numbers of updates, each with rolls of one shape.
+    """Return the content of an animation file; it loops forever.
 
-    At most 60 frames, evenly spread; all show the same rows. ``kind`` is ``GIF``, ``PNG`` (animated) or ``WEBP``. It
-    begins again when it ends.
+    Args:
+        frames: pairs of a number of updates and rolls; all rolls of one shape. Of more than 60 frames, 60 are kept,
+            evenly spaced.
+        kind: ``GIF``, ``PNG`` (animated) or ``WEBP``.
+        columns: rolls per line.
 
     Raises:
-        UserError: there are no frames.
+        UserError: no frames, another kind, or rolls of different shapes.
 
     """
+    if kind not in FORMATS.values():
+        raise UserError(f"kind must be one of {', '.join(FORMATS.values())}, not {kind!r}")
     if not frames:
-        raise UserError("no samples to make a timelapse of")
-    if len(frames) > _MOST_FRAMES:
-        frames = [frames[round(place)] for place in np.linspace(0, len(frames) - 1, _MOST_FRAMES)]
+        raise UserError("a timelapse needs at least one frame of samples")
+    require_alike([roll for _, rolls in frames for roll in rolls])
+    if len(frames) > _MAX_FRAMES:
+        frames = [frames[round(place)] for place in np.linspace(0, len(frames) - 1, _MAX_FRAMES)]
     rows = used_rows([roll for _, rolls in frames for roll in rolls])
-    pictures = [_frame(step, draw_sheet(rolls, columns, rows, _MOST_PIXELS)[0], rolls[0]) for step, rolls in frames]
+    pictures = [_frame(step, draw_sheet(rolls, columns, rows, _MAX_PIXELS)[0], rolls[0]) for step, rolls in frames]
     if kind == "WEBP":
         pictures = [picture.convert("RGB") for picture in pictures]
     durations = [_FRAME_MS] * (len(pictures) - 1) + [_LAST_MS]
@@ -54,6 +60,7 @@ def timelapse(frames: Sequence[tuple[int, Sequence[Roll]]], kind: str = "GIF", c
 
 
 def _frame(step: int, cells: NDArray[np.uint8], roll: Roll) -> Image:
+    """Add the number of updates above a sheet."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(np.pad(cells, ((_HEAD, 0), (0, 0)), constant_values=colours.PAPER))
@@ -64,14 +71,15 @@ def _frame(step: int, cells: NDArray[np.uint8], roll: Roll) -> Image:
     return picture
 
 
-def save_timelapse(path: Path, frames: Sequence[tuple[int, Sequence[Roll]]]) -> None:
-    """Write an animation, whole or not at all; the path's ending says of which kind: gif, png or webp.
+def save_timelapse(path: str | Path, frames: Sequence[tuple[int, Sequence[Roll]]]) -> None:
+    """Write an animation in the format of its suffix: ``.gif``, ``.png`` or ``.webp`` (atomic write).
 
     Raises:
-        UserError: it ends otherwise, or there are no frames.
+        UserError: another suffix, no frames, or rolls of different shapes.
+        OSError: the file cannot be written.
 
     """
-    kind = FORMATS.get(path.suffix.lower())
+    kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
-        raise UserError(f"{path}: a timelapse is one of {', '.join(FORMATS)}")
+        raise UserError(f"{path}: the suffix of a timelapse must be one of {', '.join(FORMATS)}")
     write_bytes(path, timelapse(frames, kind))
