@@ -1,10 +1,10 @@
-"""Quality of digits over CPU time: trains a preset on one thread and scores it on the way.
+"""Measure the quality of digits over CPU time: train a preset on one thread and score it at given times.
 
     python bench/digit_marks.py --config default --set neuron=sbn --seed 1 --marks 23,46,142 --out marks.jsonl
 
-A mark is in CPU-seconds of training (scoring and start-up not counted); the end of the training is one too. Each
-line of the output holds the config's name and changes, the seed, the mark, updates made, and the scores.
-Recipes are searched with ``--holdout 10000``: the last training digits, not the test digits, are then the reference.
+Marks are in CPU-seconds of training, without scoring and start-up; the end of the training is scored too. Each line of
+the output holds the name and changes of the config, the seed, the CPU-seconds, the updates, and the scores. To search
+for recipes, use ``--holdout 10000``: the reference is then the last training digits instead of the test digits.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Time of one round of updates of a digits preset, on one thread.
+"""Measure the time of one round of updates of a digits preset on one thread.
 
     python bench/digit_update.py --config paper --rounds 100
 
-A round is one G update with its D updates (5 for the paper's preset; warm-up left out). BinaryGAN's code took
-0.055 CPU-s for the paper's round with the MLPs, 0.383 with the CNNs, on one core of a machine like ours.
+A round is one G update with its D updates (5 for the paper's preset), without warm-up. For comparison, BinaryGAN's code
+took 0.055 CPU-s a round with the MLPs and 0.383 with the CNNs, on one core of a similar machine.
 """
 
 from __future__ import annotations

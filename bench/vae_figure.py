@@ -1,4 +1,4 @@
-"""The figure and the table of ``bgmusic neurons vae``, from its runs.
+"""Draw the figure and print the table of ``bgmusic neurons vae`` from its runs.
 
 python bench/vae_figure.py RUNS [--figure docs/estimators-vae.png]
 """
@@ -13,7 +13,7 @@ NETWORKS = ("linear", "nonlinear")
 
 
 def curves(runs: Path, network: str) -> dict[str, list[dict[str, float]]]:
-    """Metrics of each estimator's run, by name, the best last value first."""
+    """Return the metrics of each estimator's run by name, sorted by the last value, best first."""
     found = {}
     for folder in runs.glob(f"{network}-*"):
         lines = (folder / "metrics.jsonl").read_text().splitlines()

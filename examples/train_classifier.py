@@ -1,6 +1,6 @@
-"""Train the digit classifier that scores are measured with, as it is shipped (two minutes of one core).
+"""Train the digit classifier whose features the scores use, as it is embedded (two minutes on one core).
 
-Scores made with different weights are not comparable, so the file goes elsewhere unless told otherwise.
+Scores with different weights are not comparable, so the embedded file is not overwritten by default.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The proving ground: binarized MNIST, its networks, pictures and scores."""
+"""Binarized MNIST: data, networks, training, scores and reports, for comparing neurons and objectives quickly."""

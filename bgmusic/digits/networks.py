@@ -1,9 +1,8 @@
-"""BinaryGAN's networks (arXiv 1810.04714, tables 1 and 2), and their shapes made free."""
+"""BinaryGAN's networks (arXiv 1810.04714, tables 1 and 2), with configurable widths and norms."""
 
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from bgmusic.neurons import DBN, NEURONS
 from bgmusic.training.protocols import SampleNetwork
 
 PIXELS = SHAPE[0] * SHAPE[1]
-SLOPE_OF_LEAK = 0.2  # LeakyReLU's, in every discriminator
+NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in every discriminator
 
 
 def _norm(kind: Norm, channels: int, planes: bool) -> list[nn.Module]:
@@ -27,7 +26,7 @@ def _norm(kind: Norm, channels: int, planes: bool) -> list[nn.Module]:
 
 
 class Generator(SampleNetwork):
-    """From noise ``(batch, latent)`` to digits ``(batch, 28, 28)`` through a binary neuron."""
+    """Map noise ``(batch, latent)`` to digits ``(batch, 28, 28)`` through a binary neuron."""
 
     def __init__(self, config: DigitsConfig) -> None:
         super().__init__()
@@ -36,35 +35,45 @@ class Generator(SampleNetwork):
         self.neuron = NEURONS[config.neuron](config.estimator)
 
     def logits(self, noise: Tensor) -> Tensor:
-        """What the neuron thresholds: real numbers ``(batch, 28, 28)``."""
+        """Map noise ``(batch, latent)`` to the neuron's logits ``(batch, 28, 28)``."""
         pixels: Tensor = self.body(noise)
         return pixels.view(-1, *SHAPE)
 
     def preactivated(self, noise: Tensor) -> Tensor:
-        """Preactivated outputs ``(batch, 28, 28)`` in [0, 1]."""
+        """Map noise ``(batch, latent)`` to preactivated outputs ``(batch, 28, 28)`` in [0, 1]."""
         return self.neuron.preactivate(self.logits(noise))
 
     def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Digits ``(batch, 28, 28)``; ``generator`` feeds a stochastic neuron."""
+        """Map noise ``(batch, latent)`` to digits ``(batch, 28, 28)``; a stochastic neuron draws from ``generator``."""
         digits: Tensor = self.neuron(self.logits(noise), generator)
         return digits
 
 
 @torch.no_grad()
-def light_as(generator: Generator, lit: Tensor) -> None:
-    """Set the offsets of G's last batch norm so that its untrained samples are lit as often as data.
+def match_pixel_rates(generator: Generator, rates: Tensor) -> None:
+    """Set the offsets of G's last batch norm so that untrained samples are lit as often as the data.
 
-    Behind the norm a logit has variance 1 around its offset o; take it for normal. The deterministic neuron then fires
-    with probability ``Phi(o)``, the stochastic one with ``E sigmoid(N(o, 1))``, about ``sigmoid(o / sqrt(1 + pi / 8))``
+    After the norm a logit has variance 1 around its offset o. If it is normal, the deterministic neuron fires with
+    probability ``Phi(o)``, the stochastic one with ``E sigmoid(N(o, 1))``, about ``sigmoid(o / sqrt(1 + pi / 8))``
     (MacKay, Neural Computation 4, 1992, equation 10).
 
     Args:
-        generator: untrained, with batch norm behind its last layer.
-        lit: the share of lit pixels in data ``(28, 28)``, between 0 and 1, neither included.
+        generator: an untrained generator with batch norm after its last layer.
+        rates: float ``(28, 28)``, the share of data in which each pixel is lit, strictly between 0 and 1.
+
+    Raises:
+        ValueError: the generator has no such norm, or the rates have another shape or other values.
 
     """
-    offset = cast("nn.BatchNorm1d | nn.BatchNorm2d", generator.body[-1]).bias
-    wanted = lit.flatten().double() if len(offset) > 1 else lit.double().mean().view(1)
+    norm = generator.body[-1]
+    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+        raise ValueError(f"the generator must end with batch norm, not {type(norm).__name__}: set output_norm=batch")
+    if rates.shape != SHAPE:
+        raise ValueError(f"rates must have shape {SHAPE}, not {tuple(rates.shape)}")
+    if not ((rates > 0) & (rates < 1)).all():
+        raise ValueError(f"rates must lie strictly between 0 and 1, not in [{rates.min()}, {rates.max()}]")
+    offset = norm.bias
+    wanted = rates.flatten().double() if len(offset) > 1 else rates.double().mean().view(1)
     if isinstance(generator.neuron, DBN):
         offset.copy_(torch.special.ndtri(wanted))
     else:
@@ -96,7 +105,7 @@ def _cnn_generator(config: NetworkConfig) -> nn.Sequential:
 
 
 class Discriminator(nn.Module):
-    """From digits ``(batch, 28, 28)`` to one score each, ``(batch, 1)``."""
+    """Map digits ``(batch, 28, 28)`` to scores ``(batch, 1)``."""
 
     def __init__(self, config: DigitsConfig) -> None:
         super().__init__()
@@ -104,7 +113,7 @@ class Discriminator(nn.Module):
         self.body = _mlp_discriminator(network) if network.kind == "mlp" else _cnn_discriminator(network)
 
     def forward(self, digits: Tensor) -> Tensor:
-        """Scores: real numbers ``(batch, 1)``."""
+        """Map digits ``(batch, 28, 28)`` to scores ``(batch, 1)``, real numbers."""
         scores: Tensor = self.body(digits)
         return scores
 
@@ -116,7 +125,7 @@ def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
         layers += [
             nn.Linear(width, wider),
             *_norm(config.d_norm, wider, planes=False),
-            LeakyReLU(SLOPE_OF_LEAK),
+            LeakyReLU(NEGATIVE_SLOPE),
         ]
         width = wider
     return nn.Sequential(*layers, nn.Linear(width, 1))
@@ -124,12 +133,12 @@ def _mlp_discriminator(config: NetworkConfig) -> nn.Sequential:
 
 def _cnn_discriminator(config: NetworkConfig) -> nn.Sequential:
     def leak() -> nn.Module:
-        return LeakyReLU(SLOPE_OF_LEAK)
+        return LeakyReLU(NEGATIVE_SLOPE)
 
     return nn.Sequential(
         nn.Unflatten(1, (1, SHAPE[0])),
         *(nn.Conv2d(1, 32, 3), *_norm(config.d_norm, 32, planes=True), leak(), nn.MaxPool2d(2)),  # -> 13x13
-        # "Same" pooling of an odd size keeps the last row and column: 11 -> 6.
+        # TensorFlow's "same" pooling of an odd size keeps the last row and column: 11 -> 6.
         *(
             nn.Conv2d(32, 64, 3),
             *_norm(config.d_norm, 64, planes=True),

@@ -1,4 +1,4 @@
-"""Pictures of digits: grids of samples and preactivated outputs, histograms of preactivated outputs."""
+"""Draw digits: grids of samples and preactivated outputs, histograms of preactivated outputs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from bgmusic.files import write_bytes
 
 
 def grid(images: npt.NDArray[Any], columns: int, zoom: int = 2, gap: int = 2) -> npt.NDArray[np.uint8]:
-    """Lay images out in rows.
+    """Lay images out in rows of one picture.
 
     Args:
         images: ``(N, height, width)`` in [0, 1].
         columns: images in a row.
-        zoom: pixels that a pixel becomes, each way.
+        zoom: factor by which images are enlarged.
         gap: grey pixels between images.
 
     Returns:
-        uint8 ``(H, W)``: 1 becomes 255, white.
+        uint8 ``(H, W)``, where 1 is white (255).
+
+    Raises:
+        ValueError: the images have another shape, or values outside [0, 1].
 
     """
+    if images.ndim != 3:
+        raise ValueError(f"images must have shape (N, height, width), not {images.shape}")
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError(f"images must lie in [0, 1], not in [{images.min()}, {images.max()}]")
     rows = -(-len(images) // columns)
     height, width = images.shape[1] * zoom + gap, images.shape[2] * zoom + gap
     sheet = np.full((rows * height + gap, columns * width + gap), 64, np.uint8)
@@ -36,8 +43,8 @@ def grid(images: npt.NDArray[Any], columns: int, zoom: int = 2, gap: int = 2) ->
     return sheet
 
 
-def save_grid(path: Path, images: npt.NDArray[Any], columns: int = 16) -> None:
-    """Write a grid of images ``(N, height, width)`` in [0, 1] as PNG, whole or not at all."""
+def save_grid(path: str | Path, images: npt.NDArray[Any], columns: int = 16) -> None:
+    """Write a grid of images ``(N, height, width)`` in [0, 1] as PNG (atomic write). See :func:`grid`."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -45,10 +52,10 @@ def save_grid(path: Path, images: npt.NDArray[Any], columns: int = 16) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def save_histograms(path: Path, preactivated: Mapping[str, npt.NDArray[Any]], bins: int = 50) -> None:
-    """Write histograms of preactivated outputs, one curve each name, as PNG (BinaryGAN, figure 5).
+def save_histograms(path: str | Path, preactivated: Mapping[str, npt.NDArray[Any]], bins: int = 50) -> None:
+    """Write histograms of preactivated outputs by name as one PNG (BinaryGAN, figure 5).
 
-    Counts are shares of all pixels on a logarithmic axis: most pixels of a digit are background.
+    Shares of pixels are on a logarithmic axis, because most pixels of a digit are background.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The report of a run of digits as one HTML file: samples, curves, scores, and what was trained."""
+"""Make the report of a digits run as one HTML page: samples, scores, loss curves and config."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ from bgmusic.training.runs import Run
 from bgmusic.yaml import dump_yaml
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SHOWN, _COLUMNS = 100, 10  # a phone still shows a row of ten
+_SHOWN, _COLUMNS = 100, 10  # a row of ten fits on a phone
 
 
-def make_report(path: Path, number: int = 10_000, seed: int = 0, binarize: str = "ht", command: str = "") -> str:
-    """A digits run's report as a self-contained HTML page.
+def make_report(path: str | Path, number: int = 10_000, seed: int = 0, binarize: str = "ht", command: str = "") -> str:
+    """Make the report of a digits run as a self-contained HTML page.
 
-    ``number`` digits, made with ``seed``, are scored against the 10,000 test digits; ``binarize`` is for a real-valued
-    generator; ``command`` is what made the report.
+    Args:
+        path: the run.
+        number: number of digits to score against the 10,000 test digits.
+        seed: seed of the digits.
+        binarize: ``ht`` or ``bs``, for a real-valued generator.
+        command: the command that makes the report, printed in it.
 
     Raises:
-        UserError: it is no run of digits with a generator.
+        UserError: the path is no digits run with a generator.
 
     """
+    path = Path(path)
     config, generator = load_generator(path)
     images = sample(generator, number, seed, binarize)
     scorer = Scorer(load_digits("test").images())
@@ -55,7 +60,7 @@ def make_report(path: Path, number: int = 10_000, seed: int = 0, binarize: str =
 
 
 def _picture(images: npt.NDArray[Any]) -> tuple[str, int, int]:
-    """A sheet of images as a data URI, its width and its height."""
+    """Return a grid of images as a data URI, with its width and height in pixels."""
     picture = Image.fromarray(grid(images, _COLUMNS))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

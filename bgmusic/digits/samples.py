@@ -1,4 +1,4 @@
-"""Digits from a trained generator: the same seed gives the same digits."""
+"""Sample digits from a trained generator: the same seed gives the same digits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bgmusic.digits.data import require_images
 from bgmusic.digits.digits_config import DigitsConfig
 from bgmusic.digits.networks import Generator
 from bgmusic.errors import UserError
@@ -21,14 +22,14 @@ __all__ = ["KIND", "load_generator", "preactivated", "read_samples", "sample"]
 KIND = "digits"
 
 
-def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
-    """A run's sampling generator, in evaluation mode.
+def load_generator(run: str | Path) -> tuple[DigitsConfig, Generator]:
+    """Load a run's sampling generator, in evaluation mode.
 
     Raises:
-        UserError: there is none, or its file is corrupt or does not fit its config.
+        UserError: there is no generator, or its file is corrupt or does not fit its config.
 
     """
-    path = run / "generator.safetensors"
+    path = Path(run) / "generator.safetensors"
     config, weights = read_generator(path, KIND, DigitsConfig)
     with torch.device("meta"):
         generator = Generator(config)
@@ -38,7 +39,7 @@ def load_generator(run: Path) -> tuple[DigitsConfig, Generator]:
 
 @torch.no_grad()
 def preactivated(generator: Generator, count: int, seed: int) -> npt.NDArray[Any]:
-    """Preactivated outputs, float32 ``(count, 28, 28)``, of the same noise as :func:`sample` for a DBN."""
+    """Return preactivated outputs, float32 ``(count, 28, 28)``, of the noise that :func:`sample` uses for a DBN."""
     mode, rng = generator.training, torch.Generator().manual_seed(seed)
     generator.eval()
     parts = [generator.preactivated(noise).float().cpu() for noise in noises(generator, count, rng)]
@@ -46,16 +47,18 @@ def preactivated(generator: Generator, count: int, seed: int) -> npt.NDArray[Any
     return torch.cat(parts).numpy()
 
 
-def read_samples(path: Path) -> npt.NDArray[np.uint8]:
-    """Images from an npz with the key ``samples``: uint8 ``(N, 28, 28)`` of zeros and ones.
+def read_samples(path: str | Path) -> npt.NDArray[np.uint8]:
+    """Read images from an npz with the key ``samples``: uint8 ``(N, 28, 28)`` of zeros and ones.
+
+    The file is untrusted input: it is read without pickle.
 
     Raises:
-        UserError: it is no such file; nothing in it can run code.
+        UserError: the file is no npz, or its samples have another dtype, shape or other values.
 
     """
     samples = read_npz(path, ["samples"])["samples"]
-    if samples.ndim != 3 or samples.shape[1:] != (28, 28) or not len(samples) >= 1 or samples.dtype.kind not in "bu":
-        raise UserError(f"{path}: samples are {samples.dtype} {samples.shape}, not uint8 (N, 28, 28)")
-    if samples.max() > 1:
-        raise UserError(f"{path}: samples hold more than zeros and ones")
+    try:
+        require_images(samples, "samples")
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from None
     return samples.astype(np.uint8)

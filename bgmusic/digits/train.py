@@ -1,4 +1,4 @@
-"""Training on binarized MNIST: from config to run."""
+"""Train on binarized MNIST, from a config to a run folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from bgmusic.digits.data import SHAPE, load_digits
 from bgmusic.digits.digits_config import DigitsConfig
-from bgmusic.digits.networks import Discriminator, Generator, light_as
+from bgmusic.digits.networks import Discriminator, Generator, match_pixel_rates
 from bgmusic.digits.pictures import save_grid
 from bgmusic.digits.samples import KIND, sample
 from bgmusic.errors import UserError
@@ -20,38 +20,41 @@ from bgmusic.training.runs import Run, environment
 from bgmusic.training.session import choose_device, resume, train
 
 _PICTURE_SEED = 0
-_MOST_WEIGHTS = 100_000_000  # a config, perhaps a stranger's, shall not fill the memory
+_MAX_WEIGHTS = 100_000_000  # configs are untrusted input and must not exhaust the memory
 
 
 def make_game(
     config: DigitsConfig, seed: int, device: str = "cpu", seconds: float | None = None, holdout: int = 0
 ) -> Game:
-    """A new game on the training digits.
+    """Make a new adversarial game on the training digits.
 
     Args:
-        config: networks, neuron and rules.
-        seed: of the networks' initial weights and of all draws.
+        config: networks, neuron and game.
+        seed: seed of the initial weights and of all random draws.
         device: ``cpu`` or ``cuda``.
-        seconds: budget of wall time instead of ``config.training.steps``.
-        holdout: keep the last so many training digits out, to search for recipes without the test digits.
+        seconds: wall-time budget, in place of ``config.training.steps``.
+        holdout: number of training digits, the last ones, to leave out as a reference when searching for recipes.
 
     Raises:
-        UserError: the networks are far too large.
+        UserError: the networks are too large.
+        ValueError: ``holdout`` is negative, or leaves no digit to train on.
 
     """
     with torch.device("meta"):
         networks = Generator(config), Discriminator(config)
     weights = sum(weight.numel() for network in networks for weight in network.parameters())
-    if weights > _MOST_WEIGHTS:
-        raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} make sense for digits")
+    if weights > _MAX_WEIGHTS:
+        raise UserError(f"networks of {weights:,} weights; at most {_MAX_WEIGHTS:,} are allowed: reduce the widths")
     torch.manual_seed(seed)
     generator, discriminator = Generator(config), Discriminator(config)
     digits = load_digits("train")
+    if not 0 <= holdout < len(digits.packed):
+        raise ValueError(f"holdout must be 0 to {len(digits.packed) - 1}, not {holdout}")
     packed = digits.packed[: len(digits.packed) - holdout]
     if config.network.output_offset == "data":
-        # Half a digit more, lit and dark: no pixel is always the same.
+        # Add-half smoothing keeps the rates of constant pixels away from 0 and 1.
         count = digits.images()[: len(packed)].sum(0, dtype=np.int64)
-        light_as(generator, torch.from_numpy((count + 0.5) / (len(packed) + 1)))
+        match_pixel_rates(generator, torch.from_numpy((count + 0.5) / (len(packed) + 1)))
     source = BitSource(packed, SHAPE, device)
     return Game(generator, discriminator, source, config.training, seed, device, seconds)
 
@@ -62,7 +65,7 @@ def _draw(training: Training, path: Path) -> None:
 
 
 def train_digits(
-    out: Path,
+    out: str | Path,
     config: DigitsConfig,
     seed: int = 0,
     device: str = "auto",
@@ -70,36 +73,57 @@ def train_digits(
     command: str = "",
     quiet: bool = False,
 ) -> bool:
-    """Train into a new run folder; True when finished, False when interrupted.
+    """Train a config into a new run folder.
+
+    Args:
+        out: the run folder, which must not exist.
+        config: networks, neuron and game.
+        seed: seed of the initial weights and of all random draws.
+        device: ``cpu``, ``cuda``, or ``auto``.
+        minutes: wall-time budget, in place of ``config.training.steps``.
+        command: the command line, recorded in the run.
+        quiet: print no progress.
+
+    Returns:
+        True if the training finished, False if it was interrupted.
 
     Raises:
-        UserError: the folder is taken, the device is missing, or training diverged.
+        UserError: the folder exists, the device is missing, or training diverged.
         OSError: the folder can't be written.
 
     """
     device = choose_device(device)
     game = make_game(config, seed, device, minutes * 60 if minutes else None)
-    config = config.model_copy(update={"training": game.config})  # as this machine settled it, wherever it goes on
-    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes})
+    # Record the settings that depend on this machine, so that the run resumes with them elsewhere.
+    config = config.model_copy(update={"training": game.config})
+    run = Run.create(Path(out), KIND, config, {**environment(seed, device, command), "minutes": minutes})
     return train(run, game, config, _draw, quiet=quiet)
 
 
 def resume_digits(
-    out: Path,
+    out: str | Path,
     device: str = "auto",
     quiet: bool = False,
     steps: int | None = None,
     minutes: float | None = None,
 ) -> bool:
-    """Go on with a run from its last checkpoint, with its own config and seed; True when finished.
+    """Resume a run from its last checkpoint, with its own config and seed.
 
-    ``steps`` or ``minutes`` give it another end, see :meth:`Run.with_budget`.
+    Args:
+        out: the run folder.
+        device: ``cpu``, ``cuda``, or ``auto``.
+        quiet: print no progress.
+        steps: new number of G updates, see :meth:`Run.with_budget`.
+        minutes: new wall-time budget.
+
+    Returns:
+        True if the training finished, False if it was interrupted.
 
     Raises:
-        UserError: it is no run of digits, corrupt, or has come to that end already.
+        UserError: the folder is no digits run, is corrupt, or has already reached that end.
 
     """
-    run = Run.open(out, KIND)
+    run = Run.open(Path(out), KIND)
     device = choose_device(device)
     config = run.with_budget(run.config(DigitsConfig), steps, minutes)
     game = make_game(config, run.seed(), device, run.seconds())

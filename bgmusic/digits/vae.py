@@ -1,4 +1,7 @@
-"""The standard discrete VAE: 200 Bernoulli latents on binarized digits, for comparing gradient estimators."""
+"""Discrete VAE with Bernoulli latents on binarized digits: the standard benchmark of gradient estimators.
+
+An experiment of the estimators' guide (``bgmusic neurons vae``), not a generator of the toolkit.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,23 @@ from bgmusic.training.loop_config import Count, Positive
 from bgmusic.yaml import Config
 
 PIXELS = 784
-TEMPERATURE = 0.5  # of the relaxations, where they are used: REBAR's and Jang et al.'s usual start
+TEMPERATURE = 0.5  # of relaxations: the usual initial value of REBAR and of Jang et al.
 
 
 class VaeConfig(Config):
-    """One training of the discrete VAE."""
+    """Config of one training of the discrete VAE."""
 
     network: Literal["linear", "nonlinear"] = "linear"
-    """One dense layer each way, or two hidden layers of 200 with LeakyReLU 0.3 each way (arXiv 2006.10680)."""
+    """Encoder and decoder of one dense layer each, or with two hidden layers of 200 and LeakyReLU 0.3 each
+    (arXiv 2006.10680)."""
     estimator: str = "disarm"
-    """A neuron's estimator, or a score function, by name."""
+    """Name of a neuron's estimator or of a score function."""
     latents: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """Bits between encoder and decoder."""
+    """Number of bits between encoder and decoder."""
     batch: Count = 100
-    """Digits in a step."""
+    """Digits per training step."""
     rate: Positive = 1e-3
-    """Adam's learning rate (the papers: 1e-4, with a hundred times our steps)."""
+    """Learning rate of Adam (the papers use 1e-4 and a hundred times as many steps)."""
 
     @field_validator("estimator")
     @classmethod
@@ -41,7 +45,7 @@ class VaeConfig(Config):
 
 
 def methods() -> list[str]:
-    """Names of all estimators that can train the VAE: every one but enumeration."""
+    """Return the names of all estimators that can train the VAE: all but exact enumeration."""
     return sorted(ESTIMATORS) + sorted(name for name, kind in SCORE_FUNCTIONS.items() if kind is not Exact)
 
 
@@ -64,16 +68,26 @@ def _dense(inputs: int, outputs: int, kind: str) -> nn.Sequential:
 
 
 class DiscreteVae(nn.Module):
-    """Digits ``(batch, 784)`` through bits ``(batch, latents)`` to the digits' log-odds.
+    """Encode digits ``(batch, 784)`` as bits ``(batch, latents)`` and decode these to the digits' log-odds.
 
-    The prior is a learned Bernoulli for each bit. The encoder sees digits less their mean over the training data; the
-    decoder starts at the mean's log-odds and sees bits as -1 and 1 (arXiv 2006.10680, appendix).
+    The prior is a learned Bernoulli for each bit. The encoder's input is centred by the mean of the training data; the
+    decoder's bias starts at the mean's log-odds, and its input bits are -1 and 1 (arXiv 2006.10680, appendix).
+
+    Args:
+        config: networks and estimator.
+        mean: float ``(784,)``, mean of the training digits.
+
+    Raises:
+        ValueError: the mean has another shape.
+
     """
 
     mean: Tensor
 
     def __init__(self, config: VaeConfig, mean: Tensor) -> None:
         super().__init__()
+        if mean.shape != (PIXELS,):
+            raise ValueError(f"mean must have shape ({PIXELS},), not {tuple(mean.shape)}")
         self.register_buffer("mean", mean)
         self.encoder = _dense(PIXELS, config.latents, config.network)
         self.decoder = _dense(config.latents, PIXELS, config.network)
@@ -84,17 +98,23 @@ class DiscreteVae(nn.Module):
             last.bias.copy_(torch.logit(mean.clamp(0.001, 0.999)))  # type: ignore[operator]
 
     def divergence(self, logits: Tensor) -> Tensor:
-        """``KL(q || prior)``, exact: ``(batch, latents) -> (batch,)``."""
+        """Return the exact ``KL(q || prior)``: ``(batch, latents) -> (batch,)``."""
         q = torch.sigmoid(logits)
         on = F.logsigmoid(logits) - F.logsigmoid(self.prior)
         off = F.logsigmoid(-logits) - F.logsigmoid(-self.prior)
         return (q * on + (1 - q) * off).sum(1)
 
     def loss(self, digits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The negative ELBO of each digit, nats: ``(batch, 784) -> (batch,)``.
+        """Return the negative ELBO of each digit in nats: float ``(batch, 784)`` to ``(batch,)``.
 
-        The divergence is differentiated exactly; the estimator serves the reconstruction, ``E[-log p(x | b)]``.
+        The divergence is differentiated exactly; the estimator is used for the reconstruction, ``E[-log p(x | b)]``.
+
+        Raises:
+            TypeError: the digits are not floating point.
+            ValueError: the digits have another shape.
+
         """
+        _require_digits(digits)
         logits = self.encoder(digits - self.mean)
 
         def reconstruction(bits: Tensor) -> Tensor:
@@ -105,7 +125,14 @@ class DiscreteVae(nn.Module):
 
     @torch.no_grad()
     def elbo(self, digits: Tensor, seed: int = 0) -> float:
-        """The mean ELBO in nats by genuine bits, one draw for each of the digits ``(N, 784)``."""
+        """Return the mean ELBO in nats with binary latents, one sample for each of the digits, float ``(N, 784)``.
+
+        Raises:
+            TypeError: the digits are not floating point.
+            ValueError: the digits have another shape.
+
+        """
+        _require_digits(digits)
         generator = torch.Generator(digits.device).manual_seed(seed)
         draw = SBN()
         total = 0.0
@@ -115,3 +142,10 @@ class DiscreteVae(nn.Module):
             error = F.binary_cross_entropy_with_logits(odds, part, reduction="none").sum(1)
             total -= float((error + self.divergence(part_logits)).double().sum())
         return total / len(digits)
+
+
+def _require_digits(digits: Tensor) -> None:
+    if not digits.is_floating_point():
+        raise TypeError(f"digits must be floating point, not {digits.dtype}")
+    if digits.ndim != 2 or digits.shape[1] != PIXELS or not len(digits):
+        raise ValueError(f"digits must have shape (N, {PIXELS}), not {tuple(digits.shape)}")

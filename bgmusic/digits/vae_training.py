@@ -1,4 +1,4 @@
-"""Trainings of the discrete VAE, one run folder for each estimator, and their table."""
+"""Train the discrete VAE with several estimators, one run folder each, and tabulate the results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from bgmusic.training.runs import Run, environment
 from bgmusic.yaml import validate
 
 KIND = "vae"
-EVALUATED = 10_000  # digits of each part that an ELBO is taken over
+EVALUATED = 10_000  # digits of each part that an ELBO is computed on
 Report = Callable[[str, dict[str, float]], None]
-"""Called with a run's name and its newest metrics."""
+"""Callback: the name of a run, and its latest metrics."""
 
 
 def _pixels(part: str) -> Tensor:
@@ -31,7 +31,7 @@ def _pixels(part: str) -> Tensor:
 
 
 class Trainer:
-    """One training: model, optimiser and draws, saved together so that it resumes bit by bit."""
+    """One training: model, optimizer and random generator, saved together so that it resumes bit by bit."""
 
     def __init__(self, run: Run, train: Tensor, test: Tensor, device: str = "cpu") -> None:
         self.run, self.train, self.test = run, train.to(device), test.to(device)
@@ -53,18 +53,20 @@ class Trainer:
         try:
             self.model.load_state_dict(state["model"])
             restore_moments(self.optimizer, state["optimizer"])
-            # A run that goes on on another kind of device has no draws of that kind: they begin anew there.
+            # The state of a random generator is specific to its kind of device; on another kind it starts anew.
             if state.get("device", "cpu") == self.generator.device.type:
                 self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if not min(self.step, self.seconds) >= 0:
-                raise ValueError("counts below zero")
+                raise ValueError("negative counts")
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
-            raise UserError(f"{self.run.path / 'state.pt'}: not the state of this training") from None
+            raise UserError(
+                f"{self.run.path / 'state.pt'}: no checkpoint of this training; delete it to start again"
+            ) from None
         self.run.truncate("metrics.jsonl", self.step)
 
     def save(self) -> None:
-        """Write all that is needed to go on."""
+        """Write a checkpoint."""
         self.run.save_state(
             {
                 "model": self.model.state_dict(),
@@ -77,7 +79,7 @@ class Trainer:
         )
 
     def advance(self, steps: int) -> None:
-        """Take training steps."""
+        """Train for ``steps`` steps."""
         start = time.thread_time()
         self.model.train()
         for _ in range(steps):
@@ -92,7 +94,7 @@ class Trainer:
         self.seconds += time.thread_time() - start
 
     def metrics(self) -> dict[str, float]:
-        """ELBO in nats on training and test digits, by genuine bits; CPU seconds of training so far."""
+        """Return the ELBO in nats on training and test digits with binary latents, and the CPU seconds of training."""
         return {
             "step": self.step,
             "train_elbo": self.model.elbo(self.train[:EVALUATED].float()),
@@ -106,12 +108,12 @@ def _open(path: Path, config: VaeConfig, seed: int, device: str, command: str) -
         return Run.create(path, KIND, config, environment(seed, device, command))
     run = Run.open(path, KIND)
     if run.config(VaeConfig) != config or run.seed() != seed:
-        raise UserError(f"{path} holds a training with other settings or another seed; choose another --out")
+        raise UserError(f"{path} has a run with other settings or another seed; choose another --out")
     return run
 
 
 def compare(
-    out: Path,
+    out: str | Path,
     network: Literal["linear", "nonlinear"],
     estimators: Sequence[str],
     steps: int,
@@ -122,31 +124,32 @@ def compare(
     command: str = "",
     report: Report = lambda name, values: None,
 ) -> bool:
-    """Train the VAE with each estimator for ``steps`` steps, all in turns, and write ``results-<network>.json``.
+    """Train the VAE with each estimator for ``steps`` steps and write ``results-<network>.json``.
 
-    Each has its run ``out/<network>-<estimator>``. What was done before is not done again; more steps than last time go
-    on from there. The estimators take turns, so that a budget of minutes stops all at about the same step.
+    Each estimator has its run ``out/<network>-<estimator>``. Existing runs are resumed. The estimators take turns, so
+    that a time budget stops all of them at about the same step.
 
     Args:
         out: folder of the runs.
         network: linear or nonlinear.
-        estimators: their names, see :func:`bgmusic.digits.vae.methods`.
-        steps: training steps of each, in all.
-        minutes: stop after the turn in which these are over; None: no limit.
-        seed: of weights and draws.
+        estimators: names, see :func:`bgmusic.digits.vae.methods`.
+        steps: total number of training steps of each run.
+        minutes: time budget, checked after each round of turns; None: no limit.
+        seed: seed of the weights and of all random draws.
         settings: other values of :class:`VaeConfig`.
         device: ``cpu`` or ``cuda``.
-        command: kept with each new run.
+        command: the command line, recorded in new runs.
         report: called after each turn of each run.
 
     Returns:
-        Whether all steps are done.
+        True if all steps are done.
 
     Raises:
-        UserError: a run there is corrupt, or has other settings.
+        UserError: an estimator is unknown, or a run is corrupt or has other settings.
         OSError: the folder can't be written.
 
     """
+    out = Path(out)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     train, test = _pixels("train"), _pixels("test")
     base = {"network": network, **(settings or {})}
@@ -170,15 +173,15 @@ def compare(
                 trainer.advance(min(turn, steps - trainer.step))
                 values = results[name] = trainer.metrics()
                 append_bytes(trainer.run.path / "metrics.jsonl", (json.dumps(values) + "\n").encode())
-                trainer.save()  # last: what came after it is cut off and done again
+                trainer.save()  # last, because lines logged after the checkpoint are truncated on resume
                 report(f"{network}-{name}", values)
             _write_results(out / f"results-{network}.json", results)
-        _write_results(out / f"results-{network}.json", results)  # if nothing was left to do, maybe not even written
+        _write_results(out / f"results-{network}.json", results)  # the file may be missing even if no step was left
     return True
 
 
 def _write_results(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """The newest metrics of some runs, beside those of others that are there."""
+    """Write the latest metrics of runs, and keep those of other runs in the file."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

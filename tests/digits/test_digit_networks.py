@@ -1,4 +1,4 @@
-"""The networks against the papers' tables: every layer's size, and the number of weights."""
+"""Networks have the layer sizes and numbers of weights of the papers' tables; presets and objectives train."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from bgmusic.digits.data import load_digits
 from bgmusic.digits.digits_config import DigitsConfig
-from bgmusic.digits.networks import Discriminator, Generator, Scale
+from bgmusic.digits.networks import Discriminator, Generator, Scale, match_pixel_rates
 from bgmusic.digits.samples import preactivated, sample
 from bgmusic.digits.train import make_game
 from bgmusic.errors import UserError
@@ -40,7 +40,7 @@ def output_sizes(model: nn.Module, layers: tuple[type[nn.Module], ...], inputs: 
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
-def test_every_layers_size_is_the_tables(kind: str) -> None:
+def test_layer_sizes_equal_the_tables(kind: str) -> None:
     config = a_config(network={"kind": kind})
     of_g, of_d = SIZES[kind]
     assert output_sizes(Generator(config), BODIES, torch.randn(3, 128)) == of_g
@@ -50,13 +50,13 @@ def test_every_layers_size_is_the_tables(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "weights"), [("mlp", 1_472_817), ("cnn", 530_212)])
 @pytest.mark.parametrize("norm", ["batch", "scale"])
-def test_number_of_weights_is_the_papers(kind: str, weights: int, norm: str) -> None:
+def test_numbers_of_weights_equal_the_papers(kind: str, weights: int, norm: str) -> None:
     config = a_config(network={"kind": kind, "g_norm": norm, "output_norm": norm, "output_offset": "zero"})
     networks = Generator(config), Discriminator(config)
     assert sum(weight.numel() for network in networks for weight in network.parameters()) == weights
 
 
-def test_norms_stand_where_the_paper_puts_them() -> None:
+def test_norms_are_where_the_paper_has_them() -> None:
     names = [type(layer).__name__ for layer in Generator(a_config()).body]  # type: ignore[arg-type,union-attr]
     assert names == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d"]
     d = Discriminator(a_config(network={"d_norm": "batch"}))
@@ -65,7 +65,7 @@ def test_norms_stand_where_the_paper_puts_them() -> None:
 
 
 @pytest.mark.parametrize("channels", [(5, 7), (5, 7, 4, 4)])
-def test_scale_is_batch_norm_that_never_normalises(channels: tuple[int, ...]) -> None:
+def test_scale_equals_batch_norm_without_normalization(channels: tuple[int, ...]) -> None:
     scale = Scale(7)
     norm = nn.BatchNorm2d(7, eps=0) if len(channels) == 4 else nn.BatchNorm1d(7, eps=0)
     with torch.no_grad():
@@ -78,7 +78,7 @@ def test_scale_is_batch_norm_that_never_normalises(channels: tuple[int, ...]) ->
 
 @pytest.mark.parametrize(("neuron", "within"), [("dbn", 0.01), ("sbn", 0.02)])
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
-def test_untrained_samples_can_be_lit_as_data(kind: str, neuron: str, within: float) -> None:
+def test_untrained_samples_match_the_pixel_rates_of_data(kind: str, neuron: str, within: float) -> None:
     config = a_config(network={"kind": kind, "output_offset": "data"}, neuron=neuron)
     generator = make_game(config, seed=0).generator
     with torch.no_grad():
@@ -87,18 +87,18 @@ def test_untrained_samples_can_be_lit_as_data(kind: str, neuron: str, within: fl
     if kind == "mlp":
         assert np.abs(lit - wanted).mean() < within
         assert np.abs(lit - wanted).max() < 0.06  # 4 standard errors of a pixel are 0.03; logits are not quite normal
-    # The CNN's one offset is for all pixels, whose logits together are farther from normal.
+    # The CNN has one offset for all pixels, whose pooled logits are farther from normal.
     assert lit.mean() == pytest.approx(wanted.mean(), abs=0.02 if kind == "mlp" else 0.04)
 
 
-def test_offsets_of_data_need_a_norm() -> None:
+def test_offsets_from_data_need_a_norm() -> None:
     with pytest.raises(UserError, match="output_norm=batch"):
         a_config(network={"output_norm": "none", "output_offset": "data"})
 
 
 @pytest.mark.parametrize("neuron", ["dbn", "sbn", "real"])
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
-def test_samples_are_bits_that_the_seed_makes_again(kind: str, neuron: str) -> None:
+def test_samples_are_binary_and_reproducible(kind: str, neuron: str) -> None:
     torch.manual_seed(0)
     generator = Generator(a_config(network={"kind": kind}, neuron=neuron))
     for binarize in ("ht", "bs"):
@@ -116,7 +116,7 @@ def test_samples_are_bits_that_the_seed_makes_again(kind: str, neuron: str) -> N
         sample(generator, 1, 0, "xx")
 
 
-def test_embedded_digits_are_all_of_binarized_mnist() -> None:
+def test_embedded_digits_are_complete() -> None:
     train, test = load_digits("train"), load_digits("test")
     assert train.images().shape == (60_000, 28, 28)
     assert test.images().shape == (10_000, 28, 28)
@@ -147,13 +147,28 @@ def test_every_objective_trains_every_neuron(objective: str, neuron: str) -> Non
     game.check()
 
 
-def test_networks_that_would_fill_the_memory_are_refused() -> None:
+def test_too_large_networks_are_rejected() -> None:
     config = a_config(network={"g_widths": [16_384] * 16})
     with pytest.raises(UserError, match=r"networks of [\d,]+ weights; at most"):
         make_game(config, seed=0)
 
 
-def test_held_out_digits_are_never_drawn() -> None:
+def test_held_out_digits_are_never_sampled() -> None:
     game = make_game(a_config(), seed=0, holdout=59_999)
     first = torch.from_numpy(load_digits("train").images()[0]).float()
     assert torch.equal(game.source.batch(3), first.expand(3, -1, -1))
+
+
+def test_wrong_holdouts_and_rates_are_rejected() -> None:
+    for holdout in (-1, 60_000):
+        with pytest.raises(ValueError, match="holdout"):
+            make_game(a_config(), seed=0, holdout=holdout)
+    generator = Generator(a_config())
+    with pytest.raises(ValueError, match="shape"):
+        match_pixel_rates(generator, torch.full((784,), 0.5))
+    for rate in (0.0, 1.0, float("nan")):
+        with pytest.raises(ValueError, match="strictly between"):
+            match_pixel_rates(generator, torch.full((28, 28), rate))
+    bare = Generator(a_config(network={"output_norm": "none", "output_offset": "zero"}))
+    with pytest.raises(ValueError, match="output_norm=batch"):
+        match_pixel_rates(bare, torch.full((28, 28), 0.5))

@@ -1,4 +1,4 @@
-"""Scores equal independent calculations, and tell good from bad."""
+"""Scores equal independent calculations and detect damaged digits; wrong images are rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bgmusic.digits.data import load_digits
-from bgmusic.digits.features import Classifier, apply, load_classifier, save_classifier, train_classifier
+from bgmusic.digits.features import Classifier, apply_in_batches, load_classifier, save_classifier, train_classifier
+from bgmusic.digits.pictures import grid
 from bgmusic.digits.scores import Scorer, isolated_pixels
 
 
@@ -25,7 +26,7 @@ def test_isolated_pixels_equals_loops() -> None:
     assert isolated_pixels(images) == pytest.approx(count / 5)
 
 
-def test_digits_are_as_published() -> None:
+def test_digits_have_the_published_statistics() -> None:
     train, test = load_digits("train"), load_digits("test")
     assert train.packed.shape == (60_000, 98)
     assert test.images().shape == (10_000, 28, 28)
@@ -36,13 +37,13 @@ def test_digits_are_as_published() -> None:
         load_digits("validation")
 
 
-def test_shipped_classifier_knows_digits() -> None:
+def test_embedded_classifier_recognizes_digits() -> None:
     digits = load_digits("test")
-    predicted = apply(load_classifier(), digits.images()).argmax(1).numpy()
+    predicted = apply_in_batches(load_classifier(), digits.images()).argmax(1).numpy()
     assert (predicted == digits.labels).mean() > 0.985
 
 
-def test_classifier_trains_and_is_saved_whole(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classifier_trains_and_is_saved(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = load_digits("train")
     part = type(small)(small.packed[:500], small.labels[:500])
     monkeypatch.setattr("bgmusic.digits.features.load_digits", lambda _: part)
@@ -52,14 +53,14 @@ def test_classifier_trains_and_is_saved_whole(tmp_path, monkeypatch: pytest.Monk
     assert accuracy > 0.3
     path = tmp_path / "weights.safetensors"
     save_classifier(model, str(path))
-    monkeypatch.setattr("bgmusic.digits.features.weights_path", lambda: str(path))
+    monkeypatch.setattr("bgmusic.digits.features.weights_path", lambda: path)
     images = part.images()[:10]
-    again = apply(load_classifier().features, images)
-    torch.testing.assert_close(again, apply(model.eval().features, images), rtol=0.02, atol=0.02)
+    again = apply_in_batches(load_classifier().features, images)
+    torch.testing.assert_close(again, apply_in_batches(model.eval().features, images), rtol=0.02, atol=0.02)
     assert isinstance(model, Classifier)
 
 
-def test_scorer_tells_digits_from_damage() -> None:
+def test_scorer_detects_damaged_digits() -> None:
     test, train = load_digits("test").images()[:1000], load_digits("train").images()[:1000]
     scorer = Scorer(test)
     good = scorer(train)
@@ -72,3 +73,28 @@ def test_scorer_tells_digits_from_damage() -> None:
     assert max(one_digit.classes) > 0.95
     assert sum(good.classes) == pytest.approx(1)
     assert scorer.floor(500).images == 500
+
+
+def test_wrong_images_are_rejected() -> None:
+    images = load_digits("test").images()[:20]
+    scorer = Scorer(images)
+    for bad, error, words in (
+        (images.astype(np.float32), TypeError, "float32"),
+        (images.astype(np.int64), TypeError, "int64"),
+        (images * 255, ValueError, "zeros and ones"),
+        (images.reshape(20, 784), ValueError, "shape"),
+        (images[0], ValueError, "shape"),
+        (images[:0], ValueError, "shape"),
+        (images[:5], ValueError, "at least 6"),
+    ):
+        for function in (scorer, Scorer, *([] if words == "at least 6" else [isolated_pixels])):
+            with pytest.raises(error, match=words):
+                function(bad)
+
+
+def test_wrong_pictures_are_rejected() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        grid(np.zeros((28, 28)), 1)
+    for wrong in (255.0, -0.5, np.nan):
+        with pytest.raises(ValueError, match=r"\[0, 1\]"):
+            grid(np.full((1, 28, 28), wrong), 1)
