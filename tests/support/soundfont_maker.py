@@ -1,4 +1,4 @@
-"""SoundFonts by hand, byte for byte."""
+"""Write small SoundFont files for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def timecents(seconds: float) -> int:
 
 
 def sine(frequency: float = 441.0, periods: int = 50, level: float = 0.5) -> np.ndarray:
-    """Whole periods, which loop without a seam."""
+    """Return whole periods of a sine, int16, which loop without a discontinuity."""
     count = round(periods * RATE / frequency)
     return np.rint(level * 32767 * np.sin(2 * np.pi * periods * np.arange(count) / count)).astype("<i2")
 
@@ -35,7 +35,7 @@ def soundfont(
     outer: Generators = (),
     root: int = 60,
 ) -> bytes:
-    """One sample, one instrument of these zones, and presets (bank, program) that all play it."""
+    """Return a SoundFont of one sample, one instrument with these zones, and presets (bank, program) that play it."""
     generators = [pair for zone in zones for pair in [*zone, (SAMPLE, 0)]]
     bags = np.cumsum([0] + [len(zone) + 1 for zone in zones])
     wrapped = [pair for _ in presets for pair in [*outer, (INSTRUMENT, 0)]]

@@ -14,6 +14,7 @@ from bgmusic.files import write_bytes
 from bgmusic.music.pictures import colours
 from bgmusic.music.pictures.phrase import draw_phrase, png
 from bgmusic.music.pictures.raster import Rows, draw, require_alike, require_rows, used_rows
+from bgmusic.music.rolls.joining import split_lines
 from bgmusic.music.rolls.roll import Roll
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def png_bytes(roll: Roll) -> bytes:
     require_alike([roll])
     if roll.bars <= _PHRASE:
         return png(draw_phrase(roll))
-    return png(sheet_picture(break_lines(roll, _LINE), columns=1)[0])
+    count = -(-roll.bars // _LINE)
+    return png(sheet_picture(split_lines(roll, -(-roll.bars // count)), columns=1)[0])
 
 
 def save_roll(path: str | Path, roll: Roll) -> None:
@@ -129,24 +131,3 @@ def save_roll(path: str | Path, roll: Roll) -> None:
 
     """
     write_bytes(path, png_bytes(roll))
-
-
-def break_lines(roll: Roll, bars: int) -> list[Roll]:
-    """Cut a roll into the fewest lines of at most ``bars`` bars, all of one length; silence fills the last line.
-
-    Raises:
-        UserError: ``bars`` is below 1.
-
-    """
-    if bars < 1:
-        raise UserError(f"a line must have at least 1 bar, not {bars}")
-    count = -(-roll.bars // bars)
-    bars = -(-roll.bars // count)
-
-    def cut(plane: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        filled = np.pad(plane, ((0, 0), (0, -plane.shape[1] % bars), (0, 0), (0, 0)))
-        return np.split(filled, filled.shape[1] // bars, axis=1)
-
-    cells = cut(roll.cells)
-    onsets = [None] * len(cells) if roll.onsets is None else cut(roll.onsets)
-    return [Roll(roll.track_set, roll.resolution, *planes) for planes in zip(cells, onsets, strict=True)]
