@@ -1,4 +1,4 @@
-"""Piano-rolls, MIDI in and out, corpora."""
+"""Music: MIDI files, piano-rolls, corpora, networks, composing, evaluation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.midi.read import read_midi
     from bgmusic.music.midi.song import Song
-    from bgmusic.music.rolls.midi_files import write_midi
     from bgmusic.music.rolls.grid import StepNotes, quantise
+    from bgmusic.music.rolls.midi_files import write_midi
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.tracks import Track, TrackSet
 
-# Where each public name lives. They are imported when first asked for: reading a MIDI file needs no torch.
-_HOMES = {
+# The module of each public name. Names are imported on first use, so that reading a MIDI file loads no torch.
+_MODULES = {
     "Corpus": "corpora.corpus",
     "Roll": "rolls.roll",
     "Song": "midi.song",
@@ -43,6 +43,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,1 @@
-"""MIDI files: bytes to a Song and back. Imports numpy alone."""
+"""Read MIDI files into a ``Song`` and write them. Needs NumPy, and symusic to write."""

@@ -1,6 +1,6 @@
-"""The inside of MIDI tracks: events, read byte by byte, and mended where they are damaged.
+"""Read the events of MIDI tracks byte by byte, and repair damaged ones.
 
-Nothing is looked for outside the bytes given, so time and memory are bounded by the file.
+Time and memory are bounded by the size of the data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_METAS = 1 << 17  # more changes of tempo than this are no music
+MAX_METAS = 1 << 17  # later changes of tempo and the like are ignored
 MAX_TEXT = 256
 
 TRACK_NAME, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x2F, 0x51, 0x58, 0x59
@@ -26,11 +26,18 @@ Metas: TypeAlias = list[tuple[int, int, int, bytes]]
 
 @dataclass
 class Events:
-    """The channel events of all tracks, in the order of the file, and the meta events that matter.
+    """The channel events of all tracks, in the order of the file, and the meta events in ``KEPT``.
 
-    Arrays of equal length: ``track`` (index), ``tick`` (from the track's start), ``status`` and two data
-    bytes (0 where there is none). ``metas`` are (track, tick, type, content). ``ends`` is each track's last
-    tick. ``damage`` counts what was mended, by what it was.
+    Attributes:
+        track: the track's index, ``(events,)`` as the next four.
+        tick: time from the start of the track.
+        status: status byte.
+        data1: first data byte.
+        data2: second data byte, or 0.
+        metas: (track, tick, type, content) of each meta event.
+        ends: the last tick of each track.
+        damage: number of repairs, by description.
+
     """
 
     track: NDArray[np.int32]
@@ -44,7 +51,13 @@ class Events:
 
 
 def careful_events(data: bytes, spans: tuple[Span, ...]) -> Events:
-    """The events of tracks that may be damaged, read byte by byte."""
+    """Read the events of tracks that may be damaged.
+
+    Args:
+        data: the file's bytes.
+        spans: (start, stop) of each track's events.
+
+    """
     track, tick = array("i"), array("q")
     status, data1, data2 = array("B"), array("B"), array("B")
     metas: Metas = []
@@ -74,7 +87,7 @@ def careful_events(data: bytes, spans: tuple[Span, ...]) -> Events:
 
 
 class _Reader:
-    """Reads one track's bytes from ``at`` to ``stop``, and counts in ``damage`` what it had to mend."""
+    """Reads one track, from offset ``at`` to ``stop``, and counts repairs in ``damage``."""
 
     def __init__(self, data: bytes, at: int, stop: int, damage: dict[str, int]) -> None:
         self.data, self.at, self.stop, self.damage = data, at, stop, damage
@@ -84,7 +97,7 @@ class _Reader:
         self.damage[what] = self.damage.get(what, 0) + 1
 
     def number(self) -> int:
-        """A variable-length number; one of more than 28 bits is none, and read as 0."""
+        """Read a variable-length number; one of more than 28 bits is invalid and read as 0."""
         value = 0
         while self.at < self.stop:
             byte = self.data[self.at]
@@ -98,7 +111,7 @@ class _Reader:
         return 0
 
     def channel_events(self, index: int, metas: Metas) -> Iterator[tuple[int, int, int, int]]:
-        """Yield (tick, status, data, data) of channel events; meta events that matter go to ``metas``."""
+        """Yield (tick, status, data1, data2) of channel events; append meta events in ``KEPT`` to ``metas``."""
         while self.at < self.stop:
             self.tick += self.number()
             if self.at >= self.stop:
@@ -128,7 +141,7 @@ class _Reader:
         self.note("tracks without an end")
 
     def _status(self) -> int:
-        """The status of the event at hand, which may be that of the one before; 0 if there is none."""
+        """Return the status of the current event, which may repeat that of the one before; 0 if there is none."""
         status = self.data[self.at]
         if status >= 0x80:
             self.at += 1
@@ -145,7 +158,7 @@ class _Reader:
         return self.running
 
     def _skip_or_keep(self, status: int, index: int, metas: Metas) -> bool:
-        """Read a meta or exclusive event; True at the end of the track."""
+        """Read a meta or system-exclusive event; return True at the end of the track."""
         kind = 0
         if status == 0xFF:
             if self.at >= self.stop:

@@ -1,16 +1,16 @@
-"""Sound MIDI tracks, all at once with array operations, or not at all.
+"""Read the events of valid MIDI tracks with array operations.
 
-``fast_events`` proves the grammar of every byte while it reads, and gives None at the first doubt
-(``midi_events.careful_events`` then reads byte by byte, and mends what it can).
+``fast_events`` checks the grammar of every byte and returns None if any byte is in doubt. The caller then reads byte
+by byte (``events.careful_events``).
 
-An event is a delta time (continuation bytes over 127, then one byte below 128),
-a status byte over 127 unless it repeats, and one or two data bytes below 128. So runs of high bytes are
-either continuations or one status byte, and each is told by the run before it: of the low bytes between two
-runs, the first ones complete the event before, then come whole events with running status (2 or 3 bytes
-each), and what is left over says whether the next high run begins a delta time (nothing left over) or
-follows one (one byte left over). Meta events and system-exclusive ones have a length of their own; they are
-cut out first and replaced by a stand-in status with two data bytes. A byte that was wrongly taken for one
-turns out not to be a status byte, which is a doubt like any other.
+How it works. An event is a delta time (continuation bytes above 127, then one byte below 128), a status byte above 127
+unless it repeats, and one or two data bytes below 128. So a run of high bytes is either continuation bytes or one
+status byte. The low bytes between two runs decide which: the first complete the event before, then follow whole events
+with running status (2 or 3 bytes each). If no byte is left over, the next run begins a delta time; if one is left over,
+the next run is the status byte after it.
+
+Meta and system-exclusive events carry their own length. They are cut out first and replaced by a placeholder: a status
+byte with two data bytes. Bytes that only look like such an event fail the check of status bytes later.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from bgmusic.music.midi.events import (
     Span,
 )
 
-# Meta events of other types are rare enough; what looks like one is most probably the continuation of a delta time
-# (a wrong guess here is a doubt later).
+# Meta events of other types are rare: bytes that look like one are probably the continuation of a delta time. A wrong
+# guess fails a check later.
 _KNOWN = np.zeros(256, dtype=np.bool_)
 _KNOWN[[*range(0x10), 0x20, 0x21, 0x4B, END_OF_TRACK, TEMPO, 0x54, TIME_SIGNATURE, KEY_SIGNATURE, 0x7F]] = True
-_STAND_IN = b"\xff\0\0"
+_PLACEHOLDER = b"\xff\0\0"
 
 _Ints: TypeAlias = NDArray[np.int32]  # positions in a file of a few MiB
 _Bools: TypeAlias = NDArray[np.bool_]
@@ -47,11 +47,16 @@ _Cut: TypeAlias = tuple[bytes, list[int], Metas, list[int]]
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs of high bytes in a stream: arrays of one length.
+    """The runs of high bytes in a stream, as arrays of equal length.
 
-    ``last`` is the position of a run's last byte, ``length`` its bytes, ``following`` the low bytes after it.
-    ``byte`` is that last byte. ``is_status`` tells a status byte from continuations, ``short`` says that the
-    status in force has one data byte.
+    Attributes:
+        last: position of the run's last byte.
+        length: number of bytes in the run.
+        following: number of low bytes after the run.
+        byte: the run's last byte.
+        is_status: True for a status byte, False for continuation bytes of a delta time.
+        short: whether the current status has one data byte instead of two.
+
     """
 
     last: _Ints
@@ -63,7 +68,16 @@ class _Runs:
 
 
 def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
-    """The events of tracks that are all as they should be; None where any byte is in doubt."""
+    """Read the events of valid tracks.
+
+    Args:
+        data: the file's bytes.
+        spans: (start, stop) of each track's events.
+
+    Returns:
+        The events, or None if any byte is in doubt.
+
+    """
     cut = _cut_metas(data, spans)
     if cut is None:
         return None
@@ -73,8 +87,8 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     if runs is None:
         return None
 
-    # The events between a run and the next, and the first data byte of each: after a status, or after the byte that
-    # ends a delta time, and from there every three bytes (two where there is one data byte).
+    # The number of events from each run to the next, and the first data byte of each event: after a status byte, or
+    # after the last byte of a delta time, then every three bytes (two with one data byte).
     low_bytes = runs.following + runs.is_status
     count = np.where(runs.short, low_bytes >> 1, low_bytes // 3)
     until = np.cumsum(count, dtype=np.int32)
@@ -82,13 +96,13 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     first = runs.last + 2 - runs.is_status
     data1 = np.repeat(first - 3 * before, count)
     data1 += np.arange(0, 3 * events, 3)
-    # A status is in force from its own event on up to the next one's.
+    # A status applies from its own event up to the next status.
     statuses = np.flatnonzero(runs.is_status)
     since = before.take(statuses)
     has_status = np.zeros(events, dtype=np.bool_)
     has_status[since] = True
     status = runs.byte.take(statuses).repeat(np.diff(since, append=events))
-    # No event may repeat a stand-in's status.
+    # No event may repeat the status of a placeholder.
     if np.count_nonzero(status >= 0xF0) != len(places):
         return None
     is_short = (status & 0xE0) == 0xC0
@@ -96,16 +110,16 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
         event = np.flatnonzero(is_short)
         data1[event] -= event - np.repeat(before, count)[event]
 
-    # A delta time ends before its event's data, or before the status in between; it may have begun with a run.
+    # A delta time ends before its event's data or status byte; it may begin with continuation bytes.
     delta = raw.take(data1 - 1 - has_status).astype(np.int64)
-    delta[0] = 0  # the stream begins with a stand-in
+    delta[0] = 0  # the stream begins with a placeholder
     continuation = np.flatnonzero(~runs.is_status)
     for back in range(3):
         byte = raw.take(runs.last.take(continuation) - back) & 0x7F
         delta[before.take(continuation)] += byte.astype(np.int64) << (7 * back + 7)
         continuation = continuation[runs.length.take(continuation) > back + 1]
     tick = np.cumsum(delta)
-    data2 = raw.take(data1 + 1)  # the stream ends with a stand-in, which has two
+    data2 = raw.take(data1 + 1)  # in range: the stream ends with a placeholder, which has two data bytes
     data2[is_short] = 0
 
     starts = np.flatnonzero(status == 0xFF)
@@ -115,15 +129,17 @@ def fast_events(data: bytes, spans: tuple[Span, ...]) -> Events | None:
     tick -= np.repeat(tick[track_starts], lengths)
     ends = tick[track_starts + lengths - 1].tolist()
     at = tick[starts].tolist()
-    found = [(index, at[order], kind, content) for order, index, kind, content in metas]
-    return Events(track, tick, status, raw.take(data1), data2, found, ends)
+    timed = [(index, at[order], kind, content) for order, index, kind, content in metas]
+    return Events(track, tick, status, raw.take(data1), data2, timed, ends)
 
 
 def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
-    """All tracks in one stream, with stand-ins for track starts, meta and exclusive events.
+    """Join all tracks to one stream, with placeholders for track starts, meta and system-exclusive events.
 
-    Returns the stream, the places of the stand-ins, the meta events that matter as (number of its stand-in,
-    track, type, content), and each track's first stand-in.
+    Returns:
+        The stream; the positions of the placeholders; the meta events in ``KEPT`` as (number of the placeholder, track,
+        type, content); the number of each track's first placeholder. None if a track has no regular end.
+
     """
     pieces: list[bytes] = []
     places: list[int] = []
@@ -133,16 +149,16 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
     candidates = _candidates(data)
     for index, (start, stop) in enumerate(spans):
         first_of_track.append(len(places))
-        pieces.append(b"\0" + _STAND_IN)
+        pieces.append(b"\0" + _PLACEHOLDER)
         places.append(length + 1)
         length += 4
         at = start
         for here, kind, content, end in candidates:
             if here < at or (here > at and data[here - 1] >= 0x80):
-                continue  # inside another event, or after a continuation, where no status byte comes
+                continue  # inside another event, or after a continuation byte, where no status byte can be
             if here + 2 >= stop:
                 return None
-            pieces += (data[at:here], _STAND_IN)
+            pieces += (data[at:here], _PLACEHOLDER)
             length += here - at
             at = end
             if kind in KEPT:
@@ -154,16 +170,18 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
             if kind == END_OF_TRACK:
                 break
         else:
-            return None  # no end-of-track event: something may be missing
+            return None  # no end-of-track event: the track may be cut off
         if at != stop:
             return None
     return b"".join(pieces), places, metas, first_of_track
 
 
 def _candidates(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """What may be a meta event of a known type or an exclusive one, of at most 127 bytes.
+    """Find bytes that may be a meta event of a known type or a system-exclusive event, of at most 127 bytes.
 
-    Of each its place, its type (0xF0 or 0xF7 of exclusive ones), and where its content begins and ends.
+    Returns:
+        Tuples of position, type (0xF0 or 0xF7 for system-exclusive events), start and end of the content.
+
     """
     raw = np.frombuffer(data, dtype=np.uint8)
     here = np.flatnonzero(raw[:-2] >= 0xF0)
@@ -178,26 +196,26 @@ def _candidates(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     return zip(here.tolist(), kind.tolist(), content.tolist(), end.tolist(), strict=True)
 
 
-def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
-    """Tell the runs of high bytes apart; None where a byte is in doubt."""
+def _classify(raw: NDArray[np.uint8], placeholders: _Ints) -> _Runs | None:
+    """Classify the runs of high bytes as status or continuation bytes; None if a byte is in doubt."""
     high = raw >= 0x80
-    # The stream begins and ends with low bytes, so that these are starts and stops by turns.
+    # The stream begins and ends with low bytes, so starts and stops of runs alternate.
     edges = np.flatnonzero(high[1:] != high[:-1]).astype(np.int32) + 1
     last = edges[1::2] - 1
     length = edges[1::2] - edges[::2]
     following = np.append(edges[2::2], np.int32(len(raw))) - edges[1::2]
-    left_over = following - 3 * (following // 3)  # division is faster than its remainder
+    left_over = following - 3 * (following // 3)  # faster than the remainder
     byte = raw.take(last)
     changes, short = _changes(left_over != 0, (following & 1) != 0, (byte & 0xE0) == 0xC0)
-    # The stream begins with a stand-in's status; each run is of the kind before it unless that changes.
+    # The stream begins with the status of a placeholder; each run is of the kind before it unless that changes.
     is_status = np.empty(len(changes), dtype=np.bool_)
     is_status[0] = True
     is_status[1:] = ~np.logical_xor.accumulate(changes[:-1])
-    # One status byte, or up to three continuations; then no such rest as neither can leave.
+    # A run is one status byte or up to three continuation bytes, and must leave a possible number of low bytes.
     wrong = (length > 3 - 2 * is_status) | (~short & (left_over == 2 - is_status))
-    # The stand-ins, and only they, are system messages; the last of them ends the stream.
+    # Only the placeholders are system messages; the last of them ends the stream.
     system = last[is_status & (byte >= 0xF0)]
-    if wrong.any() or following[-1] != 2 or not np.array_equal(system, stand_ins):
+    if wrong.any() or following[-1] != 2 or not np.array_equal(system, placeholders):
         return None
     return _Runs(last, length, following, byte, is_status, short)
 
@@ -205,15 +223,15 @@ def _classify(raw: NDArray[np.uint8], stand_ins: _Ints) -> _Runs | None:
 def _changes(
     after_long: NDArray[np.bool_], after_short: NDArray[np.bool_], one_byte: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the kind changes from each run to the next, and which runs stand under a one-data-byte status.
+    """Find where the kind of runs changes, and the runs to which a status with one data byte applies.
 
-    It changes by one rule (``after_long``) or another (``after_short``) as the status in force has two data
-    bytes or one (program change, channel pressure); whether a byte in that range is a status depends on all
-    before it. Such bytes are few: they are gone through one by one.
+    The rule is ``after_long`` if the current status has two data bytes, and ``after_short`` if it has one (program
+    change, channel pressure). Whether such a byte is a status depends on everything before it. They are few, so a loop
+    goes through them one by one.
     """
     changes = after_long.copy()
     short = np.zeros(len(changes), dtype=np.bool_)
-    odd = np.logical_xor.accumulate(after_long) ^ after_long  # whether an odd number of changes lies before
+    odd = np.logical_xor.accumulate(after_long) ^ after_long  # whether the number of changes before is odd
     extra, done = 0, 0
     runs = np.flatnonzero(one_byte)
     for run, changed in zip(runs.tolist(), odd[runs].tolist(), strict=True):

@@ -1,6 +1,6 @@
-"""The outside of a MIDI file: wrappers, header and track chunks, mended where they are damaged.
+"""Find the header and the track chunks of a MIDI file, inside wrappers and despite damage.
 
-Format: "Standard MIDI Files 1.0" (RP-001). Offsets are bytes into ``MidiFile.data``.
+Format: "Standard MIDI Files 1.0" (RP-001).
 """
 
 from __future__ import annotations
@@ -11,21 +11,28 @@ from pathlib import Path
 
 from bgmusic.errors import UserError
 
-# A million notes are 8 bytes each; larger files are no pieces.
+# A million notes at 8 bytes each; larger files are not music.
 MAX_BYTES = 8 << 20
 MAX_TRACKS = 1024
 _GZIP = b"\x1f\x8b"
 
 
 class MidiError(UserError):
-    """Bytes that are no music; the text is the reason."""
+    """The data is not a MIDI file with notes; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class MidiFile:
-    """The parts of a file: ``tracks`` are (start, stop) of each track's events within ``data``.
+    """A MIDI file, split into tracks.
 
-    ``ticks_per_beat`` is None for SMPTE time, which counts ``ticks_per_second`` instead.
+    Attributes:
+        data: the file's bytes, unwrapped.
+        format: 0, 1 or 2.
+        ticks_per_beat: ticks per quarter note, or None for SMPTE time.
+        ticks_per_second: for SMPTE time, else 0.
+        tracks: (start, stop) of the events of each track, as offsets into ``data``.
+        repairs: what was wrong with the file and how it was repaired.
+
     """
 
     data: bytes
@@ -37,23 +44,26 @@ class MidiFile:
 
 
 def load(source: bytes | str | Path) -> bytes:
-    """The bytes of a file, at most one more than ``MAX_BYTES``.
+    """Return the content of a file, at most ``MAX_BYTES + 1`` bytes.
 
     Raises:
-        OSError: it can't be read.
+        OSError: the file cannot be read.
 
     """
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
     with Path(source).open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 def open_midi(data: bytes) -> MidiFile:
-    """Find header and tracks, within wrappers and damage.
+    """Find the header and the tracks of a MIDI file.
+
+    Args:
+        data: the file's content; plain, gzip'd, or in a RIFF wrapper.
 
     Raises:
-        MidiError: there is nothing to read, and why.
+        MidiError: there is no readable header or no track; the text is the reason.
 
     """
     repairs: list[str] = []
@@ -83,7 +93,7 @@ def _gunzip(data: bytes, repairs: list[str]) -> bytes:
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     out = bytearray()
     try:
-        # A little at a time: what comes before a damaged place is kept.
+        # In small pieces, to keep what comes before a damaged place.
         for at in range(0, len(data), 1 << 12):
             out += unzip.decompress(data[at : at + (1 << 12)], MAX_BYTES + 1 - len(out))
             if unzip.eof or len(out) > MAX_BYTES:
@@ -96,7 +106,7 @@ def _gunzip(data: bytes, repairs: list[str]) -> bytes:
 
 
 def _find_header(data: bytes, repairs: list[str]) -> int:
-    """Where the header chunk begins."""
+    """Return the offset of the header chunk."""
     if data[:4] == b"MThd":
         return 0
     start = data.find(b"MThd")
@@ -104,7 +114,7 @@ def _find_header(data: bytes, repairs: list[str]) -> int:
         wrapper = data[:4] == b"RIFF" and data[8:12] == b"RMID"
         repairs.append("in a RIFF wrapper" if wrapper else f"{start} bytes of junk before the header")
         return start
-    # The chunk's name may be all that is damaged: its length still tells it.
+    # The name of the chunk may be damaged while its length, 6, is intact.
     track = data.find(b"MTrk")
     if track >= 14 and data[track - 10 : track - 6] == b"\0\0\0\6":
         repairs.append("the header's name is damaged")
@@ -113,7 +123,7 @@ def _find_header(data: bytes, repairs: list[str]) -> int:
 
 
 def _time_base(division: int) -> tuple[int | None, float]:
-    """Ticks a beat, or (None, ticks a second) for SMPTE time."""
+    """Return (ticks per beat, 0), or (None, ticks per second) for SMPTE time."""
     if division & 0x8000:
         frames, ticks = 256 - (division >> 8), division & 0xFF
         if frames not in (24, 25, 29, 30) or not ticks:
@@ -125,7 +135,7 @@ def _time_base(division: int) -> tuple[int | None, float]:
 
 
 def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tuple[int, int]]:
-    """Start and stop of the events of each track chunk."""
+    """Return (start, stop) of the events of each track chunk."""
     at = body + length
     if data[at : at + 4] != b"MTrk" or length < 6:
         found = data.find(b"MTrk", body)
@@ -167,7 +177,7 @@ def _is_name(name: bytes) -> bool:
 
 
 def _at_boundary(data: bytes, at: int) -> bool:
-    """Whether a chunk may end here: at the end, before another, or right after an end-of-track event."""
+    """Return whether a chunk may end here: at the end, before another chunk, or after an end-of-track event."""
     return at == len(data) or _is_name(data[at : at + 4]) or data[max(at - 3, 0) : at] == b"\xff\x2f\x00"
 
 

@@ -1,10 +1,9 @@
-"""From MIDI events to notes: which note-off ends which note, and which program plays it.
+"""Pair note-on and note-off events to notes, and assign programs.
 
-Within one track, channel and pitch the first note-off ends the first of the notes that sound, so that
-overlapping notes keep their order. Where notes are left that nothing ends, each ends instead at the next
-event of its pitch: a second note-on strikes the key anew. A note with nothing after it lasts to the last
-note event of the piece, and at least a beat. Note-offs for which no note sounds are ignored, and a note of
-no length gets one tick.
+Within one track, channel and pitch, a note-off ends the first of the sounding notes, so overlapping notes keep their
+order. Notes without a note-off end at the next event of their pitch, as if the key was struck again. Without a later
+event they last to the last note event of the piece, and at least one beat. Note-offs without a sounding note are
+ignored. A note of length zero gets one tick.
 """
 
 from __future__ import annotations
@@ -17,15 +16,22 @@ from numpy.typing import NDArray
 from bgmusic.music.midi.events import Events
 from bgmusic.music.midi.song import NOTE, Table
 
-_DRUM_CHANNEL = 9  # channel 10 as musicians count
-_MAX_CHANGES = 1 << 16  # of program; more are no music
+_DRUM_CHANNEL = 9  # channel 10, counted from 1
+_MAX_CHANGES = 1 << 16  # later program changes are ignored
 _Voices: TypeAlias = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
 
 
 def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> tuple[Table, _Voices]:
-    """The notes (dtype ``NOTE``) and their voices (track * 16 + channel), in the order of the parts.
+    """Return the notes of events.
 
-    What was mended is counted in ``damage``.
+    Args:
+        events: all events of a file.
+        ticks_per_beat: ticks per quarter note.
+        damage: receives the number of repairs, by description.
+
+    Returns:
+        Notes (dtype ``NOTE``) sorted by onset, part and pitch; and the voice (track * 16 + channel) of each part.
+
     """
     command = events.status & 0xF0
     chosen = np.flatnonzero((command | 0x10) == 0x90)
@@ -38,7 +44,7 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
     order = _stable_order(key)
     begin, stop = _pair(key.take(order), is_on.take(order), tick.take(order), ticks_per_beat, damage)
 
-    # By part and pitch they are sorted already: a stable order of onsets completes it.
+    # They are already sorted by part and pitch: a stable sort by onset completes the order.
     source = order.take(begin)
     by_onset = _stable_order(tick.take(source))
     source, stop = source.take(by_onset), stop.take(by_onset)
@@ -59,11 +65,11 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
 
 
 def _stable_order(values: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The order that sorts ``values``, which are not negative, and keeps equal ones as they are."""
+    """Return the order that sorts ``values``, all at least 0, stably."""
     bits, largest = len(values).bit_length(), int(values.max(initial=0))
     if largest >= 1 << (62 - bits):
         return np.argsort(values, kind="stable")
-    # Values with their places in the low bits sort several times as fast as places do, and short ones twice as fast.
+    # Sorting values with their indices in the low bits is several times as fast as argsort; 32 bits are twice as fast.
     word = np.uint32 if largest < 1 << (32 - bits) else np.int64
     packed = values.astype(word)
     packed <<= bits
@@ -80,13 +86,18 @@ def _pair(
     ticks_per_beat: float,
     damage: dict[str, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Events sorted by key, then time: the indices of the note-ons, and the tick at which each note ends."""
+    """Pair events that are sorted by key (voice and pitch), then time.
+
+    Returns:
+        The indices of the note-ons, and the tick at which each note ends.
+
+    """
     if not len(key):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     if _alternate(key, is_on):
         return np.arange(0, len(key), 2), tick[1::2]
     begin, end = np.flatnonzero(is_on), np.flatnonzero(~is_on)
-    # As many of both in every key, and each note-off after its note-on: all is well, though notes overlap.
+    # Each key has as many note-offs as note-ons, and each comes after its note-on; notes may overlap.
     if len(begin) == len(end) and np.array_equal(key.take(begin), key.take(end)) and (begin < end).all():
         return begin, tick.take(end)
     first = np.empty(len(key), dtype=np.bool_)
@@ -95,7 +106,7 @@ def _pair(
     group = np.cumsum(first) - 1
     start = np.flatnonzero(first)
 
-    # How many notes of the key sound after each event, if note-offs below zero are ignored.
+    # The number of sounding notes of the key after each event, without the note-offs that find none.
     total = np.cumsum(np.where(is_on, 1, -1))
     level = total - np.append(0, total[start[1:] - 1])[group]
     spread = group * (len(key) + 1)
@@ -110,7 +121,7 @@ def _pair(
     if len(begin) == len(end):
         return begin, tick[end]
 
-    # Somewhere notes are left: from the last silence of their key on, each ends at the key's next event.
+    # Some notes have no note-off: after the last silence of their key, each ends at the next event of the key.
     last_silence = np.maximum.reduceat(np.where(sounding == 0, np.arange(len(key)), -1), start)
     left = np.arange(len(key)) > last_silence[group]
     stop = np.empty(len(key), dtype=np.int64)
@@ -126,7 +137,7 @@ def _pair(
 
 
 def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
-    """Whether each note-on is followed by its note-off: so it is in most files, and there is no more to do."""
+    """Return whether each note-on is followed by its note-off, as in most files."""
     return bool(
         len(key) % 2 == 0 and is_on[::2].all() and not is_on[1::2].any() and np.array_equal(key[::2], key[1::2])
     )
@@ -139,7 +150,7 @@ def _programs(
     part_of: NDArray[np.int64],
     voices: _Voices,
 ) -> NDArray[np.uint8]:
-    """The program of each note: as its track last set it for the channel, else as any did, else 0."""
+    """Return the program of each note: the last that its track set for the channel, else that any set, else 0."""
     change = np.flatnonzero(command == 0xC0)[:_MAX_CHANGES]
     own: dict[int, list[tuple[int, int]]] = {}
     shared: dict[int, list[tuple[int, int]]] = {}
@@ -151,12 +162,12 @@ def _programs(
     for by_any in shared.values():
         by_any.sort(key=lambda row: row[0])
     changes = [own.get(voice) or shared.get(voice & 0x0F, []) for voice in voices.tolist()]
-    # Most parts have one program from the start on.
+    # Most parts have a single program.
     constant = np.array([rows[0][1] if rows else 0 for rows in changes], dtype=np.uint8)
     result = constant.take(part_of)
     for part, rows in enumerate(changes):
         if rows and (rows[0][0] > 0 or len({last for _, last in rows}) > 1):
             since, values = np.array([(-1, 0), *rows]).T
-            mine = np.flatnonzero(part_of == part)
-            result[mine] = values[np.searchsorted(since, onset[mine], side="right") - 1]
+            of_part = np.flatnonzero(part_of == part)
+            result[of_part] = values[np.searchsorted(since, onset[of_part], side="right") - 1]
     return result

@@ -1,8 +1,8 @@
-"""MIDI files in.
+"""Read MIDI files.
 
-Any bytes end in a song or in a ``MidiError`` that says why not; time and memory are bounded by the file's
-size. A sound file is read with array operations (``midi_fast.fast_events``), a damaged one byte by byte,
-to the same notes.
+A file is untrusted input: any bytes give a song or a ``MidiError`` with the reason, in time and memory bounded by the
+file's size. Valid files are read with array operations (``fast.fast_events``), damaged ones byte by byte
+(``events.careful_events``); both give the same notes.
 """
 
 from __future__ import annotations
@@ -35,23 +35,29 @@ from bgmusic.music.midi.song import (
 
 __all__ = ["MidiError", "read_midi"]
 
+# The texts of repairs and of MidiError are stored in corpora (meta.json): changing one changes the data.
 _SHORTEST_DENOMINATOR = 64
-_FASTEST = int(60e6 / BPM_RANGE[1])  # microseconds a beat
+_FASTEST = int(60e6 / BPM_RANGE[1])  # microseconds per beat
 _MAX_FIFTHS = 7
 _CONTROLLER, _BEND, _MIDDLE = 0xB0, 0xE0, 0x2000
 
 
 def read_midi(source: bytes | str | Path, controls: bool = False) -> Song:
-    """Read a MIDI file from bytes or a path (plain, gzip'd, or in a RIFF wrapper).
+    """Read a MIDI file.
 
-    Time is in the file's ticks; with SMPTE time, beats are those of the file's first tempo (or of 120 a
-    minute), at 480 ticks each. Of format 2 the patterns follow one another. Channel 10 is drums.
-    ``repairs`` says what was mended. ``controls`` says whether controllers and pitch bends are read too: those that
-    stand in the track of the notes whose channel they are for.
+    Time is in the file's ticks. With SMPTE time, a beat is 480 ticks at the file's first tempo, or at 120 beats per
+    minute. The patterns of a format 2 file follow one another. Channel 10 is drums.
+
+    Args:
+        source: the file's content or path; plain, gzip'd, or in a RIFF wrapper.
+        controls: whether to read controllers and pitch bends, of channels that have notes in the same track.
+
+    Returns:
+        The song; its ``repairs`` list what was wrong with the file.
 
     Raises:
-        MidiError: it is not music, and why.
-        OSError: the file can't be read.
+        MidiError: the file has no notes or is not a MIDI file; the text is the reason.
+        OSError: the file cannot be read.
 
     """
     file = open_midi(load(source))
@@ -62,6 +68,7 @@ def read_midi(source: bytes | str | Path, controls: bool = False) -> Song:
 
 
 def _song(file: MidiFile, events: Events, controls: bool) -> Song:
+    """Make a song of a file's events."""
     repairs = list(file.repairs)
     damage = events.damage
     ticks_per_beat = file.ticks_per_beat
@@ -96,26 +103,26 @@ def _song(file: MidiFile, events: Events, controls: bool) -> Song:
 
 
 def _controls(events: Events, voices: NDArray[np.int64]) -> Table:
-    """Controllers and pitch bends (dtype ``CONTROL``) of the voices that have notes, by tick."""
+    """Return controllers and pitch bends (dtype ``CONTROL``) of the voices with notes, sorted by tick."""
     command, voice = events.status & 0xF0, events.track.astype(np.int64) * 16 + (events.status & 0x0F)
     bends = command == _BEND
     chosen = np.flatnonzero((bends | (command == _CONTROLLER)) & np.isin(voice, voices))
     chosen = chosen[np.argsort(events.tick[chosen], kind="stable")]
-    found = np.empty(len(chosen), dtype=CONTROL)
-    found["tick"], found["part"] = events.tick[chosen], np.searchsorted(voices, voice[chosen])
+    controls = np.empty(len(chosen), dtype=CONTROL)
+    controls["tick"], controls["part"] = events.tick[chosen], np.searchsorted(voices, voice[chosen])
     low, high = events.data1[chosen].astype(np.int16), events.data2[chosen].astype(np.int16)
-    found["number"] = np.where(bends[chosen], BEND, low)
-    found["value"] = np.where(bends[chosen], (high << 7 | low) - _MIDDLE, high)
-    return found
+    controls["number"] = np.where(bends[chosen], BEND, low)
+    controls["value"] = np.where(bends[chosen], (high << 7 | low) - _MIDDLE, high)
+    return controls
 
 
 def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, dict[int, str]]:
-    """The maps of tempo, time and key signature, and the tracks' names."""
+    """Return tempos, time signatures, key signatures, and the names of tracks."""
     tempos: dict[int, tuple[float]] = {}
     times: dict[int, tuple[int, int]] = {}
     keys: dict[int, tuple[int, bool]] = {}
     names: dict[int, str] = {}
-    senseless = 0
+    invalid = 0
     for track, tick, kind, content in events.metas:
         if kind == events_module.TRACK_NAME:
             names.setdefault(track, _text(content))
@@ -126,9 +133,9 @@ def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, 
         elif kind == events_module.KEY_SIGNATURE and len(content) == 2 and _is_key(content):
             keys[tick] = (int.from_bytes(content[:1], "big", signed=True), bool(content[1]))
         else:
-            senseless += 1
-    if senseless:
-        damage["tempos, time or key signatures that make no sense"] = senseless
+            invalid += 1
+    if invalid:
+        damage["tempos, time or key signatures that make no sense"] = invalid
     return _map(TEMPO, tempos), _map(TIME_SIGNATURE, times), _map(KEY_SIGNATURE, keys), names
 
 
@@ -145,10 +152,10 @@ def _map(dtype: np.dtype[Any], rows: dict[int, Any]) -> Table:
 
 
 def _text(content: bytes) -> str:
-    """A name in UTF-8, else in Shift-JIS or Latin-1 (where any bytes are text); no control characters."""
+    """Decode a name as UTF-8, else as Shift-JIS or Latin-1 (which accepts any bytes); drop control characters."""
     if content.isascii() and (text := content.decode("ascii")).isprintable():
         return text.strip()
-    # Bytes from 0x80 to 0x9f are control characters in Latin-1, and the commonest of Shift-JIS.
+    # Bytes 0x80 to 0x9f are control characters in Latin-1 and the most frequent ones in Shift-JIS.
     guesses = ["utf-8", "cp932"] if any(0x80 <= byte < 0xA0 for byte in content) else ["utf-8"]
     text = content.decode("latin-1")
     for guess in guesses:
@@ -159,7 +166,7 @@ def _text(content: bytes) -> str:
 
 
 def _part_names(voices: NDArray[np.int64], names: dict[int, str]) -> tuple[str, ...]:
-    """Each voice by its track's name, with the channel where a track has several."""
+    """Name each voice by its track, and by its channel if the track has several."""
     tracks = (voices // 16).tolist()
     return tuple(
         " ".join(filter(None, [names.get(track, ""), str(voice % 16 + 1) if tracks.count(track) > 1 else ""]))
@@ -168,7 +175,7 @@ def _part_names(voices: NDArray[np.int64], names: dict[int, str]) -> tuple[str, 
 
 
 def _in_sequence(events: Events, ticks_per_beat: int) -> Events:
-    """Tracks one after the other, each on the next whole 4/4 bar."""
+    """Place tracks one after the other, each at the start of the next 4/4 bar."""
     bar = 4 * ticks_per_beat
     lengths = [-(-end // bar) * bar for end in events.ends]
     shift = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
@@ -179,7 +186,7 @@ def _in_sequence(events: Events, ticks_per_beat: int) -> Events:
 
 
 def _rescaled(notes: Table, maps: tuple[Table, ...], end: int, scale: float) -> tuple[Table, int]:
-    """Everything with its ticks multiplied by ``scale`` and rounded, the maps in place."""
+    """Multiply all ticks by ``scale`` and round them, in place; return the notes and the end."""
     stop = np.rint((notes["onset"] + notes["duration"]) * scale).astype(np.int64)
     notes["onset"] = np.rint(notes["onset"] * scale)
     notes["duration"] = np.maximum(stop - notes["onset"], 1)

@@ -1,4 +1,4 @@
-"""A piece as sparse notes in ticks: what every reader gives and every writer takes."""
+"""The notes of a piece in ticks: the common format of all readers and writers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
 
 DEFAULT_BPM = 120.0
 DEFAULT_VELOCITY = 100
@@ -26,34 +28,45 @@ NOTE = np.dtype(
         ("part", np.int32),
     ]
 )
-TEMPO = np.dtype([("tick", np.int64), ("bpm", np.float64)])  # quarter notes a minute
+TEMPO = np.dtype([("tick", np.int64), ("bpm", np.float64)])  # quarter notes per minute
 TIME_SIGNATURE = np.dtype([("tick", np.int64), ("numerator", np.int32), ("denominator", np.int32)])
 KEY_SIGNATURE = np.dtype([("tick", np.int64), ("fifths", np.int8), ("minor", np.bool_)])  # -7 to 7 sharps
 
-# A controller's number, or BEND; its value is 0 to 127, a bend's -8192 to 8191.
+# `number` is that of a controller, with values 0 to 127; or BEND, with values -8192 to 8191.
 CONTROL = np.dtype([("tick", np.int64), ("part", np.int32), ("number", np.int16), ("value", np.int16)])
 BEND = -1
 
-BPM_RANGE = (1.0, 100_000.0)  # beyond them a tempo makes no sense
+BPM_RANGE = (1.0, 100_000.0)  # tempos outside are ignored
 
 Table = NDArray[np.void]  # a structured array of one of the types above
 
 
 def table(dtype: np.dtype[Any], rows: Sequence[tuple[Any, ...]] = ()) -> Table:
-    """A structured array of ``rows``."""
+    """Make a structured array of rows."""
     return np.array(list(rows), dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Song:
-    """The notes of one piece, with its maps of tempo, time signature and key.
+    """The notes of one piece, with its tempos, time signatures and keys. A beat is a quarter note.
 
-    A beat is a quarter note. ``notes`` is sorted by onset, then part, then pitch; durations are at least
-    one tick. The maps are sorted by tick, with one row a tick; empty where the piece says nothing.
-    ``pickup`` is the length in ticks of an incomplete first bar (0: none). ``end`` is the last tick at
-    which anything happens. ``controls`` are the parts' controllers and pitch bends, sorted by tick, where a reader
-    was asked for them. ``repairs`` says, one line each, what was wrong with the file and how it was
-    mended.
+    Attributes:
+        ticks_per_beat: ticks per quarter note.
+        notes: dtype ``NOTE``, sorted by onset, part and pitch; durations are at least one tick.
+        tempos: dtype ``TEMPO``, sorted by tick, one row per tick; empty if unknown, as the next two.
+        time_signatures: dtype ``TIME_SIGNATURE``.
+        key_signatures: dtype ``KEY_SIGNATURE``.
+        parts: names of the parts; ``notes["part"]`` is an index into them.
+        pickup: length in ticks of an incomplete first bar; 0 for none.
+        end: the last tick with an event.
+        title: title of the piece, or "".
+        repairs: what was wrong with the file and how it was repaired, one line each.
+        controls: dtype ``CONTROL``, controllers and pitch bends sorted by tick, if the reader was asked for them.
+
+    Raises:
+        TypeError: a table has another dtype, or ``ticks_per_beat`` is not an integer.
+        UserError: ``ticks_per_beat`` is not positive.
+
     """
 
     ticks_per_beat: int
@@ -68,9 +81,25 @@ class Song:
     repairs: tuple[str, ...] = ()
     controls: Table = field(default_factory=lambda: table(CONTROL))
 
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("notes", NOTE),
+            ("tempos", TEMPO),
+            ("time_signatures", TIME_SIGNATURE),
+            ("key_signatures", KEY_SIGNATURE),
+            ("controls", CONTROL),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, np.ndarray) or value.dtype != dtype or value.ndim != 1:
+                raise TypeError(f"{name} must be a 1-D array of dtype {dtype}, not {type(value).__name__}")
+        if not isinstance(self.ticks_per_beat, (int, np.integer)):
+            raise TypeError(f"ticks_per_beat must be an integer, not {self.ticks_per_beat!r}")
+        if self.ticks_per_beat < 1:
+            raise UserError(f"ticks_per_beat must be at least 1, not {self.ticks_per_beat}")
+
     @property
     def bpm(self) -> float:
-        """The tempo at the first note, in beats a minute: 120 where the piece says nothing sensible, as in MIDI."""
+        """The tempo at the first note, in beats per minute; 120, MIDI's default, if there is none in range."""
         if not len(self.tempos):
             return DEFAULT_BPM
         first = int(self.notes["onset"][0]) if len(self.notes) else 0
@@ -80,14 +109,20 @@ class Song:
 
 
 def sort_notes(notes: Table) -> Table:
-    """``notes`` sorted by onset, part and pitch; notes that are equal in these keep their order."""
+    """Return notes sorted by onset, part and pitch; equal ones keep their order."""
     return notes[np.lexsort((notes["pitch"], notes["part"], notes["onset"]))]
 
 
 def metre_of(length: int, ticks_per_beat: int) -> tuple[int, int] | None:
-    """The metre (numerator, denominator) of a bar of ``length`` ticks, in quarters or the next shorter beats.
+    """Return the time signature of a bar, in quarters if possible, else in the longest shorter unit that fits.
 
-    None where it is no whole number of sixty-fourths, or too long for a time signature.
+    Args:
+        length: ticks of the bar.
+        ticks_per_beat: ticks per quarter note.
+
+    Returns:
+        Numerator and denominator, or None if the bar is not a whole number of 64ths or has 256 beats or more.
+
     """
     for denominator in (4, 8, 16, 32, 64):
         numerator, rest = divmod(length * denominator, 4 * ticks_per_beat)
@@ -97,11 +132,11 @@ def metre_of(length: int, ticks_per_beat: int) -> tuple[int, int] | None:
 
 
 def velocity_of(velocity: int | None) -> int:
-    """A library's velocity as MIDI's, 1 to 127; 100 where there is none."""
+    """Clamp another library's velocity to MIDI's range, 1 to 127; 100 for None."""
     return DEFAULT_VELOCITY if velocity is None else min(max(int(velocity), 1), 127)
 
 
 def map_of(dtype: np.dtype[Any], rows: Sequence[tuple[Any, ...]]) -> Table:
-    """A map with one row a tick, the last given."""
+    """Make a table sorted by tick with one row per tick; of several, the last given."""
     last = {row[0]: row for row in rows}
     return table(dtype, [last[tick] for tick in sorted(last)])

@@ -1,1 +1,1 @@
-"""Piano-rolls: track sets, the grid, Roll, encodings and batches of phrases."""
+"""Piano-rolls: track sets, quantization, ``Roll``, encodings, and batches of phrases. Needs NumPy, not torch."""

@@ -66,7 +66,8 @@ def with_pauses(cells: Cells, onsets: Cells, drums: NDArray[np.bool_]) -> Cells:
     """Convert lossless cells and onsets to the pause encoding.
 
     A cell is turned off where the next step begins a note of its pitch, unless the cell is an onset itself (a note of
-    one step) or belongs to a drum track.
+    one step). A note held over the start of a phrase is shortened like any other. Drum tracks keep the first cell of
+    each hit.
 
     Args:
         cells: boolean ``(batch, tracks, bars, steps, pitches)``, on wherever ``onsets`` is.
@@ -83,7 +84,9 @@ def with_pauses(cells: Cells, onsets: Cells, drums: NDArray[np.bool_]) -> Cells:
     repeated = begins[:, :, 1:] & ~begins[:, :, :-1]
     repeated[:, drums] = False
     paused[:, :, :-1] &= ~repeated
-    return paused.reshape(cells.shape)
+    paused = paused.reshape(cells.shape)
+    paused[:, drums] = note_begins(cells[:, drums], onsets[:, drums], drums[drums])
+    return paused
 
 
 def pause_stops(notes: Table, track_set: TrackSet) -> NDArray[np.int64]:

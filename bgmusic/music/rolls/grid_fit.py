@@ -1,7 +1,7 @@
-"""Whether a piece has a beat that a grid can follow.
+"""Measure how well the onsets of a song fit a grid.
 
-Some files carry a tempo that has nothing to do with their notes: played in freely, or converted from a
-format without beats. Their onsets fall anywhere between the beats, and no grid of theirs is music.
+The tempo of some files is unrelated to their notes: they were recorded freely, or converted from a format without
+beats. Their onsets fall anywhere between the beats, so quantizing them destroys the rhythm.
 """
 
 from __future__ import annotations
@@ -13,25 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.checks import require_resolution
 
-# Measured on Freedoom's 66 songs: ten without a usable beat have 0.51 to 0.66 (that one has 67 notes), one in
-# thirty-seconds with a third of its notes off any grid 0.83, the others 0.94 and more.
+# Measured on Freedoom's 66 songs: ten without a usable beat have 0.51 to 0.66 (0.66 with 67 notes), one in 32nds with a
+# third of its notes off any grid has 0.83, the others 0.94 and more.
 USABLE_BEAT = 0.75
 _TOLERANCE = 0.25  # steps
-_FEWEST = 3  # steps a beat of the coarsest grid that tells anything
-_COMMON = 24  # steps a beat that hold thirty-seconds and triplets
+_FEWEST = 3  # steps per beat of the coarsest grid: onsets are always near a coarser one
+_COMMON = 24  # steps per beat of a grid with both 32nds and triplets
 
 
 def grid_fit(song: Song, resolution: int) -> float:
-    """The share (0 to 1) of a song's onsets that lie within a quarter step of a grid.
+    """Return the share of a song's onsets that lie within a quarter step of a grid.
 
-    Of the grid of ``resolution`` steps a beat and the coarser ones within it (4 and 3 in 12, ...) the one
-    that fits best counts: a track that is late by a little is still in time on a coarse grid. Onsets that
-    fall anywhere give 0.5; below ``USABLE_BEAT`` the piece's beat is unusable.
+    The result is that of the best grid: one of ``resolution`` steps per beat, one with 32nds and triplets, or a coarser
+    one within these. A coarse grid allows for tracks that are slightly late.
+
+    Args:
+        song: the song.
+        resolution: steps per beat.
+
+    Returns:
+        0 to 1; random onsets give 0.5. Below ``USABLE_BEAT``, the song's beat is unusable.
+
+    Raises:
+        TypeError: ``resolution`` is not an integer.
+        UserError: it is out of range.
+
     """
+    require_resolution(resolution)
     if not len(song.notes):
         return 1.0
-    # Onsets share few places within the beat: each is looked at once.
+    # Onsets have few distinct places within the beat: check each once.
     onset = song.notes["onset"]
     counts = np.bincount(onset - onset // song.ticks_per_beat * song.ticks_per_beat)
     places = np.flatnonzero(counts)
@@ -42,6 +55,6 @@ def grid_fit(song: Song, resolution: int) -> float:
 
 @cache
 def _grids(resolution: int) -> NDArray[np.int64]:
-    """Steps a beat of all grids that are tried, shape (grids, 1)."""
+    """Return the steps per beat of all grids, int64 ``(grids, 1)``."""
     finest = math.lcm(_COMMON, resolution)
     return np.array([[steps] for steps in range(_FEWEST, finest + 1) if finest % steps == 0])

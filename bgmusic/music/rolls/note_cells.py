@@ -28,6 +28,8 @@ def notes_to_cells(
         raise UserError(f"a note has a duration of {int(notes['duration'].min())} steps; the least is 1")
     onset, row = notes["onset"], notes["pitch"].astype(np.int64) - track_set.low
     stop = pause_stops(notes, track_set) if encoding == "pause" else onset + notes["duration"]
+    # A longer drum note would be read back as several hits in the pause encoding.
+    stop = np.where(track_set.drums[notes["track"]], onset + 1, stop)
     seen = (stop > 0) & (onset < length) & (row >= 0) & (row < pitches)
     track, row = notes["track"][seen].astype(np.int64), row[seen]
     onset, stop = onset[seen], stop[seen]

@@ -71,6 +71,8 @@ class Roll:
                 f"a roll of track set {tracks.name!r} needs shape "
                 f"({len(tracks)}, bars, steps, {tracks.pitches}), not {shape}"
             )
+        if min(shape) < 1:
+            raise UserError(f"a roll needs at least one bar of one step, not shape {shape}")
         if self.onsets is not None:
             require_boolean("onsets", self.onsets)
             if self.onsets.shape != shape:
@@ -125,7 +127,7 @@ class Roll:
 
         Args:
             notes: dtype ``STEP_NOTE``, onsets counted from the roll's first step. Notes of one pitch in one track must
-                not overlap (see ``steps.without_overlaps``); drum hits are one step long.
+                not overlap (see ``steps.without_overlaps``). Drum hits become one step long.
             track_set: the tracks.
             resolution: steps per beat.
             bars: number of bars.
@@ -164,7 +166,7 @@ class Roll:
             raise UserError(f"{named} are not all within the piece's {piece.bars} bars")
         lengths = np.unique(np.diff(starts))
         if len(lengths) != 1:
-            raise UserError(f"{named} differ in length")
+            raise UserError(f"{named} differ in length: a roll needs bars of one length")
         onset = piece.notes["onset"]
         near = (onset < starts[-1]) & (onset + piece.notes["duration"] > starts[0])
         notes = piece.notes[near].copy()

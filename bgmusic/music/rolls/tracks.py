@@ -1,8 +1,8 @@
-"""Track sets: the ordered tracks of a roll, as data.
+"""Track sets: the ordered tracks of a roll.
 
-A track says how it sounds (name, General MIDI program, drums or not), what it collects from a piece
-(programs, the drum channel, or a part's name), and between which pitches it moves. ``lpd-5``, ``lpd-8`` and
-``satb`` are given in ``configs/tracks/``; any other is a YAML file of the same form.
+A track has a name, a General MIDI program that plays it, a pitch range, and a rule for the notes that it collects from
+a song: their programs, the percussion channel, or the name of their part. ``configs/tracks/`` has the shipped sets
+``lpd-5``, ``lpd-8`` and ``satb``; others are YAML files of the same form.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,15 @@ MAX_TRACKS = 64
 class Track:
     """One track of a track set.
 
-    ``program`` is the General MIDI program (0-127) that plays it; ``programs`` are those it collects (none
-    for drums, which collect the percussion channel). ``low`` and ``high`` are its lowest and highest MIDI
-    pitch, both included. ``parts`` are names by which a set with ``by="part"`` finds it, compared without
-    case.
+    Attributes:
+        name: unique name.
+        program: the General MIDI program that plays it, 0 to 127.
+        is_drum: whether it collects the percussion channel.
+        programs: the programs that it collects; none for drums.
+        low: lowest MIDI pitch.
+        high: highest MIDI pitch, included.
+        parts: further part names that match the track in a set with ``by="part"``, case-insensitive.
+
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -49,14 +54,18 @@ class Track:
 
 @dataclass(frozen=True)
 class TrackSet:
-    """The ordered tracks of a roll and its pitch grid: ``pitches`` rows from MIDI pitch ``low`` up.
+    """The ordered tracks of a roll and its pitch rows.
 
-    ``by`` says how notes find their track: by General MIDI ``program``, or by the ``part`` they are written
-    in. Every track's range lies within the grid (it is narrowed to it when the set is made).
+    Attributes:
+        name: the set's name.
+        tracks: 1 to 64 tracks; their ranges are narrowed to the set's pitches.
+        low: MIDI pitch of row 0.
+        pitches: number of rows, one per semitone.
+        by: what assigns a note to a track: its General MIDI ``program`` or its ``part``.
 
     Raises:
-        UserError: a field makes no sense (a program above 127, two tracks that collect the same program,
-        ...).
+        TypeError: a field has another type.
+        UserError: a value is out of range, or two tracks collect the same notes.
 
     """
 
@@ -70,44 +79,52 @@ class TrackSet:
 
     def __post_init__(self) -> None:
         self._check()
-        # Frozen: the one place where a range is narrowed to the grid.
+        # The class is frozen; this is the only assignment.
         narrowed = tuple(_narrow(track, self.low, self.high) for track in self.tracks)
         object.__setattr__(self, "tracks", narrowed)
 
     def _check(self) -> None:
-        def refuse(reason: str) -> None:
-            raise UserError(f"track set {self.name!r}: {reason}")
-
+        if not all(isinstance(track, Track) for track in self.tracks):
+            raise TypeError("tracks must be a sequence of Track")
+        if not (isinstance(self.low, int) and isinstance(self.pitches, int)):
+            raise TypeError(f"low and pitches must be integers, not {self.low!r} and {self.pitches!r}")
+        if self.by not in ("program", "part"):
+            self._refuse(f"by is 'program' or 'part', not {self.by!r}")
         if not 1 <= len(self.tracks) <= MAX_TRACKS:
-            refuse(f"needs 1 to {MAX_TRACKS} tracks, has {len(self.tracks)}")
+            self._refuse(f"needs 1 to {MAX_TRACKS} tracks, has {len(self.tracks)}")
         if not (self.low >= 0 and self.pitches >= 1 and self.high <= MAX_PITCH):
-            refuse(f"pitches {self.low} to {self.high} are not within 0 to {MAX_PITCH}")
+            self._refuse(f"pitches {self.low} to {self.high} are not within 0 to {MAX_PITCH}")
         names = [track.name for track in self.tracks]
         if len(set(names)) < len(names) or not all(names):
-            refuse("every track needs a name of its own")
+            self._refuse("every track needs a name, and no two the same")
+        if self.by == "program" and sum(track.is_drum for track in self.tracks) > 1:
+            self._refuse("two tracks collect the percussion channel")
+        self._check_tracks()
+
+    def _check_tracks(self) -> None:
         collected: dict[int, str] = {}
         for track in self.tracks:
-            if not 0 <= track.program <= MAX_PROGRAM:
-                refuse(f"track {track.name!r}: program {track.program} is not within 0 to {MAX_PROGRAM}")
             if track.is_drum and track.programs:
-                refuse(f"track {track.name!r}: drums collect the percussion channel, not programs")
+                self._refuse(f"track {track.name!r}: a drum track collects the percussion channel, not programs")
             if max(track.low, self.low) > min(track.high, self.high):
-                refuse(f"track {track.name!r}: no pitch from {track.low} to {track.high} is on the grid")
-            for program in track.programs:
+                self._refuse(f"track {track.name!r}: no pitch from {track.low} to {track.high} is on the grid")
+            for program in (track.program, *track.programs):
                 if not 0 <= program <= MAX_PROGRAM:
-                    refuse(f"track {track.name!r}: program {program} is not within 0 to {MAX_PROGRAM}")
+                    self._refuse(f"track {track.name!r}: program {program} is not within 0 to {MAX_PROGRAM}")
+            for program in track.programs:
                 if program in collected:
-                    refuse(f"program {program} is collected by {collected[program]!r} and {track.name!r}")
+                    self._refuse(f"program {program} is collected by both {collected[program]!r} and {track.name!r}")
                 collected[program] = track.name
-        if self.by == "program" and sum(track.is_drum for track in self.tracks) > 1:
-            refuse("two tracks collect the drums")
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise UserError(f"track set {self.name!r}: {reason}")
 
     def __len__(self) -> int:
         return len(self.tracks)
 
     @property
     def high(self) -> int:
-        """The grid's highest MIDI pitch."""
+        """The MIDI pitch of the last row."""
         return self.low + self.pitches - 1
 
     @property
@@ -125,39 +142,46 @@ class TrackSet:
         return next((i for i, track in enumerate(self.tracks) if track.is_drum), None)
 
     def assign(self, program: int, is_drum: bool) -> int | None:
-        """The index of the track that collects this program (or the drums), or None."""
+        """Return the index of the track that collects a program (or the drums), or None."""
         return self.drum_track if is_drum else self._by_program.get(program)
 
     @cached_property
     def by_sound(self) -> NDArray[np.int64]:
-        """``assign`` as an array: the track of each program, at index 128 of the drums; ``len(self)`` is none."""
-        found = [*(self.assign(program, False) for program in range(MAX_PROGRAM + 1)), self.drum_track]
-        return np.array([len(self) if track is None else track for track in found], dtype=np.int64)
+        """Int64 ``(129,)``: the track of each program, and at index 128 of drums; ``len(self)`` for none."""
+        tracks = [*(self.assign(program, False) for program in range(MAX_PROGRAM + 1)), self.drum_track]
+        return np.array([len(self) if track is None else track for track in tracks], dtype=np.int64)
 
     def assign_parts(self, names: Sequence[str]) -> list[int | None]:
-        """For each of a piece's part names the index of its track, or None.
+        """Match the parts of a piece to tracks: by name if every track matches exactly one part, else by order.
 
-        Parts are found by name where every track finds exactly one; otherwise by order, where there are as
-        many parts as tracks.
+        Args:
+            names: names of the parts.
+
+        Returns:
+            The index of each part's track, or None.
 
         Raises:
-            UserError: neither holds.
+            UserError: the names do not match, and the numbers of parts and tracks differ.
 
         """
         keys = [name.strip().lower() for name in names]
         known = {key: i for i, t in enumerate(self.tracks) for key in {t.name.lower(), *map(str.lower, t.parts)}}
-        found = [known.get(key) for key in keys]
-        if sorted(i for i in found if i is not None) == list(range(len(self.tracks))):
-            return found
+        matches = [known.get(key) for key in keys]
+        if sorted(i for i in matches if i is not None) == list(range(len(self.tracks))):
+            return matches
         if len(keys) == len(self.tracks):
             return list(range(len(keys)))
         raise UserError(f"track set {self.name!r} needs {len(self.tracks)} parts, the piece has {len(keys)}")
 
     def with_grid(self, low: int, pitches: int) -> TrackSet:
-        """The set on another pitch grid; tracks whose range filled the old grid fill the new one.
+        """Return the set with other pitch rows; bounds of tracks that lay at the old edges move to the new ones.
+
+        Args:
+            low: MIDI pitch of row 0.
+            pitches: number of rows.
 
         Raises:
-            UserError: a track has no pitch on that grid.
+            UserError: the range of a track is outside the rows.
 
         """
         tracks = tuple(
@@ -175,7 +199,7 @@ class TrackSet:
         return TrackSet(self.name, tracks, low, pitches, self.by)
 
     def to_dict(self) -> dict[str, Any]:
-        """The set as plain values for YAML or JSON; ``from_dict`` reads them back."""
+        """Return the set as a dictionary for YAML or JSON; ``from_dict`` is the inverse."""
         tracks = [
             {
                 "name": t.name,
@@ -192,10 +216,15 @@ class TrackSet:
 
     @staticmethod
     def from_dict(values: Any, source: str = "track set") -> TrackSet:
-        """Read a set from plain values; ``programs`` may be ``"0-7, 24"`` or a list of numbers.
+        """Make a set from a dictionary of untrusted values.
+
+        Args:
+            values: the fields of ``TrackSet`` and ``Track``; ``programs`` is a list of numbers or text such as
+                ``"0-7, 24"``.
+            source: where the values come from, for error messages.
 
         Raises:
-            UserError: an unknown key, a missing one, or a value that makes no sense; ``source`` is named.
+            UserError: a key is unknown or missing, or a value is invalid.
 
         """
         try:
@@ -209,16 +238,19 @@ class TrackSet:
 
     @staticmethod
     def load(name_or_path: str | Path) -> TrackSet:
-        """A given set by name (``lpd-5``, ``lpd-8``, ``satb``), or any other from a YAML file.
+        """Load a shipped set (``lpd-5``, ``lpd-8``, ``satb``) or a YAML file.
+
+        Args:
+            name_or_path: the name of the set, or the path of the file.
 
         Raises:
-            UserError: there is no such set or file, or it is not a track set.
+            UserError: there is no such set or file, or it is not a valid track set.
 
         """
-        given = {path.stem: path for path in sorted((configs_dir() / "tracks").glob("*.yaml"))}
-        path = given.get(str(name_or_path), Path(name_or_path))
+        shipped = {path.stem: path for path in sorted((configs_dir() / "tracks").glob("*.yaml"))}
+        path = shipped.get(str(name_or_path), Path(name_or_path))
         if not path.is_file():
-            raise UserError(f"no track set {str(name_or_path)!r}: give {', '.join(given)}, or a YAML file")
+            raise UserError(f"no track set {str(name_or_path)!r}: choose {', '.join(shipped)}, or give a YAML file")
         return TrackSet.from_dict(read_yaml(path), str(path))
 
 
@@ -228,7 +260,7 @@ def _narrow(track: Track, low: int, high: int) -> Track:
 
 
 def _with_numbers(values: Any) -> Any:
-    """``values`` with the tracks' program ranges as numbers; everything else is left to validation."""
+    """Parse the program ranges of the tracks; leave everything else to validation."""
     if not isinstance(values, Mapping) or not isinstance(values.get("tracks"), list):
         return values
     tracks = [
@@ -241,7 +273,7 @@ def _with_numbers(values: Any) -> Any:
 
 
 def _programs(text: str) -> tuple[int, ...]:
-    """The numbers of ``"0-7, 24"``."""
+    """Parse numbers and ranges such as ``"0-7, 24"``."""
     numbers: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")

@@ -13,7 +13,7 @@ from bgmusic.files import data_dir
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import quantise
-from bgmusic.music.rolls.interop.convert import notes_from_rows
+from bgmusic.music.rolls.interop.note_rows import notes_from_rows
 from bgmusic.music.rolls.midi_files import write_midi
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
@@ -180,3 +180,8 @@ def test_a_rolls_song_has_its_metre(case):
     roll = Roll(LPD_5, resolution, np.zeros((5, 1, steps, 84), dtype=bool))
     rows = roll.to_song().time_signatures.tolist()
     assert rows == ([(0, *metre)] if metre else [])
+
+
+@pytest.mark.parametrize("encoding", ["onset", "pause"])
+def test_a_long_drum_note_is_one_hit(encoding):
+    assert rows_of(roll_of([(0, 2, 4, 36)], encoding)) == [(0, 2, 1, 36)]

@@ -1,4 +1,4 @@
-"""muspy's ``Music``, to and from."""
+"""Convert songs to and from muspy's ``Music``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PITCHES = 128
 
 
 def to_muspy(song: Song) -> muspy.Music:
-    """A song as muspy ``Music``, one track for each part and program."""
+    """Convert a song to a muspy ``Music`` with one track for each part and program."""
     import muspy
 
     tracks = []
@@ -48,10 +48,10 @@ def to_muspy(song: Song) -> muspy.Music:
 
 
 def from_muspy(music: muspy.Music) -> Song:
-    """A muspy ``Music`` (such as a piece of one of its datasets) as a song.
+    """Convert a muspy ``Music``, such as a piece of one of its datasets, to a song.
 
     Raises:
-        UserError: it has no notes, or a value no MIDI file can have.
+        UserError: it has no notes, or a value is outside MIDI's range.
 
     """
     rows = [
@@ -68,9 +68,9 @@ def from_muspy(music: muspy.Music) -> Song:
         for note in track.notes
     ]
     if not rows:
-        raise UserError("no notes")
+        raise UserError("no notes in the muspy Music")
     if min(row[0] for row in rows) < 0:
-        raise UserError("a note begins before the piece")
+        raise UserError("a note begins before the piece: its time is negative")
     if not all(0 <= row[2] < PITCHES and 0 <= row[4] < PITCHES for row in rows):
         raise UserError("a pitch or a program is not within 0 to 127")
     keys = [
@@ -94,7 +94,7 @@ def from_muspy(music: muspy.Music) -> Song:
 
 
 def _voices(song: Song) -> list[tuple[str, int, bool, Table]]:
-    """The notes of each part and program: name, program, drums or not, notes."""
+    """Return (name, program, is_drum, notes) of each part and program."""
     voices = []
     keys = song.notes[["part", "program", "is_drum"]]
     for part, program, is_drum in sorted(set(keys.tolist())):

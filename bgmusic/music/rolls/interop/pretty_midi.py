@@ -1,4 +1,4 @@
-"""pretty_midi's ``PrettyMIDI``, to and from."""
+"""Convert songs to and from pretty_midi's ``PrettyMIDI``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
-    """A song as ``PrettyMIDI``; its times in seconds follow the song's tempos.
+    """Convert a song to a ``PrettyMIDI``; times in seconds follow the song's tempos.
 
-    Overlapping notes of one pitch in one part end together there.
+    Overlapping notes of one pitch in one part end together: pretty_midi reads the first note-off for both.
     """
     import pretty_midi
 
-    # Through a MIDI file: the resolution and the map of tempos can't be set otherwise.
+    # By way of a MIDI file: pretty_midi has no other way to set the resolution and the tempos.
     return pretty_midi.PrettyMIDI(io.BytesIO(song_bytes(song)))
 
 
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
-    """A ``PrettyMIDI`` as a song, in its own ticks.
+    """Convert a ``PrettyMIDI`` to a song with the same ticks.
 
     Raises:
         UserError: it has no notes.
@@ -45,7 +45,7 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
         for note in instrument.notes
     ]
     if not rows:
-        raise UserError("no notes")
+        raise UserError("no notes in the PrettyMIDI")
     times, bpms = midi.get_tempo_changes()
     return Song(
         ticks_per_beat=midi.resolution,
@@ -61,7 +61,7 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
 
 
 def _utf8(name: str) -> str:
-    """A name that pretty_midi read as Latin-1, though it was UTF-8."""
+    """Decode a name again that pretty_midi read as Latin-1 although it was UTF-8."""
     try:
         return name.encode("latin-1").decode("utf-8")
     except UnicodeError:

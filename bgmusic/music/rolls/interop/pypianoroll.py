@@ -1,4 +1,4 @@
-"""pypianoroll's ``Multitrack``, to and from."""
+"""Convert rolls to pypianoroll's ``Multitrack``, and a ``Multitrack`` to a song."""
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ PITCHES = 128
 
 
 def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitrack:
-    """A roll as a pypianoroll ``Multitrack`` of standard tracks, (time, 128) uint8 velocities.
+    """Convert a roll to a ``Multitrack`` of standard tracks: uint8 velocities ``(time, 128)``.
 
-    pypianoroll knows no onsets: where a note follows another of its pitch at once, their velocities differ
-    by one, and ``from_pypianoroll`` tells them apart by that. (pypianoroll's own MIDI writer joins them
-    even so.)
+    pypianoroll has no onsets. Where a note follows another of its pitch at once, their velocities differ by one, so
+    that ``from_pypianoroll`` separates them. (pypianoroll's own MIDI writer still joins them.)
+
+    Args:
+        roll: the roll.
+        bpm: tempo in beats per minute.
+
     """
     import pypianoroll
 
@@ -50,7 +54,7 @@ def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitra
     downbeat[:: roll.steps] = True
     return pypianoroll.Multitrack(
         resolution=roll.resolution,
-        # One-dimensional: with shape (time, 1) its writer fails.
+        # One-dimensional: with shape (time, 1), pypianoroll's writer fails.
         tempo=np.full(length, bpm),
         downbeat=downbeat,
         tracks=[
@@ -61,18 +65,18 @@ def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitra
 
 
 def from_pypianoroll(multitrack: pypianoroll.Multitrack) -> Song:
-    """A pypianoroll ``Multitrack`` (such as one of the Lakh Pianoroll Dataset) as a song with a tick a step.
+    """Convert a ``Multitrack``, such as one of the Lakh Pianoroll Dataset, to a song with one tick per step.
 
-    A note is a run of cells of one velocity. Bars come from the downbeats.
+    A note is a run of cells of one velocity. Bars follow the downbeats.
 
     Raises:
-        UserError: it has no notes, or arrays of another shape than (time, 128).
+        UserError: it has no notes, or an array's shape is not (time, 128).
 
     """
     rows = [_runs(np.asarray(track.pianoroll), track, part) for part, track in enumerate(multitrack.tracks)]
     notes = np.concatenate([*rows, np.empty(0, dtype=NOTE)])
     if not len(notes):
-        raise UserError("no notes")
+        raise UserError("no notes in the Multitrack")
     resolution = int(multitrack.resolution)
     end = max((len(track.pianoroll) for track in multitrack.tracks), default=0)
     times, pickup = _bars(multitrack.downbeat, resolution)
@@ -89,7 +93,7 @@ def from_pypianoroll(multitrack: pypianoroll.Multitrack) -> Song:
 
 
 def _runs(plane: NDArray[Any], track: Any, part: int) -> Table:
-    """The runs of cells of one velocity in a (time, 128) array."""
+    """Return the notes of one track: runs of cells of one velocity in a (time, 128) array."""
     if plane.ndim != 2 or plane.shape[1] != PITCHES:
         raise UserError(f"track {part + 1} has shape {plane.shape}, not (time, {PITCHES})")
     values = np.zeros((PITCHES, len(plane) + 2), dtype=np.int16)
@@ -106,17 +110,17 @@ def _runs(plane: NDArray[Any], track: Any, part: int) -> Table:
 
 
 def _tempos(tempo: NDArray[np.float64] | None) -> Table:
-    """The changes of a tempo given for every step, of shape (time,) or (time, 1)."""
+    """Return the changes of a tempo that is given for every step, ``(time,)`` or ``(time, 1)``."""
     values = np.empty(0) if tempo is None else np.asarray(tempo, dtype=np.float64).ravel()
     changes = np.flatnonzero(np.diff(values, prepend=0.0))
     return table(TEMPO, [(tick, values[tick]) for tick in changes.tolist() if 0 < values[tick] < np.inf])
 
 
 def _bars(downbeat: NDArray[np.bool_] | None, resolution: int) -> tuple[Table, int]:
-    """Time signatures from the distances of downbeats, and the length of a pickup before the first."""
+    """Return time signatures from the distances of downbeats, and the length of a pickup before the first."""
     beats = np.empty(0) if downbeat is None else np.asarray(downbeat).ravel()
     downs = np.flatnonzero(beats)
-    # Of a single bar the end alone tells its length.
+    # A single bar lasts from its downbeat to the end.
     lengths = np.diff(downs) if len(downs) > 1 else np.diff([*downs, len(beats)])
     rows = []
     for bar in np.flatnonzero(np.diff(lengths, prepend=0)).tolist():
