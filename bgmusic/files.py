@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and found again from a checkout as from a wheel."""
+"""Write files atomically, read untrusted npz files, and find the data that comes with the package."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _beside_package(bundled: str, checkout: str) -> Path:
-    """The folder inside an installed wheel, or else the one at the top of a checkout."""
+    """Return the folder inside an installed wheel, or else the one at the top of a checkout."""
     inside = _PACKAGE / bundled
     return inside if inside.is_dir() else _PACKAGE.parent / checkout
 
 
 def data_dir() -> Path:
-    """The folder with the embedded data sets."""
+    """Return the folder of the embedded data sets."""
     return _beside_package("_data", "data")
 
 
 def configs_dir() -> Path:
-    """The folder with the presets, one YAML file each."""
+    """Return the folder of the presets, one YAML file each."""
     return _beside_package("_configs", "configs")
 
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **options: Any) -> Iterator[IO[Any]]:
-    """Open a temporary file beside ``path`` that replaces it when the block ends well.
+    """Open a temporary file that replaces ``path`` when the block ends without an error.
 
-    When the block raises, ``path`` is as it was and the temporary file is gone. A link is replaced, not what it leads
-    to: a stranger's run may hold links to the user's own files. But what is no file (a pipe, ``/dev/stdout``) stays,
-    and the block writes to it.
-    A crash, even ``kill -9``, leaves either the old file or the new one, whole; so does a power failure, unless
-    ``sync`` is false: then nobody waits for the disk.
+    If the block raises, ``path`` is unchanged and the temporary file is removed. After a crash, even ``kill -9``,
+    either the old file or the new one is there, complete; also after a power failure, unless ``sync`` is false. A
+    symbolic link is replaced, not its target: an untrusted run may hold links to the user's files. A pipe or device
+    (``/dev/stdout``) is written to directly.
 
     Raises:
         OSError: the folder can't be written, or there is no space.
@@ -54,11 +53,10 @@ def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **opt
         with path.open(mode, **options) as file:
             yield file
         return
-    # Opened by hand: an unnamed delete-on-close file could not be renamed on every system.
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:
-        error.filename = str(path)  # the name that the user knows
+        error.filename = str(path)  # the path that the user gave
         raise
     try:
         with os.fdopen(handle, mode, **options) as file:
@@ -66,7 +64,7 @@ def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **opt
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        # mkstemp makes files for their owner alone; what replaces `path` gets the usual permissions.
+        # mkstemp makes private files; the new file gets the usual permissions.
         usual_permissions(name, 0o666)
         Path(name).replace(path)
     except BaseException as error:
@@ -77,9 +75,9 @@ def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **opt
 
 
 def require_writable(path: str | Path, folder: bool = False) -> None:
-    """Make sure, before long work, that a file can be written there, or, with ``folder``, files in a folder.
+    """Check, before long work, that a file can be written at ``path``, or with ``folder``, files in that folder.
 
-    Nothing is left behind; a folder that is not there may lie in one that can be written.
+    Leaves nothing behind. A folder that does not exist yet must have a writable parent.
 
     Raises:
         OSError: it can't.
@@ -100,30 +98,30 @@ def require_writable(path: str | Path, folder: bool = False) -> None:
         with tempfile.TemporaryFile(dir=where):
             pass
     except OSError as error:
-        error.filename = str(path)  # the name that the user knows
+        error.filename = str(path)  # the path that the user gave
         raise
 
 
 def usual_permissions(path: str | Path, mode: int) -> None:
-    """Give a file or folder that was made for its owner alone the permissions that the user's umask leaves."""
-    umask = os.umask(0)  # reading it means setting it
+    """Set the permissions of a private file or folder to ``mode`` as limited by the user's umask."""
+    umask = os.umask(0)  # reading it requires setting it
     os.umask(umask)
     Path(path).chmod(mode & ~umask)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all."""
+    """Write ``content`` to ``path`` atomically."""
     with atomic_write(path) as file:
         file.write(content)
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write ``content`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``content`` to ``path`` as UTF-8, atomically."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write arrays as a compressed npz, whole or not at all."""
+    """Write arrays as a compressed npz, atomically."""
     import numpy as np
 
     with atomic_write(path) as file:
@@ -131,19 +129,19 @@ def write_npz(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def append_bytes(path: str | Path, content: bytes) -> None:
-    """Add ``content`` to the end of ``path``, which is made if need be; a crash may leave a part of it.
+    """Append ``content`` to ``path``, which is created if need be; a crash may leave a part of it.
 
     Raises:
         OSError: the file can't be written, or there is no space.
 
     """
     try:
-        # A link is not followed: a stranger's run may hold links to the user's own files.
+        # Links are not followed: an untrusted run may hold links to the user's files.
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         with os.fdopen(handle, "ab") as file:
             file.write(content)
     except OSError as error:
-        error.filename = str(path)  # a failing write doesn't say where
+        error.filename = str(path)  # the error of a failed write lacks the path
         raise
 
 
@@ -151,7 +149,7 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
     """Read arrays from an untrusted npz: no pickles, and no more than ``limit`` bytes in memory.
 
     Raises:
-        UserError: it is no npz, lacks a name, or is larger than the limit once unpacked.
+        UserError: the file is no npz, lacks a name, or unpacks to more than the limit.
         OSError: the file can't be read.
 
     """
@@ -161,7 +159,7 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
     content = path.open("rb")
     with content:
         try:
-            # An archive says how large its members are before one byte is unpacked; reading never yields more.
+            # The archive's directory gives the unpacked sizes; reading never yields more.
             with zipfile.ZipFile(content) as archive:
                 wanted = {f"{name}.npy" for name in names} | set(names)  # numpy takes either
                 size = sum(member.file_size for member in archive.infolist() if member.filename in wanted)
@@ -169,9 +167,9 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
                 content.seek(0)
                 with np.load(content, allow_pickle=False) as arrays:
                     found = {name: arrays[name] for name in names}
-                if any(isinstance(array, bytes) for array in found.values()):  # as what is no array comes
+                if any(isinstance(array, bytes) for array in found.values()):  # members that are no arrays
                     raise ValueError("no array")
                 return found
-        except Exception:  # whatever a broken archive makes of its readers
+        except Exception:  # a broken archive can raise anything
             raise UserError(f"{path}: not an npz file with {' and '.join(names)} in it") from None
     raise UserError(f"{path}: {size / 1e6:.0f} MB of arrays, more than the {limit / 1e6:.0f} MB that are read")

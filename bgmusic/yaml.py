@@ -17,7 +17,7 @@ _LONGEST_QUOTE = 200  # characters of untrusted text quoted in an error message
 
 
 class Config(BaseModel):
-    """What every config shares: it can't be changed, and knows all its keys."""
+    """Base of all configs: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -36,10 +36,10 @@ def _explain(error: ValidationError) -> str:
 
 
 def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
-    """Check values against a config's types.
+    """Validate values against a config's types.
 
     Raises:
-        UserError: a key is unknown or a value is bad; the text names ``source`` and the keys.
+        UserError: a key is unknown or a value is invalid; the message names ``source`` and the keys.
 
     """
     try:
@@ -52,13 +52,13 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: no config needs them, and a few lines of nested ones unfold to gigabytes."""
+    """Load YAML without aliases: a few lines of nested ones expand to gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not allowed")
         node: yaml.Node | None = super().compose_node(parent, index)
-        # Numbers in base 60 (1:30:00) are no one's wish here, and long ones take minutes.
+        # Refuse YAML's numbers in base 60 (1:30:00): long ones take minutes to parse.
         if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and ":" in node.value:
             raise yaml.YAMLError(f"not a number: {node.value[:20]}")
         return node
@@ -67,7 +67,7 @@ class _PlainLoader(yaml.SafeLoader):
 def _load_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
-    except Exception as error:  # odd tags and numbers make PyYAML raise whatever int() or datetime() do
+    except Exception as error:  # odd tags and numbers make PyYAML raise what int() or datetime() raise
         detail = " ".join(str(error).split())[:_LONGEST_QUOTE]
         raise UserError(f"{source}: not valid YAML: {detail or type(error).__name__}") from None
 
@@ -76,7 +76,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Read a YAML mapping from text.
 
     Raises:
-        UserError: it is no YAML, or no mapping.
+        UserError: the text is no YAML or no mapping.
 
     """
     values = _load_yaml(text, source)
@@ -91,7 +91,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping from a file.
 
     Raises:
-        UserError: the file is too large, no text, no YAML or no mapping.
+        UserError: the file is too large, is no text, no YAML or no mapping.
 
     """
     if path.stat().st_size > _LARGEST_FILE:
@@ -103,15 +103,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def presets(family: str) -> dict[str, Path]:
-    """The presets of a family (``mnist``, ...), by name."""
+    """Return the paths of the presets of a family (``mnist``, ...), by name."""
     return {path.stem: path for path in sorted((configs_dir() / family).glob("*.yaml"))}
 
 
 def load_preset(family: str, name_or_file: str) -> dict[str, Any]:
-    """The values of a preset by name, or of the user's own file.
+    """Read the values of a preset by its name, or of a YAML file by its path.
 
     Raises:
-        UserError: there is neither; the text lists the presets.
+        UserError: there is neither; the message lists the presets.
 
     """
     known = presets(family)
@@ -124,10 +124,10 @@ def load_preset(family: str, name_or_file: str) -> dict[str, Any]:
 
 
 def set_value(values: dict[str, Any], assignment: str) -> None:
-    """Apply one ``key=value`` (``training.batch=128``) to nested values, in place; the value is YAML.
+    """Set one ``key=value`` (``training.batch=128``) in nested values, in place; the value is YAML.
 
     Raises:
-        UserError: it has no ``=``, or goes through something that is no mapping.
+        UserError: there is no ``=``, or a parent key holds a single value.
 
     """
     key, equals, text = assignment.partition("=")
@@ -137,7 +137,7 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
     value = _load_yaml(text, f"--set {assignment[:_LONGEST_QUOTE]!r}")
     for parent in parents:
         below = values.setdefault(parent, {})
-        if below is None:  # an optional group that was off
+        if below is None:  # an optional group that is off
             below = values[parent] = {}
         if not isinstance(below, dict):
             raise UserError(f"--set {assignment[:_LONGEST_QUOTE]!r}: {parent} is a single value")
@@ -146,12 +146,12 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
 
 
 def dump_yaml(config: Config) -> str:
-    """A config as YAML, all values resolved, in the order of their declaration."""
+    """Write a config as YAML text with all its values, in the order of declaration."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested mapping with another's values on top; neither is changed."""
+    """Merge nested mappings: ``changes`` override ``base``. Neither is modified."""
     merged = dict(base)
     for key, value in changes.items():
         below = merged.get(key)

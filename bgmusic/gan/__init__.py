@@ -1,1 +1,1 @@
-"""The adversarial game: objectives, penalties, the training loop, runs and checkpoints."""
+"""Objectives, penalties and the adversarial game."""

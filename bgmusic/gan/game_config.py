@@ -18,27 +18,27 @@ class PenaltyConfig(Config):
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
     """WGAN-GP's lambda, or R1 + R2's gamma."""
     final_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """If given, the weight moves there during training, evenly by factors."""
+    """If given, the weight moves there geometrically during training."""
     every: Count = 1
-    """Lazy penalty: computed every so many D updates, its weight multiplied by as much (arXiv 1912.04958)."""
+    """Lazy penalty: computed every `every` D updates, with its weight multiplied by it (arXiv 1912.04958)."""
 
 
 class WarmupConfig(Config):
-    """Extra D updates, as in WGAN's original code."""
+    """Extra D updates at the start and periodically, as in WGAN's original code."""
 
     updates: Count = 100
-    """D updates before a G update while warming up."""
+    """D updates before each G update of the warm-up."""
     first: Annotated[int, Field(ge=0)] = 25
-    """G updates at the start that count as warming up."""
+    """Number of G updates at the start with warm-up."""
     every: Count = 500
-    """And every so many G updates after."""
+    """Afterwards, every `every`-th G update has a warm-up too."""
 
 
 class GameConfig(LoopConfig):
-    """The adversarial game's rules."""
+    """The rules of the adversarial game, and of its training loop."""
 
     objective: Literal["gan", "wgan", "hinge", "relativistic"] = "wgan"
-    """What both sides minimise, see bgmusic.gan.objectives."""
+    """The losses of both sides, see bgmusic.gan.objectives."""
     penalty: PenaltyConfig = PenaltyConfig()
     """Gradient penalty on D."""
     clip: Positive | None = None
@@ -46,9 +46,9 @@ class GameConfig(LoopConfig):
     d_updates: Count = 1
     """D updates before each G update."""
     reuse_batch: bool = False
-    """All D updates before a G update, and that update, see one batch of data and noise (as BinaryGAN's code)."""
+    """All D updates before a G update, and that update, use the same batch of data and noise (as BinaryGAN's code)."""
     warmup: WarmupConfig | None = None
-    """Extra D updates at the start and now and then."""
+    """Extra D updates at the start and periodically."""
     d_optimizer: OptimizerConfig = OptimizerConfig()
     """D's optimizer."""
 
@@ -60,5 +60,5 @@ class GameConfig(LoopConfig):
 
     @property
     def plays(self) -> bool:
-        """Whether the game is played at all: not if G imitates during the whole training."""
+        """Whether a game is played: not if imitation alone fills the whole training."""
         return self.imitation is None or self.imitation.alone < 1

@@ -1,4 +1,4 @@
-"""Samples of a trained generator: the same seed gives the same samples."""
+"""Sample a trained generator. The same seed gives the same samples."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from bgmusic.training.protocols import SampleNetwork
 BATCH = 1000
 
 Progress = Callable[[int], None]
-"""Progress how many more samples are made, so that someone who waits can be progress."""
+"""Progress callback: number of samples produced since the last call."""
 
 
 def device_of(generator: SampleNetwork) -> torch.device:
-    """Where a generator's weights are."""
+    """Return the device of a generator's weights."""
     return next(generator.parameters()).device
 
 
 def noises(generator: SampleNetwork, count: int, rng: torch.Generator, batch: int = BATCH) -> Iterator[Tensor]:
-    """Noise for ``count`` samples in batches ``(batch, latent)``, on the generator's device."""
+    """Yield noise for ``count`` samples in batches ``(batch, latent)``, on the generator's device."""
     for start in range(0, count, batch):
         yield torch.randn(min(batch, count - start), generator.latent, generator=rng).to(device_of(generator))
 
 
 def check_binarize(binarize: str) -> None:
-    """Make sure that there is this way to binarize.
+    """Check the name of a binarization.
 
     Raises:
         UserError: it is neither ``ht`` nor ``bs``.
@@ -42,35 +42,48 @@ def check_binarize(binarize: str) -> None:
 
 
 def draws_of(generator: SampleNetwork, rng: torch.Generator, seed: int) -> torch.Generator:
-    """What a generator draws from while it samples: ``rng`` on the CPU, on another device one of that device."""
+    """Return the random generator for a network's neurons: ``rng`` on the CPU, else a seeded one of the device."""
     device = device_of(generator)
     return rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
 
 
 @torch.no_grad()
 def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, binarize: str) -> Tensor:
-    """Samples of noise ``(batch, latent)``: zeros and ones, of whatever neuron. See :func:`sample`."""
+    """Generate binary samples from noise ``(batch, latent)``. See :func:`sample`."""
     samples = generator(noise, generator=draws)
-    # On what a binary neuron decided nothing would change, but drawing would: the next samples.
+    # Binary samples need no Bernoulli draws, and drawing would change the samples that follow.
     if binarize == "bs" and not ((samples == 0) | (samples == 1)).all():
         return bernoulli_sample(samples, draws)
     return hard_threshold(samples)
 
 
 def sample(
-    generator: SampleNetwork, count: int, seed: int, binarize: str = "ht", batch: int = BATCH, progress: Progress | None = None
+    generator: SampleNetwork,
+    count: int,
+    seed: int,
+    binarize: str = "ht",
+    batch: int = BATCH,
+    progress: Progress | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Generate samples: uint8 ``(count, ...)``, zeros and ones.
+    """Generate ``count`` samples: uint8 ``(count, ...)``, zeros and ones.
 
-    A real-valued generator is binarized by ``"ht"`` (hard threshold) or ``"bs"`` (Bernoulli sampling);
-    a binary one decides for itself. The generator samples in evaluation mode, ``batch`` samples at a time, and is
-    left in its own mode.
+    The generator samples in evaluation mode and is then set back to its own mode.
+
+    Args:
+        generator: the network.
+        count: number of samples, 1 or more.
+        seed: seed of the noise and of stochastic neurons.
+        binarize: for a real-valued generator, ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling).
+        batch: samples at a time.
+        progress: receives the number of samples produced since the last call.
 
     Raises:
-        UserError: ``binarize`` is neither.
+        UserError: ``binarize`` is unknown, or ``count`` is below 1.
 
     """
     check_binarize(binarize)
+    if count < 1:
+        raise UserError(f"the number of samples is 1 or more, not {count}")
     mode = generator.training
     rng = torch.Generator().manual_seed(seed)
     draws = draws_of(generator, rng, seed)

@@ -1,4 +1,4 @@
-"""Ways through latent space: great circles, on which noise stays as likely as noise is."""
+"""Paths through latent space along great circles, on which noise stays as likely as a draw of N(0, 1)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-_FLAT = 1e-6  # of a sine; below it, the circle's arc is a straight line
+_FLAT = 1e-6  # sine of the angle below which the arc is computed as a straight line
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """A point on the great circle from ``start`` to ``end``, both ``(..., latent)``: spherical linear interpolation.
+    """Interpolate spherically between ``start`` and ``end``, both ``(..., latent)``.
 
-    ``share`` 0 is the start and 1 the end, exactly. Between two draws of ``N(0, 1)`` every point is, in many
-    dimensions, as a draw of ``N(0, 1)``; on the straight line it would be shorter than any (White, arXiv 1609.04468).
+    ``share`` 0 gives the start and 1 the end, exactly. Between two draws of ``N(0, 1)`` each point has the length of
+    such a draw; on the straight line it would be shorter (White, arXiv 1609.04468).
+
+    Raises:
+        ValueError: the shapes differ.
+
     """
+    if start.shape != end.shape:
+        raise ValueError(f"start and end have shapes {tuple(start.shape)} and {tuple(end.shape)}")
     cosine = torch.nn.functional.cosine_similarity(start.double(), end.double(), dim=-1).clamp(-1, 1)
     angle = cosine.arccos().unsqueeze(-1)
     sine = angle.sin()
@@ -27,22 +33,22 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 
 
 def great_circle(start: Tensor, end: Tensor, points: int) -> list[Tensor]:
-    """So many points (two at least) in equal steps from ``start`` to ``end``, both included.
+    """Return ``points`` points at equal steps from ``start`` to ``end``, both included.
 
     Raises:
-        ValueError: fewer than two points are no way.
+        ValueError: ``points`` is below 2.
 
     """
     if points < 2:
-        raise ValueError(f"a way from one noise to another has two points at least, not {points}")
+        raise ValueError(f"a path between two points has at least two points, not {points}")
     return [slerp(start, end, number / (points - 1)) for number in range(points)]
 
 
 def wander(start: Tensor, draw: Callable[[], Tensor], stride: int) -> Iterator[Tensor]:
-    """An endless path from ``start`` through waypoints that ``draw`` draws, ``stride`` points from each to the next.
+    """Yield an endless path from ``start`` through waypoints of ``draw``, ``stride`` points from one to the next.
 
-    Neighbours are a ``stride``-th of the way between two waypoints apart: of independent ones, about 90 degrees /
-    ``stride``.
+    Consecutive points are a ``stride``-th of the way between two waypoints apart: for independent waypoints, about
+    90 degrees / ``stride``.
     """
     while True:
         end = draw()

@@ -1,4 +1,4 @@
-"""Layers that digits and music share."""
+"""Layers shared by the networks of digits and music."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _derivative = torch.ops.aten.leaky_relu_backward
 
 
 class _Leak(torch.autograd.Function):
-    """A factor of 1 or the slope, by the sign of ``output``; the factor itself counts as constant."""
+    """Multiply by 1 or the slope, by the sign of ``output``; the factor is treated as constant."""
 
     @staticmethod
     def forward(gradient: Tensor, output: Tensor, slope: float) -> Tensor:
@@ -44,16 +44,16 @@ class _LeakyReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (output,) = ctx.saved_tensors
-        # Detached: autograd shall see no way from the derivative back to the input.
+        # Detached: the derivative does not depend on the input.
         return _Leak.apply(gradients[0], output.detach(), ctx.slope), None
 
 
 class LeakyReLU(nn.Module):
-    """Leaky ReLU with a constant derivative on each side: the same values and gradients as torch's.
+    """Leaky ReLU whose second derivative costs nothing: the same values and gradients as torch's layer.
 
-    A gradient penalty differentiates twice, and the second derivative of a piecewise linear function is zero.
-    torch's layer tells autograd so by propagating a tensor of zeros through the whole network, a third of a
-    penalised update's work; here there is no such path. (In bfloat16 the slope itself is rounded for small inputs.)
+    A gradient penalty differentiates twice. torch's layer then propagates a tensor of zeros through the whole network,
+    a third of a penalised update's work; here the graph has no such path. (In bfloat16 the slope is rounded for small
+    inputs.)
 
     Args:
         slope: for negative inputs, above 0.
@@ -67,8 +67,8 @@ class LeakyReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x`` where positive, else ``slope x``; any shape."""
         if x.numel() <= _SMALL:
-            # A product with the derivative, which counts as constant: no Python in the backward pass, a tenth of an
-            # update of the digits' networks. It keeps one more tensor, too much for large piano-rolls.
+            # A product with the constant derivative avoids Python in the backward pass, which is a tenth of an update
+            # of the digits' networks. It keeps one more tensor, too much for large piano-rolls.
             one = torch.ones((), dtype=x.dtype, device=x.device)
             leak: Tensor = _derivative(one.expand_as(x), x.detach(), self.slope, False)
             return x * leak
@@ -76,7 +76,7 @@ class LeakyReLU(nn.Module):
         return output
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return the text that ``print(module)`` shows."""
         return f"slope={self.slope}"
 
 

@@ -17,9 +17,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """The two sides of a game: what the discriminator minimises and what the generator does.
+    """The losses of the two sides of a game.
 
-    ``paired`` tells that the generator's loss looks at the real scores too.
+    Attributes:
+        discriminator: loss that the discriminator minimises.
+        generator: loss that the generator minimises.
+        paired: whether the generator's loss depends on the real scores too.
+
     """
 
     discriminator: Loss
@@ -52,13 +56,30 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
+def _require_pairs(real: Tensor, fake: Tensor) -> None:
+    if real.shape != fake.shape:  # they would broadcast to all pairs
+        raise ValueError(f"real and fake scores have shapes {tuple(real.shape)} and {tuple(fake.shape)}")
+
+
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """``-log sigmoid(D(x) - D(G(z)))``, sample by sample (R3GAN, arXiv 2501.05441, eq. 2)."""
+    """``-log sigmoid(D(x) - D(G(z)))``, sample by sample (R3GAN, arXiv 2501.05441, eq. 2).
+
+    Raises:
+        ValueError: the scores differ in shape.
+
+    """
+    _require_pairs(real, fake)
     return softplus(fake - real).mean()
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """``-log sigmoid(D(G(z)) - D(x))``, sample by sample (R3GAN, arXiv 2501.05441, eq. 2)."""
+    """``-log sigmoid(D(G(z)) - D(x))``, sample by sample (R3GAN, arXiv 2501.05441, eq. 2).
+
+    Raises:
+        ValueError: the scores differ in shape.
+
+    """
+    _require_pairs(real, fake)
     return softplus(real - fake).mean()
 
 

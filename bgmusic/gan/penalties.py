@@ -1,7 +1,7 @@
-"""Gradient penalties on the discriminator, and the clipping of its weights.
+"""Gradient penalties on the discriminator, and clipping of its weights.
 
-All are computed in float32. None of them ever asks a binary neuron for a second derivative: they
-differentiate the discriminator at points that are detached from the generator.
+All are computed in float32. The discriminator is differentiated at points that are detached from the generator, so no
+binary neuron is differentiated twice.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Discriminator = Callable[[Tensor], Tensor]
 
 
 def scores_and_gradients(discriminator: Discriminator, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores of points and the gradients of each score by its own point, both differentiable by D's weights.
+    """Compute scores of points and the gradient of each score by its point, both differentiable by D's weights.
 
     Args:
-        discriminator: from ``(batch, ...)`` to scores, each of its own point alone (no batch norm).
-        points: ``(batch, ...)``; detached from whatever made them.
+        discriminator: maps ``(batch, ...)`` to scores; a score depends on its own point alone (no batch norm).
+        points: ``(batch, ...)``; they are detached.
 
     Returns:
-        The scores as the discriminator gives them, and gradients ``(batch, ...)``.
+        The scores, in the discriminator's shape, and gradients ``(batch, ...)``.
 
     """
     points = points.detach().requires_grad_()
@@ -32,7 +32,7 @@ def scores_and_gradients(discriminator: Discriminator, points: Tensor) -> tuple[
 
 
 def squared_norms(gradients: Tensor) -> Tensor:
-    """Squared Euclidean norm of each sample's gradient: ``(batch, ...) -> (batch,)``, float32."""
+    """Return the squared Euclidean norm of each sample's gradient: ``(batch, ...) -> (batch,)``, float32."""
     return gradients.float().flatten(1).square().sum(1)
 
 
@@ -49,22 +49,27 @@ def one_centred(gradients: Tensor) -> Tensor:
 
     Source: Gulrajani et al., arXiv 1704.00028, equation 3.
     """
-    # The norm's derivative at 0 is infinite; the smallest normal number keeps it finite and moves nothing.
+    # The norm's derivative at 0 is infinite; clamping at the smallest normal number keeps it finite.
     norms = squared_norms(gradients).clamp(min=torch.finfo(torch.float32).tiny).sqrt()
     return (norms - 1).square().mean()
 
 
 def interpolate(real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Points on the lines between pairs: ``fake + e (real - fake)``, ``e ~ U[0, 1)`` per sample.
+    """Draw points on the lines between pairs: ``fake + e (real - fake)``, ``e ~ U[0, 1)`` per sample.
 
     Args:
         real: ``(batch, ...)``.
         fake: the same shape.
-        generator: CPU source of the draws.
+        generator: source of the draws, on the CPU.
+
+    Raises:
+        ValueError: the shapes differ.
 
     Source: Gulrajani et al., arXiv 1704.00028, algorithm 1.
 
     """
+    if real.shape != fake.shape:
+        raise ValueError(f"real and fake samples have shapes {tuple(real.shape)} and {tuple(fake.shape)}")
     share = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real.device)
     return torch.lerp(fake, real, share)
 
@@ -72,5 +77,5 @@ def interpolate(real: Tensor, fake: Tensor, generator: torch.Generator | None = 
 @torch.no_grad()
 def clip_weights(weights: Iterable[Tensor], bound: float) -> None:
     """Clip weights to ``[-bound, bound]`` in place (Arjovsky et al., arXiv 1701.07875, algorithm 1)."""
-    torch._foreach_clamp_min_(weights := list(weights), -bound)
-    torch._foreach_clamp_max_(weights, bound)
+    for weight in weights:
+        weight.clamp_(-bound, bound)

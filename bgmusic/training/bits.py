@@ -1,4 +1,4 @@
-"""Data stays bits: packed in memory, unpacked for the batch that needs them, on the device."""
+"""Keep data as packed bits and unpack one batch at a time, on the device."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ def unpack(packed: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.fl
 
     Args:
         packed: uint8, ``(batch, bytes)``.
-        shape: what one row becomes; the row's last bits beyond it are padding.
-        dtype: type of the zeros and ones.
+        shape: shape of an unpacked row; remaining bits are padding.
+        dtype: dtype of the zeros and ones.
 
     Returns:
         ``(batch, *shape)`` on the device of ``packed``.
 
+    Raises:
+        ValueError: ``packed`` is not uint8 ``(batch, bytes)`` with enough bits.
+
     """
+    if packed.dtype != torch.uint8 or packed.dim() != 2 or packed.shape[1] * 8 < math.prod(shape):
+        raise ValueError(f"packed bits of shape {tuple(packed.shape)}, {packed.dtype} don't unpack to rows of {shape}")
     shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
     bits = (packed.unsqueeze(-1) >> shifts) & 1
     return bits.flatten(1)[:, : math.prod(shape)].to(dtype).view(-1, *shape)
 
 
 class BitSource:
-    """Rows of packed bits on a device, served as random batches of zeros and ones.
+    """Serve random batches of zeros and ones from rows of packed bits.
 
     Args:
         packed: uint8, ``(rows, bytes)``, each row as ``numpy.packbits`` makes it.
-        shape: what one row becomes.
-        device: where batches are made.
+        shape: shape of an unpacked row.
+        device: device of the batches.
 
     Raises:
-        ValueError: there is no row, or a row has too few bits for the shape.
+        ValueError: there are no rows, or a row has too few bits for the shape.
 
     """
 
@@ -52,7 +57,7 @@ class BitSource:
     def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: ``(size, *shape)``, float32 zeros and ones.
 
-        The draws are made on the CPU, so a seed gives the same batches on every device.
+        Rows are drawn on the CPU, so a seed gives the same batches on every device.
         """
         rows = torch.randint(len(self.packed), (size,), generator=generator)
         return unpack(self.packed[rows.to(self.packed.device)], self.shape)

@@ -1,4 +1,4 @@
-"""What watches a game: progress, metrics, sample pictures and checkpoints."""
+"""Callbacks of a training: progress bar, metrics, TensorBoard, sample pictures and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bgmusic.yaml import Config
 
 
 class ProgressBar(Callback):
-    """A live bar on a terminal; on anything else, a plain line with each metrics event."""
+    """Show a live progress bar on a terminal; elsewhere print a line with each metrics event."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
@@ -62,22 +62,22 @@ class ProgressBar(Callback):
             self._bar.update(self._task, completed=training.progress)
 
     def end(self, training: Training, interrupted: bool) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.close()
 
     def close(self) -> None:
-        """Give the terminal back, also after an error."""
+        """Release the terminal, also after an error."""
         self._bar.stop()
 
 
 class MetricsLog(Callback):
-    """Appends to ``metrics.jsonl`` (the same bits for the same seed) and ``timings.jsonl``."""
+    """Append metrics to ``metrics.jsonl`` (identical for the same seed) and times to ``timings.jsonl``."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def start(self, training: Training) -> None:
-        """Forget what an interrupted run logged after its last checkpoint."""
+        """Remove lines that an interrupted run logged after its last checkpoint."""
         for name in ("metrics.jsonl", "timings.jsonl"):
             self._run.truncate(name, training.steps_done)
 
@@ -92,10 +92,10 @@ class MetricsLog(Callback):
 
 
 class TensorBoard(Callback):
-    """Writes the metrics where TensorBoard finds them: ``tensorboard --logdir RUN/tensorboard``.
+    """Write metrics for TensorBoard: ``tensorboard --logdir RUN/tensorboard``.
 
-    The records are TensorBoard's own, but written at once: its writer's thread prints a traceback when a disk
-    is full, and what it still holds is lost when the process is killed.
+    Records are written synchronously. TensorBoard's own writer uses a thread, which prints a traceback when the disk is
+    full and loses its buffer when the process is killed.
     """
 
     def __init__(self, run: Run) -> None:
@@ -103,7 +103,7 @@ class TensorBoard(Callback):
         self._path = self._folder
 
     def start(self, training: Training) -> None:
-        """Begin an event file; a resumed run's events replace earlier ones of the same steps."""
+        """Start an event file; events of a resumed run replace earlier ones of the same steps."""
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
         self._folder.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ class TensorBoard(Callback):
 
 
 class Samples(Callback):
-    """Lets a function picture the sampling generator: ``samples/step-000123.png``, always from the same noise."""
+    """Draw pictures of samples, always from the same noise: ``samples/step-0000123.png``."""
 
     def __init__(self, run: Run, draw: Callable[[Training, Path], None]) -> None:
         self._run, self._draw = run, draw
@@ -143,7 +143,7 @@ class Samples(Callback):
             self._write(training)
 
     def end(self, training: Training, interrupted: bool) -> None:
-        """Draw what the training ended with."""
+        """Draw the final samples."""
         self._write(training)
 
     def _write(self, training: Training) -> None:
@@ -154,18 +154,18 @@ class Samples(Callback):
 
 
 class Checkpoints(Callback):
-    """Saves the resume state and the sampling generator, every ``checkpoint_every`` steps and at the end."""
+    """Save the state and the sampling generator every ``checkpoint_every`` steps and at the end."""
 
     def __init__(self, run: Run, config: Config) -> None:
         self._run, self._config = run, config
 
     def step(self, training: Training) -> None:
-        """Save when it is time to."""
+        """Save every ``checkpoint_every`` steps."""
         if training.steps_done % training.config.checkpoint_every == 0:
             self._save(training)
 
     def end(self, training: Training, interrupted: bool) -> None:
-        """Save the end, whether planned or not."""
+        """Save at the end, also of an interrupted training."""
         self._save(training)
 
     def _save(self, training: Training) -> None:
@@ -175,23 +175,23 @@ class Checkpoints(Callback):
 
 
 class Interruption:
-    """Turns Ctrl-C and SIGTERM into a wish to stop after the current update; a second one stops at once.
+    """Turn Ctrl-C and SIGTERM into a request to stop after the current update; a second one stops at once.
 
-    Unless ``quiet``, it answers at once: what is under way (scoring large phrases, say) may take minutes.
+    Unless ``quiet``, it prints a line at once: the current update or scoring may take minutes.
     """
 
-    ANSWER = b"\nStopping, and saving first. Again: at once.\n"
+    ANSWER = b"\nStopping after this update; saving first. Press Ctrl-C again to stop at once.\n"
 
     def __init__(self, quiet: bool = True) -> None:
-        self.wished, self._quiet = False, quiet
+        self.requested, self._quiet = False, quiet
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:
-        """Whether to stop."""
-        return self.wished
+        """Return whether a stop was requested."""
+        return self.requested
 
     def __enter__(self) -> Interruption:
-        # In another thread than the main one nothing can be told about signals: they stop a training at once.
+        # Python allows signal handlers in the main thread only; elsewhere signals stop a training at once.
         main = threading.current_thread() is threading.main_thread()
         for name in (signal.SIGINT, signal.SIGTERM) if main else ():
             self._before[name] = signal.signal(name, self._receive)
@@ -202,9 +202,9 @@ class Interruption:
             signal.signal(name, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.wished:
+        if self.requested:
             raise KeyboardInterrupt
-        self.wished = True
+        self.requested = True
         if not self._quiet:
             with suppress(OSError):
-                os.write(2, self.ANSWER)  # a print could come in the middle of another, which Python does not bear
+                os.write(2, self.ANSWER)  # print is not reentrant: the signal may arrive inside another one

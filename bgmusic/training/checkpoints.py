@@ -1,4 +1,4 @@
-"""Write and read the state that a training resumes from. What is read is untrusted: no pickled code runs."""
+"""Write and read the state that a training resumes from. Files are untrusted: no pickled code runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_state(path: Path) -> dict[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception:  # whatever a broken or hostile archive makes of the reader
+    except Exception:  # a broken or hostile archive can raise anything
         state = None
     if state is None:
         raise UserError(f"{path}: corrupt, or not a state that bgmusic saved")
@@ -48,7 +48,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def _is_plain_archive(path: Path) -> bool:
-    """Whether a file is an archive without compression, as ``torch.save`` makes: no larger in memory than on disk."""
+    """Return whether a file is an uncompressed archive, as ``torch.save`` writes: no larger in memory than on disk."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -61,16 +61,25 @@ def _is_plain_archive(path: Path) -> bool:
 
 
 _TENSORS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch [A-Za-z0-9]+Storage")
-_OTHER_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")  # torch.save needs none
+_OTHER_NAMES = (
+    "STACK_GLOBAL",
+    "INST",
+    "OBJ",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "EXT1",
+    "EXT2",
+    "EXT4",
+)  # never written by torch.save
 
 
 def _holds_tensors_alone(path: Path) -> bool:
-    """Whether a state's pickle names tensors alone: torch's reader also takes what fills memory, like bytearrays."""
+    """Return whether a pickle names tensors only: torch's reader also accepts bytearrays, which can fill memory."""
     try:
         with zipfile.ZipFile(path) as archive:
             (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             operations = list(pickletools.genops(archive.read(member)))
-    except OSError:  # of places in it where nothing is; it could be read just now
+    except OSError:  # an offset beyond the end of the file
         return False
     named = (str(argument) for operation, argument, _ in operations if operation.name == "GLOBAL")
     others = any(operation.name in _OTHER_NAMES for operation, _, _ in operations)

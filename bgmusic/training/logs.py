@@ -1,4 +1,4 @@
-"""What a run logged while it trained, read back as curves."""
+"""Read the metrics that a run logged, as curves."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 
 Curve = tuple[list[float], list[float]]
-"""Steps, ascending, and a value at each."""
+"""Steps in ascending order, and the value at each."""
 
 _MOST_BYTES = 1 << 26
 _MOST_NAMES = 200
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
-    """The curves of a ``metrics.jsonl`` or ``scores.jsonl`` by their names, in the order of the file; {} for no file.
+    """Read the curves of a ``metrics.jsonl`` or ``scores.jsonl``, by name; empty if there is no file.
 
-    The file is anyone's: what is no line of numbers, or goes back in steps, is left out, and so is all after 64 MB.
+    The file is untrusted: lines that are no JSON objects, steps that do not ascend, values that are no numbers, and
+    everything after 64 MB are skipped.
     """
     curves: dict[str, Curve] = {}
     if not path.is_file():
@@ -42,7 +43,7 @@ def read_curves(path: Path) -> dict[str, Curve]:
 
 
 def thinned(curve: Curve, most: int) -> Curve:
-    """At most so many points of a curve, evenly spread, its first and last among them."""
+    """Thin a curve to at most ``most`` points, evenly spread, the first and the last included."""
     steps, values = curve
     if len(steps) <= most:
         return curve

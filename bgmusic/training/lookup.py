@@ -1,7 +1,7 @@
-"""Trained generators that come with bgmusic, and runs by name or path.
+"""Find runs by path or by the name of a shipped generator.
 
-``data/generators/NAME/`` is a run without what only its training needed: ``generator.safetensors``, ``config.yaml``
-and ``environment.json``.
+A shipped generator ``data/generators/NAME/`` is a run with the files that generation needs:
+``generator.safetensors``, ``config.yaml`` and ``environment.json``.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ PREFIX = "generator:"
 
 
 def shipped_generators() -> dict[str, Path]:
-    """The folders of the generators that come with bgmusic, by name."""
+    """Return the folders of the shipped generators, by name."""
     found = sorted((data_dir() / "generators").glob("*/generator.safetensors"))
     return {path.parent.name: path.parent for path in found}
 
 
 def is_run(path: Path) -> bool:
-    """Whether a path is a run's folder, of whatever kind."""
+    """Return whether a path is a run folder of any kind."""
     return any((path / name).is_file() for name in ("config.yaml", "generator.safetensors"))
 
 
 def find_run(name: str | Path) -> Path:
-    """The folder of a run by its path, or by the name of a generator that comes with bgmusic.
+    """Find the folder of a run by its path, or by the name of a shipped generator.
 
-    A run that lies at that path wins; another file or folder there, such as the music that a shipped generator wrote
-    into a folder of its own name, does not hide the generator. ``generator:NAME`` is always the shipped one.
+    A run at that path wins. Another file or folder there, such as music in a folder ``bach``, does not hide the shipped
+    generator. ``generator:NAME`` is always the shipped one.
 
     Raises:
-        UserError: there is neither a path nor a generator of that name.
+        UserError: there is neither such a path nor such a generator.
 
     """
     path, shipped = Path(name), shipped_generators()
@@ -43,6 +43,6 @@ def find_run(name: str | Path) -> Path:
     if plain in shipped:
         return shipped[plain]
     if asked or not path.exists():
-        known = f"; generators that come with bgmusic: {', '.join(shipped)}" if shipped else ""
+        known = f"; shipped generators: {', '.join(shipped)}" if shipped else ""
         raise UserError(f"there is no run {name}{known}")
     return path

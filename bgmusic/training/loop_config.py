@@ -23,7 +23,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Config):
-    """One side's optimiser and how its learning rate falls."""
+    """An optimizer and its learning rate schedule."""
 
     kind: Literal["adam", "rmsprop"] = "adam"
     """Adam (arXiv 1412.6980) or RMSprop."""
@@ -34,24 +34,24 @@ class OptimizerConfig(Config):
     smoothing: Decay = 0.9
     """RMSprop's decay of the squared gradient."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the rate falls from `decay_from` to the end of training."""
+    """How the rate decays from `decay_from` to the end of training."""
     decay_from: Share = 0.0
-    """Share of the training after which the rate begins to fall."""
+    """Share of the training after which the rate starts to decay."""
     final: Share = 0.0
     """The rate at the end, as a share of `rate`."""
     rise: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Updates over which the rate rises evenly from 0 in the beginning."""
+    """Linear warm-up: updates over which the rate rises from 0."""
     longest: Positive | None = None
-    """If given, gradients longer than this (their norm over all weights) are cut to it."""
+    """If given, gradients are clipped to this norm (over all weights)."""
 
 
 class AverageConfig(Config):
-    """The averaged generator: an exponential moving average of G's weights, which is what samples."""
+    """The averaged generator: an exponential moving average of G's weights, which is used for sampling."""
 
     horizon: Count = 1000
     """Time constant in G updates: the decay is 1 - 1/horizon."""
     ramp: Share = 1.0
-    """Early on, the horizon is at most this share of the updates made: a long average would sample the start."""
+    """Early in training, the horizon is at most this share of the updates made."""
 
 
 class SlopeConfig(Config):
@@ -64,27 +64,27 @@ class SlopeConfig(Config):
     limit: Annotated[float, Field(ge=1, le=1e6)] = 100.0
     """The slope never grows beyond this."""
     final: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
-    """If given, the slope moves from 1 to there evenly by factors over the whole training, however long it is."""
+    """If given, the slope grows geometrically from 1 to this value over the whole training."""
 
 
 class ImitationConfig(Config):
-    """G learns from the data directly too, where its network can: a warm start, and a support during the game."""
+    """Imitation: G also learns from the data directly, as a warm start and during the game."""
 
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    """Of G's imitation loss beside its adversarial one."""
+    """Weight of G's imitation loss beside its adversarial loss."""
     alone: Share = 0.5
-    """Share of the training in which G imitates and nothing else; then the game begins (1: never)."""
+    """Share of the training with imitation alone; then the game starts (1: never)."""
 
 
 class LoopConfig(Config):
     """A training loop without an opponent: batches, optimizer, averaging, precision and intervals."""
 
     steps: Count = 18_740
-    """G updates in all."""
+    """Total number of G updates."""
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Samples of each kind in an update."""
     accumulate: Count = 1
-    """Micro-batches that an update is computed in; their gradients are averaged."""
+    """Micro-batches of an update; their gradients are averaged."""
     g_optimizer: OptimizerConfig = OptimizerConfig()
     """G's optimizer."""
     average: AverageConfig | None = None

@@ -1,21 +1,20 @@
-"""What freed memory costs: a training frees and takes the same hundreds of megabytes in every update."""
+"""Keep freed memory in the process (glibc ``mallopt``) to avoid page faults during training."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-# glibc's names and numbers, malloc.h.
+# From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep freed memory instead of handing it back to the system; True where it can (glibc).
+    """Let this process keep freed memory instead of returning it to the system; True where that works (glibc).
 
-    By default glibc maps every large tensor anew, and the system clears each of its pages again: on one core that took
-    a fifth to a third of an update of BinaryMuseGAN's networks, by one run each. Peak memory stays about the same, but
-    what is freed stays with the process until it ends, so this is for programs that train, not for a library to do on
-    import.
+    By default glibc maps every large tensor anew, and the kernel clears its pages each time: a fifth to a third of an
+    update of BinaryMuseGAN's networks on one core. Peak memory stays about the same, but freed memory stays with the
+    process until it ends, so this is for programs that train, not for a library to do on import.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -23,4 +22,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, -1))  # -1: never
+    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, -1))  # -1: never trim

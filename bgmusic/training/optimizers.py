@@ -1,4 +1,4 @@
-"""Optimisers by their config, and their moments brought back from an untrusted checkpoint."""
+"""Make optimizers from configs, and restore their moments from an untrusted checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bgmusic.training.loop_config import OptimizerConfig
 
 
 def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """Adam or RMSprop over some weights."""
+    """Make Adam or RMSprop over the given weights."""
     if config.kind == "adam":
         return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
     return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)
@@ -25,10 +25,10 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def restore_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Bring back an optimiser's moments, loaded to the CPU, as its own; its settings stay as they are.
+    """Restore an optimizer's moments from a state on the CPU; its settings stay unchanged.
 
     Raises:
-        AttributeError, KeyError, RuntimeError, TypeError, ValueError: these are not moments of its weights.
+        AttributeError, KeyError, RuntimeError, TypeError, ValueError: the state has no moments of these weights.
 
     """
     moments = {"exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"square_avg"}
@@ -37,13 +37,13 @@ def restore_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> 
     if kept and set(kept) != set(range(len(weights))):
         raise ValueError("moments of other weights")
     for number, values in kept.items():
-        # The optimisers' own kernels trust shapes, and that there is memory behind them.
+        # The fused optimizers trust shapes and strides, and would read beyond the memory of a hostile tensor.
         shapes = dict.fromkeys(moments, weights[number].shape) | {"step": torch.Size()}
         if {name: value.shape for name, value in values.items()} != shapes:
-            raise ValueError("moments that don't fit their weight")
+            raise ValueError("moments with another shape than their weight")
         if not all(_is_plain(value) for value in values.values()):
-            raise ValueError("moments that don't fill their memory")
+            raise ValueError("moments that are not plain contiguous tensors")
         if not 0 <= float(values["step"]) < math.inf:
-            raise ValueError("moments of an impossible step")
+            raise ValueError("a step below zero or not finite")
     own = {number: {name: value.clone() for name, value in values.items()} for number, values in kept.items()}
     optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})

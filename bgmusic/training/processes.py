@@ -1,4 +1,4 @@
-"""Several trainings at once, each in a process and a thread of its own."""
+"""Run several trainings at once, each in its own process with one thread."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ import torch
 from bgmusic.training.callbacks import Interruption
 
 INTERRUPTED = "interrupted"
-_PATIENCE = 0.2  # seconds until an interruption is noticed
+_POLL = 0.2  # seconds between checks for an interruption
 
 
 def run_named(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iterator[tuple[str, str]]:
-    """Run trainings in processes of one thread each; names and how they ended, in the order in which they end.
+    """Run trainings in ``jobs`` processes; yield each name and its outcome, in the order in which they end.
 
-    Ctrl-C and SIGTERM, and a training that ends as ``interrupted``, let those that run save and end, and none begin.
-    If all that ran had just finished, the next one is told as ``interrupted``.
+    After Ctrl-C, SIGTERM, or a training that ends as ``interrupted``, running trainings save and end, and no other
+    starts. If none was running at that moment, the next one is reported as ``interrupted``.
 
     Args:
-        trainings: what to call, by name, the longest first; picklable, and so is what they are given.
-        jobs: processes. A single one is this.
+        trainings: functions by name, the longest first; picklable with their arguments.
+        jobs: number of processes; 1 runs them in this process.
 
     Raises:
-        KeyboardInterrupt: a second Ctrl-C; it stops at once.
+        KeyboardInterrupt: a second Ctrl-C, which stops at once.
 
     """
     if jobs > 1:
@@ -53,74 +53,74 @@ def _run_together(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iter
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     with Interruption(quiet=False) as interrupted, ProcessPoolExecutor(jobs, context, _prepare, (os.getpid(),)) as pool:
-        told = said = False
+        stopping = ended_early = False
         try:
-            while running or (queue and not told):
-                while queue and len(running) < jobs and not told:
+            while running or (queue and not stopping):
+                while queue and len(running) < jobs and not stopping:
                     name, training = queue.pop(0)
                     running[pool.submit(_one, training)] = name
-                for future in wait(running, _PATIENCE, FIRST_COMPLETED).done:
-                    name, how = running.pop(future), _result(future, told)
-                    said |= how == INTERRUPTED
+                for future in wait(running, _POLL, FIRST_COMPLETED).done:
+                    name, how = running.pop(future), _result(future, stopping)
+                    ended_early |= how == INTERRUPTED
                     yield name, how
-                if (interrupted() or said) and not told:
-                    told = True
-                    _tell(others)
-            if queue and not said:
-                yield queue[0][0], INTERRUPTED  # before it began: all that ran had just finished
+                if (interrupted() or ended_early) and not stopping:
+                    stopping = True
+                    _terminate(others)
+            if queue and not ended_early:
+                yield queue[0][0], INTERRUPTED  # interrupted while no training was running
         except BaseException:
-            _tell(others)  # an error, or a second Ctrl-C: to a training that was told before, it means at once
+            _terminate(others)  # an error or a second Ctrl-C: a training that was terminated before stops at once
             raise
 
 
-def _result(future: Future[str], told: bool) -> str:
+def _result(future: Future[str], stopping: bool) -> str:
     try:
         return future.result()
     except BrokenProcessPool:
-        if told:  # a process that was told to end before it had begun
+        if stopping:  # the process was terminated before it started
             return INTERRUPTED
         raise
 
 
-def _tell(others: set[multiprocessing.process.BaseProcess]) -> None:
-    """Ask the processes of this pool to save and end."""
+def _terminate(others: set[multiprocessing.process.BaseProcess]) -> None:
+    """Send SIGTERM to the processes of this pool, so that they save and end."""
     for process in set(multiprocessing.active_children()) - others:
         process.terminate()
 
 
-class _Manners:
-    """What a process of the pool does when it is told to end: nothing while idle; a training hears it itself."""
+class _SignalHandler:
+    """Handle signals in a worker: ignore them while idle; a training installs its own handler."""
 
     busy = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.busy:  # a training that has not come as far as to listen
+        if self.busy:  # the training has not installed its handler yet
             raise KeyboardInterrupt
 
 
-_manners = _Manners()
+_handler = _SignalHandler()
 
 
 def _prepare(parent: int) -> None:
-    """Make this process one of the pool: it hears Ctrl-C from its parent alone, and does not outlive it."""
+    """Set up a worker: it gets Ctrl-C from its parent only, and ends when the parent ends."""
     os.setpgrp()
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _manners)
+        signal.signal(name, _handler)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
 
 def _follow(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_PATIENCE)
+        time.sleep(_POLL)
     os.kill(os.getpid(), signal.SIGTERM)
-    while _manners.busy:
-        time.sleep(_PATIENCE)
-    os._exit(1)  # the pool's own loop would wait for work for ever
+    while _handler.busy:
+        time.sleep(_POLL)
+    os._exit(1)  # the pool's own loop would wait for work forever
 
 
 def _one(training: Callable[[], str]) -> str:
     torch.set_num_threads(1)
-    _manners.busy = True
+    _handler.busy = True
     try:
         return training()
     except KeyboardInterrupt:
@@ -128,4 +128,4 @@ def _one(training: Callable[[], str]) -> str:
             raise
         return INTERRUPTED
     finally:
-        _manners.busy = False
+        _handler.busy = False

@@ -1,4 +1,4 @@
-"""Who takes part in a game: where samples come from, what generates, and how it can fail."""
+"""Interfaces of a training: the data source, the generator, and the error of a diverged loss."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bgmusic.errors import UserError
 
 
 class Diverged(UserError):
-    """A loss is no longer a number."""
+    """A loss or weight is not finite."""
 
 
 class Source(Protocol):
-    """Where real samples come from."""
+    """Source of real samples."""
 
     def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``(size, ...)`` real samples, zeros and ones as float32, on the training device."""
@@ -23,16 +23,16 @@ class Source(Protocol):
 
 
 class SampleNetwork(nn.Module):
-    """What a generator is: a module from noise to samples, ``forward(noise, generator=None)``."""
+    """Generator: a module that maps noise to samples, ``forward(noise, generator=None)``."""
 
     latent: int
-    """Numbers of noise that a sample is made of."""
+    """Size of the noise of a sample."""
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """How unlike real samples ``(batch, ...)`` what the network expects is, a 0-d loss; draws are on the CPU.
+        """Compute the loss of predicting real samples ``(batch, ...)``: a 0-d tensor. Draws are on the CPU.
 
         Raises:
-            TypeError: this kind of network learns from a discriminator alone.
+            TypeError: this network learns from a discriminator alone.
 
         """
-        raise TypeError(f"{type(self).__name__} has nothing to imitate with")
+        raise TypeError(f"{type(self).__name__} has no imitation loss")

@@ -204,11 +204,9 @@ class Run:
             raise UserError(f"{self.path / 'state.pt'}: does not fit the run's config")
         spent = seconds / 60
         if steps is not None and steps <= done:
-            raise UserError(f"{self.path} has made {done} updates already: --steps is the total, so give a larger one")
+            raise UserError(f"{self.path} has made {done} updates already: give a larger total by --steps")
         if minutes is not None and minutes <= spent:
-            raise UserError(
-                f"{self.path} took {spent:.1f} minutes already: --minutes is the total, so give a larger one"
-            )
+            raise UserError(f"{self.path} took {spent:.1f} minutes already: give a larger total by --minutes")
         if steps is not None:
             longer = merge(config.model_dump(mode="json"), {"training": {"steps": steps}})
             config = validate(type(config), longer, f"{self.path} with --steps {steps}")

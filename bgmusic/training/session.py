@@ -1,4 +1,4 @@
-"""One training from start to end: a training, its callbacks, its run folder; interrupted and resumed."""
+"""Run one training from start to end: choose the device, resume, train with the usual callbacks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bgmusic.yaml import Config
 
 
 def choose_device(name: str) -> str:
-    """``auto`` is CUDA where there is some, else the CPU.
+    """Return the device for ``auto``, ``cpu`` or ``cuda``; ``auto`` is CUDA where it is available, else the CPU.
 
     Raises:
-        UserError: CUDA is asked for and there is none, or the name is unknown.
+        UserError: CUDA is requested but not available, or the name is unknown.
 
     """
     if name == "auto":
@@ -31,9 +31,9 @@ def choose_device(name: str) -> str:
 
 
 def resume(run: Run, training: Training) -> bool:
-    """Bring a game to a run's last checkpoint; False if it has none yet, so that it starts anew.
+    """Restore a training from a run's last checkpoint; False if there is none yet.
 
-    From then on the run is this process's, until :func:`train` ends.
+    Locks the run until :func:`train` ends.
 
     Raises:
         UserError: another process trains in the run, or the checkpoint is corrupt or of another config.
@@ -59,18 +59,18 @@ def train(
     extra: Sequence[Callback] = (),
     quiet: bool = False,
 ) -> bool:
-    """Play a game into its run folder; True when it is finished, False when it was interrupted.
+    """Train in a run folder; True when finished, False when interrupted.
 
     Args:
-        run: where it goes.
-        game: new, or brought to a checkpoint by :func:`resume`.
-        config: saved with the generator.
-        draw: pictures the sampling generator, ``(training, path of a PNG)``.
+        run: the run folder.
+        training: new, or restored by :func:`resume`.
+        config: config that is saved with the generator.
+        draw: function that draws a picture of samples, ``(training, path of the PNG)``.
         extra: more callbacks.
         quiet: no progress bar.
 
     Raises:
-        Diverged: the losses are no longer numbers; the last checkpoint stays.
+        Diverged: a loss is not finite; the last checkpoint stays.
         UserError: another process trains in the run.
 
     """
@@ -80,7 +80,7 @@ def train(
         MetricsLog(run),
         TensorBoard(run),
         Samples(run, draw),
-        # Last: a checkpoint vouches for all that was written before it.
+        # Checkpoints come last: a resumed training relies on all that was written before.
         *extra,
         Checkpoints(run, config),
         *([] if quiet else [bar]),

@@ -1,4 +1,4 @@
-"""Write and read generators: safetensors that carry their kind and config. What is read is untrusted."""
+"""Write and read generators as safetensors files with their kind and config. Files are untrusted when read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ KINDS = ("digits", "music")
 
 
 def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:
-    """Write a generator's weights as safetensors that carry their kind and config."""
+    """Write a generator's weights as safetensors, with its kind and config as metadata."""
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     metadata = {"bgmusic": bgmusic.__version__, "kind": kind, "config": config.model_dump_json()}
-    write_bytes(path, _ordered(save(weights, metadata)))
+    write_bytes(path, _sorted_header(save(weights, metadata)))
 
 
-def _ordered(content: bytes) -> bytes:
-    """The same safetensors with its header in order: the library's is by chance, and equal runs make equal files."""
+def _sorted_header(content: bytes) -> bytes:
+    """Sort the keys of a safetensors header, whose order is random, so that equal runs write equal files."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors stay aligned
@@ -36,7 +36,7 @@ def _ordered(content: bytes) -> bytes:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a generator's file says of itself.
+    """Read the metadata of a generator's file.
 
     Raises:
         UserError: the file is missing or corrupt.
@@ -55,6 +55,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise UserError(f"{path}: corrupt, not safetensors") from None
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file.
+
+    Raises:
+        UserError: the file is corrupt.
+
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError:
+        raise UserError(f"{path}: corrupt, not safetensors") from None
+
+
 def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyConfig, dict[str, Tensor]]:
     """Read a generator's config and weights.
 
@@ -63,25 +77,21 @@ def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyCo
 
     """
     metadata = read_metadata(path)
-    try:
-        with safe_open(path, "pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError:
-        raise UserError(f"{path}: corrupt, not safetensors") from None
+    weights = read_weights(path)
     if metadata.get("kind") != kind:
         raise UserError(f"{path}: not a generator of {kind}")
     try:
         values = json.loads(metadata["config"])
     except (KeyError, ValueError, RecursionError):
-        raise UserError(f"{path}: carries no config") from None
+        raise UserError(f"{path}: its metadata has no config") from None
     return validate(model, values, str(path)), weights
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Module:
-    """Give a network built on the ``meta`` device its weights, so that a config alone allocates nothing.
+    """Assign weights to a network that was built on the ``meta`` device, so that a config alone allocates nothing.
 
     Raises:
-        UserError: the weights are not this network's.
+        UserError: names, shapes or dtypes of the weights are not the network's.
 
     """
     expected = network.state_dict()
@@ -100,10 +110,10 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Modu
 
 
 def kind_of(run: Path) -> str:
-    """What kind of run made a generator, as its file says: ``digits`` or ``music``.
+    """Read the kind of a run's generator from its file: ``digits`` or ``music``.
 
     Raises:
-        UserError: there is no generator, or one of no known kind.
+        UserError: there is no generator, or one of an unknown kind.
 
     """
     kind = str(read_metadata(run / "generator.safetensors").get("kind"))
