@@ -5,9 +5,7 @@ PyTorch is imported on the first use of a tensor; rolls, metadata and the ``bgmu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from operator import index as integer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
@@ -64,19 +62,13 @@ class Corpus(PackedCorpus):
             TypeError: the index is not an integer.
 
         """
-        return self.__getitems__([index])[0]
+        import torch
 
-    def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[Tensor]:
-        """Return several phrases as ``corpus[i]`` does; ``DataLoader`` fetches whole batches by this method."""
-        numbers = [integer(index) for index in indices]
-        for number in numbers:
-            if not -len(self) <= number < len(self):
-                raise IndexError(f"index {number} is out of range: corpus {self.path.name} has {len(self)} phrases")
-        return list(self._all.phrases([number % len(self) for number in numbers]))
-
-    @cached_property
-    def _all(self) -> Loader:
-        return self.loader()
+        number = integer(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"index {number} is out of range: corpus {self.path.name} has {len(self)} phrases")
+        planes = self.planes(np.array([number % len(self)]))[:, 0]
+        return torch.from_numpy(planes.reshape(-1, *planes.shape[2:])).float()
 
     def subset(self, split: Split) -> Subset[Tensor]:
         """Return the phrases of one split as a dataset of its own.
@@ -101,7 +93,7 @@ class Corpus(PackedCorpus):
             TypeError: the index is not an integer.
 
         """
-        passage, bar = self._phrase(index)
+        passage, bar = self.phrases[self._require(index)].tolist()
         piece, first = self.passages[passage, :2].tolist()
         record = self.pieces[piece]
         return PhraseInfo(record["name"], first + bar, record.get("key"), record["split"], record["bpm"])
@@ -114,21 +106,13 @@ class Corpus(PackedCorpus):
             TypeError: the index is not an integer.
 
         """
-        passage, bar = self._phrase(index)
-        shape, pitches = self.settings.shape, self.track_set.pitches
-        start = int(self.passages[passage, 2]) + bar
-        packed = self.tiles(self.bars[start : start + shape.bars].T.astype(np.int64))
-        bits = np.unpackbits(packed, axis=-1, count=shape.steps * pitches).view(np.bool_)
-        cells = bits.reshape(*packed.shape[:3], shape.steps, pitches)
-        onsets = cells[:, :, 1] if self.encoding == "onset" else None
-        return Roll(self.track_set, self.resolution, cells[:, :, 0], onsets)
+        cells, *onsets = self.planes(np.array([self._require(index)]))[:, 0]
+        return Roll(self.track_set, self.resolution, cells, *onsets)
 
-    def _phrase(self, index: int) -> tuple[int, int]:
-        """Return the passage of phrase ``index``, and its first bar within the passage."""
+    def _require(self, index: int) -> int:
         if not 0 <= integer(index) < len(self):
             raise UserError(f"corpus {self.path.name} has phrases 0 to {len(self) - 1}, no {index}")
-        passage, bar = self.phrases[integer(index)].tolist()
-        return passage, bar
+        return integer(index)
 
     def loader(self, split: Split | None = None, **options: Any) -> Loader:
         """Return a loader of random batches of one split (None: of all phrases); see ``Loader`` for its options.

@@ -167,6 +167,19 @@ class PackedCorpus:
             start += len(shard)
         return packed.reshape(*numbers.shape, *packed.shape[1:])
 
+    def planes(self, numbers: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Return the phrases with these indices (n,): boolean (planes, n, tracks, bars, steps, pitches).
+
+        Plane 0 has the cells; in the onset encoding, plane 1 has the onsets. The indices must be in range.
+        """
+        shape = self.settings.shape
+        passage, bar = self.phrases[numbers].astype(np.int64).T
+        first = self.passages[passage, 2].astype(np.int64) + bar
+        rows = self.bars[first[:, None] + np.arange(shape.bars)].astype(np.int64)
+        packed = np.moveaxis(self.tiles(rows.transpose(0, 2, 1)), 3, 0)
+        cells = np.unpackbits(packed, axis=-1, count=shape.steps * shape.track_set.pitches).view(np.bool_)
+        return cells.reshape(*packed.shape[:4], shape.steps, shape.track_set.pitches)
+
 
 def _read_meta(path: Path) -> dict[str, Any]:
     try:

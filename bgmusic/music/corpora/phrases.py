@@ -29,16 +29,7 @@ def corpus_phrases(corpus: Corpus, numbers: NDArray[np.int64]) -> Phrases:
         raise TypeError("numbers must be a 1-D integer array")
     if not len(numbers) or int(numbers.min()) < 0 or int(numbers.max()) >= len(corpus):
         raise UserError(f"corpus {corpus.path.name} has phrases 0 to {len(corpus) - 1}; some of {numbers[:9]} are not")
-    passage, bar = corpus.phrases[numbers].astype(np.int64).T
-    first = corpus.passages[passage, 2].astype(np.int64) + bar
-    rows = corpus.bars[first[:, None] + np.arange(corpus.settings.shape.bars)].astype(np.int64)
-    packed = corpus.tiles(rows.transpose(0, 2, 1))  # (phrases, tracks, bars, planes, bytes)
-    steps, pitches = corpus.settings.shape.steps, corpus.track_set.pitches
-    planes = [
-        np.unpackbits(packed[:, :, :, plane], axis=-1, count=steps * pitches)
-        .view(np.bool_)
-        .reshape(*packed.shape[:3], steps, pitches)
-        for plane in range(packed.shape[3])
-    ]
-    onsets = planes[1] if corpus.encoding == "onset" else None
-    return Phrases(corpus.track_set, corpus.resolution, planes[0], onsets, corpus.piece_of_phrase[numbers])
+    cells, *onsets = corpus.planes(numbers)
+    return Phrases(
+        corpus.track_set, corpus.resolution, cells, onsets[0] if onsets else None, corpus.piece_of_phrase[numbers]
+    )
