@@ -1,4 +1,4 @@
-"""What closed gates save: CPU time of a BinaryGate, forward + backward, over the same gate with all rows open.
+"""Measure the CPU time that closed gates save: a BinaryGate, forward and backward, relative to all gates open.
 
 OMP_NUM_THREADS=1 python bench/bench_gate.py
 """
@@ -12,7 +12,7 @@ from bgmusic.neurons import SBN, BinaryGate
 
 
 class Score(nn.Module):
-    """The mean over everything but the channels, and a dense layer."""
+    """Score a row by a dense layer on the mean of each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def seconds(gate: BinaryGate, x: Tensor, open_rows: int) -> float:
     x.grad = None
     gate.zero_grad()
     decided = gate.decide(x)
-    gate.route(x, bits + 0 * decided).sum().backward()  # these bits, and the scorer's work as well
+    gate.route(x, bits + 0 * decided).sum().backward()  # fixed bits, with the gradient through the scorer
     return time.thread_time() - start
 
 

@@ -1,9 +1,9 @@
-"""What a binary neuron costs: CPU time of forward + backward over a plain nn.Sigmoid's, interleaved, one thread.
+"""Measure the CPU time of binary neurons, forward and backward, relative to a plain nn.Sigmoid.
 
 OMP_NUM_THREADS=1 python bench/bench_neurons.py
 
-The least of 15 rounds on each side. "thresholds given" is a stochastic neuron without its draws; `torch.rand` and
-`uniform_draws` are the draws alone.
+Prints the minimum of 15 interleaved rounds in one thread. "SBN thresholds given" is a stochastic neuron without its
+draws; "uniform_draws" is the draws alone.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ SIZES = [(64, 84), (64, 784), (64, 4 * 48 * 84), (16, 8 * 96 * 84)]
 
 
 class Given(nn.Module):
-    """A stochastic neuron that draws nothing."""
+    """A stochastic neuron with fixed thresholds."""
 
     def __init__(self, neuron: SBN, thresholds: Tensor) -> None:
         super().__init__()
@@ -50,16 +50,14 @@ def ratios(shape: tuple[int, int], slope: float, rounds: int = 15) -> dict[str, 
     repeats = min(repeats, 100)
     given = Given(SBN("sigmoid-adjusted", slope), torch.rand(shape))
     modules: dict[str, nn.Module] = {"sigmoid": nn.Sigmoid(), **neurons, "SBN thresholds given": given}
-    draws = {"torch.rand": torch.rand, "uniform_draws": uniform_draws}
-    best = dict.fromkeys([*modules, *draws], float("inf"))
+    best = dict.fromkeys([*modules, "uniform_draws"], float("inf"))
     for _ in range(rounds):
         for name, module in modules.items():
             best[name] = min(best[name], seconds(module, logits, gradient, repeats))
-        for name, draw in draws.items():
-            start = time.thread_time()
-            for _ in range(repeats):
-                draw(shape)
-            best[name] = min(best[name], (time.thread_time() - start) / repeats)
+        start = time.thread_time()
+        for _ in range(repeats):
+            uniform_draws(shape)
+        best["uniform_draws"] = min(best["uniform_draws"], (time.thread_time() - start) / repeats)
     print(f"{shape} slope {slope}: sigmoid {best['sigmoid'] * 1e6:.0f} us")
     return {name: value / best["sigmoid"] for name, value in best.items()}
 
