@@ -1,4 +1,4 @@
-"""``bgmusic accompany``: the other tracks to a given one."""
+"""``bgmusic accompany``: compose all other tracks to a given track."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from bgmusic.errors import UserError
 def accompany(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A composer's run folder, or one that comes along: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder of a composer, or a shipped one: bach, freedoom."),
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="The file with the given track.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="MIDI file with the given track.")],
     given: Annotated[
-        str, typer.Option(metavar="TRACK", help="Name or number (from 0) of the track that stays as it is.")
+        str, typer.Option(metavar="TRACK", help="Name or number (from 0) of the given track, which stays unchanged.")
     ],
-    number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="How many accompaniments.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same accompaniments.")] = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("accompaniment"),
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="Number of accompaniments.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Random seed; the same seed gives the same accompaniments.")
+    ] = 0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("accompaniment"),
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="Any of mid, png, npz, wav, flac, ogg, mp3. By default mid, png, npz."),
+        typer.Option(
+            "--format", help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3.", show_default="mid,png,npz"
+        ),
     ] = None,
 ) -> None:
-    """Compose the other tracks to one track of a MIDI file, all through the file.
+    """Compose all other tracks to one track of a MIDI file.
 
-    The given track's notes, controllers and bends stay exactly as they are; what else the file holds is not looked at.
-    A file with a single part is taken for the given track. The other tracks are composed in all full bars that are as
-    long as the run's; npz and png hold these bars, mid the whole file: accompaniment-0000.mid and so on.
+    The given track's notes, controllers and bends stay exactly as they are; other tracks of the file are ignored. In a
+    file with a single part, that part is the given track. The other tracks are composed in every full bar of the run's
+    length. npz and png hold these bars; accompaniment-0000.mid and so on hold the whole piece.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
@@ -57,7 +61,7 @@ def accompany(
         typer.echo(remark)
     ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(number)}
     if "mid" in formats and file.resolve() in ours:
-        raise UserError(f"{file} would be overwritten by its own accompaniment: choose another --out")
+        raise UserError(f"{file} would be overwritten by its accompaniment: choose another --out")
     require_writable(out, folder=True)
     music_files.require_short(formats, timed_notes(track.song).last_stop)
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""``bgmusic evaluate``: how near generated samples are to real ones."""
+"""``bgmusic evaluate``: compare generated samples with real ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bgmusic.cli.options import BinarizeOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -20,41 +21,50 @@ _FEWEST = 6  # each sample has five neighbours
 def evaluate(
     source: Annotated[
         Path,
-        typer.Argument(metavar="RUN|FILE|DIR", help="A run folder, samples (npz), MIDI files, or a corpus."),
+        typer.Argument(metavar="RUN|FILE|DIR", help="Run folder, npz of samples, MIDI files, or a corpus."),
     ],
     against: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="For music: the corpus to compare with (bach, freedoom, DIR).",
-            show_default="for a run: what it was trained on",
+            help="For music: corpus to compare with (bach, freedoom, DIR).",
+            show_default="for a run: the corpus that it was trained on",
         ),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores there.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores as JSON.")
+    ] = None,
     html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="For music: write a page that works offline.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="For music: also write an HTML page that works offline."),
     ] = None,
     number: Annotated[
         int | None,
         typer.Option(
-            "-n", min=_FEWEST, max=100_000, help="Samples to score.", show_default=f"{_DIGITS}; {_PHRASES} phrases"
+            "-n",
+            min=_FEWEST,
+            max=100_000,
+            help="Number of samples to score.",
+            show_default=f"{_DIGITS}; {_PHRASES} phrases",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's samples, and of tests.")] = 0,
-    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's samples and of statistical tests.")
+    ] = 0,
+    binarize: BinarizeOption = "ht",
 ) -> None:
-    """Score samples against real ones that no training saw, beside the training set's own score (the floor).
+    """Compare samples with held-out data, beside the same comparison for training data (the floor).
 
-    Digits are compared with the 10,000 test digits, phrases with a corpus's pieces of validation and test.
+    Digits are compared with the 10,000 test digits, phrases with the validation and test pieces of a corpus.
     """
     from bgmusic.music.composing.phrase_sources import is_music
     from bgmusic.music.corpora.corpus import embedded_corpora
     from bgmusic.training.lookup import PREFIX, find_run, shipped_generators
 
-    # A corpus and the generator that was trained on it have one name: here it is the corpus's.
+    # A shipped generator has the name of the corpus that it was trained on; here the corpus wins.
     if str(source).removeprefix(PREFIX) in shipped_generators() and str(source) not in embedded_corpora():
         source = find_run(source)
-    # The files come after the table: one that can't be written shall not cost the user the scores.
+    # Print the scores before writing files, so that a failed write does not lose them.
     if is_music(source):
         found, against = _phrases(source, against, number or _PHRASES, seed, binarize)
         _show(found, against)
@@ -119,27 +129,19 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
 
 
 def _phrases(source: Path, against: str | None, number: int, seed: int, binarize: str) -> tuple[Evaluation, str]:
-    """How near the phrases are, and to what."""
-    from bgmusic.music.composing import phrase_sources
+    """Evaluate phrases; returns the evaluation and the corpus's name or folder."""
+    from bgmusic.music.composing.comparison import compare
+    from bgmusic.music.composing.phrase_sources import trained_on
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.judging import evaluation
     from bgmusic.training.lookup import is_run
     from bgmusic.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    run = is_run(source)
-    if against is None and not run:
+    if against is None and not is_run(source):
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
-    data = against or phrase_sources.trained_on(source)
-    corpus = open_corpus(data)
-    if run:
-        with progress_bar("Composing", number) as progress:
-            phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, progress)
-    else:
-        phrases = phrase_sources.open_phrases(source, corpus, number)
-    itself = str(source) == data or source.resolve() == corpus.path.resolve()
-    held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
-    return evaluation.evaluate(phrases, held_out, training, seed), data
+    data = against or trained_on(source)
+    with progress_bar("Composing", number) as progress:
+        return compare(source, open_corpus(data), number, seed, binarize, progress), data
 
 
 def _show(found: Evaluation, against: str) -> None:
@@ -165,7 +167,9 @@ def _show(found: Evaluation, against: str) -> None:
     summary = Table("", "samples", "floor")
     both = ((found.distance, found.two_sample), (found.floor, found.floor_two_sample))
     summary.add_row("mean distance", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
-    summary.add_row("progress apart (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both))
+    summary.add_row(
+        "classifier accuracy (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both)
+    )
     summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
     console.print(summary)
     for line in found.verdict():

@@ -1,4 +1,4 @@
-"""``bgmusic generate``: samples from a trained generator."""
+"""``bgmusic generate``: generate digits or music with a trained generator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
+from bgmusic.cli.options import BinarizeOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -19,7 +20,7 @@ _NUMBER = {"digits": 100, "music": 16}
 def generate(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom."),
     ],
     number: Annotated[
         int | None,
@@ -28,35 +29,38 @@ def generate(
             "--number",
             min=1,
             max=_MOST,
-            help="How many.",
+            help="Number of samples.",
             show_default="100 digits, 16 phrases, 1 piece of more bars",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Random seed; the same seed gives the same samples.")
+    ] = 0,
     bars: Annotated[
-        int | None, typer.Option(min=1, help="For music: bars, 1024 at most.", show_default="a phrase")
+        int | None,
+        typer.Option(min=1, help="For music: bars of each piece, 1024 at most.", show_default="those of a phrase"),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("samples"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("samples"),
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="Any of png, npz; for music also mid, wav, flac, ogg, mp3; separated by commas. "
-            "By default png, npz, mid.",
+            help="Comma-separated: png, npz; for music also mid, wav, flac, ogg, mp3.",
+            show_default="png,npz,mid",
         ),
     ] = None,
-    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+    binarize: BinarizeOption = "ht",
 ) -> None:
     """Generate digits or music.
 
-    png: a picture. npz: digits as uint8 zeros and ones (N, 28, 28), key samples; music as booleans
-    (N, tracks, bars, steps, pitches), key rolls (and onsets), with meta, JSON. mid, wav, flac, ogg, mp3: a file for
-    each phrase, and one with all; the sound is what bgmusic render makes of them.
+    png is one picture. npz holds digits as uint8 (N, 28, 28), key samples, or music as booleans
+    (N, tracks, bars, steps, pitches), keys rolls and onsets, with a JSON description, key meta. mid, wav, flac, ogg and
+    mp3 are one file per phrase, and one with all of them.
 
-    More --bars than a phrase has are phrases along a path in latent space, one after the other; a composer composes
-    each with the last half of the one before in sight.
+    With more --bars than a phrase, phrases follow a path through latent space; a composer sees the last half of each
+    phrase when it composes the next.
     """
-    # A format that no run has is wrong before there is a run to look at.
+    # Check the names of formats before the run is opened.
     formats = music_files.parse_formats(format_, sorted({name for known in _FORMATS.values() for name in known}))
 
     from bgmusic.files import require_writable
@@ -91,7 +95,7 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
         write_npz(out / "samples.npz", {"samples": images})
         typer.echo(f"{len(images)} samples: {out / 'samples.npz'}")
     if "png" in formats:
-        shown = images[:1024]  # a sheet that a viewer still opens
+        shown = images[:1024]  # image viewers struggle with larger sheets
         save_grid(out / "samples.png", shown, columns=32 if len(shown) > 256 else 16)
         typer.echo(f"Picture of {len(shown)}: {out / 'samples.png'}")
 

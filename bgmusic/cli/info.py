@@ -1,4 +1,4 @@
-"""``bgmusic info``: what is installed, embedded and available."""
+"""``bgmusic info``: show versions, devices, presets and embedded data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bgmusic interpolate``: phrases between two others."""
+"""``bgmusic interpolate``: compose phrases between two others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
+from bgmusic.cli.options import BinarizeOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -17,23 +18,27 @@ _MOST = 2**63 - 1
 def interpolate(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom."),
     ],
     start: Annotated[int, typer.Option("--from", metavar="SEED", min=0, max=_MOST, help="Seed of the first phrase.")],
     end: Annotated[int, typer.Option("--to", metavar="SEED", min=0, max=_MOST, help="Seed of the last phrase.")],
-    steps: Annotated[int, typer.Option(metavar="K", min=2, max=1024, help="Phrases, both ends included.")] = 9,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("interpolation"),
+    steps: Annotated[
+        int, typer.Option(metavar="K", min=2, max=1024, help="Number of phrases, both ends included.")
+    ] = 9,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("interpolation"),
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="Any of mid, png, npz, wav, flac, ogg, mp3. By default mid, png, npz."),
+        typer.Option(
+            "--format", help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3.", show_default="mid,png,npz"
+        ),
     ] = None,
-    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+    binarize: BinarizeOption = "ht",
 ) -> None:
-    """Go from one phrase to another in equal steps.
+    """Interpolate between the phrases of two seeds in equal steps.
 
-    A composer takes beats of the last phrase over and revises the others; other networks go along the great circle
-    between two seeds' noise. The first phrase is what bgmusic generate RUN -n 1 --seed SEED makes, the last that of
-    the other seed (of stochastic neurons with the first one's draws). mid: step-0000.mid and so on, and all.mid.
+    A composer takes over more and more beats of the last phrase and revises the others. Other networks follow the great
+    circle between the noise of the two seeds. The first phrase is that of bgmusic generate RUN -n 1 --seed SEED, the
+    last one that of the other seed. Writes step-0000.mid and so on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

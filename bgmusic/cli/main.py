@@ -1,4 +1,4 @@
-"""The ``bgmusic`` command: gathers the commands, and turns errors into one line and exit code 2."""
+"""The ``bgmusic`` command: register all commands, and turn errors into one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _root(
     pass
 
 
-# A wrong option or argument; typer does not export the class itself.
+# The base class of errors about options and arguments, which typer does not export.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 
@@ -65,14 +65,14 @@ def _fail(message: str) -> NoReturn:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Run the command line; a user's mistake ends in one line on stderr and exit code 2."""
+    """Run the command line. A user's mistake prints one line on stderr and exits with code 2."""
     args = sys.argv[1:] if args is None else args
     try:
         sys.exit(app(args or ["--help"], prog_name="bgmusic", standalone_mode=False))
     except _UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "bgmusic"
-        _fail(f"{error.format_message()} ({command} --help tells more)")
+        _fail(f"{error.format_message()} (see {command} --help)")
     except UserError as error:
         _fail(str(error))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the commands that make music write, and how they say so."""
+"""Write generated music in all formats, and report the files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")
 DEFAULT = ("mid", "png", "npz")
 _AUDIO = ("wav", "flac", "ogg", "mp3")
-_LINE = 16  # bars; of what is longer, a picture has several lines
+_LINE = 16  # bars; longer music is drawn in several lines
 _PICTURED = 64
 
 
 def parse_formats(text: str | None, known: Sequence[str] = FORMATS) -> list[str] | None:
-    """The formats of ``mid,png``; None where none is given.
+    """Parse a list of formats such as ``mid,png``; None for None.
 
     Raises:
-        UserError: one is unknown.
+        UserError: a format is unknown.
 
     """
     if text is None:
@@ -39,7 +39,7 @@ def parse_formats(text: str | None, known: Sequence[str] = FORMATS) -> list[str]
 
 
 def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
-    """Make sure that all formats are known.
+    """Check that all formats are known.
 
     Raises:
         UserError: one is not.
@@ -51,7 +51,7 @@ def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def require_short(formats: Sequence[str], seconds: float) -> None:
-    """Make sure, before it is composed, that what is to be written as sound can be.
+    """Check, before composing, that music of ``seconds`` can be rendered in the audio formats asked for.
 
     Raises:
         UserError: it is too long.
@@ -80,20 +80,20 @@ def write_music(
     about: Mapping[str, Any],
     songs: Sequence[Song] | None = None,
 ) -> None:
-    """Write rolls of one shape in all formats, a file for each and one with all, and say what lies where.
+    """Write rolls of one shape in all formats, one file each and one with all, and print the paths.
 
     Args:
-        rolls: one at least.
-        shape: of the network's phrases.
-        out: the folder, which is made if need be.
-        formats: of ``FORMATS``.
-        name: what they are, as files are called: ``phrase``, ``piece``, ...
-        about: what ``meta`` in the npz tells besides the shape.
-        songs: what is to be heard, if it is more than the rolls; then there is no file with all.
+        rolls: one or more.
+        shape: shape of the network's phrases.
+        out: output folder, created if need be.
+        formats: names from ``FORMATS``.
+        name: stem of the file names: ``phrase``, ``piece``, ...
+        about: more values for ``meta`` in the npz.
+        songs: songs to write as MIDI and audio instead of the rolls; then no file with all is written.
 
     Raises:
-        UserError: there is too much for a format.
-        OSError: something can't be written.
+        UserError: the music is too long for a format.
+        OSError: a file can't be written.
 
     """
     import numpy as np
@@ -123,16 +123,16 @@ def write_music(
         _picture(rolls, out / "rolls.png")
     if audio := [suffix for suffix in _AUDIO if suffix in formats]:
         _sounds(heard, out, name, audio, None if songs else rolls)
-    _say_what_is_older(out, {f"{name}-{index:04d}" for index in range(len(rolls))})
+    _mention_older(out, {f"{name}-{index:04d}" for index in range(len(rolls))})
 
 
-def _say_what_is_older(out: Path, written: set[str]) -> None:
-    """Tell of phrases and pieces that an earlier command wrote into the folder, and that are none of these."""
+def _mention_older(out: Path, written: set[str]) -> None:
+    """Mention files in the folder that an earlier command wrote."""
     ours = re.compile(rf"(phrase|piece|step|accompaniment)-\d{{4,}}\.({'|'.join(FORMATS)})")
     older = sorted(path.name for path in out.iterdir() if ours.fullmatch(path.name) and path.stem not in written)
     if older:
         which = older[0] if len(older) == 1 else f"{older[0]} to {older[-1]}"
-        typer.echo(f"Written earlier, and not of this music: {which} in {out}")
+        typer.echo(f"Left from an earlier command: {which} in {out}")
 
 
 def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:
@@ -146,7 +146,7 @@ def _picture(rolls: Sequence[Roll], path: Path) -> None:
     from bgmusic.music.rolls.joining import split_lines
 
     if rolls[0].bars > _LINE:
-        length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines as even as can be
+        length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines of similar length
         shown = save_rolls(path, [line for roll in rolls for line in split_lines(roll, length)][:_PICTURED], columns=1)
         typer.echo(f"Picture, {length} bars a line, {shown} lines: {path}")
         return
@@ -174,8 +174,8 @@ def _sounds(
         if joined is not None:
             try:
                 write("all", join_with_rests(list(joined)))
-            except UserError as error:  # so many that together they are too long
+            except UserError as error:  # together they are too long
                 where = _where(out, name, suffixes[0], False, len(heard))
-                typer.echo(f"{what}: {where}; none with all: {error}")
+                typer.echo(f"{what}: {where}; no file with all of them: {error}")
                 return
     typer.echo(f"{what}: {_where(out, name, suffixes[0], joined is not None, len(heard))}")

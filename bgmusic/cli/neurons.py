@@ -1,4 +1,4 @@
-"""``bgmusic neurons``: gradient estimators, measured."""
+"""``bgmusic neurons``: measure gradient estimators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(help="Measure gradient estimators.", no_args_is_help=True)
 
 
 class Network(str, Enum):
-    """Which VAE."""
+    """Networks of the VAE."""
 
     linear = "linear"
     nonlinear = "nonlinear"
@@ -23,15 +23,17 @@ class Network(str, Enum):
 
 @app.command()
 def bench(
-    samples: Annotated[int, typer.Option(min=100, max=10**8, help="Draws of each estimator.")] = 100_000,
-    bits: Annotated[int, typer.Option(min=1, max=16, help="Bits in each problem.")] = 6,
+    samples: Annotated[int, typer.Option(min=100, max=10**8, help="Number of draws per estimator.")] = 100_000,
+    bits: Annotated[int, typer.Option(min=1, max=16, help="Bits of each problem.")] = 6,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws.")] = 0,
-    cost: Annotated[bool, typer.Option(help="Also time each against a plain sigmoid, 64 x 784.")] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
+    cost: Annotated[bool, typer.Option(help="Also time each estimator against a plain sigmoid, 64 x 784.")] = True,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers as JSON.")
+    ] = None,
 ) -> None:
-    """Bias, variance and cosine of every estimator on problems whose exact gradient is known, and its cost.
+    """Measure bias, variance and cosine of every estimator on problems with a known exact gradient, and its cost.
 
-    Everything is relative to the exact gradient's length; "noise" is the standard error of the bias.
+    Values are relative to the norm of the exact gradient; "noise" is the standard error of the bias.
     """
     import dataclasses
     import json
@@ -70,18 +72,20 @@ def bench(
 
 @app.command()
 def vae(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the runs go.")],
-    network: Annotated[Network, typer.Option(help="One dense layer each way, or three.")] = Network.linear,
-    estimators: Annotated[str, typer.Option(help="Names, separated by commas; all by default.")] = "all",
-    steps: Annotated[int, typer.Option(min=1, max=10**9, help="Training steps of each estimator, in all.")] = 20_000,
-    minutes: Annotated[float | None, typer.Option(min=0.001, help="Stop after so much wall time.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs.")],
+    network: Annotated[
+        Network, typer.Option(help="One dense layer in encoder and decoder, or three.")
+    ] = Network.linear,
+    estimators: Annotated[str, typer.Option(help="Comma-separated names, or all.")] = "all",
+    steps: Annotated[int, typer.Option(min=1, max=10**9, help="Total training steps per estimator.")] = 20_000,
+    minutes: Annotated[float | None, typer.Option(min=0.001, help="Budget of wall time.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and draws.")] = 0,
     device: DeviceOption = Device.cpu,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
 ) -> None:
     """Train the standard discrete VAE (200 Bernoulli latents, binarized MNIST) with each estimator.
 
-    What is done in DIR is not done again: repeat an interrupted command, or ask for more steps.
+    Finished runs in DIR are kept: repeat the command after an interruption, or with more steps.
     """
     import shlex
     import sys
@@ -109,4 +113,4 @@ def vae(
     if compare(out, network.value, names, steps, minutes, seed, device=where, command=command, report=report):
         typer.echo(f"Finished: {out / f'results-{network.value}.json'}")
     else:
-        typer.echo("Out of time, and saved. Go on with the same command.")
+        typer.echo("Out of time; saved. Repeat the command to resume.")

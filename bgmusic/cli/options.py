@@ -1,4 +1,4 @@
-"""What the training commands share: options, the checks of them, and the config that they make."""
+"""Options shared by the training commands, their checks, and the config that they resolve to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Neuron(str, Enum):
-    """Which output neuron."""
+    """Output neurons."""
 
     dbn = "dbn"
     sbn = "sbn"
@@ -27,7 +27,7 @@ class Neuron(str, Enum):
 
 
 class Device(str, Enum):
-    """Where to compute."""
+    """Devices."""
 
     auto = "auto"
     cpu = "cpu"
@@ -36,37 +36,40 @@ class Device(str, Enum):
 
 ConfigOption = Annotated[str, typer.Option(metavar="NAME|FILE", help="Preset or YAML file.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value, as training.batch=128.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, e.g. training.batch=128.")
 ]
 NeuronOption = Annotated[Neuron | None, typer.Option(help="Output neuron.")]
-StepsOption = Annotated[int | None, typer.Option(min=1, help="G updates in all.")]
-MinutesOption = Annotated[float | None, typer.Option(min=0.001, help="Wall time instead of steps.")]
-SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and draws.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+StepsOption = Annotated[int | None, typer.Option(min=1, help="Total number of G updates.")]
+MinutesOption = Annotated[float | None, typer.Option(min=0.001, help="Budget of wall time instead of --steps.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and random draws.")]
+DeviceOption = Annotated[Device, typer.Option(help="Device.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; the next in runs/ by default.")]
+BinarizeOption = Annotated[
+    str, typer.Option(help="For a real-valued generator: ht (hard threshold) or bs (Bernoulli sampling).")
+]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run --out, with its own config, to its own end or another.")
+    bool, typer.Option("--resume", help="Resume the run in --out. --steps or --minutes extend it.")
 ]
 
 
 def check_training(
     steps: int | None, minutes: float | None, resume: bool, out: Path | None, changes: Iterable[object]
 ) -> None:
-    """Refuse budgets and options that contradict each other; ``changes`` are options that a resumed run can't take.
+    """Check options that contradict each other; ``changes`` are options that a resumed run does not take.
 
     Raises:
-        UserError: they do.
+        UserError: options contradict each other.
 
     """
     if steps is not None and minutes is not None:
-        raise UserError("--steps and --minutes are two budgets; give one")
+        raise UserError("--steps and --minutes are both budgets: give only one")
     if minutes is not None and not math.isfinite(minutes):
-        raise UserError(f"--minutes {minutes} is no budget")
+        raise UserError(f"--minutes {minutes} is not a finite number")
     if resume and any(changes):
         raise UserError(
-            "--resume goes on with the run's own config and seed; give only --out, --device, --threads, and --steps or "
-            "--minutes for another end"
+            "--resume uses the run's own config and seed: give only --out, --device, --threads, and --steps or "
+            "--minutes to extend it"
         )
     if resume and out is None:
         raise UserError("--resume needs --out RUN")
@@ -81,10 +84,10 @@ def resolve(
     steps: int | None,
     assignments: Iterable[str] | None,
 ) -> AnyConfig:
-    """A preset of a family (or the user's own file) with options on top: layers, neuron and steps, then each --set.
+    """Resolve a config: a preset or file, then layers, neuron and steps, then each --set.
 
     Raises:
-        UserError: there is no such preset, or a key or value is bad.
+        UserError: there is no such preset, or a key or value is invalid.
 
     """
     from bgmusic.yaml import load_preset, merge, set_value, validate
@@ -102,7 +105,7 @@ def resolve(
 
 
 def begin(command: str, out: Path | None, threads: int | None) -> tuple[Path, str]:
-    """Set the number of threads; where the run goes, and the command line that made it."""
+    """Set the number of threads; return the run folder and the command line."""
     import torch
 
     from bgmusic.training.runs import next_run
@@ -115,21 +118,27 @@ def begin(command: str, out: Path | None, threads: int | None) -> tuple[Path, st
 def run_training(
     command: str, out: Path, training: Callable[[], bool], advice: str, device: str, threads: int | None
 ) -> None:
-    """Train, and say how it ended: finished with some advice, or interrupted and how to go on.
+    """Train, and print how it ended and the next command.
 
-    ``training`` returns whether it finished; ``advice`` may name the run as ``{run}``. A run goes on with the same bits
-    on the same device, with as many threads.
+    Args:
+        command: name of the training command, to print how to resume.
+        out: the run folder.
+        training: returns whether it finished.
+        advice: next commands after a finished training; ``{run}`` stands for the run folder.
+        device: device option of the command: a resumed run is bit-identical on the same device.
+        threads: its number of threads, likewise.
+
     """
     run = shlex.quote(str(out))
     go_on = f"bgmusic train {command} --resume --out {run}"
     go_on += (f" --device {device}" if device != "auto" else "") + (f" --threads {threads}" if threads else "")
     try:
         finished = training()
-    except KeyboardInterrupt:  # a second one, or one before the training began
+    except KeyboardInterrupt:  # a second Ctrl-C, or one before the training started
         if out.exists():
-            typer.echo(f"Stopped at once. Go on from the last checkpoint: {go_on}")
+            typer.echo(f"Stopped. Resume from the last checkpoint: {go_on}")
         raise typer.Exit(130) from None
     if not finished:
-        typer.echo(f"Interrupted and saved. Go on with: {go_on}")
+        typer.echo(f"Interrupted and saved. Resume with: {go_on}")
         raise typer.Exit(130)
     typer.echo(f"Finished: {out}. Next: {advice.format(run=run)}")

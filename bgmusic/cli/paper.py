@@ -1,4 +1,4 @@
-"""``bgmusic paper``: the papers' experiments, run again."""
+"""``bgmusic paper``: run the experiments of the papers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer(help="Run a paper's experiments.")
 
 
 class Scale(str, Enum):
-    """How large."""
+    """Sizes of the experiments."""
 
     smoke = "smoke"
     quick = "quick"
@@ -22,7 +22,7 @@ class Scale(str, Enum):
 
 
 class Part(str, Enum):
-    """Which of the paper's experiments."""
+    """Experiments of the BinaryGAN paper."""
 
     one = "I"
     two = "II"
@@ -32,7 +32,7 @@ class Part(str, Enum):
 
 
 def _counting(everything: int) -> Callable[[str, str], None]:
-    """What tells the user of each training that ended."""
+    """Return a callback that prints each training that ended, with a counter."""
     numbers = itertools.count(1)
 
     def report(name: str, how: str) -> None:
@@ -42,7 +42,7 @@ def _counting(everything: int) -> Callable[[str, str], None]:
 
 
 def _circumstances(seed: int) -> dict[str, Any]:
-    """What stands above a table, besides its command."""
+    """Describe machine and seed, for the head of a table."""
     import os
     import platform
 
@@ -54,21 +54,23 @@ def _circumstances(seed: int) -> dict[str, Any]:
 
 def _end_if_interrupted(ended: Mapping[str, str]) -> None:
     if "interrupted" in ended.values():
-        typer.echo("Interrupted and saved. Go on with the same command.")
+        typer.echo("Interrupted and saved. Repeat the command to resume.")
         raise typer.Exit(130)
 
 
 @app.command()
 def binarygan(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and tables go.")],
-    scale: Annotated[Scale, typer.Option(help="Seconds, an hour, or all of the paper's updates.")] = Scale.quick,
-    part: Annotated[Part | None, typer.Option(help="One experiment alone.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of runs, figures and tables.")],
+    scale: Annotated[
+        Scale, typer.Option(help="smoke: seconds; quick: about an hour; full: the paper's number of updates.")
+    ] = Scale.quick,
+    part: Annotated[Part | None, typer.Option(help="Run one experiment only.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every run.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Number of processes, one thread each.")] = 2,
 ) -> None:
-    """Experiments I to IV and figure 8's 12 runs (arXiv 1810.04714): figures, scores, one table.
+    """Run BinaryGAN's experiments I to IV and figure 8 (arXiv 1810.04714): figures, scores and a table.
 
-    What is finished in DIR is not done again, so an interrupted command is repeated as it is.
+    Finished runs in DIR are kept: repeat the command after an interruption.
     """
     from bgmusic.papers.binarygan.experiments import experiments, run_all
     from bgmusic.papers.binarygan.report import report_all
@@ -84,22 +86,24 @@ def binarygan(
     }
     ended = run_all(out, scale.value, seed, jobs, _counting(len(chosen)), chosen)
     _end_if_interrupted(ended)
-    name = f"results-{part.value}" if part else "results"  # a part's table leaves those of others alone
+    name = f"results-{part.value}" if part else "results"  # the table of one part does not overwrite the others
     report_all(out, scale.value, ended, seed, facts, name)
     typer.echo(f"Table: {out / f'{name}.md'}; figures: {out / 'figures'}")
 
 
 @app.command()
 def bmusegan(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, phrases, figures and the table go.")],
-    data: Annotated[str, typer.Option(metavar="CORPUS|DIR", help="A corpus that comes along, or a folder with one.")],
-    scale: Annotated[Scale, typer.Option(help="Seconds, an hour, or all of the paper's updates.")] = Scale.quick,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of runs, phrases, figures and the table.")],
+    data: Annotated[str, typer.Option(metavar="CORPUS|DIR", help="Corpus: bach, freedoom, or a folder.")],
+    scale: Annotated[
+        Scale, typer.Option(help="smoke: seconds; quick: about an hour; full: the paper's number of updates.")
+    ] = Scale.quick,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every run.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Number of processes, one thread each.")] = 2,
 ) -> None:
-    """Table 1 and figures 7 to 11 (arXiv 1804.09399) on a corpus, with our own default beside them.
+    """Run BinaryMuseGAN's Table 1 and figures 7 to 11 (arXiv 1804.09399) on a corpus, with the default composer.
 
-    What is finished in DIR is not done again, so an interrupted command is repeated as it is.
+    Finished runs in DIR are kept: repeat the command after an interruption.
     """
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.papers.musegan.experiments import experiments, run_all

@@ -1,4 +1,4 @@
-"""A bar for those who wait."""
+"""A progress bar for long commands."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_PATIENCE = 1.0  # seconds; what is done by then needs no bar
+_DELAY = 1.0  # seconds; shorter work shows no bar
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how far something is that takes longer than a second; yields what is to be told of parts."""
+    """Show a progress bar after one second, on a terminal; yield ``advance(n)``."""
     import sys
 
     if not sys.stderr.isatty():
@@ -25,12 +25,12 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     task = bar.add_task(what, total=total)
     begun = time.monotonic()
 
-    def told(done: int) -> None:
+    def advance(done: int) -> None:
         bar.advance(task, done)
-        if not bar.live.is_started and time.monotonic() - begun > _PATIENCE:
+        if not bar.live.is_started and time.monotonic() - begun > _DELAY:
             bar.start()
 
     try:
-        yield told
+        yield advance
     finally:
         bar.stop()

@@ -1,4 +1,4 @@
-"""``bgmusic render``: hear it."""
+"""``bgmusic render``: render music as audio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PHRASES = 4
 
 
 class Synth(str, Enum):
-    """Who plays."""
+    """Synthesizers."""
 
     auto = "auto"
     builtin = "builtin"
@@ -27,44 +27,54 @@ class Synth(str, Enum):
 
 def render(
     source: Annotated[
-        Path, typer.Argument(metavar="FILE.mid|FILE.npz|RUN", help="A MIDI file, generated phrases, or a run.")
+        Path,
+        typer.Argument(
+            metavar="FILE.mid|FILE.npz|RUN", help="MIDI file, npz of phrases, run folder, or a shipped generator."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="What to write; .wav, .flac, .ogg or .mp3 tells the format.")
+        Path, typer.Option(metavar="FILE", help="Output file; the suffix sets the format: .wav, .flac, .ogg or .mp3.")
     ],
     soundfont: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.sf2", help="Whose sounds.", show_default="the one of General MIDI in pretty_midi"),
+        typer.Option(metavar="FILE.sf2", help="SoundFont.", show_default="the General MIDI one of pretty_midi"),
     ] = None,
-    rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 96000.")] = 44_100,
-    synth: Annotated[Synth, typer.Option(help="Who plays; auto: FluidSynth where it is installed.")] = Synth.auto,
+    rate: Annotated[int, typer.Option(help="Sample rate in Hz, 8000 to 96000.")] = 44_100,
+    synth: Annotated[Synth, typer.Option(help="Synthesizer; auto is FluidSynth where it is installed.")] = Synth.auto,
     bpm: Annotated[
         float | None,
-        typer.Option(help="Tempo of phrases, in beats a minute; a MIDI file has its own.", show_default="120"),
+        typer.Option(help="Tempo of phrases in beats per minute; a MIDI file has its own.", show_default="120"),
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", "--number", min=1, max=256, help="Phrases, one after another.", show_default=str(_PHRASES)),
+        typer.Option(
+            "-n",
+            "--number",
+            min=1,
+            max=256,
+            help="Number of phrases, rendered one after another.",
+            show_default=str(_PHRASES),
+        ),
     ] = None,
     index: Annotated[
-        int | None, typer.Option(min=0, help="The phrase of an npz to begin with; alone, where -n is not given.")
+        int | None, typer.Option(min=0, help="First phrase of an npz, from 0; without -n it is the only one.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's phrases.", show_default="0")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Only the beginning.", show_default="all")] = None,
-    reverb: Annotated[float, typer.Option(help="Level of the room, 0 to 1.")] = 0.15,
-    loudness: Annotated[float, typer.Option(help="Loudness in LUFS.")] = -18.0,
-    mono: Annotated[bool, typer.Option("--mono", help="One channel.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Render only so many seconds.", show_default="all")] = None,
+    reverb: Annotated[float, typer.Option(help="Reverb level, 0 to 1.")] = 0.15,
+    loudness: Annotated[float, typer.Option(help="Integrated loudness in LUFS.")] = -18.0,
+    mono: Annotated[bool, typer.Option("--mono", help="Render one channel.")] = False,
 ) -> None:
-    """Render music as sound: every note of it, its tail too, at one loudness, never clipped."""
+    """Render music as audio, with the last notes' decay, at a fixed loudness, without clipping."""
     from bgmusic.files import require_writable
     from bgmusic.music import sound
     from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.sound.files import format_of
     from bgmusic.music.sound.rendering import check_options
 
-    # Before anything is computed.
+    # Check all options before computing.
     format_of(out)
     require_writable(out)
     tempo = DEFAULT_BPM if bpm is None else bpm
@@ -86,7 +96,7 @@ def render(
 
 
 def _open(source: Path, number: int | None, index: int | None, bpm: float | None, seed: int | None) -> Song | Roll:
-    """What a user names: a song, or phrases as one roll, a silent bar between them."""
+    """Open a MIDI file as a song, or phrases as one roll with silent bars between them."""
     from bgmusic.music.corpora.sources.base import kind_of
 
     if kind_of(source.name) == "midi" and not source.is_dir():
@@ -95,7 +105,7 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         if number is not None or index is not None:
             raise UserError("-n and --index choose phrases: a MIDI file is one piece")
         if bpm is not None or seed is not None:
-            raise UserError("--bpm and --seed are for phrases: a MIDI file has its own tempo, and is what it is")
+            raise UserError("--bpm and --seed are for phrases: a MIDI file has its own tempo and needs no seed")
         try:
             return read_midi(source, controls=True)
         except MidiError as error:
@@ -111,7 +121,7 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         from bgmusic.music.rolls.phrase_files import read_phrases
 
         if seed is not None:
-            raise UserError("--seed chooses a run's phrases: those of an npz are chosen by --index")
+            raise UserError("--seed is for runs; choose phrases of an npz by --index")
         found, _ = read_phrases(source)
         first = index or 0
         last = first + (number or (_PHRASES if index is None else 1))
@@ -119,7 +129,7 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
             raise UserError(f"{source}: no phrase {first} of {len(found)}")
         return join_with_rests([found.roll(i) for i in range(first, min(last, len(found)))])
     if index is not None:
-        raise UserError("--index chooses a phrase of an npz: a run's are chosen by --seed")
+        raise UserError("--index is for npz files; choose phrases of a run by --seed")
     _, shape, generator = load_generator(find_run(source))
     keep_freed_memory()
     return join_with_rests(to_rolls(phrases(generator, shape, number or _PHRASES, seed or 0), shape))

@@ -1,4 +1,4 @@
-"""``bgmusic report``: what a run learned, as one page to be seen and heard."""
+"""``bgmusic report``: write an HTML report of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.options import BinarizeOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -14,30 +15,32 @@ _NUMBER = {"digits": 10_000, "music": 500}
 
 
 def report(
-    source: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a generator that comes with bgmusic.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The page to write.")] = Path("report.html"),
+    source: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a shipped generator.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write.")] = Path("report.html"),
     against: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="For music: the corpus to compare with (bach, freedoom, DIR).",
-            show_default="what the run was trained on",
+            help="For music: corpus to compare with (bach, freedoom, DIR).",
+            show_default="the corpus that the run was trained on",
         ),
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For music: write the pictures as files there, too.")
+        Path | None, typer.Option(metavar="DIR", help="For music: also write the pictures as files.")
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", min=10, max=100_000, help="Samples to evaluate.", show_default="10000 digits, 500 phrases"),
+        typer.Option(
+            "-n", min=10, max=100_000, help="Number of samples to evaluate.", show_default="10000 digits, 500 phrases"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples, and of tests.")] = 0,
-    binarize: Annotated[str, typer.Option(help="For a real-valued generator: ht or bs.")] = "ht",
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples and of statistical tests.")] = 0,
+    binarize: BinarizeOption = "ht",
 ) -> None:
-    """Write a run's report: one HTML file with pictures and sound in it, which works offline.
+    """Write a report of a run: one HTML file with pictures and audio that works offline.
 
-    Samples (phrases each with a play button), curves of the training, scores beside the floor, for music the nearest
-    training phrases, and what was trained.
+    It shows samples (phrases with a play button), training curves, scores beside the floor, for music the nearest
+    training phrases, and the run's config.
     """
     import shlex
     import sys

@@ -1,4 +1,4 @@
-"""Where the command begins: Ctrl-C ends it quietly while the command line itself is still being loaded, too."""
+"""Entry point of the command: Ctrl-C during start-up ends it quietly."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def start() -> NoReturn:
         from bgmusic.cli.main import main
 
         main()
-    except KeyboardInterrupt:  # before a command has begun, which sees to that by itself
+    except KeyboardInterrupt:  # commands handle Ctrl-C themselves once they run
         sys.exit(130)

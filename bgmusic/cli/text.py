@@ -1,6 +1,6 @@
-"""Text from files that nobody vouches for, as a terminal may show it."""
+"""Untrusted text, made safe for a terminal."""
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and a terminal's control characters, which names may hold."""
+    """Replace line breaks and control characters, which untrusted names may hold, by question marks."""
     return "".join(character if character.isprintable() else "?" for character in text)

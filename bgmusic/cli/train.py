@@ -1,4 +1,4 @@
-"""``bgmusic train``: learn to generate."""
+"""``bgmusic train``: train a generator."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ app.command()(pianoroll)
 
 
 class Network(str, Enum):
-    """Which networks."""
+    """Networks."""
 
     mlp = "mlp"
     cnn = "cnn"
 
 
 class ObjectiveName(str, Enum):
-    """Which objective, with the settings that belong to it."""
+    """Objectives, each with its usual settings."""
 
     gan = "gan"
     wgan = "wgan"
@@ -36,9 +36,9 @@ class ObjectiveName(str, Enum):
 def mnist(
     config: options.ConfigOption = "default",
     set_: options.SetOption = None,
-    network: Annotated[Network | None, typer.Option(help="Fully connected or convolutional.")] = None,
+    network: Annotated[Network | None, typer.Option(help="Networks: fully connected or convolutional.")] = None,
     neuron: options.NeuronOption = None,
-    objective: Annotated[ObjectiveName | None, typer.Option(help="Objective, with its settings.")] = None,
+    objective: Annotated[ObjectiveName | None, typer.Option(help="Objective, with its usual settings.")] = None,
     steps: options.StepsOption = None,
     minutes: options.MinutesOption = None,
     seed: options.SeedOption = 0,
@@ -47,7 +47,7 @@ def mnist(
     out: options.OutOption = None,
     resume: options.ResumeOption = False,
 ) -> None:
-    """Train on binarized MNIST; without options, our own recipe."""
+    """Train on binarized MNIST, by the default recipe unless options say otherwise."""
     changes = (config != "default", set_, network, neuron, objective, seed)
     check_training(steps, minutes, resume, out, changes)
 

@@ -1,4 +1,4 @@
-"""``bgmusic train pianoroll``: learn to compose."""
+"""``bgmusic train pianoroll``: train a composer on a corpus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bgmusic.errors import UserError
 
 
 class Strategy(str, Enum):
-    """Which training strategy; all but the first two begin with a first stage's run."""
+    """Training strategies; two-stage and joint start from the run of a first stage."""
 
     pretrain = "pretrain"
     end_to_end = "end-to-end"
@@ -25,12 +25,19 @@ class Strategy(str, Enum):
 def pianoroll(
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|DIR", help="Corpus: bach, freedoom, or a folder. With --resume: where it is now."),
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Corpus: bach, freedoom, or a folder. With --resume: its new folder, if it was moved.",
+        ),
     ] = None,
     config: options.ConfigOption = "default",
-    strategy: Annotated[Strategy | None, typer.Option(help="Training strategy, with its settings.")] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option(help="For BinaryMuseGAN: training strategy, with its settings.")
+    ] = None,
     neuron: options.NeuronOption = None,
-    start: Annotated[Path | None, typer.Option(metavar="RUN", help="First stage, for two-stage and joint.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run of the first stage, for two-stage and joint.")
+    ] = None,
     set_: options.SetOption = None,
     steps: options.StepsOption = None,
     minutes: options.MinutesOption = None,
@@ -55,7 +62,7 @@ def pianoroll(
         if resume:
             return resume_pianoroll(run, device.value, data, steps=steps, minutes=minutes)
         network = load_preset("pianoroll", config).get("network")
-        if strategy and isinstance(network, dict) and network.get("kind") == "composer":
+        if strategy and not (isinstance(network, dict) and network.get("kind") == "musegan"):
             raise UserError(
                 f"--strategy is for BinaryMuseGAN's networks (--config satb, lpd-5, lpd-8), not for config {config}"
             )

@@ -183,7 +183,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "seed below zero": ([*SMALL, "--seed", -1], "Invalid value for '--seed'"),
     "resume of nothing": (["train", "mnist", "--resume"], "--resume needs --out RUN"),
     "resume of no run": ([*RESUME, "none"], "there is no run none"),
-    "resume with changes": ([*RESUME, "none", "--seed", 3], "--resume goes on with the run's own config"),
+    "resume with changes": ([*RESUME, "none", "--seed", 3], "--resume uses the run's own config"),
     "resume of a folder": ([*RESUME, "folder"], "folder is not a run: it has no config.yaml"),
     "resume of a file": ([*RESUME, "file"], "file is not a run"),
     "run in a taken folder": ([*SMALL, "--out", "folder"], "folder exists already; go on with --resume"),

@@ -33,10 +33,10 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, step: int,
     else:
         assert ended.code == 130
         assert (
-            ended.out == "Interrupted and saved. Go on with: bgmusic train mnist --resume --out 'a run' --device cpu\n"
+            ended.out == "Interrupted and saved. Resume with: bgmusic train mnist --resume --out 'a run' --device cpu\n"
         )
         assert "Traceback" not in ended.err
-        assert ended.err.count("Stopping, and saving first.") == 1
+        assert ended.err.count("Stopping after this update") == 1
         assert (run / "state.pt").exists()
         assert (run / "generator.safetensors").exists()
     resume(run)
@@ -47,7 +47,7 @@ def test_a_second_signal_stops_at_once(whole: Path, tmp_path: Path) -> None:
     ended = command(*SMALL, "--out", "run", folder=tmp_path, around=SignalAt(16, signal.SIGINT, signal.SIGTERM))
     assert ended.code == 130
     assert ended.out.startswith(
-        "Stopped at once. Go on from the last checkpoint: bgmusic train mnist --resume --out run --device cpu"
+        "Stopped. Resume from the last checkpoint: bgmusic train mnist --resume --out run --device cpu"
     )
     assert "Traceback" not in ended.err
     resume(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Phrases from whatever a user names: a run, an npz of generated ones, MIDI files, a corpus."""
+"""Open phrases from any source: a run, an npz of generated phrases, MIDI files, or a corpus."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _MAX_CELLS = 1 << 29  # of the phrases that are held at once; 512 MiB
 
 
 def is_music(source: Path) -> bool:
-    """Whether a user's word names phrases: a music run, a corpus, MIDI files, or an npz with ``rolls``.
+    """Return whether a source holds phrases: a music run, a corpus, MIDI files, or an npz with ``rolls``.
 
-    Nothing large is read.
+    Reads no large file.
 
     Raises:
         UserError: it is a run without a generator.
@@ -56,15 +56,15 @@ def is_music(source: Path) -> bool:
 
 
 def trained_on(run: Path) -> str:
-    """The corpus that a run was trained on, as ``open_corpus`` takes it.
+    """Return the name or folder of the corpus that a run was trained on, as ``open_corpus`` takes it.
 
     Raises:
-        UserError: the run does not tell.
+        UserError: ``environment.json`` does not name it.
 
     """
     data = runs.Run(run).environment().get("data")
     if not isinstance(data, str) or not data:
-        raise UserError(f"{run / 'environment.json'} does not tell the corpus that the run was trained on")
+        raise UserError(f"{run / 'environment.json'} does not name the corpus that the run was trained on (no `data`)")
     return data
 
 
@@ -76,19 +76,24 @@ def run_phrases(
     binarize: str = "ht",
     progress: Progress | None = None,
 ) -> Phrases:
-    """Phrases from a run's generator, in the form of the corpus that they are compared with, if any.
+    """Generate phrases with a run's generator. The same ``seed`` gives the same phrases as ``bgmusic generate``.
 
-    The same ``seed`` gives the same phrases as ``bgmusic generate``; ``binarize`` (``ht`` or ``bs``) is for a
-    real-valued generator; ``progress`` is progress of phrases.
+    Args:
+        run: the run folder.
+        against: corpus whose tracks and shape the phrases must have, if any.
+        number: number of phrases.
+        seed: seed of the noise.
+        binarize: ``ht`` or ``bs``, for a real-valued generator.
+        progress: receives the number of phrases generated since the last call.
 
     Raises:
-        UserError: there is no generator, it makes other rolls than the corpus holds, or so many phrases don't fit
+        UserError: there is no generator, it makes other rolls than the corpus holds, or that many phrases don't fit
             into memory.
 
     """
     _, shape, generator = load.load_generator(run)
     if against is not None:
-        # Before anything is generated: some hundred phrases may take minutes.
+        # Check before generating: some hundred phrases may take minutes.
         size = (1, len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches)
         form = Phrases(shape.track_set, shape.resolution, np.zeros(size, dtype=np.bool_))
         form.require_like(corpus_phrases(against, np.arange(1)), against.path.name)
@@ -99,13 +104,13 @@ def run_phrases(
 
 
 def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
-    """At most ``most`` phrases of what a user names, in the form of the corpus that they are compared with.
+    """Read at most ``most`` phrases of an npz, a corpus or MIDI files, to compare them with a corpus.
 
-    Phrases of a corpus, or of an npz, are evenly spread; of that corpus itself they are training phrases: those of
-    every second piece. MIDI files are cut into phrases that don't overlap.
+    Phrases of a corpus or an npz are evenly spread. Of the corpus ``against`` itself, the training phrases of every
+    second piece are read. MIDI files are cut into phrases that don't overlap.
 
     Raises:
-        UserError: it holds no such phrases, or can't be read.
+        UserError: the source holds no such phrases, or can't be read.
         OSError: a file can't be read.
 
     """
@@ -121,10 +126,10 @@ def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
 
 
 def held_out(corpus: Corpus) -> Phrases:
-    """The phrases of a corpus that no training saw: of validation and test; of a large corpus evenly spread ones.
+    """Return the held-out phrases of a corpus, validation and test; evenly spread ones of a large corpus.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
 
     """
     numbers = np.concatenate([corpus.indices("validation"), corpus.indices("test")])
@@ -132,42 +137,42 @@ def held_out(corpus: Corpus) -> Phrases:
 
 
 def training(corpus: Corpus, half: bool = False) -> Phrases:
-    """The training phrases of a corpus, or those of every other piece (the half that ``open_phrases`` leaves).
+    """Return the training phrases of a corpus, or with ``half`` those of the pieces that ``open_phrases`` leaves.
 
     Of a large corpus, evenly spread ones.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
 
     """
     return corpus_phrases(corpus, training_numbers(corpus, half))
 
 
 def training_numbers(corpus: Corpus, half: bool = False) -> NDArray[np.int64]:
-    """The numbers of the phrases that ``training`` gives, in its order.
+    """Return the numbers of the phrases that :func:`training` returns, in its order.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
 
     """
     return _some(corpus, halves(corpus)[0] if half else corpus.indices("train"), "training")
 
 
 def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of the training phrases, those of every other piece and those of the pieces between them."""
+    """Split the numbers of the training phrases by piece: those of every other piece, and the rest."""
     numbers = corpus.indices("train")
     _, place = np.unique(corpus.piece_of_phrase[numbers], return_inverse=True)
     return numbers[place % 2 == 0], numbers[place % 2 == 1]
 
 
 def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
-    """Phrases of a MIDI file, or of all below a folder, as a corpus of these settings would read them, side by side.
+    """Read phrases of a MIDI file, or of all files below a folder, by a corpus's settings, without overlap.
 
-    Files that can't be read, or follow no beat, are left out. Every phrase knows its file. Beside the files of its
-    phrases (``phrase-0000.mid`` and so on) the ``all.mid`` of ``bgmusic generate`` is no music of its own.
+    Files that can't be read, or whose notes follow no beat, are skipped. Phrases of one file form a piece. The
+    ``all.mid`` that ``bgmusic generate`` writes beside single phrases (``phrase-0000.mid``, ...) is skipped.
 
     Raises:
-        UserError: none holds a phrase; why the first does not.
+        UserError: no file holds a phrase; the message has the first reason.
 
     """
     if not source.exists():
@@ -205,7 +210,7 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
 
 
 def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
-    """The first bars of a piece's phrases, none of which overlap."""
+    """Return the first bars of a piece's phrases, chosen without overlap."""
     playing, found = piece.playing(), []
     for start, stop in piece.runs(settings.metre):
         allowed = settings.starts(playing[start:stop])
@@ -214,12 +219,12 @@ def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
 
 
 def _fitting(settings: Settings) -> int:
-    """How many phrases are held at once."""
+    """Return the number of phrases that fit into memory."""
     return max(1, _MAX_CELLS // settings.shape.cells)
 
 
 def _some(corpus: Corpus, numbers: NDArray[np.int64], what: str, most: int | None = None) -> NDArray[np.int64]:
-    """At most so many of the numbers, evenly spread, and no more than fit into memory."""
+    """Choose at most ``most`` of the numbers, evenly spread, and no more than fit into memory."""
     if not len(numbers):
         raise UserError(f"corpus {corpus.path.name} has no {what} phrases")
     most = min(most or len(numbers), _fitting(corpus.settings))

@@ -1,4 +1,4 @@
-"""Training on rolls: from corpus and config to run."""
+"""Train on a corpus of piano-rolls, and resume such a training."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from bgmusic.training.weights import read_generator
 
 _PICTURE_SEED = 0
 _PICTURED = 8
-_SEEN = 256  # phrases that tell a composer how many notes each track plays at once
-_MOST_WEIGHTS = 200_000_000  # a config, perhaps a stranger's, shall not fill the memory
+_SEEN = 256  # phrases from which a composer learns how many notes each track plays at once
+_MOST_WEIGHTS = 200_000_000  # an untrusted config must not fill the memory
 _FEWEST_PHRASES = 2
 
 
 def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
-    """The config with ``rolls`` as the corpus has them.
+    """Return the config with ``rolls`` set to the corpus's shape.
 
     Raises:
-        UserError: the config wants other rolls than the corpus holds, or an encoding that it lost.
+        UserError: the config asks for other rolls than the corpus holds, or for onsets that its encoding lost.
 
     """
     if config.encoding == "onset" and corpus.encoding == "pause":
@@ -45,7 +45,7 @@ def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
             has, wants = getattr(shape, key), getattr(config.rolls, key)
             if has != wants:
                 has, wants = (value.name if key == "track_set" else value for value in (has, wants))
-                raise UserError(f"corpus {corpus.path.name} does not fit: its {key} is {has}, not {wants} as here")
+                raise UserError(f"corpus {corpus.path.name} does not fit: its {key} is {has}, the config has {wants}")
         if config.rolls.encoding == "onset" and corpus.encoding == "pause":
             raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
     return config.model_copy(update={"rolls": shape, "encoding": shape.encoding})
@@ -54,7 +54,7 @@ def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
 def make_training(
     config: PianorollConfig, corpus: Corpus, seed: int, device: str = "cpu", seconds: float | None = None
 ) -> Game | Imitation:
-    """Make a new training on the corpus's training phrases: a training, or imitation alone where no game is played.
+    """Make a new training on the corpus's training phrases: a game, or imitation alone where no game is played.
 
     Args:
         config: networks, neuron, strategy and rules, its ``rolls`` filled in by :func:`fit`.
@@ -89,10 +89,10 @@ def make_training(
 
 
 def begin_with(training: Game | Imitation, config: PianorollConfig, first_stage: Path) -> None:
-    """Give a second stage the networks of a first: its sampling generator's body, and its discriminator.
+    """Start a second stage from a first: load its sampling generator's body and its discriminator.
 
     Raises:
-        UserError: that run has none, or its networks have other sizes.
+        UserError: the first stage has no checkpoint, or its networks have other sizes.
 
     """
     path = first_stage / "generator.safetensors"
@@ -124,13 +124,13 @@ def _drawing(config: PianorollConfig) -> Callable[[Training, Path], None]:
 
 
 def train_pianoroll(
-    out: Path,
+    out: str | Path,
     config: PianorollConfig,
     data: str,
     seed: int = 0,
     device: str = "auto",
     minutes: float | None = None,
-    start: Path | None = None,
+    start: str | Path | None = None,
     command: str = "",
     quiet: bool = False,
 ) -> bool:
@@ -138,13 +138,13 @@ def train_pianoroll(
 
     Args:
         out: the run folder.
-        config: what to train, see :class:`PianorollConfig`.
-        data: an embedded corpus's name, or a folder with one.
-        seed: of weights and draws.
+        config: the training's config, see :class:`PianorollConfig`.
+        data: name of an embedded corpus, or the folder of a corpus.
+        seed: seed of weights and draws.
         device: ``auto``, ``cpu`` or ``cuda``.
         minutes: budget of wall time instead of ``config.training.steps``.
-        start: the first stage's run, for a second stage.
-        command: kept in the run's environment.
+        start: run of the first stage, for a second stage.
+        command: command line, kept in the run's environment.
         quiet: no progress bar.
 
     Raises:
@@ -154,58 +154,58 @@ def train_pianoroll(
 
     """
     if (config.strategy == "end-to-end") != (start is None):
-        if start:  # pretraining, too, is end to end: of a network without a refiner
-            raise UserError("this training begins anew and takes no first stage (--start is for two-stage and joint)")
-        raise UserError(f"the strategy {config.strategy} needs a first stage's run (--start RUN)")
+        if start:  # pretraining is end-to-end too, of a network without a refiner
+            raise UserError("--start is for the strategies two-stage and joint; this training has no first stage")
+        raise UserError(f"the strategy {config.strategy} needs the run of a first stage: --start RUN")
     device = choose_device(device)
     corpus = open_corpus(data)
     config = fit(config, corpus)
     training = make_training(config, corpus, seed, device, minutes * 60 if minutes else None)
-    config = config.model_copy(update={"training": training.config})  # as this machine settled it, wherever it goes on
+    config = config.model_copy(update={"training": training.config})  # keep the precision, also on another machine
     if start:
-        begin_with(training, config, start)
+        begin_with(training, config, Path(start))
     places = {
         "data": _place(data, corpus),
         "corpus": corpus.fingerprint,
-        "start": str(start.resolve()) if start else None,
+        "start": str(Path(start).resolve()) if start else None,
     }
-    run = Run.create(out, KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
+    run = Run.create(Path(out), KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
     return _train(run, training, config, corpus, quiet)
 
 
 def _place(data: str, corpus: Corpus) -> str:
-    """How a corpus is found again: an embedded one lies elsewhere on another machine, but has its name there too."""
+    """Return the name of an embedded corpus, else the absolute path: embedded ones lie elsewhere on other machines."""
     return data if data in embedded_corpora() else str(corpus.path.resolve())
 
 
 def resume_pianoroll(
-    out: Path,
+    out: str | Path,
     device: str = "auto",
     data: str | None = None,
     quiet: bool = False,
     steps: int | None = None,
     minutes: float | None = None,
 ) -> bool:
-    """Go on with a run from its last checkpoint, with its own config, corpus and seed; True when finished.
+    """Resume a run from its last checkpoint, with its own config, corpus and seed; True when finished.
 
     Args:
         out: the run folder.
         device: ``auto``, ``cpu`` or ``cuda``.
-        data: where the corpus is now, if it was moved; kept from then on.
+        data: the corpus's new folder, if it was moved; it is saved in the run.
         quiet: no progress bar.
-        steps: another end than the run's own, in G updates; see :meth:`Run.with_budget`.
-        minutes: the same in minutes of wall time.
+        steps: new total of G updates, see :meth:`Run.with_budget`.
+        minutes: new total of minutes instead.
 
     Raises:
-        UserError: it is no run of music, corrupt, has come to that end already, or its corpus or first stage is gone
-            or another one.
+        UserError: it is no run of music, is corrupt or past that budget, or its corpus or first stage is missing or
+            has changed.
 
     """
-    run = Run.open(out, KIND)
+    run = Run.open(Path(out), KIND)
     config, places = run.config(PianorollConfig), run.environment()
     corpus = open_corpus(data or str(places.get("data", "")))
     if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
-        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: other files, or built otherwise")
+        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: its files or settings differ")
     device = choose_device(device)
     config = run.with_budget(fit(config, corpus), steps, minutes)
     training = make_training(config, corpus, run.seed(), device, run.seconds())

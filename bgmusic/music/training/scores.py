@@ -1,7 +1,7 @@
-"""What a training's samples are like while it goes on: the curves of BinaryMuseGAN's figures 9 and 11.
+"""Score samples during training: the curves of BinaryMuseGAN's figures 9 and 11.
 
-Scores are of the same few noises each time, so they cost little, draw nothing from the game's own random numbers, and
-are the same bits in a run that was killed and resumed.
+Scores use the same few noises each time, so they cost little, do not touch the training's random numbers, and are
+identical in a run that was killed and resumed.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _MOST_CELLS = 1 << 23  # of the phrases scored at a time
 
 
 class Scores(Callback):
-    """Appends to ``scores.jsonl`` and keeps a few phrases, ``samples/step-0000200.npz``, every ``every`` G updates.
+    """Append scores to ``scores.jsonl`` and keep a few phrases, ``samples/step-0000200.npz``, every ``every`` G updates.
 
-    A line has the ``step``, each statistic's mean over the samples (null where it has none), and ``distance``: the mean
-    distance of the samples to training phrases over the core statistics (``mean_distance``). The first line is of the
-    untrained generator. ``every`` 0: nothing is done.
+    A line has the ``step``, the mean of each statistic over the samples (null if undefined), and ``distance``: the mean
+    distance of the samples to training phrases over the core statistics (``mean_distance``). The first line scores the
+    untrained generator. With ``every`` 0 nothing is scored.
     """
 
     def __init__(self, run: Run, shape: RollShape, corpus: Corpus, every: int) -> None:
@@ -44,7 +44,7 @@ class Scores(Callback):
         self._data: tuple[Statistic, ...] = ()
 
     def start(self, training: Training) -> None:
-        """Forget what an interrupted run logged after its last checkpoint; score what has not begun to learn."""
+        """Remove lines after the last checkpoint of an interrupted run, and score an untrained generator."""
         if not self._every:
             return
         self._data = statistics(data_phrases(self._corpus, self._shape))
@@ -53,14 +53,14 @@ class Scores(Callback):
             self._score(training)
 
     def step(self, training: Training) -> None:
-        """Score when it is time to."""
+        """Score every ``every`` updates."""
         if self._every and training.steps_done % self._every == 0:
             self._score(training)
 
     def end(self, training: Training, interrupted: bool) -> None:
-        """Score what the training ended with."""
+        """Score the final generator."""
         if self._every and not interrupted and training.steps_done % self._every:
-            self._run.truncate(FILE, training.steps_done - 1)  # a finished run that was resumed has this score already
+            self._run.truncate(FILE, training.steps_done - 1)  # a finished run that is resumed has this score already
             self._score(training)
 
     def _score(self, training: Training) -> None:
@@ -77,14 +77,14 @@ class Scores(Callback):
 
 
 def data_phrases(corpus: Corpus, shape: RollShape) -> Phrases:
-    """The training phrases that scores are compared with: evenly spread ones, in the run's encoding."""
+    """Return the training phrases that scores are compared with: evenly spread ones, in the run's encoding."""
     numbers = corpus.indices("train")
     chosen = np.linspace(0, len(numbers) - 1, min(_some(_OF_DATA, shape), len(numbers))).astype(np.int64)
     return corpus_phrases(corpus, numbers[chosen]).encoded(shape.encoding)
 
 
 def means(found: tuple[Statistic, ...]) -> dict[str, float]:
-    """Each statistic's mean by its name, over its parts with observations; NaN where there is none."""
+    """Return each statistic's mean by name, over its parts with observations; NaN if there are none."""
     return {of.name: _mean([part.mean() for part in of.parts if part]) for of in found}
 
 
