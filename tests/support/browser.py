@@ -57,9 +57,10 @@ def resize(browser: Chrome, width: int, height: int, scheme: str = "light") -> N
 
 
 def requested(browser: Chrome) -> list[str]:
-    """Return the addresses that pages requested since the last call."""
+    """Return the addresses that pages requested since the last call, without those of Chromium's start page."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    requests = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [one["request"]["url"] for one in requests if not one["documentURL"].startswith("chrome:")]
 
 
 def screenshot(browser: Chrome, path: Path) -> None:
