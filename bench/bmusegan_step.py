@@ -22,7 +22,7 @@ from bgmusic.gan.game_config import GameConfig, PenaltyConfig
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.networks.musegan.discriminator import Discriminator
 from bgmusic.music.networks.musegan.generator import Generator
-from bgmusic.music.networks.pianoroll_config import NetworkConfig, PianorollConfig
+from bgmusic.music.networks.pianoroll_config import MuseGANConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.loop_config import OptimizerConfig
 from bgmusic.training.memory import keep_freed_memory
@@ -56,7 +56,7 @@ def make_training(stage: int, batch: int, precision: str) -> Game:
     )
     first, second = {"refiner": 0, "neuron": "real", "strategy": "end-to-end"}, {"refiner": 2, "neuron": "dbn"}
     chosen = first if stage == 1 else {**second, "strategy": "two-stage"}
-    network = NetworkConfig(refiner=chosen.pop("refiner"))
+    network = MuseGANConfig(refiner=chosen.pop("refiner"))
     config = PianorollConfig(network=network, training=training, **chosen)
     torch.manual_seed(0)
     return Game(Generator(config, shape), Discriminator(network, shape), Music(), training)

@@ -26,15 +26,15 @@ def unfolded(layer: GroupedNormLinear, track: int, x: Tensor, along_pitch: bool)
 
 def generator(private: PrivateGenerator, shared: Tensor) -> Tensor:
     """What :class:`PrivateGenerator` computes."""
-    plan, outputs = private.plan, []
-    for track in range(plan.tracks):
+    sizes, outputs = private.sizes, []
+    for track in range(sizes.tracks):
         one, two = private.pitch_time
         pitch_time = unfolded(two, track, unfolded(one, track, shared, True), False)
         one, two = private.time_pitch
         time_pitch = unfolded(two, track, unfolded(one, track, shared, False), True)
         merge = torch.cat([private.merge_pitch_time[track], private.merge_time_pitch[track]])
         both = torch.cat([pitch_time, time_pitch], 1)
-        outputs.append(F.conv3d(both, merge.T[:, :, None, None, None])[..., : plan.pitches])
+        outputs.append(F.conv3d(both, merge.T[:, :, None, None, None])[..., : sizes.shape.pitches])
     stacked = torch.stack(outputs, 2).flatten(1, 2)  # planes, then tracks
     norm = private.norm
     return F.batch_norm(stacked, None, None, norm.weight, norm.bias, training=True)
@@ -50,19 +50,21 @@ def window(x: Tensor, weight: Tensor) -> Tensor:
 
 def refiner(network: Refiner, preactivated: Tensor) -> Tensor:
     """What :class:`Refiner` computes."""
-    plan, outputs = network.plan, []
-    for track in range(plan.tracks):
-        x = preactivated[:, track :: plan.tracks]
+    sizes, outputs = network.sizes, []
+    for track in range(sizes.tracks):
+        x = preactivated[:, track :: sizes.tracks]
         for unit in network.units:
-            mine = slice(track * plan.planes, (track + 1) * plan.planes)
+            mine = slice(track * sizes.shape.planes, (track + 1) * sizes.shape.planes)
             y = torch.relu(F.batch_norm(x, None, None, unit.norm.weight[mine], unit.norm.bias[mine], training=True))
-            first = unit.first.weight[track, :, 0].T.reshape(-1, plan.planes, 1, 3, 12)
+            first = unit.first.weight[track, :, 0].T.reshape(-1, sizes.shape.planes, 1, 3, 12)
             y = window(y, first)
             y = torch.relu(
                 F.batch_norm(y, None, None, unit.first.scale[track], unit.first.offset[track], training=True)
             )
             # Handing out is a convolution with the kernel turned around.
-            second = unit.weight[track, 0].reshape(plan.planes, 3, 12, -1).permute(0, 3, 1, 2).flip(2, 3).unsqueeze(2)
+            second = (
+                unit.weight[track, 0].reshape(sizes.shape.planes, 3, 12, -1).permute(0, 3, 1, 2).flip(2, 3).unsqueeze(2)
+            )
             x = x + window(y, second) + unit.bias[track].view(1, -1, 1, 1, 1)
         outputs.append(x)
     return torch.stack(outputs, 2).flatten(1, 2)
@@ -77,8 +79,8 @@ def convolved(layer: GroupedLinear, track: int, x: Tensor, steps: int = 1, pitch
 
 def main_stream(stream: MainStream, rolls: Tensor) -> Tensor:
     """What :class:`MainStream` computes, of ``(batch, planes, tracks, bars, steps, rows)``."""
-    ticks, outputs = stream.plan.ticks, []
-    for track in range(stream.plan.tracks):
+    ticks, outputs = stream.sizes.ticks, []
+    for track in range(stream.sizes.tracks):
         x = rolls[:, :, track]
         one, two = stream.pitch_time[0], stream.pitch_time[3]
         pitch_time = convolved(two, track, convolved(one, track, x, pitches=12), steps=ticks)
@@ -89,10 +91,10 @@ def main_stream(stream: MainStream, rolls: Tensor) -> Tensor:
         merged = F.conv3d(both, merge.T[:, :, None, None, None], stream.merge_pitch_time.bias[track, 0])
         outputs.append(F.leaky_relu(merged, 0.2))
     x = torch.cat(outputs, 1)
-    plan, (regions, last) = stream.plan, stream.shared
+    sizes, (regions, last) = stream.sizes, stream.shared
     inputs = x.shape[1]
-    weight = regions.patches.linear.weight.view(-1, plan.parts, plan.region_kernel, inputs).permute(0, 3, 1, 2)
-    stride = (1, plan.parts, 2)
+    weight = regions.patches.linear.weight.view(-1, sizes.parts, sizes.region_kernel, inputs).permute(0, 3, 1, 2)
+    stride = (1, sizes.parts, 2)
     x = F.leaky_relu(F.conv3d(x, weight.unsqueeze(2), regions.patches.linear.bias, stride=stride), 0.2)
-    weight = last.linear.weight.view(-1, plan.beats, plan.regions, x.shape[1]).permute(0, 3, 1, 2)
+    weight = last.linear.weight.view(-1, sizes.shape.beats, sizes.regions, x.shape[1]).permute(0, 3, 1, 2)
     return F.leaky_relu(F.conv3d(x, weight.unsqueeze(2), last.linear.bias), 0.2).flatten(2).transpose(1, 2)

@@ -17,6 +17,7 @@ from bgmusic.digits.digits_config import DigitsConfig
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
 from bgmusic.gan.game_config import GameConfig
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.yaml import Config, dump_yaml, load_preset, merge, parse_yaml, presets, read_yaml, set_value, validate
 
 PRESETS = sorted(presets("mnist"))
@@ -43,6 +44,11 @@ def test_every_preset_parses_with_every_objective(name: str, objective: str | No
 @pytest.mark.parametrize("path", sorted(configs_dir().rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_says_what_it_is(path: Path) -> None:
     assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(("model", "family"), [(DigitsConfig, "mnist"), (PianorollConfig, "pianoroll")])
+def test_class_defaults_are_the_default_preset(model: type[Config], family: str) -> None:
+    assert model() == validate(model, load_preset(family, "default"), "default")
 
 
 def test_paper_preset_is_the_papers_recipe() -> None:
@@ -261,8 +267,8 @@ def test_set_value_says_what_is_wrong(assignment: str) -> None:
 
 def test_a_resolved_config_is_plain_yaml() -> None:
     values = yaml.safe_load(dump_yaml(DigitsConfig()))
-    assert values["training"]["g_optimizer"]["betas"] == [0.5, 0.9]
-    assert values["training"]["average"] is None
+    assert values["training"]["g_optimizer"]["betas"] == [0.0, 0.99]
+    assert values["training"]["warmup"] is None
 
 
 @pytest.mark.parametrize("number", ["1:30:00", "1" + ":0" * 100_000, "1:30.5"])

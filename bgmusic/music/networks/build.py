@@ -1,10 +1,10 @@
-"""Networks by their config."""
+"""Build the networks that a config describes."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from bgmusic.music.networks.composer.discriminator import Judge
+from bgmusic.music.networks.composer.discriminator import ComposerDiscriminator
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.musegan.discriminator import Discriminator
 from bgmusic.music.networks.musegan.generator import Generator
@@ -14,11 +14,13 @@ from bgmusic.training.protocols import SampleNetwork
 
 
 def make_generator(config: PianorollConfig, shape: RollShape) -> SampleNetwork:
-    """The generator that a config describes, for rolls of a shape."""
+    """Build a config's generator for phrases of a shape."""
     return Composer(config, shape) if isinstance(config.network, ComposerConfig) else Generator(config, shape)
 
 
 def make_discriminator(config: PianorollConfig, shape: RollShape) -> nn.Module:
-    """Its discriminator."""
+    """Build a config's discriminator for phrases of a shape."""
     network = config.network
-    return Judge(network, shape) if isinstance(network, ComposerConfig) else Discriminator(network, shape)
+    if isinstance(network, ComposerConfig):
+        return ComposerDiscriminator(network, shape)
+    return Discriminator(network, shape)

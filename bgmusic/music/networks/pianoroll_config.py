@@ -7,28 +7,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from bgmusic.gan.game_config import GameConfig
-from bgmusic.music.rolls.roll import Encoding
+from bgmusic.gan.game_config import GameConfig, PenaltyConfig
+from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.shape import RollShape
-from bgmusic.training.loop_config import EstimatorName, Share
+from bgmusic.training.loop_config import AverageConfig, EstimatorName, ImitationConfig, OptimizerConfig, Share
 from bgmusic.yaml import Config
 
 Width = Annotated[int, Field(ge=1, le=16_384)]
 
 
-class NetworkConfig(Config):
-    """BinaryMuseGAN's networks (arXiv 1804.09399), whose sizes follow from the rolls."""
+class MuseGANConfig(Config):
+    """BinaryMuseGAN's networks (arXiv 1804.09399); their sizes follow from the rolls."""
 
     kind: Literal["musegan"] = "musegan"
     """`musegan`."""
     latent: Width = 128
-    """Numbers of noise that a phrase is made of, each N(0, 1)."""
+    """Numbers of noise of a phrase, each N(0, 1)."""
     first: Width = 512
-    """Channels of G's first layer (256 in its small form)."""
+    """Channels of G's first layer (256 in the paper's small form)."""
     width: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] = 1.0
     """Channels of all layers, as a multiple of the paper's."""
     refiner: Annotated[int, Field(ge=0, le=8)] = 2
-    """Residual units of the refiner; 0: no refiner, G's own output is what the neuron decides on."""
+    """Residual units of the refiner; 0: no refiner, the neuron thresholds G's own output."""
     discriminator: Literal["full", "ablated-1", "ablated-2"] = "full"
     """`full`; `ablated-1` has no onset and chroma streams; `ablated-2` is one network that all tracks share."""
     norm: Literal["batch", "scale"] = "batch"
@@ -36,94 +36,112 @@ class NetworkConfig(Config):
 
 
 class ComposerConfig(Config):
-    """Our own networks: a generator that drafts and revises, and a judge over beats and pitches."""
+    """Our own networks: a generator that drafts and revises, and a discriminator over beats and pitches."""
 
-    kind: Literal["composer"]
+    kind: Literal["composer"] = "composer"
     """`composer`."""
-    channels: Width = 64
+    channels: Width = 96
     """Channels of a cell (a beat and a pitch) in G."""
     layers: Annotated[int, Field(ge=1, le=64)] = 6
     """Layers of G, each mixing over beats and pitches."""
     expansion: Annotated[int, Field(ge=1, le=8)] = 2
     """Hidden channels of a layer, as a multiple of `channels`."""
-    stages: Annotated[int, Field(ge=1, le=1024)] = 24
-    """How often G decides: a draft, then revisions."""
-    falling: Share = 0.9
-    """Share of the stages over which the part of a phrase that is revised falls."""
-    least: Share = 0.05
-    """The share of a phrase that the last stages revise."""
+    stages: Annotated[int, Field(ge=1, le=1024)] = 48
+    """Number of stages: a draft, then revisions."""
+    falling: Share = 0.5
+    """Share of the stages over which the revised share of a phrase falls."""
+    least: Share = 0.03
+    """Share of a phrase that the last stages revise."""
     lesson: Share = 0.3
-    """While G learns from D, the share of a phrase that its last stage decides, the one that is differentiated."""
-    rests: bool = False
-    """Whether a track rests is decided before which notes sound."""
-    chords: Annotated[int, Field(ge=0, le=32)] = 0
-    """How many notes a track plays is decided before which they are: up to so many are told apart; 0: only their
+    """While G learns from D: share of a phrase that the last stage decides, through which gradients flow."""
+    rests: bool = True
+    """Decide whether a track rests before deciding on its notes."""
+    chords: Annotated[int, Field(ge=0, le=32)] = 8
+    """Decide how many notes a track plays before deciding which; larger numbers than this count as one. 0: only the
     expected number is known."""
-    form: bool = False
-    """Which of a track's bars come back is decided first of all."""
+    form: bool = True
+    """Decide first of all which bars of a track are repeated."""
     hidden: Literal["any", "tracks"] = "any"
-    """What is hidden from G while it imitates: `any` units, in many ways; `tracks`: whole tracks, to learn to accompany
-    the others (MuseGAN's conditional generator; what is given enters G as everything else that it knows)."""
+    """Units that are hidden from G while it imitates: `any` kind; `tracks`: whole tracks, to learn to accompany the
+    others (MuseGAN's conditional generator)."""
     judge_channels: Width = 32
     """Channels of a cell in D."""
     judge_layers: Annotated[int, Field(ge=1, le=64)] = 3
     """Layers of D."""
 
     @model_validator(mode="after")
-    def _chords_sound(self) -> ComposerConfig:
+    def _check_chords(self) -> ComposerConfig:
         if self.chords and not self.rests:
-            raise ValueError("network.chords, of a track that sounds, needs network.rests")
+            raise ValueError(f"network.chords={self.chords} needs network.rests=true; set network.chords=0")
         return self
 
 
+DEFAULT_TRAINING = GameConfig(
+    steps=5000,
+    batch=16,
+    precision="auto",
+    objective="relativistic",
+    penalty=PenaltyConfig(kind="r1r2", weight=1.0, every=2),
+    reuse_batch=True,
+    imitation=ImitationConfig(weight=1.0, alone=1.0),
+    average=AverageConfig(horizon=1000, ramp=0.1),
+    g_optimizer=OptimizerConfig(
+        rate=3e-3, betas=(0.9, 0.99), rise=100, longest=1.0, schedule="cosine", decay_from=0.3, final=0.03
+    ),
+    d_optimizer=OptimizerConfig(rate=3e-3, betas=(0.0, 0.99)),
+)
+"""The composer's training, as in the preset `default`."""
+
+
 def _kind(value: Any) -> str:
-    kind = value.get("kind", "musegan") if isinstance(value, Mapping) else getattr(value, "kind", "musegan")
+    kind = value.get("kind", "composer") if isinstance(value, Mapping) else getattr(value, "kind", "composer")
     return str(kind)
 
 
 class PianorollConfig(Config):
-    """A piano-roll training: networks, neuron, strategy and the game's rules."""
+    """A piano-roll training: networks, neuron, strategy and the rules of the game.
+
+    ``PianorollConfig()`` is the preset `default`.
+    """
 
     network: Annotated[
-        Annotated[NetworkConfig, Tag("musegan")] | Annotated[ComposerConfig, Tag("composer")], Discriminator(_kind)
-    ] = NetworkConfig()
-    """The networks: BinaryMuseGAN's (`kind: musegan`), or our own (`kind: composer`)."""
-    neuron: Literal["dbn", "sbn", "real"] = "dbn"
+        Annotated[MuseGANConfig, Tag("musegan")] | Annotated[ComposerConfig, Tag("composer")], Discriminator(_kind)
+    ] = ComposerConfig()
+    """The networks: our own (`kind: composer`), or BinaryMuseGAN's (`kind: musegan`)."""
+    neuron: Literal["dbn", "sbn", "real"] = "sbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""
     estimator: EstimatorName = "sigmoid-adjusted"
-    """Gradient estimator behind the neuron."""
+    """Gradient estimator of the neuron."""
     strategy: Literal["end-to-end", "two-stage", "joint"] = "end-to-end"
     """`end-to-end`: everything at once, from the start (a first stage too, with `refiner: 0` and `neuron: real`).
     The others are second stages, which begin with a first stage's G and D: `two-stage` trains the refiner alone,
     `joint` the refiner and G."""
     encoding: Encoding | None = None
     """Encoding of the rolls, `onset` or `pause`; by default the corpus's own."""
-    transpose: tuple[Annotated[int, Field(ge=-64, le=0)], Annotated[int, Field(ge=0, le=64)]] = (0, 0)
-    """Phrases are transposed at random by so many semitones, within each track's range."""
+    transpose: tuple[Annotated[int, Field(ge=-64, le=0)], Annotated[int, Field(ge=0, le=64)]] = (-5, 6)
+    """Lowest and highest random transposition of phrases in semitones, within each track's range."""
     rolls: RollShape | None = None
-    """What the corpus must hold; by default whatever it does. A run's config says what it was."""
-    score_every: Annotated[int, Field(ge=0)] = 200
-    """Samples are scored, and some kept, every so many G updates (`scores.jsonl`, `samples/`); 0: never."""
-    training: GameConfig = GameConfig(batch=32)
-    """The game's rules."""
+    """Required shape of the corpus's phrases; by default any. A run's config holds the shape it was trained on."""
+    score_every: Annotated[int, Field(ge=0)] = 2000
+    """G updates between two scores of samples (`scores.jsonl`, `samples/`); 0: never."""
+    training: GameConfig = DEFAULT_TRAINING
+    """The rules of the game."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> PianorollConfig:
+    def _check(self) -> PianorollConfig:
         if isinstance(self.network, ComposerConfig):
             if self.strategy != "end-to-end":
-                raise ValueError(f"a composer learns end-to-end; it has no strategy {self.strategy}")
+                raise ValueError(f"strategy {self.strategy} is for network.kind=musegan; a composer trains end-to-end")
         else:
             self._check_musegan(self.network)
         if self.rolls and self.encoding not in (None, self.rolls.encoding):
-            raise ValueError(f"encoding {self.encoding} is not that of rolls, {self.rolls.encoding}")
+            raise ValueError(f"encoding {self.encoding} differs from that of rolls, {self.rolls.encoding}")
         return self
 
-    def _check_musegan(self, network: NetworkConfig) -> None:
+    def _check_musegan(self, network: MuseGANConfig) -> None:
         if self.strategy != "end-to-end" and not network.refiner:
-            raise ValueError(f"a {self.strategy} training needs a refiner: network.refiner is 0")
+            raise ValueError(f"strategy {self.strategy} needs a refiner, but network.refiner is 0")
         if network.norm == "batch" and self.training.batch // self.training.accumulate < 2:
             raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
         if self.training.imitation:
-            raise ValueError(
-                "BinaryMuseGAN's generator has nothing to imitate by: training.imitation is for a composer"
-            )
+            raise ValueError("network.kind=musegan has no imitation loss: set training.imitation to null")

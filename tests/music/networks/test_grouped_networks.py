@@ -14,8 +14,8 @@ from bgmusic.music.networks.musegan.discriminator import Discriminator, MainStre
 from bgmusic.music.networks.musegan.generator import PrivateGenerator
 from bgmusic.music.networks.musegan.grouped import GroupedNormLinear
 from bgmusic.music.networks.musegan.refiner import Refiner
-from bgmusic.music.networks.pianoroll_config import NetworkConfig
-from bgmusic.music.networks.sizes import Plan
+from bgmusic.music.networks.musegan.sizes import MuseGANSizes
+from bgmusic.music.networks.pianoroll_config import MuseGANConfig
 from bgmusic.music.rolls.shape import RollShape
 
 SHAPES = {
@@ -23,13 +23,13 @@ SHAPES = {
     "satb with onsets": RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="onset"),
     "seven eighths": RollShape(track_set="lpd-5", resolution=4, bars=1, steps=14, encoding="onset"),
 }
-SMALL = NetworkConfig(width=0.07)
+SMALL = MuseGANConfig(width=0.07)
 
 
 @pytest.fixture(params=SHAPES.values(), ids=SHAPES)
-def plan(request: pytest.FixtureRequest) -> Plan:
+def sizes(request: pytest.FixtureRequest) -> MuseGANSizes:
     torch.manual_seed(0)
-    return Plan.of(request.param)
+    return MuseGANSizes(request.param)
 
 
 def _shaken(network: nn.Module) -> nn.Module:
@@ -52,54 +52,62 @@ def _agree(network: nn.Module, reference: Callable[[Tensor], Tensor], x: Tensor)
         torch.testing.assert_close(one, other)
 
 
-def test_private_generator(plan: Plan) -> None:
-    network = _shaken(PrivateGenerator(SMALL, plan))
-    shared = torch.randn(3, 4, plan.bars, plan.beats * plan.parts, plan.octaves, dtype=torch.double)
+def test_private_generator(sizes: MuseGANSizes) -> None:
+    network = _shaken(PrivateGenerator(SMALL, sizes))
+    shared = torch.randn(3, 4, sizes.shape.bars, sizes.shape.beats * sizes.parts, sizes.octaves, dtype=torch.double)
     _agree(network, lambda x: track_loops.generator(network, x), shared)
 
 
-def test_refiner(plan: Plan) -> None:
-    network = _shaken(Refiner(SMALL, plan))
-    outputs = torch.rand(2, plan.channels, plan.bars, plan.steps, plan.pitches, dtype=torch.double)
+def test_refiner(sizes: MuseGANSizes) -> None:
+    network = _shaken(Refiner(SMALL, sizes))
+    outputs = torch.rand(
+        2, sizes.shape.channels, sizes.shape.bars, sizes.shape.steps, sizes.shape.pitches, dtype=torch.double
+    )
     _agree(network, lambda x: track_loops.refiner(network, x), outputs)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_piece_by_piece_is_at_once(plan: Plan, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_piece_by_piece_is_at_once(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Values and gradients, whatever the pieces that keep memory small."""
     monkeypatch.setattr(merging, "PIECE", size)
-    monkeypatch.setattr(refiner, "PIECE", size * plan.tracks * plan.bars * plan.steps * plan.pitches // 5)
-    test_private_generator(plan)
-    test_refiner(plan)
+    monkeypatch.setattr(
+        refiner, "PIECE", size * sizes.tracks * sizes.shape.bars * sizes.shape.steps * sizes.shape.pitches // 5
+    )
+    test_private_generator(sizes)
+    test_refiner(sizes)
 
 
-def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values, gradients and gradients of gradients, whatever is left over by parts of equal size."""
     monkeypatch.setattr(grouped, "_in_parts", lambda x: True)
-    test_private_generator(plan)
-    test_refiner(plan)
-    test_discriminator(plan)
-    test_discriminator_differentiates_twice(plan)
+    test_private_generator(sizes)
+    test_refiner(sizes)
+    test_discriminator(sizes)
+    test_discriminator_differentiates_twice(sizes)
 
 
-def _sparse(plan: Plan) -> Tensor:
+def _sparse(sizes: MuseGANSizes) -> Tensor:
     """Rolls most of whose pieces are silent: one track wholly, one nowhere; drawn with torch's own generator."""
-    rolls = (torch.rand(3, plan.channels, plan.bars, plan.steps, plan.pitches) < 0.02).double()
-    parts = torch.rand(3, plan.channels, plan.bars, plan.beats * plan.parts, 1, 1) < 0.3
-    rolls *= parts.expand(*parts.shape[:4], plan.ticks, plan.pitches).flatten(3, 4)
-    rolls[:, :: plan.tracks] = 0
+    rolls = (
+        torch.rand(3, sizes.shape.channels, sizes.shape.bars, sizes.shape.steps, sizes.shape.pitches) < 0.02
+    ).double()
+    parts = torch.rand(3, sizes.shape.channels, sizes.shape.bars, sizes.shape.beats * sizes.parts, 1, 1) < 0.3
+    rolls *= parts.expand(*parts.shape[:4], sizes.ticks, sizes.shape.pitches).flatten(3, 4)
+    rolls[:, :: sizes.tracks] = 0
     return rolls
 
 
 @pytest.mark.parametrize("rolls", ["sparse", "silent", "full"])
-def test_silence_that_is_computed_once_is_the_same(plan: Plan, monkeypatch: pytest.MonkeyPatch, rolls: str) -> None:
+def test_silence_that_is_computed_once_is_the_same(
+    sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, rolls: str
+) -> None:
     """Scores and the weights' gradients, with and without; and that there is less to compute where rolls are sparse."""
-    network = _shaken(Discriminator(SMALL, SHAPES[next(name for name in SHAPES if Plan.of(SHAPES[name]) == plan)]))
-    x = _sparse(plan)
+    network = _shaken(Discriminator(SMALL, sizes.shape))
+    x = _sparse(sizes)
     x = {"sparse": x, "silent": torch.zeros_like(x), "full": torch.ones_like(x)}[rolls]
-    sizes: list[int] = []
+    counts: list[int] = []
     stream = network.streams[0]
-    stream.pitch_time[0].register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[1]))
+    stream.pitch_time[0].register_forward_pre_hook(lambda _, inputs: counts.append(inputs[0].shape[1]))
     weights, found = list(network.parameters()), []
     for worth in (0.9, 0.0):
         monkeypatch.setattr(silence, "_WORTH", worth)
@@ -107,9 +115,11 @@ def test_silence_that_is_computed_once_is_the_same(plan: Plan, monkeypatch: pyte
         found.append((scores, *torch.autograd.grad(scores.sin().sum(), weights)))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
-    all_pieces = 3 * plan.bars * plan.beats * plan.parts * plan.octaves
-    assert sizes[1] == all_pieces
-    assert {"sparse": 1 < sizes[0] < 0.9 * all_pieces, "silent": sizes[0] == 1, "full": sizes[0] == all_pieces}[rolls]
+    all_pieces = 3 * sizes.shape.bars * sizes.shape.beats * sizes.parts * sizes.octaves
+    assert counts[1] == all_pieces
+    assert {"sparse": 1 < counts[0] < 0.9 * all_pieces, "silent": counts[0] == 1, "full": counts[0] == all_pieces}[
+        rolls
+    ]
 
 
 def test_pieces_go_back_to_their_places() -> None:
@@ -136,15 +146,19 @@ def test_overlapping_patches_are_torchs(dim: int, size: int, kernel: int, stride
     )
 
 
-def test_discriminator(plan: Plan) -> None:
-    network = _shaken(MainStream(0.07, plan))
-    rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
+def test_discriminator(sizes: MuseGANSizes) -> None:
+    network = _shaken(MainStream(0.07, sizes))
+    rolls = torch.rand(
+        2, sizes.shape.planes, sizes.tracks, sizes.shape.bars, sizes.shape.steps, sizes.rows, dtype=torch.double
+    )
     _agree(network, lambda x: track_loops.main_stream(network, x).contiguous(), rolls)
 
 
-def test_discriminator_differentiates_twice(plan: Plan) -> None:
-    network = _shaken(MainStream(0.07, plan))
-    rolls = torch.rand(2, plan.planes, plan.tracks, plan.bars, plan.steps, plan.rows, dtype=torch.double)
+def test_discriminator_differentiates_twice(sizes: MuseGANSizes) -> None:
+    network = _shaken(MainStream(0.07, sizes))
+    rolls = torch.rand(
+        2, sizes.shape.planes, sizes.tracks, sizes.shape.bars, sizes.shape.steps, sizes.rows, dtype=torch.double
+    )
     rolls.requires_grad_()
     weights = [weight for name, weight in network.named_parameters() if name.endswith("weight")]
     penalties = []

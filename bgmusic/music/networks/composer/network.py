@@ -22,17 +22,10 @@ import torch
 from torch import Tensor
 
 from bgmusic.errors import UserError
+from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
 from bgmusic.music.networks.composer.decisions import Choices, Tracks, make_decisions
 from bgmusic.music.networks.composer.decisions.form import FORMS, Form, draw_form, remember_forms
-from bgmusic.music.networks.composer.draft import (
-    Draft,
-    check_inputs,
-    check_noise,
-    check_phrases,
-    silent_draft,
-    to_draft,
-    to_phrases,
-)
+from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
 from bgmusic.music.networks.composer.features import (
     Logits,
     input_channels,

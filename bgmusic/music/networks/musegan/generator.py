@@ -1,4 +1,4 @@
-"""BinaryMuseGAN's generator (arXiv 1804.09399, section 4 and appendix A): shared, then private to each track."""
+"""BinaryMuseGAN's generator (arXiv 1804.09399, section 4 and appendix A): a shared network, then one per track."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.gan.layers import Scale
+from bgmusic.music.networks.checks import check_noise
 from bgmusic.music.networks.musegan.grouped import GroupedNormLinear, Moments, Norm, moments, product
 from bgmusic.music.networks.musegan.merging import relu_merge
 from bgmusic.music.networks.musegan.refiner import Refiner
-from bgmusic.music.networks.pianoroll_config import NetworkConfig, PianorollConfig
-from bgmusic.music.networks.sizes import OCTAVE, Plan
+from bgmusic.music.networks.musegan.sizes import OCTAVE, MuseGANSizes
+from bgmusic.music.networks.pianoroll_config import MuseGANConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 from bgmusic.training.protocols import SampleNetwork
 
-SHARED = 64  # channels that every track's private network starts from
-PRIVATE = 32  # channels of each of its two streams in the end
+SHARED = 64  # channels of the shared network's output, the input of every track's private network
+PRIVATE = 32  # channels at the end of each of its two streams
 
 
 def widen(channels: int, width: float) -> int:
-    """So many channels, times a config's ``width``."""
+    """Return a number of channels of the paper, scaled by a config's ``width``."""
     return max(1, round(channels * width))
 
 
@@ -32,29 +33,29 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
 
 
 class SharedGenerator(nn.Module):
-    """From noise ``(batch, latent)`` to ``(batch, 64, bars, beats * parts, octaves)``: what all tracks play on."""
+    """The network that all tracks share: noise ``(batch, latent)`` to ``(batch, 64, bars, beats * parts, octaves)``."""
 
-    def __init__(self, config: NetworkConfig, plan: Plan) -> None:
+    def __init__(self, config: MuseGANConfig, sizes: MuseGANSizes) -> None:
         super().__init__()
-        first = widen(config.first, config.width)
+        beats, first = sizes.shape.beats, widen(config.first, config.width)
         a, b, c = (widen(channels, config.width) for channels in (256, 128, SHARED))
         layers: list[nn.Module] = [
-            nn.Linear(config.latent, plan.bar_seeds * first, bias=False),
-            nn.BatchNorm1d(plan.bar_seeds * first) if config.norm == "batch" else Scale(plan.bar_seeds * first),
+            nn.Linear(config.latent, sizes.bar_seeds * first, bias=False),
+            nn.BatchNorm1d(sizes.bar_seeds * first) if config.norm == "batch" else Scale(sizes.bar_seeds * first),
             nn.ReLU(),
-            nn.Unflatten(1, (plan.bar_seeds, first, 1, 1)),
+            nn.Unflatten(1, (sizes.bar_seeds, first, 1, 1)),
         ]
         self.dense = nn.Sequential(*layers)
         shapes = (
-            (first, a, (plan.bar_kernel, 1, 1), (1, 1, 1)),
-            (a, b, (1, plan.beats, 1), (1, plan.beats, 1)),
-            (b, b, (1, 1, plan.regions), (1, 1, plan.regions)),
-            (b, c, (1, plan.parts, 1), (1, plan.parts, 1)),
-            (c, c, (1, 1, plan.region_kernel), (1, 1, 2)),
+            (first, a, (sizes.bar_kernel, 1, 1), (1, 1, 1)),
+            (a, b, (1, beats, 1), (1, beats, 1)),
+            (b, b, (1, 1, sizes.regions), (1, 1, sizes.regions)),
+            (b, c, (1, sizes.parts, 1), (1, sizes.parts, 1)),
+            (c, c, (1, 1, sizes.region_kernel), (1, 1, 2)),
         )
         layers = []
         for inputs, outputs, kernel, stride in shapes:
-            # No bias: the norm's offset is one.
+            # No bias: the norm has an offset.
             layers += [
                 nn.ConvTranspose3d(inputs, outputs, kernel, stride, bias=False),
                 _norm(config.norm, outputs),
@@ -63,59 +64,59 @@ class SharedGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """What all tracks play on."""
+        """Return the private networks' input."""
         seeds: Tensor = self.dense(noise)
         shared: Tensor = self.layers(seeds.transpose(1, 2))
         return shared
 
 
 class PrivateGenerator(nn.Module):
-    """From the shared network's output to logits ``(batch, channels, bars, steps, pitches)``, each track for itself.
+    """The tracks' private networks: the shared output to logits ``(batch, channels, bars, steps, pitches)``.
 
-    Two streams, one that unfolds pitch before time and one the other way round, joined by a last layer.
+    Two streams, one that unfolds pitch before time and one that unfolds time before pitch, joined by a last layer.
     """
 
-    def __init__(self, config: NetworkConfig, plan: Plan) -> None:
+    def __init__(self, config: MuseGANConfig, sizes: MuseGANSizes) -> None:
         super().__init__()
-        self.plan = plan
+        self.sizes = sizes
         inputs, middle, last = (widen(channels, config.width) for channels in (SHARED, 64, PRIVATE))
-        tracks, norm = plan.tracks, config.norm
+        tracks, planes, norm = sizes.tracks, sizes.shape.planes, config.norm
         self.pitch_time = nn.ModuleList(
             [
                 GroupedNormLinear(tracks, inputs, OCTAVE, middle, norm),
-                GroupedNormLinear(tracks, middle, plan.ticks, last, norm),
+                GroupedNormLinear(tracks, middle, sizes.ticks, last, norm),
             ]
         )
         self.time_pitch = nn.ModuleList(
             [
-                GroupedNormLinear(tracks, inputs, plan.ticks, middle, norm),
+                GroupedNormLinear(tracks, inputs, sizes.ticks, middle, norm),
                 GroupedNormLinear(tracks, middle, OCTAVE, last, norm),
             ]
         )
-        # One layer on both streams' channels is a sum of two, each on its own stream before it is put in order.
-        self.merge_pitch_time = nn.Parameter(torch.empty(tracks, last, plan.planes))
-        self.merge_time_pitch = nn.Parameter(torch.empty(tracks, last, plan.planes))
+        # The last layer, on the channels of both streams, as a sum of two.
+        self.merge_pitch_time = nn.Parameter(torch.empty(tracks, last, planes))
+        self.merge_time_pitch = nn.Parameter(torch.empty(tracks, last, planes))
         for weight in (self.merge_pitch_time, self.merge_time_pitch):
             bound = (2 * last) ** -0.5
             nn.init.uniform_(weight, -bound, bound)
-        self.norm = _norm(norm, plan.channels)
+        self.norm = _norm(norm, sizes.shape.channels)
 
     def forward(self, shared: Tensor) -> Tensor:
-        """Logits: real numbers."""
-        plan = self.plan
-        batch = len(shared)
+        """Return logits: real numbers."""
+        sizes, shape, batch = self.sizes, self.sizes.shape, len(shared)
         cells = shared.permute(0, 2, 3, 4, 1).flatten(0, 3)
-        cells = cells.unsqueeze(0)  # the same for all tracks
+        cells = cells.unsqueeze(0)  # shared by all tracks
         # (tracks, batch * bars, beats * parts, octaves, first unfolded, second unfolded, planes)
-        where = (plan.tracks, batch, plan.bars, plan.beats * plan.parts, plan.octaves)
+        where = (sizes.tracks, batch, shape.bars, shape.beats * sizes.parts, sizes.octaves)
         pitch_time = self._stream(self.pitch_time, cells, self.merge_pitch_time)
-        pitch_time = pitch_time.view(*where, OCTAVE, plan.ticks, plan.planes)
+        pitch_time = pitch_time.view(*where, OCTAVE, sizes.ticks, shape.planes)
         time_pitch = self._stream(self.time_pitch, cells, self.merge_time_pitch)
-        time_pitch = time_pitch.view(*where, plan.ticks, OCTAVE, plan.planes).transpose(-3, -2)
+        time_pitch = time_pitch.view(*where, sizes.ticks, OCTAVE, shape.planes).transpose(-3, -2)
         both = pitch_time + time_pitch
         # -> batch, planes, tracks, bars, (beats * parts, ticks), (octaves, 12)
-        rolls = both.permute(1, 7, 0, 2, 3, 6, 4, 5).reshape(batch, plan.channels, plan.bars, plan.steps, plan.rows)
-        logits: Tensor = self.norm(rolls[..., : plan.pitches])
+        rolls = both.permute(1, 7, 0, 2, 3, 6, 4, 5)
+        rolls = rolls.reshape(batch, shape.channels, shape.bars, shape.steps, sizes.rows)
+        logits: Tensor = self.norm(rolls[..., : shape.pitches])
         return logits
 
     @staticmethod
@@ -135,10 +136,10 @@ def unfold(x: Tensor, weight: Tensor, bias: Tensor, taps: int, wanted: bool) -> 
         weight: ``(tracks, inputs, taps * channels)``.
         bias: ``(tracks, 1, taps * channels)``.
         taps: cells that each row becomes.
-        wanted: also return the moments of the cells.
+        wanted: whether to return the moments of the cells too.
 
     Returns:
-        Cells ``(tracks, rows * taps, channels)``, and their :func:`moments` or None.
+        Cells ``(tracks, rows * taps, channels)``; their :func:`moments`, or None.
 
     """
     rows = product(x.expand(len(weight), -1, -1), weight, bias)
@@ -148,44 +149,49 @@ def unfold(x: Tensor, weight: Tensor, bias: Tensor, taps: int, wanted: bool) -> 
 
 
 class Generator(SampleNetwork):
-    """From noise ``(batch, latent)`` to phrases ``(batch, channels, bars, steps, pitches)`` through a binary neuron.
+    """Generate phrases ``(batch, channels, bars, steps, pitches)`` from noise ``(batch, latent)`` by a binary neuron.
 
-    ``channels`` are the tracks' cells, then (lossless encoding) their onsets, as :meth:`Roll.channels` stacks them.
-    With a refiner, the networks' preactivated outputs pass it before the neuron decides. Under the strategy
-    ``two-stage`` only the refiner learns.
+    ``channels`` are the tracks' cells, then (onset encoding) their onsets, as :meth:`Roll.channels` stacks them. A
+    refiner, if there is one, turns preactivated outputs into the neuron's input. Under the strategy ``two-stage`` only
+    the refiner learns.
+
+    Raises:
+        TypeError: the config is one of another network.
+
     """
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
         settings = config.network
-        if not isinstance(settings, NetworkConfig):
-            raise TypeError("BinaryMuseGAN's generator needs a NetworkConfig")
-        plan = Plan.of(shape)
+        if not isinstance(settings, MuseGANConfig):
+            raise TypeError("BinaryMuseGAN's generator needs a MuseGANConfig")
+        sizes = MuseGANSizes(shape)
         self.latent = settings.latent
-        self.body = nn.Sequential(SharedGenerator(settings, plan), PrivateGenerator(settings, plan))
-        self.refiner = Refiner(settings, plan) if settings.refiner else None
+        self.body = nn.Sequential(SharedGenerator(settings, sizes), PrivateGenerator(settings, sizes))
+        self.refiner = Refiner(settings, sizes) if settings.refiner else None
         self.neuron = NEURONS[config.neuron](config.estimator)
         self.fixed = config.strategy == "two-stage"
         if self.fixed:
             self.body.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Generator:
-        """Set the mode; what is fixed stays in evaluation mode, so that its statistics stay as they are too."""
+        """Set the mode. A fixed body stays in evaluation mode, so that its running statistics stay too."""
         super().train(mode)
         if self.fixed:
             self.body.eval()
         return self
 
     def logits(self, noise: Tensor) -> Tensor:
-        """What the neuron thresholds: real numbers of the phrases' shape."""
+        """Return the neuron's input: real numbers of the phrases' shape."""
+        check_noise(noise, self.latent)
         logits: Tensor = self.body(noise)
         return self.refiner(torch.sigmoid(logits)) if self.refiner else logits
 
     def preactivated(self, noise: Tensor) -> Tensor:
-        """Preactivated outputs in [0, 1], of the phrases' shape."""
+        """Return preactivated outputs in [0, 1], of the phrases' shape."""
         return self.neuron.preactivate(self.logits(noise))
 
     def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Phrases; ``generator`` feeds a stochastic neuron."""
+        """Generate phrases; ``generator`` is the source of a stochastic neuron's draws."""
         phrases: Tensor = self.neuron(self.logits(noise), generator)
         return phrases
