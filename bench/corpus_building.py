@@ -1,10 +1,10 @@
-"""How fast a corpus is built, beside what the usual libraries need only to read the same files.
+"""Measure how fast a corpus is built, compared with libraries that only read the same files.
 
     python bench/corpus_building.py [--files 1000] [--sample 33] [--source data/midi/freedoom]
 
-A folder of as many files as asked is made of the songs in the source, again and again. Prints files a second of
-processor time on one core; the peak memory of builds of a tenth and of the whole; the size on disk beside that
-of the phrases as booleans; and the wall time of two processes beside that of one.
+The songs in the source are repeated up to the number of files. Prints files per second of processor time on one core;
+the peak memory of builds of a tenth and of all files; the size on disk relative to boolean phrases; and, with
+``--jobs2``, the wall time of two processes relative to one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.rolls.tracks import TrackSet
 import bgmusic.music.corpora.corpus, joblib
 
-def peak():  # getrusage would count what the parent had when it started this process
+def peak():  # getrusage would include the memory of the parent process
     status = Path("/proc/self/status")
     if not status.exists():
         return psutil.Process().memory_info().rss // 1024
@@ -44,7 +44,7 @@ print(time.perf_counter() - started, time.process_time() - used, before, peak())
 
 
 def fill(folder: Path, source: Path, count: int) -> Path:
-    """A folder with ``count`` copies of the source's songs."""
+    """Fill a folder with ``count`` files, repeating the songs of the source."""
     folder.mkdir()
     songs = sorted(source.glob("*.mid"))
     for number in range(count):
@@ -54,7 +54,7 @@ def fill(folder: Path, source: Path, count: int) -> Path:
 
 
 def build(folder: Path, out: Path, jobs: int = 1) -> tuple[float, float, float, float]:
-    """Wall seconds, processor seconds, and memory in MB before and at its peak, of a build in a fresh process."""
+    """Build in a fresh process; return wall and processor seconds, and memory (MB) before the build and at its peak."""
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(folder), str(out), str(jobs)], check=True, capture_output=True, text=True
     )
@@ -63,7 +63,7 @@ def build(folder: Path, out: Path, jobs: int = 1) -> tuple[float, float, float, 
 
 
 def reading_rate(read: Callable[[str], object], files: list[Path]) -> float:
-    """Files a second of processor time; a file that can't be read counts as read."""
+    """Return files per second of processor time; unreadable files count as read."""
     started = time.process_time()
     for file in files:
         try:

@@ -1,9 +1,9 @@
-"""How fast batches are served, beside what a training can take.
+"""Measure how fast batches are loaded, relative to how fast a training uses them.
 
     python bench/loading.py [--corpus freedoom] [--batch 64] [--taken 5] [--device cpu]
 
-Processor time on one core. ``--taken`` is the batches a second that the fastest training takes: more than 5 of 64
-phrases of lpd-5 no training on a core of this CPU takes.
+Uses processor time on one core. ``--taken`` is the number of batches per second that a training uses; on this CPU, no
+training on one core uses more than 5 batches of 64 phrases of lpd-5.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bgmusic.music.corpora.loader import Loader
 
 
 def rate(loader: Loader, batch: int, reuse: bool, seconds: float = 3.0) -> float:
-    """Batches a second of processor time on a CPU, of wall time on another device; into one tensor, or new ones."""
+    """Return batches per second, of processor time on a CPU, else of wall time; ``reuse`` writes into one tensor."""
     generator = torch.Generator().manual_seed(0)
     on_cpu = loader.device.type == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter
@@ -49,12 +49,12 @@ def main() -> None:
             for dtype in (torch.bool, torch.bfloat16, torch.float32):
                 options = {"transpose": transpose, "random_offset": True, "dtype": dtype}
                 loader = corpus.loader("train", device=asked.device, encoding=encoding, **options)
-                moved = "transposed" if transpose != (0, 0) else "as they are"
+                moved = "transposed" if transpose != (0, 0) else "untransposed"
                 for reuse in (False, True) if dtype.is_floating_point else (False,):
-                    found = rate(loader, asked.batch, reuse)
+                    speed = rate(loader, asked.batch, reuse)
                     print(
                         f"{encoding}, {moved}, {str(dtype).removeprefix('torch.')}{', out=' if reuse else ''}: "
-                        f"{found:.0f} batches/s, {found / asked.taken:.0f} times what is taken"
+                        f"{speed:.0f} batches/s, {speed / asked.taken:.0f} times --taken"
                     )
 
 

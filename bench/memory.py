@@ -1,9 +1,9 @@
-"""The most memory that a training and a scoring hold, each in a process of its own.
+"""Measure the peak memory of a training and of its evaluation, each in a process of its own.
 
     python bench/memory.py [--config NAME] [--steps N]
 
 Prints the peak resident memory (Linux: ``VmHWM``) of ``bgmusic train mnist`` with checkpoints and pictures, and of
-``bgmusic evaluate`` of what it trained.
+``bgmusic evaluate`` of the resulting run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# The command in this process, and then its own peak: RUSAGE_CHILDREN would mix the commands.
+# Print the peak from within the command's process: RUSAGE_CHILDREN would mix the commands.
 SCRIPT = """
 import resource, sys
 from bgmusic.cli.main import main
@@ -27,7 +27,7 @@ finally:
 
 
 def peak(*args: object) -> float:
-    """Megabytes that a command held at most."""
+    """Return the peak memory of a command in megabytes."""
     command = [sys.executable, "-c", SCRIPT, *map(str, args)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(ended.stderr.split("peak ")[-1]) / 1024

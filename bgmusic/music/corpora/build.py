@@ -139,7 +139,7 @@ def _chunks(entries: list[Numbered]) -> Iterator[list[Numbered]]:
 
 
 def _digest(entries: list[Numbered], settings: Settings) -> str:
-    """Return a hash of everything that the parts depend on."""
+    """Return a hash of everything that determines the content of the parts."""
     digest = hashlib.sha256(json.dumps([_FORMAT, settings.to_dict()], sort_keys=True).encode())
     for number, entry in entries:
         digest.update(repr((number, entry)).encode())
@@ -173,10 +173,10 @@ def _make_parts(
     to_make = sorted(missing)
     here = workers.backend == "loky"
     tasks = ([(entry, _content(sources[s], entry, here)) for s, entry in chunks[number]] for number in to_make)
-    made = _run([paths[number] for number in to_make], tasks, settings, workers)
+    parts = _run([paths[number] for number in to_make], tasks, settings, workers)
     for number, path in enumerate(paths):
         if number in missing:
-            next(made)
+            next(parts)
             done += len(chunks[number])
             progress(done, total)
         yield path

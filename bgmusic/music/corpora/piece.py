@@ -137,12 +137,12 @@ def _pack(
         for number, (row, length) in enumerate(zip(rows, lengths, strict=True))
         for starts in [settings.hops(tiles.bars[row : row + length] != 0)]
     ]
-    found = np.concatenate(phrases).astype(np.int64)
-    if not len(found):
+    table = np.concatenate(phrases).astype(np.int64)
+    if not len(table):
         few = settings.min_tracks
         return record | {"skipped": f"no {settings.shape.bars} bars in which {few} or more of its tracks play"}
-    record["bars"], record["phrases"] = len(bars), len(found)
-    return Piece(record, tiles, passages, found, fingerprints(piece, runs))
+    record["bars"], record["phrases"] = len(bars), len(table)
+    return Piece(record, tiles, passages, table, fingerprints(piece, runs))
 
 
 def _by_number(track_set: TrackSet) -> TrackSet:

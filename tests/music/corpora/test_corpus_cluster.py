@@ -1,4 +1,4 @@
-"""A Dask cluster builds the same bytes as this process."""
+"""Build a corpus on a Dask cluster: the bytes are those of a local build."""
 
 from collections.abc import Iterator
 from pathlib import Path

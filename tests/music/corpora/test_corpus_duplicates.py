@@ -1,4 +1,4 @@
-"""Duplicates are found in any key and with any instruments, and never divided between splits."""
+"""Find duplicates in any key and with any instruments, and keep them in one split."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_the_same_song_elsewhere_in_another_key_or_sound(folder: Path, tmp_path: Path) -> None:
+def test_copies_in_another_key_tempo_or_instrument_are_duplicates(folder: Path, tmp_path: Path) -> None:
     song(1).dump_midi(str(folder / "same.mid"))
     song(1, transpose=5).dump_midi(str(folder / "transposed.mid"))
     sound = song(1)
@@ -48,7 +48,7 @@ def test_the_same_song_elsewhere_in_another_key_or_sound(folder: Path, tmp_path:
     assert found["second"] != found["first"]
 
 
-def test_one_common_phrase_is_enough(folder: Path, tmp_path: Path) -> None:
+def test_pieces_with_one_common_phrase_are_duplicates(folder: Path, tmp_path: Path) -> None:
     medley = song(3)
     for into, track in zip(medley.tracks, song(1, transpose=-3).tracks, strict=True):
         for note in track.notes:
@@ -59,7 +59,7 @@ def test_one_common_phrase_is_enough(folder: Path, tmp_path: Path) -> None:
     assert found["medley"] == found["first"] != found["second"]
 
 
-def test_the_same_chord_held_says_nothing(tmp_path: Path) -> None:
+def test_a_repeated_chord_does_not_make_duplicates(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for seed in (1, 2):
         score = song(seed)
@@ -103,13 +103,13 @@ def test_groups_are_the_connected_components(pairs: list[tuple[int, int]]) -> No
     assert groups_found.tolist() == expected
 
 
-def test_splits_have_their_shares_and_do_not_move() -> None:
+def test_splits_have_their_shares_and_are_fixed() -> None:
     hashes = [f"{number:064x}" for number in range(3000)]
     shares = (0.7, 0.2, 0.1)
     splits = [split_of(sha, shares) for sha in hashes]
     for name, share in zip(SPLITS, shares, strict=True):
         assert splits.count(name) / 3000 == pytest.approx(share, abs=0.03)
-    # From a hash of nothing but the piece: fixed for all time.
+    # The split depends on the hash of the piece alone, so it never changes.
     assert [split_of(sha, (0.8, 0.1, 0.1)) for sha in hashes[:6]] == splits_of_the_first_six
 
 
@@ -117,7 +117,7 @@ splits_of_the_first_six = ["train"] * 6
 
 
 @pytest.mark.parametrize("text", ["", "1", "0.5,0.5", "0.5,0.6,-0.1", "a,b,c", "nan,0,1", "0.9,0.2,0.1"])
-def test_senseless_shares_are_refused(text: str) -> None:
+def test_invalid_shares_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="splits"):
         parse_shares(text)
     assert check_shares((1.0, 0.0, 0.0)) == (1.0, 0.0, 0.0)

@@ -66,7 +66,7 @@ def test_no_phrase_is_in_two_splits(name: str) -> None:
         assert seen.setdefault(content, split) == split
 
 
-def test_the_chorales_voices_keep_to_their_ranges_and_keys() -> None:
+def test_chorales_have_vocal_ranges_and_keys() -> None:
     corpus = open_corpus("bach")
     for number, (low, high) in enumerate(((57, 81), (53, 74), (48, 69), (36, 64))):
         cells = corpus.loader().phrases(range(len(corpus)))[:, number].amax((0, 1, 2)).nonzero() + 36
@@ -86,7 +86,7 @@ def test_freedoom_is_rebuilt_byte_for_byte(tmp_path: Path) -> None:
     }
 
 
-def test_chorales_read_anew_are_those_shipped() -> None:
+def test_chorales_read_again_equal_the_embedded_ones() -> None:
     """Compare tiles, bars and passages of some chorales; music21 would need half a minute for all."""
     corpus = open_corpus("bach")
     source = Music21Source("bach")

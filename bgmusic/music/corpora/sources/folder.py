@@ -57,11 +57,11 @@ class FileSource:
             shown = printable(name)
             kind = kind_of(path) or "midi"  # a file given by the user is read whatever its suffix
             try:
-                found = os.stat(path)
+                status = os.stat(path)
             except OSError as error:
                 yield Entry(shown, "unusable", reason=error.strerror or "unreadable")
                 continue
-            size, stamp = found.st_size, found.st_mtime_ns
+            size, stamp = status.st_size, status.st_mtime_ns
             yield too_large(shown, kind, size) or Entry(shown, kind, size, path, stamp=stamp)
 
     def read(self, entry: Entry) -> bytes:

@@ -56,9 +56,9 @@ def _song(archive: zipfile.ZipFile) -> Song:
         if not isinstance(program, int) or not 0 <= program <= 127:
             raise Unreadable(f"its track {number} has the program {str(program)[:40]!r}")
         names.append(str(track.get("name") or "")[:200])
-        found, cells = _notes(archive, number, program, bool(track.get("is_drum")), MAX_CELLS - stored)
+        track_notes, cells = _notes(archive, number, program, bool(track.get("is_drum")), MAX_CELLS - stored)
         stored += cells
-        tables.append(found)
+        tables.append(track_notes)
     notes = sort_notes(np.concatenate(tables)) if tables else table(NOTE)
     end = int((notes["onset"] + notes["duration"]).max(initial=0))
     signatures, pickup = _bars(archive, resolution)
@@ -97,8 +97,8 @@ def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool, m
     if len(times) > most:
         raise Unreadable(f"it stores more than {MAX_CELLS:,} cells: no piece of music does")
     data = data.reshape(-1)
-    lit = data != 0
-    times, pitches, data = times[lit], pitches[lit], data[lit]
+    nonzero = data != 0
+    times, pitches, data = times[nonzero], pitches[nonzero], data[nonzero]
     order = np.lexsort((times, pitches))
     times, pitches, data = times[order], pitches[order], data[order]
     if ((np.diff(times) == 0) & (np.diff(pitches) == 0)).any():
@@ -111,7 +111,7 @@ def _notes(archive: zipfile.ZipFile, number: int, program: int, is_drum: bool, m
     velocity = data[first]
     notes["velocity"] = 64 if velocity.dtype.kind == "b" else np.clip(velocity, 1, 127).astype(np.uint8)
     notes["program"], notes["is_drum"], notes["part"] = program, is_drum, number
-    return notes, lit.size
+    return notes, nonzero.size
 
 
 def _cells(

@@ -1,4 +1,4 @@
-"""Archives are read in place, and those made to hurt are left alone with a reason."""
+"""Read archives in place; skip malicious and damaged ones with a reason."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from bgmusic.music.corpora.sources.base import MAX_ENTRY_BYTES, Entry, Source, U
 
 
 def contents(word: Path) -> dict[str, bytes | str]:
-    """Name and bytes of every entry, or the reason why there are none."""
+    """Return the content of every entry by name, or the reason why it can't be read."""
     sources, _ = open_sources([str(word)])
     found: dict[str, bytes | str] = {}
     for source in sources:
@@ -76,7 +76,7 @@ def test_entries_are_read_with_gaps_and_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../out.mid", "/etc/out.mid", "a/../../out.mid", "..\\out.mid", "C:\\out.mid"])
-def test_names_that_lead_out_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_names_that_lead_out_of_the_archive_are_skipped(tmp_path: Path, name: str) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     for path in (make_zip(inside / "a.zip", {name: b"x"}), make_tar(inside / "a.tar", {name: b"x"})):
@@ -85,7 +85,7 @@ def test_names_that_lead_out_are_left_alone(tmp_path: Path, name: str) -> None:
     assert {path.name for path in tmp_path.rglob("*")} == {"inside", "a.zip", "a.tar"}
 
 
-def test_links_and_devices_are_left_alone(tmp_path: Path) -> None:
+def test_links_and_devices_are_skipped(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name, kind in (("soft.mid", tarfile.SYMTYPE), ("hard.mid", tarfile.LNKTYPE), ("dev.mid", tarfile.CHRTYPE)):
             info = tarfile.TarInfo(name)
@@ -109,7 +109,7 @@ def test_a_tar_bomb_is_not_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
-    """An extended header says how long it is, and tarfile would read it in one piece."""
+    """An extended header declares its size, and tarfile would read it at once."""
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, 1 << 33
     blocks = header.tobuf(tarfile.GNU_FORMAT) + bytes(4096)
@@ -124,12 +124,12 @@ def test_large_files_are_not_read(tmp_path: Path) -> None:
     assert "more than the 16,777,216" in str(found["a.zip/large.mid"])
 
 
-def test_an_archive_within_an_archive_stays_shut(tmp_path: Path) -> None:
+def test_an_archive_within_an_archive_is_not_opened(tmp_path: Path) -> None:
     found = contents(make_zip(tmp_path / "a.zip", {"inner.zip": b"PK"}))
     assert found == {"a.zip/inner.zip": "an archive inside an archive is not opened"}
 
 
-def test_a_truncated_tar_gives_what_is_whole(tmp_path: Path) -> None:
+def test_the_complete_entries_of_a_truncated_tar_are_read(tmp_path: Path) -> None:
     whole = make_tar(tmp_path / "a.tar", {"1.mid": b"1" * 2000, "2.mid": b"2" * 2000}).read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[:4000])
     found = contents(tmp_path / "cut.tar")
@@ -137,7 +137,7 @@ def test_a_truncated_tar_gives_what_is_whole(tmp_path: Path) -> None:
     assert "ends inside it" in str(found["cut.tar/2.mid"])
 
 
-def test_a_damaged_member_spoils_itself_alone(tmp_path: Path) -> None:
+def test_a_damaged_member_does_not_affect_others(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", {"1.mid": b"1" * 2000, "2.mid": os.urandom(2000)})
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF
@@ -148,7 +148,7 @@ def test_a_damaged_member_spoils_itself_alone(tmp_path: Path) -> None:
     assert "damaged in its archive" in str(found["a.zip/2.mid"])
 
 
-def test_a_size_that_lies_is_noticed(tmp_path: Path) -> None:
+def test_a_wrong_declared_size_is_an_error(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", {"1.mid": b"1" * 2000})
     source = ZipSource(path, "a.zip")
     (entry,) = source.entries()
@@ -159,13 +159,13 @@ def test_a_size_that_lies_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", bz2.compress(b"no tar" * 99)])
-def test_no_archive_named_outright_is_an_error(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.zip is neither"):
         open_sources([str(tmp_path / "a.zip")])
 
 
-def test_in_a_folder_a_damaged_archive_is_left_out(tmp_path: Path) -> None:
+def test_a_damaged_archive_in_a_folder_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.zip").write_bytes(b"none")
     (tmp_path / "in" / "b.mid").write_bytes(b"song")
@@ -189,7 +189,7 @@ def test_folders_are_walked_without_following_links_or_opening_pipes(tmp_path: P
     assert open_sources([str(top)])[1] == {".txt": 1}
 
 
-def test_a_file_that_changes_or_goes_is_a_reason(tmp_path: Path) -> None:
+def test_files_that_change_or_vanish_are_skipped(tmp_path: Path) -> None:
     for name in ("changes.mid", "goes.mid"):
         (tmp_path / name).write_bytes(b"before")
     (source,), _ = open_sources([str(tmp_path)])
@@ -202,12 +202,12 @@ def test_a_file_that_changes_or_goes_is_a_reason(tmp_path: Path) -> None:
     ]
 
 
-def test_any_name_is_one_printable_line() -> None:
+def test_printable_names() -> None:
     assert printable("a\nb\x1b[31m\udcff/é") == "a\\nb\\x1b[31m\\udcff/é"
     assert len(printable("x" * 10_000)) == 500
 
 
-def test_words_that_are_no_source_are_errors(tmp_path: Path) -> None:
+def test_unknown_sources_are_errors(tmp_path: Path) -> None:
     for word in (str(tmp_path / "none"), "music22:bach", ""):
         with pytest.raises(UserError, match="no source"):
             open_sources([word])

@@ -1,4 +1,4 @@
-"""Corpora that libraries know by name: music21's, and muspy's datasets (here a local one without a network)."""
+"""Read music21's corpora, and muspy's datasets (here a local one, without a network)."""
 
 import urllib.error
 from pathlib import Path
@@ -24,7 +24,7 @@ LPD5 = TrackSet.load("lpd-5")
 
 
 def score(bars: int = 5, pickup: bool = True, last: float = 3.0) -> stream.Score:
-    """Four parts in quarter notes, with a pickup of one, a tie over each bar line, and a short last bar."""
+    """Make four parts in quarter notes, with a pickup of one, ties over the bar lines, and a short last bar."""
     whole = stream.Score()
     for name, pitch in (("Soprano", 72), ("Alto", 65), ("Tenor", 57), ("Bass", 48)):
         part = stream.Part()
@@ -62,13 +62,13 @@ def test_pickup_ties_key_and_last_bar() -> None:
     assert piece.phrase_starts(4).tolist() == [1]
 
 
-def test_without_a_pickup_bars_begin_at_once() -> None:
+def test_without_a_pickup_the_first_bar_is_full() -> None:
     piece = quantise(song_of_score(score(bars=4, pickup=False, last=4.0)), SATB, 4)
     assert piece.runs() == [(0, 4)]
 
 
 def test_a_chorale_of_the_corpus(tmp_path: Path) -> None:
-    """Pitch, onset and length of every note beside music21's own, for one with and one without a pickup."""
+    """Compare every note with music21's, for a chorale with a pickup and one without."""
     for name in ("bwv10.7.mxl", "bwv101.7.mxl"):
         path = next(p for p in music21_corpus.getComposer("bach") if Path(p).name == name)
         song, content = decode_music21(str(path).encode())
@@ -84,21 +84,21 @@ def test_a_chorale_of_the_corpus(tmp_path: Path) -> None:
             ] == (expected)
 
 
-def test_a_work_is_taken_once() -> None:
+def test_a_work_in_several_formats_is_read_once() -> None:
     names = [entry.name for entry in Music21Source("bach").entries()]
     assert "music21/bach/bwv366.mxl" in names
     assert "music21/bach/bwv366.krn" not in names
     assert names == sorted(names)
 
 
-def test_what_music21_cannot_read_is_a_reason(tmp_path: Path) -> None:
+def test_a_damaged_score_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.mxl").write_bytes(b"no music")
     with pytest.raises(Unreadable, match="music21: "):
         decode_music21(str(tmp_path / "a.mxl").encode())
 
 
 class LocalDataset(muspy.RemoteFolderDataset):
-    """A muspy dataset of MIDI files that lies in a folder already."""
+    """A muspy dataset of MIDI files that are already in a folder."""
 
     _info = muspy.DatasetInfo("Local")
     _sources = {"local": {"filename": "none.zip", "url": "http://127.0.0.1:9/none.zip", "archive": True}}  # noqa: RUF012
@@ -149,7 +149,7 @@ def test_a_muspy_dataset(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_a_dataset_that_cannot_be_had_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no network")
 

@@ -1,4 +1,4 @@
-"""Files of rolls in their exact layouts: pypianoroll's (the Lakh Pianoroll Dataset's) and MuseGAN's."""
+"""Read files of rolls: pypianoroll's format (Lakh Pianoroll Dataset) and MuseGAN's."""
 
 import io
 import json
@@ -27,7 +27,7 @@ PROGRAMS = (0, 0, 24, 32, 48)
 
 
 def multitrack(seed: int, bars: int = 6, resolution: int = 24) -> pypianoroll.Multitrack:
-    """Five random tracks of velocities; a note of each pitch is followed by at least a step of silence."""
+    """Make five random tracks of velocities, with a step of silence or more after each note."""
     rng = np.random.default_rng(seed)
     steps = bars * 4 * resolution
     tracks = []
@@ -43,7 +43,7 @@ def multitrack(seed: int, bars: int = 6, resolution: int = 24) -> pypianoroll.Mu
 
 
 def test_a_folder_of_the_lakh_pianoroll_dataset_is_read_in_full(tmp_path: Path) -> None:
-    """LPD's own tree and files, as pypianoroll writes them, at LPD's 24 steps a beat."""
+    """Folders and files as in LPD, written by pypianoroll at 24 steps per beat."""
     songs = {f"A/B/C/TRABC{number}/song{number}": multitrack(number) for number in range(4)}
     for name, song in songs.items():
         (tmp_path / "lpd_5" / name).parent.mkdir(parents=True)
@@ -139,7 +139,7 @@ def packed(parts: dict[str, object]) -> bytes:
         ({"pianoroll_0_csc_data": np.array([{"an": "object"}], dtype=object)}, "instead of numbers"),
     ],
 )
-def test_damaged_files_are_reasons(change: dict[str, object], message: str) -> None:
+def test_damaged_files_are_unreadable(change: dict[str, object], message: str) -> None:
     with pytest.raises(Unreadable, match=message):
         decode_lpd(packed(saved_parts() | change))
 
@@ -156,7 +156,7 @@ def test_an_array_that_claims_gigabytes_is_not_allocated() -> None:
         decode_lpd(saved.getvalue())
 
 
-def test_any_bytes_are_a_reason() -> None:
+def test_arbitrary_bytes_are_unreadable() -> None:
     whole = packed(saved_parts())
     for content in (b"", b"PK", whole[: len(whole) // 2], whole.replace(b"NUMPY", b"PICKL")):
         with pytest.raises(Unreadable):
@@ -168,7 +168,7 @@ def musegan_data(seed: int, rolls: int = 12, tracks: int = 5) -> np.ndarray:
 
 
 def save_musegan(path: Path, data: np.ndarray) -> Path:
-    """As MuseGAN stores its training data: the shape, and what ``nonzero`` gives."""
+    """Save an array in MuseGAN's format: its shape, and the coordinates by ``nonzero``."""
     np.savez_compressed(path, shape=data.shape, nonzero=np.array(data.nonzero()))
     return path
 
@@ -223,7 +223,7 @@ def test_rolls_may_be_read_with_gaps(tmp_path_factory: pytest.TempPathFactory, c
         ((2, 4, 10**6, 84, 5), "more than is read"),
     ],
 )
-def test_other_shapes_are_errors(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
+def test_unsupported_shapes_are_errors(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
     np.savez(tmp_path / "a.npz", shape=shape, nonzero=np.zeros((5, 0), np.int64))
     with pytest.raises(UserError, match=message):
         MuseganSource(tmp_path / "a.npz", "a.npz")
@@ -239,7 +239,7 @@ def test_other_shapes_are_errors(tmp_path: Path, shape: tuple[int, ...], message
         np.zeros((5, 3)),
     ],
 )
-def test_wrong_coordinates_are_reasons(tmp_path: Path, nonzero: np.ndarray) -> None:
+def test_wrong_coordinates_are_unreadable(tmp_path: Path, nonzero: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", shape=(2, 4, 48, 84, 5), nonzero=nonzero)
     source = MuseganSource(tmp_path / "a.npz", "a.npz")
     for entry in source.entries():
@@ -247,7 +247,7 @@ def test_wrong_coordinates_are_reasons(tmp_path: Path, nonzero: np.ndarray) -> N
             source.read(entry)
 
 
-def test_another_number_of_tracks_is_a_reason(tmp_path: Path) -> None:
+def test_another_number_of_tracks_is_an_error(tmp_path: Path) -> None:
     path = save_musegan(tmp_path / "a.npz", musegan_data(0, tracks=8))
     with pytest.raises(UserError, match="it has 8 tracks, the track set 5"):
         build_corpus([str(path)], tmp_path / "out", Settings.create(LPD5, 12))
@@ -266,7 +266,7 @@ def test_musegans_data_in_any_metre(tmp_path: Path, metre: tuple[int, int]) -> N
 
 
 def crowded(tracks: int, cells: int, repeated: bool) -> bytes:
-    """A file of some kilobytes whose tracks store very many cells."""
+    """Return a small file whose tracks store very many cells."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         described = {str(number): {"program": 0, "is_drum": False, "name": "x"} for number in range(tracks)}
