@@ -1,4 +1,4 @@
-"""How many MIDI files a second bgmusic reads on one core, as a ratio to other readers in the same run.
+"""Compare the speed of MIDI readers on one core, in the same run.
 
 python bench/midi_reading.py
 """
@@ -28,12 +28,12 @@ from bgmusic.music.rolls.tracks import TrackSet
 
 
 def files_a_second(read: Callable[[str], Any], files: list[str]) -> float:
-    """Files a second of CPU time, over all files that the reader takes."""
+    """Return files per second of CPU time, over the files that the reader accepts."""
     taken, start = 0, time.process_time()
     for file in files:
         try:
             read(file)
-        except Exception:  # noqa: S112 - other readers raise what they like; a file refused isn't counted
+        except Exception:  # noqa: S112 - readers raise any exception; a refused file is not counted
             continue
         taken += 1
     return taken / (time.process_time() - start)
@@ -42,7 +42,7 @@ def files_a_second(read: Callable[[str], Any], files: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=data_dir() / "midi" / "freedoom")
-    parser.add_argument("--repeats", type=int, default=3, help="Rounds; the best of each reader counts.")
+    parser.add_argument("--repeats", type=int, default=3, help="Number of rounds; the best of each reader counts.")
     options = parser.parse_args()
     files = sorted(str(path) for path in options.folder.glob("*.mid"))
     track_set = TrackSet.load("lpd-5")
@@ -59,12 +59,13 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for _ in range(options.repeats):
             for name, read in readers.items():
-                # The slow ones are timed on every fourth file.
+                # Slow readers are timed on every fourth file.
                 chosen = files if name.startswith(("bgmusic", "symusic")) else files[::4]
                 best[name] = max(best[name], files_a_second(read, chosen))
-    print(f"{len(files)} files; files a second of CPU, and how many times those of pypianoroll and pretty_midi")
+    print(f"{len(files)} files; files per second of CPU, and the ratios to pypianoroll, pretty_midi and symusic")
     for name, speed in best.items():
-        print(f"{name:28} {speed:8.0f} {speed / best['pypianoroll']:8.1f} {speed / best['pretty_midi']:8.1f}")
+        ratios = [speed / best[other] for other in ("pypianoroll", "pretty_midi", "symusic (unchecked)")]
+        print(f"{name:28} {speed:8.0f} " + " ".join(f"{ratio:8.2f}" for ratio in ratios))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MIDI files by hand, byte for byte, and damaged on purpose."""
+"""Make MIDI files byte by byte, and damage them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ END = (0, b"\xff\x2f\0")
 
 
 def number(value: int) -> bytes:
+    """Return a variable-length number."""
     out = [value & 0x7F]
     while value := value >> 7:
         out.append(0x80 | value & 0x7F)
@@ -17,7 +18,7 @@ def number(value: int) -> bytes:
 
 
 def track(events: Sequence[tuple[int, bytes]], end: bool = True) -> bytes:
-    """A track chunk of (delta time, bytes of the event)."""
+    """Return a track chunk of (delta time, bytes of the event)."""
     body = b"".join(number(delta) + content for delta, content in [*events, *([END] if end else [])])
     return b"MTrk" + struct.pack(">I", len(body)) + body
 
@@ -35,9 +36,18 @@ def off(pitch: int, channel: int = 0) -> bytes:
 
 
 def mutants(originals: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """Files with bytes flipped, cut off, spliced, repeated, or overwritten by what hurts most."""
+    """Yield files with bytes flipped, cut off, spliced, repeated, or overwritten by harmful values."""
     rng = random.Random(seed)
-    nasty = (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0", b"MTrk", b"MThd", b"\xff\x2f\0", b"\xf0", b"\x80\0")
+    worst = (
+        b"\xff\xff\xff\x7f",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+        b"MTrk",
+        b"MThd",
+        b"\xff\x2f\0",
+        b"\xf0",
+        b"\x80\0",
+    )
     for _ in range(count):
         data = bytearray(rng.choice(originals))
         for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
@@ -56,6 +66,6 @@ def mutants(originals: Sequence[bytes], count: int, seed: int) -> Iterator[bytes
             elif kind == 4:
                 data[at:at] = data[at : at + rng.randrange(4096)]
             else:
-                what = rng.choice(nasty)
+                what = rng.choice(worst)
                 data[at : at + len(what)] = what
         yield bytes(data)

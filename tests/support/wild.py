@@ -1,4 +1,4 @@
-"""Generated music, wilder than any."""
+"""Hypothesis strategies for notes and rolls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LPD_5 = TrackSet.load("lpd-5")
 
 @st.composite
 def wild_notes(draw, steps=32):
-    """Rows of (track, onset, duration, pitch) of lpd-5 within ``steps`` steps, crowded into few pitches."""
+    """Draw rows of (track, onset, duration, pitch) of lpd-5 within ``steps`` steps, on few pitches."""
     pitches = st.sampled_from([24, 60, 61, 107])
     row = st.tuples(st.integers(0, 4), st.integers(0, steps - 1), st.integers(1, 8), pitches)
     rows = draw(st.lists(row, max_size=60))
@@ -22,7 +22,7 @@ def wild_notes(draw, steps=32):
 
 @st.composite
 def phrases(draw):
-    """Rolls of lpd-5 with random cells and onsets, as an untrained network would make them."""
+    """Draw rolls of lpd-5 with random cells and onsets, like those of an untrained network."""
     bars, beats = draw(st.integers(1, 2)), draw(st.sampled_from([3, 4]))
     resolution = draw(st.sampled_from([1, 2, 4, 12]))
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))

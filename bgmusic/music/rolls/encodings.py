@@ -55,11 +55,11 @@ def note_begins(cells: Cells, onsets: Cells | None, drums: NDArray[np.bool_]) ->
     time = on.reshape(batch, tracks, bars * steps, pitches)
     begins = time.copy()
     begins[:, :, 1:] &= ~time[:, :, :-1]
-    begins = begins.reshape(on.shape)
+    result: Cells = begins.reshape(on.shape)
     if onsets is not None:
-        return begins | onsets
-    begins[:, drums] = cells[:, drums]
-    return begins
+        return result | onsets
+    result[:, drums] = cells[:, drums]
+    return result
 
 
 def with_pauses(cells: Cells, onsets: Cells, drums: NDArray[np.bool_]) -> Cells:
@@ -84,9 +84,9 @@ def with_pauses(cells: Cells, onsets: Cells, drums: NDArray[np.bool_]) -> Cells:
     repeated = begins[:, :, 1:] & ~begins[:, :, :-1]
     repeated[:, drums] = False
     paused[:, :, :-1] &= ~repeated
-    paused = paused.reshape(cells.shape)
-    paused[:, drums] = note_begins(cells[:, drums], onsets[:, drums], drums[drums])
-    return paused
+    result: Cells = paused.reshape(cells.shape)
+    result[:, drums] = note_begins(cells[:, drums], onsets[:, drums], drums[drums])
+    return result
 
 
 def pause_stops(notes: Table, track_set: TrackSet) -> NDArray[np.int64]:

@@ -73,7 +73,7 @@ def read_phrases(path: str | Path, limit: int = 1 << 30) -> tuple[Phrases, dict[
         raise UserError(f"{path}: rolls and onsets must hold zeros and ones, and at least one phrase")
     cells, *onsets = (plane.astype(np.bool_) for plane in planes)
     try:
-        return Phrases(track_set, resolution, cells, *onsets), meta
+        return Phrases(track_set, resolution, cells, onsets[0] if onsets else None), meta
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

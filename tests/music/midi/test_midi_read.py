@@ -1,4 +1,4 @@
-"""Sound files: what is read is what is written, as an independent reader has it, by both ways of reading."""
+"""Valid MIDI files: both readers agree with each other and with symusic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def by_symusic(path):
 
 
 @pytest.mark.parametrize("path", FREEDOOM, ids=lambda path: path.stem)
-def test_real_songs_are_read_as_symusic_reads_them(path):
+def test_real_songs_agree_with_symusic(path):
     song = read_midi(path)
     ours = sorted((*row[:4], 0 if row[5] else row[4], row[5]) for row in rows(song))
     assert ours == by_symusic(path)
@@ -52,7 +52,7 @@ def test_real_songs_are_read_as_symusic_reads_them(path):
 
 
 @pytest.mark.parametrize("path", FREEDOOM[::3], ids=lambda path: path.stem)
-def test_both_ways_of_reading_agree(path):
+def test_fast_and_careful_reading_agree(path):
     file = open_midi(path.read_bytes())
     fast, careful = fast_events(file.data, file.tracks), careful_events(file.data, file.tracks)
     assert careful.damage == {}
@@ -66,7 +66,7 @@ def test_both_ways_of_reading_agree(path):
 
 
 def messages():
-    """Channel and meta events of every kind, as bytes with their status."""
+    """Generate channel and meta events of every kind, as bytes with their status."""
     data = st.integers(0, 127)
     two = st.builds(lambda s, a, b: bytes([s, a, b]), st.sampled_from([0x80, 0x91, 0x99, 0xB2, 0xEF, 0xA5]), data, data)
     one = st.builds(lambda s, a: bytes([s, a]), st.sampled_from([0xC0, 0xCF, 0xD3]), data)
@@ -86,7 +86,7 @@ def messages():
     ),
     st.booleans(),
 )
-def test_any_sound_track_is_read_alike_both_ways(tracks, use_running_status):
+def test_fast_and_careful_reading_agree_on_any_valid_track(tracks, use_running_status):
     chunks = []
     for events in tracks:
         written, running = [], None
@@ -108,13 +108,13 @@ def test_any_sound_track_is_read_alike_both_ways(tracks, use_running_status):
     columns = ("track", "tick", "status", "data1", "data2")
     assert list(zip(*(getattr(careful, name).tolist() for name in columns), strict=True)) == expected
     fast = fast_events(file.data, file.tracks)
-    if fast is not None:  # in doubt it leaves a file to the other
+    if fast is not None:  # None: left to the careful reader
         channel = fast.status < 0xF0
         assert list(zip(*(getattr(fast, n)[channel].tolist() for n in columns), strict=True)) == expected
         assert (fast.metas, fast.ends) == (careful.metas, careful.ends)
 
 
-def test_the_fast_way_takes_ordinary_tracks():
+def test_fast_reading_accepts_ordinary_tracks():
     events = [
         (0, b"\xff\x03\x05Piano"),
         (0, b"\xc0\x05"),
@@ -127,7 +127,7 @@ def test_the_fast_way_takes_ordinary_tracks():
     assert fast_events(file.data, file.tracks) is not None
 
 
-def test_repeated_notes_and_overlaps_end_first_come_first_served():
+def test_the_first_note_off_ends_the_first_note():
     events = [(0, on(60)), (10, on(60)), (10, off(60)), (10, off(60)), (0, on(60)), (5, on(60, velocity=0))]
     assert [row[:2] for row in rows(read_midi(midi(track(events))))] == [(0, 20), (10, 20), (30, 5)]
 
@@ -150,13 +150,13 @@ def test_percussion_programs_and_parts():
     assert [row[2:] for row in rows(song)] == [
         (36, 64, 8, True),
         (60, 64, 0x50, False),
-        (64, 64, 0x50, False),  # no program of its own: the channel's
+        (64, 64, 0x50, False),  # its track sets no program: that of the channel applies
         (62, 64, 0x51, False),
     ]
     assert song.parts == ("Drums", "Lead", "")
 
 
-def test_controllers_are_read_where_they_are_asked_for():
+def test_controllers_are_read_on_request():
     one = track(
         [
             *[(0, b"\xb1\x40\x7f"), (0, on(60, 1)), (10, b"\xe1\x01\x41"), (0, b"\xb4\x07\x20"), (10, b"\xc1\x05")],
@@ -165,7 +165,7 @@ def test_controllers_are_read_where_they_are_asked_for():
     )
     other = track([(5, on(60)), (4, b"\xb0\x01\x03"), (21, off(60)), (0, b"\xa0\x3c\x40")])
     data = midi(one, other)
-    # Channel 5 has no notes; aftertouch and programs are no controllers. The second track's part is the second one.
+    # Left out: channel 5, which has no notes; aftertouch and programs. Part 1 is the second track.
     expected = [(0, 0, 64, 127), (9, 1, 1, 3), (10, 0, BEND, (0x41 << 7 | 1) - 8192), (40, 0, BEND, -8192)]
     assert read_midi(data, controls=True).controls.tolist() == expected
     assert not len(read_midi(data).controls)
@@ -178,7 +178,7 @@ def test_format_0_parts_are_channels():
     assert song.parts == ("x 3", "x 4")
 
 
-def test_maps_of_tempo_time_and_key():
+def test_tempos_time_and_key_signatures():
     maps = [
         (0, b"\xff\x51\x03\x07\xa1\x20"),
         (0, b"\xff\x58\x04\x06\x03\x18\x08"),
@@ -193,7 +193,7 @@ def test_maps_of_tempo_time_and_key():
 
 
 def test_smpte_time_is_counted_in_beats():
-    # 25 frames of 40 ticks: 1000 ticks a second; at 60 beats a minute a beat is a second.
+    # 25 frames of 40 ticks: 1000 ticks per second; at 60 beats per minute, a beat is a second.
     division = (256 - 25) << 8 | 40
     song = read_midi(midi(track([(0, b"\xff\x51\x03\x0f\x42\x40"), (1000, on(60)), (500, off(60))]), division=division))
     assert (song.ticks_per_beat, rows(song)[0][:2]) == (480, (480, 240))
@@ -245,6 +245,6 @@ def test_from_a_path_gzipped_and_in_riff(tmp_path: Path):
         (gzip.compress(bytes(64 << 20)), "more than 8 MiB"),
     ],
 )
-def test_what_is_no_music_has_a_reason(data, reason):
+def test_files_without_music_give_a_reason(data, reason):
     with pytest.raises(MidiError, match=reason):
         read_midi(data)

@@ -1,4 +1,4 @@
-"""Trips through other libraries: every on-grid note comes back exactly, and reads there as it should."""
+"""Conversions to other libraries and back: every note on the grid survives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
 
 with warnings.catch_warnings():
-    # Their imports use what newer versions of others deprecate.
+    # These libraries use deprecated functions of others.
     warnings.simplefilter("ignore")
     import muspy
     import pretty_midi
@@ -49,7 +49,7 @@ def a_roll(encoding="onset"):
 
 
 def back(song, roll):
-    """The song's notes on the roll's grid, where nothing may have moved or gone."""
+    """Quantize a song to the roll's grid; no note may move or get lost."""
     piece = quantise(song, LPD_5, roll.resolution)
     assert piece.losses.moved == 0
     assert piece.losses.kept == piece.losses.notes
@@ -66,13 +66,13 @@ TRIPS = {
 @pytest.mark.parametrize("library", TRIPS)
 @settings(deadline=None, max_examples=15)
 @given(phrases())
-def test_any_roll_comes_back(library, roll):
+def test_any_roll_survives_the_round_trip(library, roll):
     if len(roll.notes()):
         assert np.array_equal(back(TRIPS[library](roll), roll), roll.notes())
 
 
 @pytest.mark.parametrize("library", TRIPS)
-def test_tempo_bars_names_and_programs_come_back(library):
+def test_tempo_bars_names_and_programs_survive(library):
     song = TRIPS[library](a_roll())
     assert song.bpm == pytest.approx(120)
     assert song.time_signatures[["numerator", "denominator"]].tolist() == [(4, 4)]
@@ -81,7 +81,7 @@ def test_tempo_bars_names_and_programs_come_back(library):
     assert sounding == {("Drums", 0, True), ("Piano", 0, False), ("Bass", 33, False), ("Strings", 48, False)}
 
 
-def test_pypianoroll_sees_the_cells():
+def test_pypianoroll_has_the_cells():
     roll = a_roll()
     multitrack = to_pypianoroll(roll, bpm=90)
     multitrack.validate()
@@ -92,7 +92,7 @@ def test_pypianoroll_sees_the_cells():
     assert np.flatnonzero(multitrack.downbeat).tolist() == [0, 16]
 
 
-def test_pypianoroll_files_come_back(tmp_path):
+def test_pypianoroll_files_round_trip(tmp_path):
     roll = a_roll()
     to_pypianoroll(roll).save(str(tmp_path / "roll.npz"))
     song = from_pypianoroll(pypianoroll.load(str(tmp_path / "roll.npz")))
@@ -112,7 +112,7 @@ def test_pypianoroll_pickups_and_metres():
     assert quantise(song, LPD_5, 4).bar_starts.tolist() == [0, 4, 16, 28, 40]
 
 
-def test_muspy_sees_the_notes():
+def test_muspy_has_the_notes():
     music = to_muspy(a_roll().to_song(bpm=90))
     music.validate()
     assert music.resolution == 4
@@ -123,7 +123,7 @@ def test_muspy_sees_the_notes():
     assert (bass.program, strings.program) == (33, 48)
 
 
-def test_pretty_midi_sees_the_notes_in_seconds():
+def test_pretty_midi_has_the_notes_in_seconds():
     midi = to_pretty_midi(a_roll().to_song(bpm=60))
     piano = next(i for i in midi.instruments if i.name == "Piano")
     # A step is a quarter of a second.
@@ -131,14 +131,14 @@ def test_pretty_midi_sees_the_notes_in_seconds():
     assert midi.resolution == 480
 
 
-def test_names_survive_where_the_library_reads_latin_1():
+def test_names_survive_although_pretty_midi_reads_latin_1():
     rows = table(NOTE, [(0, 4, 60, 64, 0, False, 0)])
     song = Song(4, rows, parts=("Клавиши",))
     assert to_muspy(song).tracks[0].name == "Клавиши"
     assert from_pretty_midi(to_pretty_midi(song)).parts == ("Клавиши",)
 
 
-def test_changing_tempos_keep_their_places():
+def test_tempo_changes_keep_their_ticks():
     song = Song(
         480,
         table(NOTE, [(beat * 480, 480, 60 + beat, 64, 0, False, 0) for beat in range(8)]),
@@ -153,7 +153,7 @@ def test_changing_tempos_keep_their_places():
     assert again.tempos["bpm"] == pytest.approx(song.tempos["bpm"])
 
 
-def test_what_others_read_of_a_file_of_ours(tmp_path):
+def test_other_libraries_read_our_files(tmp_path):
     path = tmp_path / "roll.mid"
     path.write_bytes(midi_bytes(a_roll()))
     expected = sorted((t * 120, d * 120, p) for _, t, d, p in a_roll().notes().tolist())
@@ -168,7 +168,7 @@ def test_what_others_read_of_a_file_of_ours(tmp_path):
     assert sorted(theirs) == expected
 
 
-def test_musegans_layout():
+def test_musegan_layout():
     roll = a_roll("pause")
     phrases = to_musegan([roll, a_roll("onset")])
     assert (phrases.shape, phrases.dtype) == ((2, 2, 16, 84, 5), np.bool_)
@@ -185,12 +185,12 @@ def test_musegans_layout():
 @pytest.mark.parametrize(
     ("note", "program", "reason"), [((-1, 60, 4), 0, "before"), ((0, 200, 4), 0, "pitch"), ((0, 60, 4), 128, "pitch")]
 )
-def test_what_no_midi_file_can_have_is_refused(note, program, reason):
+def test_values_outside_the_range_of_midi_are_refused(note, program, reason):
     with pytest.raises(UserError, match=reason):
         from_muspy(muspy.Music(resolution=4, tracks=[muspy.Track(program=program, notes=[muspy.Note(*note)])]))
 
 
-def test_what_has_no_notes_is_refused():
+def test_music_without_notes_is_refused():
     with pytest.raises(UserError, match="no notes"):
         from_muspy(muspy.Music(resolution=4))
     with pytest.raises(UserError, match="no notes"):
@@ -206,7 +206,7 @@ def test_a_pickup_is_written_as_a_short_first_bar():
     assert quantise(again, LPD_5, 4).bar_starts.tolist() == quantise(song, LPD_5, 4).bar_starts.tolist()
 
 
-def test_pieces_that_midi_cannot_hold_are_refused():
+def test_pieces_too_long_or_too_slow_for_midi_are_refused():
     note = table(NOTE, [(1 << 40, 4, 60, 64, 0, False, 0)])
     with pytest.raises(UserError, match="too many for a MIDI file"):
         midi_bytes(Song(480, note, parts=("",)))
@@ -221,7 +221,7 @@ def test_muspy_keeps_a_pickup():
     assert quantise(from_muspy(to_muspy(song)), LPD_5, 4).bar_starts.tolist() == expected
 
 
-def test_pypianoroll_knows_the_metre_of_a_single_bar():
+def test_pypianoroll_gives_the_metre_of_a_single_bar():
     plane = np.zeros((12, 128), dtype=np.bool_)
     plane[:, 60] = True
     track = pypianoroll.BinaryTrack(name="x", program=3, is_drum=False, pianoroll=plane)
@@ -232,6 +232,6 @@ def test_pypianoroll_knows_the_metre_of_a_single_bar():
     assert quantise(song, LPD_5, 4).metres.tolist() == [[3, 4]]
 
 
-def test_the_slowest_midi_that_can_be_read_can_be_written():
+def test_the_slowest_readable_tempo_can_be_written():
     song = replace(a_roll().to_song(), tempos=table(TEMPO, [(0, 60e6 / 0xFFFFFF)]))
     assert read_midi(midi_bytes(song)).bpm == pytest.approx(60e6 / 0xFFFFFF)

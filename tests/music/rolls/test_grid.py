@@ -1,4 +1,4 @@
-"""Ticks to steps: nearest, at least a step, in the bars that the piece says."""
+"""Quantization: nearest steps, overlaps, losses, and bars."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def placed(piece):
 
 
 @given(st.integers(0, 1 << 40), st.integers(1, 32767), st.integers(1, 96))
-def test_nearest_step_in_exact_integers(tick, beat, resolution):
+def test_steps_are_the_nearest_in_exact_integers(tick, beat, resolution):
     step = int(to_steps(np.array([tick]), beat, resolution)[0])
     assert abs(Fraction(tick * resolution, beat) - step) <= Fraction(1, 2)
 
@@ -48,7 +48,7 @@ def test_drums_are_onsets():
     assert placed(quantise(song([(0, 960, 36, 0, True)]), LPD_5, 4)) == [(0, 0, 1, 36)]
 
 
-def test_losses_are_told_apart():
+def test_losses_are_counted_by_kind():
     notes = [(0, 9, 60), (0, 8, 60), (0, 480, 10), (0, 480, 60, 100), (480, 960, 60), (960, 120, 60)]
     losses = quantise(song([*notes, (480 * MAX_BEATS, 1, 60)]), LPD_5, 4).losses
     assert (losses.notes, losses.kept) == (7, 3)
@@ -61,7 +61,7 @@ def test_overlaps_keep_every_onset_and_every_cell():
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30), st.integers(60, 62)), max_size=30))
-def test_overlaps_against_cells_by_hand(notes):
+def test_overlaps_agree_with_sets_of_cells(notes):
     piece = quantise(song(notes, beat=4), LPD_5, 4)
     cells = {(step, pitch) for onset, length, pitch in notes for step in range(onset, onset + length)}
     begins = {(onset, pitch) for onset, _, pitch in notes}
@@ -82,7 +82,7 @@ def test_bars_follow_time_signatures():
     assert piece.phrase_starts(2, metre=(6, 8)).tolist() == [2]
 
 
-def test_no_time_signature_is_common_time_from_the_start():
+def test_bars_are_4_4_without_a_time_signature():
     assert quantise(song([(0, 480 * 9, 60)]), LPD_5, 4).metres.tolist() == [[4, 4]] * 3
     waltz = quantise(song([(0, 480 * 9, 60)]), LPD_5, 4, default_metre=(3, 4))
     assert waltz.metres.tolist() == [[3, 4]] * 3
@@ -92,13 +92,13 @@ def test_no_time_signature_is_common_time_from_the_start():
     assert forced.metres.tolist() == [[4, 4]] * 3
 
 
-def test_a_change_within_a_bar_begins_another():
+def test_a_time_signature_within_a_bar_begins_a_new_bar():
     piece = quantise(song([(0, 480 * 12, 60)], times=[(0, 4, 4), (480 * 6, 3, 4)]), LPD_5, 4)
     assert np.diff(piece.bar_starts).tolist() == [16, 8, 12, 12]
     assert piece.full.tolist() == [True, False, True, True]
 
 
-def test_a_pickup_comes_before_the_first_bar():
+def test_a_pickup_is_a_short_first_bar():
     piece = quantise(song([(0, 480 * 9, 60)], pickup=480), LPD_5, 4)
     assert piece.bar_starts.tolist() == [0, 4, 20, 36]
     assert piece.full.tolist() == [False, True, True]
@@ -119,7 +119,7 @@ def test_empty_pieces_have_no_bars():
     assert (piece.bars, len(piece.notes), piece.phrase_starts(4).tolist()) == (0, 0, [])
 
 
-def test_voices_go_by_part():
+def test_parts_are_matched_to_tracks():
     voices = [(70, 1), (60, 2), (55, 0), (40, 3)]
     rows = table(NOTE, [(0, 4, pitch, 64, 0, False, part) for pitch, part in voices])
     named = Song(4, rows, parts=("Tenor", "Soprano", "Alto", "Bass", "unused"))
@@ -127,7 +127,7 @@ def test_voices_go_by_part():
     assert placed(piece) == [(0, 0, 4, 70), (1, 0, 4, 60), (2, 0, 4, 55), (3, 0, 4, 40)]
 
 
-def test_what_makes_no_sense_is_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(UserError, match="resolution 0"):
         quantise(song([(0, 1, 60)]), LPD_5, 0)
     with pytest.raises(UserError, match="a bar of 1/64"):
@@ -135,7 +135,7 @@ def test_what_makes_no_sense_is_refused():
     assert steps_per_bar((7, 8), 12) == 42
 
 
-def test_pieces_without_a_beat_are_measured():
+def test_grid_fit_is_low_without_a_beat():
     fits = {path.stem: grid_fit(read_midi(path), 12) for path in (data_dir() / "midi" / "freedoom").glob("*.mid")}
     assert len(fits) == 66
     without = {name for name, fit in fits.items() if fit < USABLE_BEAT}

@@ -1,4 +1,4 @@
-"""Phrases: from corpora, in both encodings, written and read; every wrong file ends in one line."""
+"""Batches of phrases: corpora, encodings, npz files, and messages for damaged files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bach():
     return corpus_phrases(open_corpus("bach"), np.array([0, 1, 2, 900]))
 
 
-def test_corpus_phrases_are_its_rolls(bach):
+def test_corpus_phrases_equal_the_rolls_of_the_corpus(bach):
     corpus = open_corpus("bach")
     for index, number in enumerate((0, 1, 2, 900)):
         roll = corpus.roll(number)
@@ -33,7 +33,7 @@ def test_corpus_phrases_are_its_rolls(bach):
 
 
 @pytest.mark.parametrize("encoding", ["onset", "pause"])
-def test_written_phrases_come_back(bach, tmp_path, encoding):
+def test_npz_files_round_trip(bach, tmp_path, encoding):
     path = tmp_path / "phrases.npz"
     phrases = bach.encoded(encoding)
     write_phrases(phrases, path, seed=3)
@@ -46,7 +46,7 @@ def test_written_phrases_come_back(bach, tmp_path, encoding):
     again.require_like(bach, "bach")
 
 
-def test_other_forms_are_named(bach):
+def test_differences_of_form_are_named(bach):
     freedoom = corpus_phrases(open_corpus("freedoom"), np.array([0]))
     with pytest.raises(UserError, match=r"tracks: these phrases have Drums, .* those of bach have Soprano"):
         freedoom.require_like(bach, "bach")
@@ -56,7 +56,7 @@ def test_other_forms_are_named(bach):
         Phrases(bach.track_set, 4, bach.cells[:, :, :2]).require_like(bach, "bach")
 
 
-def test_impossible_phrases_are_refused(bach):
+def test_wrong_shapes_are_refused(bach):
     with pytest.raises(UserError, match="need shape \\(batch, 4, bars"):
         Phrases(bach.track_set, 4, bach.cells[:, :2])
     with pytest.raises(UserError, match="onsets of shape"):
@@ -72,7 +72,7 @@ def damaged(path, **arrays):
     return path
 
 
-def test_wrong_files_end_in_one_line(bach, tmp_path):
+def test_damaged_files_give_one_line(bach, tmp_path):
     good = {"track_set": bach.track_set.to_dict(), "resolution": 4, "encoding": "pause"}
     rolls = bach.cells
     path = tmp_path / "bad.npz"

@@ -1,4 +1,4 @@
-"""Rolls: every note comes back exactly with the lossless encoding, and what the papers' loses is counted."""
+"""Rolls: exact round trips in the lossless encoding, counted losses in the pause encoding."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_held_note_and_two_repeated_ones_differ():
         assert len(twice.notes()) == 2
 
 
-def test_the_papers_encoding_puts_a_pause_between_repeated_notes():
+def test_the_pause_encoding_separates_repeated_notes():
     roll = roll_of([(1, 0, 2, 60), (1, 2, 2, 60), (1, 4, 1, 60), (1, 5, 2, 60)], "pause")
     assert roll.onsets is None
     assert roll.cells[1, 0, :8, 60 - 24].tolist() == [True, False, True, False, True, True, True, False]
@@ -54,7 +54,7 @@ def test_drums_need_no_pause():
 
 @settings(deadline=None)
 @given(wild_notes())
-def test_wild_notes_come_back_exactly(rows):
+def test_any_notes_round_trip(rows):
     notes = notes_from_rows(rows)
     roll = Roll.from_notes(notes, LPD_5, 4, 2, 16, "onset")
     assert np.array_equal(roll.notes(), notes)
@@ -70,7 +70,7 @@ def test_wild_notes_come_back_exactly(rows):
 
 @settings(deadline=None)
 @given(phrases())
-def test_any_cells_are_read_as_notes_that_give_the_same_cells(roll):
+def test_any_cells_round_trip_through_notes(roll):
     notes = roll.notes()
     again = Roll.from_notes(notes, LPD_5, roll.resolution, roll.bars, roll.steps, roll.encoding)
     assert np.array_equal(again.notes(), notes)
@@ -83,7 +83,7 @@ def test_any_cells_are_read_as_notes_that_give_the_same_cells(roll):
 
 @settings(deadline=None, max_examples=30)
 @given(phrases())
-def test_any_roll_goes_through_midi_exactly(tmp_path_factory, roll):
+def test_any_roll_round_trips_through_midi(tmp_path_factory, roll):
     if not roll.cells.any() and roll.onsets is None:
         return
     path = tmp_path_factory.mktemp("roll") / "roll.mid"
@@ -108,7 +108,7 @@ def _as_played(tracks: TrackSet) -> TrackSet:
 
 
 @pytest.mark.parametrize("path", FREEDOOM[::2], ids=lambda path: path.stem)
-def test_songs_to_rolls_to_midi_and_back(path, tmp_path):
+def test_real_songs_round_trip_through_rolls_and_midi(path, tmp_path):
     piece = quantise(read_midi(path), LPD_5, 12)
     for first in piece.phrase_starts(4, hop=4).tolist():
         roll = Roll.from_phrase(piece, first, 4)
@@ -133,7 +133,7 @@ def sound_of(song, scale):
     return sorted((onset * scale, length * scale, *rest) for onset, length, *rest in song.notes[columns].tolist())
 
 
-def test_songs_keep_every_note_through_midi(tmp_path):
+def test_real_songs_round_trip_through_midi(tmp_path):
     for path in FREEDOOM[::9]:
         song = read_midi(path)
         write_midi(song, tmp_path / "song.mid")
@@ -152,7 +152,7 @@ def test_a_note_held_into_a_phrase_has_no_onset_there():
     assert rows_of(roll) == [(1, 0, 4, 60)]
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_wrong_shapes_are_refused():
     with pytest.raises(UserError, match=r"\(5, bars, steps, 84\), not \(4, 1, 16, 84\)"):
         Roll(LPD_5, 4, np.zeros((4, 1, 16, 84), dtype=bool))
     with pytest.raises(UserError, match="onsets of shape"):
@@ -168,14 +168,14 @@ def test_shapes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     "rows", [[(0, 0, 1)], [(0, 0, 0, 60)], [(0, -1, 1, 60)], [(0, 0, 1, 128)], [("x", 0, 1, 2)], [(99, 0, 1, 2)]]
 )
-def test_note_lists_that_make_no_sense(rows):
+def test_invalid_note_lists_are_refused(rows):
     with pytest.raises(UserError, match="note"):
         notes_from_rows(rows)
     assert len(notes_from_rows([])) == 0
 
 
 @given(st.sampled_from([(12, 48, (4, 4)), (12, 42, (7, 8)), (4, 12, (3, 4)), (24, 144, (6, 4)), (5, 7, None)]))
-def test_a_rolls_song_has_its_metre(case):
+def test_the_song_of_a_roll_has_its_metre(case):
     resolution, steps, metre = case
     roll = Roll(LPD_5, resolution, np.zeros((5, 1, steps, 84), dtype=bool))
     rows = roll.to_song().time_signatures.tolist()

@@ -1,4 +1,4 @@
-"""Track sets: data in, data out, and a clear line for what makes no sense."""
+"""Track sets: shipped sets, YAML files, and messages for invalid values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.rolls.tracks import Track, TrackSet
 
 
-def test_lpd_5_collects_what_the_dataset_collects():
+def test_lpd_5_collects_the_programs_of_the_dataset():
     tracks = TrackSet.load("lpd-5")
     families = [tracks.assign(8 * family, False) for family in range(16)]
     piano, guitar, bass, strings = 1, 2, 3, 4
@@ -27,7 +27,7 @@ def test_lpd_8_has_the_papers_programs():
     assert tracks.assign(72, False) is None
 
 
-def test_voices_are_found_by_name_or_else_by_order():
+def test_parts_match_by_name_or_else_by_order():
     satb = TrackSet.load("satb")
     assert satb.assign_parts(["Bass", "Tenor", "Alto ", "SOPRANO"]) == [3, 2, 1, 0]
     assert satb.assign_parts(["S.", "A.", "T.", "B.", "Violin"]) == [0, 1, 2, 3, None]
@@ -37,14 +37,14 @@ def test_voices_are_found_by_name_or_else_by_order():
 
 
 @pytest.mark.parametrize("name", ["lpd-5", "lpd-8", "satb"])
-def test_a_set_comes_back_from_its_values(name, tmp_path):
+def test_sets_round_trip_through_dictionaries(name, tmp_path):
     tracks = TrackSet.load(name)
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(tracks.to_dict()))
     assert TrackSet.load(path) == tracks
 
 
-def test_another_grid_moves_the_ranges_with_it():
+def test_with_grid_moves_ranges_at_the_edges():
     low = TrackSet.load("lpd-5").with_grid(20, 84)
     assert [(t.low, t.high) for t in low.tracks] == [(20, 103)] * 5
     satb = TrackSet.load("satb").with_grid(36, 46)
@@ -81,7 +81,7 @@ def test_programs_are_numbers_or_ranges():
         ({"name": "x", "tracks": [{"name": n, "program": 0, "is_drum": True} for n in "ab"]}, "two tracks"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(values, reason, tmp_path):
+def test_invalid_values_give_one_line(values, reason, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(UserError, match=reason) as caught:
@@ -90,7 +90,7 @@ def test_what_makes_no_sense_is_one_line(values, reason, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_yaml(tmp_path):
+def test_files_that_are_not_yaml(tmp_path):
     path = tmp_path / "mine.yaml"
     for content in (
         b"\xff\xfe",
@@ -106,7 +106,7 @@ def test_files_that_are_no_yaml(tmp_path):
         TrackSet.load("lpd-6")
 
 
-def test_sets_can_be_made_in_code():
+def test_sets_can_be_made_in_python():
     tracks = TrackSet("duo", (Track("Lead", 80, programs=(80, 81)), Track("Kit", 0, is_drum=True)), low=36, pitches=48)
     assert tracks.assign(81, False) == 0
     assert tracks.assign(0, True) == 1
