@@ -21,6 +21,6 @@ def uniform_draws(
         device: device of the result; the CPU by default.
 
     """
-    # torch's compiler takes no generator for variable shapes, not even None.
-    source = {} if generator is None else {"generator": generator}
-    return torch.rand(shape, dtype=torch.float32, device=device, **source)
+    if generator is None:  # torch's compiler accepts no generator for variable shapes, not even None
+        return torch.rand(shape, dtype=torch.float32, device=device)
+    return torch.rand(shape, dtype=torch.float32, device=device, generator=generator)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
+
+_is_tracing: Callable[[], bool] = getattr(torch.jit, "is_tracing", lambda: False)  # torch.jit is deprecated
 
 
 def decide(logits: Tensor, threshold: Tensor | None, slope: float | Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def at_least_float32(logits: Tensor) -> Tensor:
 
 def records_operations() -> bool:
     """Return whether ``torch.compile``, ``torch.export`` or ``torch.jit.trace`` is recording the operations."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or _is_tracing()
 
 
 def wants_gradient(logits: Tensor) -> bool:
