@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bgmusic.version import __version__
+
 if TYPE_CHECKING:
     from bgmusic import neurons
     from bgmusic.api import Accompaniment, Composer, evaluate, load, read
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from bgmusic.music.midi.song import Song
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.tracks import Track, TrackSet
-
-__version__ = "0.1.0"
 
 _MODULES = {
     "Accompaniment": "bgmusic.api",

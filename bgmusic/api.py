@@ -343,12 +343,15 @@ def evaluate(
     """
     from bgmusic.music.composing.comparison import compare, cut_rolls
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
+    from bgmusic.music.rolls.phrases import Phrases
 
     _check_seed(seed)
     corpus = against if isinstance(against, Corpus) else open_corpus(against)
     if isinstance(source, str | Path):
         return compare(Path(source), corpus, n, seed)
-    return compare(source if not isinstance(source, Sequence) else cut_rolls(source, corpus), corpus, n, seed)
+    if isinstance(source, Phrases):
+        return compare(source, corpus, n, seed)
+    return compare(cut_rolls(source, corpus), corpus, n, seed)
 
 
 def _check_count(name: str, value: int) -> None:

@@ -12,16 +12,16 @@ def info() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    import bgmusic
     from bgmusic.files import configs_dir, data_dir
     from bgmusic.neurons import ESTIMATORS, SCORE_FUNCTIONS
     from bgmusic.training.lookup import shipped_generators
     from bgmusic.training.precision import multiplies_bfloat16
     from bgmusic.training.session import choose_device
+    from bgmusic.version import __version__
     from bgmusic.yaml import presets
 
     table = Table(show_header=False, box=None)
-    table.add_row("bgmusic", bgmusic.__version__)
+    table.add_row("bgmusic", __version__)
     table.add_row("python", platform.python_version())
     table.add_row("torch", torch.__version__)
     table.add_row("CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")

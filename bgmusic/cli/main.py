@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 import typer
 
-import bgmusic
 from bgmusic.cli import data, neurons, paper, train
 from bgmusic.cli.accompany import accompany
 from bgmusic.cli.evaluate import evaluate
@@ -18,6 +17,7 @@ from bgmusic.cli.render import render
 from bgmusic.cli.report import report
 from bgmusic.cli.text import one_line
 from bgmusic.errors import UserError
+from bgmusic.version import __version__
 
 app = typer.Typer(
     name="bgmusic",
@@ -42,7 +42,7 @@ app.command()(info)
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(bgmusic.__version__)
+        typer.echo(__version__)
         raise typer.Exit
 
 

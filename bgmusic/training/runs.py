@@ -23,12 +23,12 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_text
 from bgmusic.training.checkpoints import read_state, write_state
 from bgmusic.training.locks import Lock, new_folder, remove_abandoned
 from bgmusic.training.weights import save_generator
+from bgmusic.version import __version__
 from bgmusic.yaml import Config, dump_yaml, merge, read_yaml, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -39,7 +39,7 @@ _LARGEST_ENVIRONMENT = 100_000  # bytes; usually a few hundred
 def environment(seed: int, device: str, command: str) -> dict[str, Any]:
     """Describe what makes a run: versions, machine, threads, seed and command, ready for JSON."""
     return {
-        "bgmusic": bgmusic.__version__,
+        "bgmusic": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.platform(),

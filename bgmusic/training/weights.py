@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
+from bgmusic.version import __version__
 from bgmusic.yaml import Config, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -23,7 +23,7 @@ KINDS = ("digits", "music")
 def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:
     """Write a generator's weights as safetensors, with its kind and config as metadata."""
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    metadata = {"bgmusic": bgmusic.__version__, "kind": kind, "config": config.model_dump_json()}
+    metadata = {"bgmusic": __version__, "kind": kind, "config": config.model_dump_json()}
     write_bytes(path, _sorted_header(save(weights, metadata)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.files import write_text
 from bgmusic.music.composing.load import KIND, build_generator, shape_of
@@ -13,6 +12,7 @@ from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 from bgmusic.training.weights import read_weights, save_generator
+from bgmusic.version import __version__
 from bgmusic.yaml import validate
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -60,7 +60,7 @@ def save_pretrained(network: SampleNetwork, config: PianorollConfig, folder: str
     folder.mkdir(parents=True, exist_ok=True)
     values = {
         "model_type": "bgmusic",
-        "bgmusic_version": bgmusic.__version__,
+        "bgmusic_version": __version__,
         "kind": KIND,
         "config": config.model_dump(mode="json"),
     }
