@@ -9,7 +9,6 @@ from typing import Any
 import numpy.typing as npt
 from PIL import Image
 
-import bgmusic
 from bgmusic.digits.data import load_digits
 from bgmusic.digits.pictures import grid
 from bgmusic.digits.samples import load_generator, preactivated, sample
@@ -17,6 +16,7 @@ from bgmusic.digits.scores import Scorer
 from bgmusic.training.report.facts import facts, loss_charts
 from bgmusic.training.report.page import data_uri, page
 from bgmusic.training.runs import Run
+from bgmusic.version import __version__
 from bgmusic.yaml import dump_yaml
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -45,7 +45,7 @@ def make_report(path: str | Path, number: int = 10_000, seed: int = 0, binarize:
     return page(
         _TEMPLATES,
         "report.html",
-        version=bgmusic.__version__,
+        version=__version__,
         title=f"Report of {path.resolve().name}",
         command=command,
         facts=[*facts(run), ("neuron", f"{config.neuron}, estimator {config.estimator}")],

@@ -80,7 +80,7 @@ class Scorer:
         self._radii = neighbour_radii(self._reference)
 
     def floor(self, count: int) -> Scores:
-        """Score ``count`` training digits, evenly spread: the best score that a generator can reach."""
+        """Score ``count`` training digits, evenly spread: the score of a perfect generator."""
         packed = load_digits("train").packed
         return self(
             np.unpackbits(packed[np.linspace(0, len(packed) - 1, count).astype(int)], axis=1).reshape(-1, *SHAPE)

@@ -1,1 +1,1 @@
-"""The experiments of the two papers: runs, tables and figures."""
+"""Reproduce the experiments of BinaryGAN and BinaryMuseGAN: trainings, tables and figures."""

@@ -1,4 +1,4 @@
-"""The paper's experiments: all of them, with its settings; the command runs from end to end."""
+"""BinaryGAN's experiments have the paper's settings, and the command runs from end to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bgmusic.papers.binarygan.experiments import experiments
 from bgmusic.papers.binarygan.report import around_half, shape_of_histogram
 
 
-def test_experiments_are_the_papers() -> None:
+def test_experiments_equal_the_papers() -> None:
     found = experiments()
     assert len({e.name for e in found}) == len(found) == 15
     assert len([e for e in found if "Figure 8" in e.parts]) == 12
@@ -23,7 +23,7 @@ def test_experiments_are_the_papers() -> None:
     assert {e.network for e in found if "IV" in e.parts} == {"mlp", "cnn"}
 
 
-def test_full_scale_is_the_papers_recipe() -> None:
+def test_full_scale_equals_the_papers_recipe() -> None:
     configs = {e.name: e.config("full") for e in experiments()}
     for config in configs.values():
         assert config.training.steps == 18_740
@@ -36,7 +36,7 @@ def test_full_scale_is_the_papers_recipe() -> None:
     assert (penalty.penalty.kind, penalty.penalty.weight, penalty.d_optimizer.betas) == ("wgan-gp", 10.0, (0.5, 0.9))
 
 
-def test_histogram_shape_sees_a_notch() -> None:
+def test_histogram_shape_detects_a_notch() -> None:
     rng = np.random.default_rng(0)
     flat = rng.random(100_000)
     notched = flat[(flat < 0.48) | (flat > 0.52)]
@@ -57,7 +57,13 @@ def test_histogram_shape_sees_a_notch() -> None:
     ]
 
 
-def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("wrong", [[], [255.0], [-0.1], [float("nan")]])
+def test_wrong_preactivated_outputs_are_rejected(wrong: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        shape_of_histogram(np.array(wrong))
+
+
+def test_smoke_runs_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["paper", "binarygan", "--scale", "smoke", "--jobs", "1", "--out", str(tmp_path)]
     for _ in range(2):
         with pytest.raises(SystemExit) as ended:
@@ -71,22 +77,22 @@ def test_smoke_runs_everything_and_again_nothing(tmp_path: Path, capsys: pytest.
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"experiment-1-histogram.png", "experiment-2-histogram.png", "experiment-4-histogram.png"} < figures
     assert {"cnn-sbn-wgan-gp-samples.png", "mlp-real-wgan-gp-bs-samples.png"} < figures
-    # Every run's metrics were written once, by the first of the two commands.
+    # The second command did not train again.
     lines = (tmp_path / "runs" / "mlp-dbn-wgan-gp" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [4]
-    # One experiment alone: its runs, and a table of them.
+    # --part I runs and tabulates one experiment.
     capsys.readouterr()
     with pytest.raises(SystemExit):
         main([*arguments, "--part", "I"])
-    told = capsys.readouterr().out
-    assert "2/2 mlp-" in told
-    assert "real" not in told
+    output = capsys.readouterr().out
+    assert "2/2 mlp-" in output
+    assert "real" not in output
     part = json.loads((tmp_path / "results-I.json").read_text())
     assert [row["name"] for row in part["results"]] == ["mlp-dbn-wgan-gp", "mlp-sbn-wgan-gp"]
     assert "--part I " in part["command"]
-    assert json.loads((tmp_path / "results.json").read_text()) == results  # the others' table is as it was
-    # Runs of one seed are not told as another's.
+    assert json.loads((tmp_path / "results.json").read_text()) == results  # the table of all experiments is unchanged
+    # Another seed is rejected.
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--part", "I", "--seed", "1"])
     assert ended.value.code == 2
-    assert "made with another seed" in capsys.readouterr().err
+    assert "another seed" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""BinaryMuseGAN's experiments: the paper's trainings, run from end to end; the table is what the phrases say."""
+"""BinaryMuseGAN's experiments run from end to end, and the table equals measurements of the phrases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from bgmusic.cli.main import main
 from bgmusic.music.composing.phrase_sources import held_out, training
@@ -18,7 +17,7 @@ from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.papers.musegan.experiments import columns, experiments
-from bgmusic.papers.musegan.table import pair_of, published_rates, right_rates
+from bgmusic.papers.musegan.table import defined_rates, pair_of, published_rates
 
 BAND = TrackSet.load("lpd-5").to_dict()
 
@@ -36,7 +35,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_experiments_are_the_papers() -> None:
+def test_experiments_equal_the_papers() -> None:
     found = {e.name: e for e in experiments()}
     assert len(found) == len(experiments()) == 10
     assert {c.experiment for c in columns()} == set(found)
@@ -67,8 +66,8 @@ def test_smoke_makes_the_table_and_the_figures(smoke: Path) -> None:
     assert len({line.count("|") for line in table}) == 1
 
 
-def test_the_table_is_what_the_phrases_say(smoke: Path) -> None:
-    """Rates by plain loops over the phrases that were kept."""
+def test_the_table_equals_measurements_of_the_phrases(smoke: Path) -> None:
+    """Compare the table with plain loops over the written phrases."""
     results = {row["name"]: row for row in json.loads((smoke / "results.json").read_text())["results"]}
     for column in columns()[3::9]:
         phrases, _ = read_phrases(smoke / "phrases" / f"{column.file}.npz")
@@ -84,7 +83,7 @@ def test_the_table_is_what_the_phrases_say(smoke: Path) -> None:
 
 
 def by_loops(phrases: Phrases) -> tuple[float, float]:
-    """Means over phrases and tracks: notes of two steps or more among all; steps with more than two pitches."""
+    """Return the mean shares of notes of two steps or more and of steps with more than two pitches."""
     rates, voices = [], []
     for number in range(len(phrases)):
         notes = phrases.roll(number).notes()
@@ -97,13 +96,13 @@ def by_loops(phrases: Phrases) -> tuple[float, float]:
 
 
 def published_polyphony(phrases: Phrases) -> float:
-    """Steps with two pitches or more, in bars that are not empty."""
+    """Return the mean share of steps with two pitches or more in bars that are not empty."""
     cells = phrases.encoded("pause").cells
     rates = [(bar.sum(-1) > 1).mean() for track in cells.reshape(-1, *cells.shape[3:]) for bar in [track] if bar.any()]
     return float(np.mean(rates))
 
 
-def test_again_trains_nothing_and_another_scale_is_refused(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_finished_runs_are_kept_and_another_scale_is_rejected(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [*(smoke / "runs").glob("*/metrics.jsonl"), *(smoke / "runs").glob("*/scores.jsonl")]
     before = {path: path.read_bytes() for path in files}
     assert len(before) == 20
@@ -119,7 +118,7 @@ def test_again_trains_nothing_and_another_scale_is_refused(smoke: Path, capsys: 
 
 
 @pytest.mark.parametrize("wrong", [["--data", "nowhere"], ["--data", "bach", "--scale", "huge"], []])
-def test_mistakes_end_with_two(wrong: list[str], tmp_path: Path) -> None:
+def test_wrong_options_exit_with_status_two(wrong: list[str], tmp_path: Path) -> None:
     assert run(*wrong, "--out", str(tmp_path / "out")) == 2
     assert not (tmp_path / "out").exists()
 
@@ -129,24 +128,24 @@ def test_the_pair_of_tracks() -> None:
     assert pair_of(TrackSet.load("satb")) == (0, 1)
 
 
-def test_silence_has_defined_rates() -> None:
+def test_rates_of_silence() -> None:
     tracks = TrackSet.load("satb")
     silent = Phrases(tracks, 4, np.zeros((2, 4, 4, 16, tracks.pitches), dtype=np.bool_))
     assert np.isnan(published_rates(silent)).all()
-    qualified, polyphony, tonal = right_rates(silent)
+    qualified, polyphony, tonal = defined_rates(silent)
     assert np.isnan([qualified, tonal]).all()
     assert polyphony == 0
 
 
-def test_drums_alone_have_no_rates() -> None:
+def test_drums_have_no_rates() -> None:
     kit = TrackSet.from_dict(BAND | {"tracks": BAND["tracks"][:1]})
     hits = Phrases(kit, 4, np.ones((2, 1, 4, 16, kit.pitches), dtype=np.bool_))
     assert pair_of(kit) is None
-    assert np.isnan(right_rates(hits)).all()
+    assert np.isnan(defined_rates(hits)).all()
     assert np.isnan(published_rates(hits)).all()
 
 
-def test_nearness_is_what_evaluate_tells() -> None:
+def test_nearness_equals_evaluate() -> None:
     corpus = open_corpus("bach")
     samples, unseen, learned = training(corpus).spread(20), held_out(corpus).spread(40), training(corpus).spread(60)
     whole = evaluate(samples, unseen, learned, seed=3)

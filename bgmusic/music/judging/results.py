@@ -93,7 +93,7 @@ def _distance(result: Evaluation) -> str:
 
 def _two_sample(result: Evaluation) -> str:
     test = result.two_sample
-    accuracy = f"a small network classifies {test.accuracy:.0%} correctly ({test.low:.0%} to {test.high:.0%})"
+    accuracy = f"a small network classifies {test.accuracy:.0%} of phrases correctly ({test.low:.0%} to {test.high:.0%})"
     if test.low <= max(0.5, result.floor_two_sample.high):
         return f"two-sample test: {accuracy}; no better than for training phrases"
     word = "easily" if test.accuracy > 0.9 else "often"
@@ -102,7 +102,7 @@ def _two_sample(result: Evaluation) -> str:
 
 def _copying(result: Evaluation) -> str:
     found, usual = result.copying, result.held_out_copying
-    copies = f"{found.copies:.0%} of phrases share 80% of their notes with a training phrase"
+    copies = f"{found.copies:.0%} of phrases share 80% or more of their notes with a training phrase"
     bars = f"{found.known_bars:.0%} of bars occur in the training set"
     copied = found.copies > usual.copies + 0.1 or found.known_bars > usual.known_bars + 0.25
     return (

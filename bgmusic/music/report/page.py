@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import phrase_sources
@@ -34,6 +33,7 @@ from bgmusic.training.protocols import SampleNetwork
 from bgmusic.training.report.facts import facts, loss_charts
 from bgmusic.training.report.page import page
 from bgmusic.training.runs import Run
+from bgmusic.version import __version__
 from bgmusic.yaml import dump_yaml
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -61,7 +61,7 @@ def evaluation_page(found: Evaluation, title: str, against: str, command: str = 
 
     """
     values = {"title": title, "found": found, "against": against, "command": command}
-    return page(_TEMPLATES, "evaluation_page.html", version=bgmusic.__version__, **values)
+    return page(_TEMPLATES, "evaluation_page.html", version=__version__, **values)
 
 
 def make_report(
@@ -123,7 +123,7 @@ def make_report(
         "timelapse": timelapse_uri(history),
         "neurons": neuron_figures(generator, shape, seed, binarize),
     }
-    return Report(page(_TEMPLATES, "report.html", version=bgmusic.__version__, **values), found)
+    return Report(page(_TEMPLATES, "report.html", version=__version__, **values), found)
 
 
 def _corpus(path: Path, against: str | None) -> tuple[Corpus | None, str, str]:

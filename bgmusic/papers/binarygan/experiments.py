@@ -1,4 +1,4 @@
-"""The experiments of BinaryGAN (arXiv 1810.04714, sections 4.3 to 4.6 and figure 8): what they are, and their runs."""
+"""Define and run the trainings of BinaryGAN (arXiv 1810.04714, sections 4.3 to 4.6 and figure 8)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,10 @@ Scale = Literal["smoke", "quick", "full"]
 _PAPER_STEPS = 18_740
 _STEPS: dict[Scale, dict[str, int]] = {
     "smoke": {"mlp": 4, "cnn": 2},
-    # At five times the rate a fifth of the updates go as far; a convolutional update costs ten times a dense one.
+    # A fifth of the updates at five times the learning rate; a convolutional update costs ten times a dense one.
     "quick": {"mlp": 3_750, "cnn": 100},
     "full": {"mlp": _PAPER_STEPS, "cnn": _PAPER_STEPS},
 }
-
-
 _QUICK_RATE = 5e-4  # five times the paper's
 
 
@@ -36,7 +34,13 @@ _QUICK_RATE = 5e-4  # five times the paper's
 class Experiment:
     """One training of the paper.
 
-    ``d_norm`` tells whether D has batch norm; ``parts`` the paper's experiments that show it.
+    Attributes:
+        network: ``mlp`` or ``cnn``.
+        neuron: output neuron, ``dbn``, ``sbn`` or ``real``.
+        objective: preset of the objective.
+        d_norm: whether D has batch norm.
+        parts: the paper's experiments that use the training.
+
     """
 
     network: str
@@ -47,11 +51,14 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Its run folder's name."""
+        """Name of the run folder."""
         return f"{self.network}-{self.neuron}-{self.objective}{'-bn' if self.d_norm else ''}"
 
     def config(self, scale: Scale) -> DigitsConfig:
-        """The paper's preset with this experiment's changes; a shorter training anneals the slope as far."""
+        """Return the paper's preset with the changes of this experiment and scale.
+
+        All scales have the same number of slope annealing steps.
+        """
         values = load_preset("mnist", "paper")
         values = merge(values, load_preset("mnist/objectives", self.objective))
         steps = _STEPS[scale][self.network]
@@ -69,8 +76,8 @@ class Experiment:
         if scale == "smoke":
             changes["training"] |= {"d_updates": 1, "warmup": None}
         elif scale == "quick":
-            # The original's warm-up of 100 D updates would be a third of a short training's whole time; and with its
-            # rate, the last batch norm's offsets could not even reach the background's -1 in so few updates.
+            # The paper's warm-up of 100 D updates would take a third of the time of a short training, and at its
+            # learning rate the offsets of the last batch norm could not reach the background's -1 in so few updates.
             changes["training"]["warmup"] = {"updates": 20, "first": 25, "every": 500}
             for side in ("g_optimizer", "d_optimizer"):
                 changes["training"][side] = {"rate": _QUICK_RATE}
@@ -78,7 +85,7 @@ class Experiment:
 
 
 def experiments() -> list[Experiment]:
-    """All of the paper's trainings, each once: I to IV and the 12 of figure 8 share most of theirs."""
+    """Return all trainings of the paper. Experiments I to IV and the 12 of figure 8 share most of them."""
     found = []
     for objective in ("gan", "wgan", "wgan-gp"):
         for d_norm in (False, True):
@@ -95,9 +102,14 @@ def experiments() -> list[Experiment]:
 
 
 def run_experiment(experiment: Experiment, scale: Scale, out: Path, seed: int) -> str:
-    """Train one experiment in ``out/runs/NAME``, or go on where it stopped; tells how it ended.
+    """Train one experiment in ``out/runs/NAME``, or resume it.
 
-    Returns ``finished``, ``interrupted`` or ``diverged``.
+    Returns:
+        ``finished``, ``interrupted`` or ``diverged``.
+
+    Raises:
+        UserError: the folder has a run of another scale or seed.
+
     """
     path = out / "runs" / experiment.name
     try:
@@ -105,9 +117,9 @@ def run_experiment(experiment: Experiment, scale: Scale, out: Path, seed: int) -
             run, wanted = Run.open(path, KIND), experiment.config(scale)
             kept = run.config(DigitsConfig)
             if kept != wanted.model_copy(update={"training": settled_as(wanted.training, kept.training)}):
-                raise UserError(f"{path} was made at another scale; choose another --out")
+                raise UserError(f"{path} has a run of another scale; choose another --out")
             if run.seed() != seed:
-                raise UserError(f"{path} was made with another seed; choose another --out")
+                raise UserError(f"{path} has a run of another seed; choose another --out")
             done = resume_digits(path, device="cpu", quiet=True)
         else:
             command = f"bgmusic paper binarygan --scale {scale} --seed {seed}"
@@ -118,27 +130,34 @@ def run_experiment(experiment: Experiment, scale: Scale, out: Path, seed: int) -
 
 
 def run_all(
-    out: Path,
+    out: str | Path,
     scale: Scale,
     seed: int,
     jobs: int,
     report: Callable[[str, str], None],
     chosen: Sequence[Experiment] | None = None,
 ) -> dict[str, str]:
-    """Run every experiment, several at once; how each ended, by name.
+    """Run the experiments, several in parallel.
 
     Args:
-        out: folder for the runs; what is finished in it is not done again.
+        out: folder of the runs; finished runs are kept.
         scale: ``smoke``, ``quick`` or ``full``.
-        seed: of every run.
-        jobs: processes of one thread each.
-        report: told each run's name and how it ended.
-        chosen: these trainings alone.
+        seed: seed of every run.
+        jobs: number of processes, of one thread each.
+        report: called with the name of each run and how it ended.
+        chosen: the experiments to run; by default all.
+
+    Returns:
+        How each run ended, by name.
+
+    Raises:
+        UserError: see :func:`run_experiment`.
 
     """
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     ended: dict[str, str] = {}
-    # Convolutional runs take longest: first, so that no process is left with them at the end.
+    # Convolutional runs take longest and go first, so that no process is left with one at the end.
     queue = sorted(chosen or experiments(), key=lambda experiment: experiment.network)
     trainings = {experiment.name: partial(run_experiment, experiment, scale, out, seed) for experiment in queue}
     for name, how in run_named(trainings, jobs):

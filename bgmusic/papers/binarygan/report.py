@@ -1,4 +1,4 @@
-"""What BinaryGAN's experiments showed: scores, figures and one table from their runs."""
+"""Score the runs of BinaryGAN's experiments, draw the figures, and write the table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from bgmusic.papers.binarygan.experiments import Experiment, Scale, experiments
 _SAMPLES: dict[Scale, int] = {"smoke": 64, "quick": 10_000, "full": 10_000}
 _SHOWN = 64  # digits in a picture
 BINS = np.linspace(0.32, 0.68, 10)
-"""Edges of nine bins of preactivated outputs, the fifth of them around 0.5."""
+"""Edges of nine bins of preactivated outputs; the fifth is centred at 0.5."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment's scores; a real-valued one has a row for each way of binarizing it."""
+    """Scores of an experiment; a real-valued model has a row for each way of binarizing it."""
 
     experiment: Experiment
     label: str
@@ -37,7 +37,7 @@ class Result:
 
 
 def score_all(out: Path, scale: Scale, ended: dict[str, str], seed: int) -> tuple[list[Result], Scores]:
-    """Score the runs in ``ended`` against the test digits; with the training digits' own score as the floor."""
+    """Score the runs in ``ended`` against the test digits; return the results and the score of training digits."""
     reference = load_digits("test").images()
     scorer, results = Scorer(reference[:500] if scale == "smoke" else reference), []
     for experiment in (e for e in experiments() if e.name in ended):
@@ -64,10 +64,10 @@ def _pick(**wanted: object) -> list[Experiment]:
 
 
 def draw_figures(out: Path, seed: int, ended: Mapping[str, str]) -> list[Path]:
-    """Write the paper's figures from the trained runs into ``out/figures``; returns their paths.
+    """Write the paper's figures into ``out/figures`` and return their paths.
 
-    Per run: samples and preactivated outputs. Histograms of preactivated outputs: experiment I (DBN, SBN),
-    II (with the real-valued model), IV (both networks), each where all its runs are in ``ended``.
+    Each run has pictures of samples and of preactivated outputs. Experiments I (DBN, SBN), II (with the real-valued
+    model) and IV (both networks) have a histogram of preactivated outputs if all their runs are in ``ended``.
     """
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,10 +105,18 @@ def draw_figures(out: Path, seed: int, ended: Mapping[str, str]) -> list[Path]:
 
 
 def shape_of_histogram(values: npt.NDArray[Any]) -> dict[str, float]:
-    """Experiment I in numbers: shares of preactivated outputs near 0 and 1, in the middle, and at 0.5.
+    """Summarize the histogram of preactivated outputs (experiment I).
 
-    ``notch`` is the density at 0.5 +- 0.02 over that at 0.3 to 0.45 and 0.55 to 0.7; below 1 is a notch.
+    Returns:
+        ``ends``, the share below 0.05 or above 0.95; ``middle``, the rest; ``notch``, the density at 0.5 +- 0.02 over
+        that at 0.3 to 0.45 and 0.55 to 0.7, which is below 1 for a notch at 0.5.
+
+    Raises:
+        ValueError: there are no values, or some are outside [0, 1].
+
     """
+    if not values.size or not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError("preactivated outputs must lie in [0, 1], and one is needed at least")
 
     def share(low: float, high: float) -> float:
         return float(((values >= low) & (values < high)).mean())
@@ -122,12 +130,12 @@ def shape_of_histogram(values: npt.NDArray[Any]) -> dict[str, float]:
 
 
 def around_half(values: npt.NDArray[Any]) -> list[float]:
-    """Experiment I's notch in full: shares of preactivated outputs in the nine bins of :data:`BINS` around 0.5."""
+    """Return the shares of preactivated outputs in the nine bins of :data:`BINS` around 0.5 (experiment I)."""
     return [float(count) / values.size for count in np.histogram(values, BINS)[0]]
 
 
 def histogram_shapes(out: Path, seed: int) -> dict[str, dict[str, Any]]:
-    """:func:`shape_of_histogram` of every run that has a generator, by name, and :func:`around_half` as ``bins``."""
+    """Return :func:`shape_of_histogram` and :func:`around_half` (as ``bins``) of the runs with generators, by name."""
     shapes = {}
     for experiment in experiments():
         path = out / "runs" / experiment.name
@@ -144,7 +152,7 @@ def write_report(
     shapes: dict[str, dict[str, Any]],
     facts: dict[str, Any],
 ) -> None:
-    """Write ``out`` with the suffix json, and the table with md."""
+    """Write the results as ``out`` with the suffix json, and the table with the suffix md."""
     rows = [
         {
             "name": r.label,
@@ -164,8 +172,8 @@ def write_report(
         "",
         *(f"- {key}: {value}" for key, value in facts.items()),
         "",
-        "Scores are against the test digits; *floor* is the training digits' own. *Ends* is the share of",
-        "preactivated outputs under 0.05 or over 0.95, *notch* the density at 0.5 over that beside it.",
+        "Scores are against the test digits; *floor* is the score of training digits. *Ends* is the share of",
+        "preactivated outputs below 0.05 or above 0.95, *notch* the density at 0.5 over the density beside it.",
         "",
         "| run | experiments | FID | precision | recall | isolated | rarest, commonest class | ends | notch | CPU-s |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -215,19 +223,20 @@ def _row(
 
 
 def report_all(
-    out: Path, scale: Scale, ended: dict[str, str], seed: int, facts: dict[str, Any], name: str = "results"
+    out: str | Path, scale: Scale, ended: dict[str, str], seed: int, facts: dict[str, Any], name: str = "results"
 ) -> None:
-    """Score and picture all runs under ``out``, and write ``NAME.json``, ``NAME.md`` and ``figures/``.
+    """Score all runs under ``out``, draw their figures, and write ``NAME.json``, ``NAME.md`` and ``figures/``.
 
     Args:
-        out: where the runs are.
-        scale: at which they ran.
-        ended: how each ended, by name.
-        seed: of the samples.
-        facts: put on top of the table.
-        name: of the table's files.
+        out: folder of the runs.
+        scale: scale of the runs.
+        ended: how each run ended, by name.
+        seed: seed of the samples.
+        facts: names and values printed above the table.
+        name: stem of the table's files.
 
     """
+    out = Path(out)
     results, floor = score_all(out, scale, ended, seed)
     draw_figures(out, seed, ended)
     write_report(out / name, results, floor, histogram_shapes(out, seed), facts)

@@ -1,1 +1,1 @@
-"""The experiments of BinaryMuseGAN (arXiv 1804.09399)."""
+"""Reproduce the experiments of BinaryMuseGAN (arXiv 1804.09399) on any corpus."""

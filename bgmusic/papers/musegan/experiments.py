@@ -1,4 +1,4 @@
-"""The trainings behind Table 1 and Figures 7 to 11 of BinaryMuseGAN (arXiv 1804.09399), and their runs."""
+"""Define and run the trainings behind Table 1 and Figures 7 to 11 of BinaryMuseGAN (arXiv 1804.09399)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from bgmusic.yaml import load_preset, merge, validate
 
 Scale = Literal["smoke", "quick", "full"]
 Rates = tuple[float, float, float]
-"""Qualified-note rate, polyphonicity and tonal distance."""
+"""Qualified-note rate (QN), polyphonicity (PP) and tonal distance (TD)."""
 
 FIRST_STAGE = "pretrained"
 OURS = "composer"
 
-# A quick training on `bach`, whose phrases have so many cells; larger phrases cost more, and get fewer updates.
+# Updates of a quick training on `bach`, whose phrases have 11,776 cells. Larger phrases get fewer updates.
 _QUICK_CELLS = 11_776
 _QUICK_STEPS, _QUICK_OURS, _FEWEST = 500, 2_000, 40
-_SCORES = 20  # on a curve
+_SCORES = 20  # points of a curve
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training. ``start`` names the experiment whose networks a second stage begins with."""
+    """One training. ``start`` is the name of the experiment whose networks a second stage starts from."""
 
     name: str
     strategy: str
@@ -43,10 +43,10 @@ class Experiment:
     start: str | None = None
 
     def config(self, scale: Scale, corpus: Corpus) -> PianorollConfig:
-        """The paper's recipe with this experiment's changes, fitted to a corpus; for ``composer`` our default.
+        """Return the paper's preset with the changes of this experiment, fitted to a corpus.
 
-        All runs of a scale have one encoding, so that their distances can be compared: the papers' at ``full``, the
-        corpus's own else.
+        ``composer`` uses the default preset. All runs of a scale have the same encoding, so that their distances are
+        comparable: the papers' (pause) at ``full``, else that of the corpus.
         """
         values = load_preset("pianoroll", self._preset(scale))
         if self.name != OURS:
@@ -74,16 +74,21 @@ class Experiment:
         training = {"steps": every * _SCORES, "checkpoint_every": 5 * every, "sample_every": 5 * every}
         training["log_every"] = every
         if self.name != OURS:
-            # The slope grows twenty times, as in the paper; of its 100 D updates a warm-up keeps 20.
+            # Twenty steps of slope annealing as in the paper, and a warm-up of 20 D updates instead of 100.
             training |= {"slope": {"every": every}, "warmup": {"updates": 20, "first": 10, "every": 500}}
         return {"score_every": every, "training": training}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: an experiment, how it is binarized (``ht`` changes nothing on binary output).
+    """A column of the table.
 
-    ``paper`` has what the paper reports for it; None for our own.
+    Attributes:
+        label: name in the table.
+        experiment: name of the experiment.
+        paper: the paper's values; None for our own model.
+        binarize: ``ht`` or ``bs``, for a real-valued generator.
+
     """
 
     label: str
@@ -93,16 +98,16 @@ class Column:
 
     @property
     def file(self) -> str:
-        """The name of what is kept of it."""
+        """Stem of the file with the column's phrases."""
         return f"{self.experiment}-{self.binarize}"
 
 
 PAPER_DATA: Rates = (0.88, 0.48, 0.96)
-"""The paper's Table 1 for its training data."""
+"""The paper's values for its training data (Table 1)."""
 
 
 def experiments() -> list[Experiment]:
-    """All trainings, each once; what others start from comes first."""
+    """Return all trainings; first stages precede the trainings that start from them."""
     found = [
         Experiment(FIRST_STAGE, "pretrain"),
         Experiment("ablated-1", "pretrain", discriminator="ablated-1"),
@@ -116,7 +121,7 @@ def experiments() -> list[Experiment]:
 
 
 def columns() -> list[Column]:
-    """The table's columns but for the data, as the paper orders them, and our own last."""
+    """Return the columns of the models in the paper's order, our own model last."""
     return [
         Column("pretrained + BS", FIRST_STAGE, (0.67, 0.20, 0.98), "bs"),
         Column("pretrained + HT", FIRST_STAGE, (0.72, 0.22, 1.00)),
@@ -135,9 +140,10 @@ def columns() -> list[Column]:
 
 
 def run_experiment(experiment: Experiment, scale: Scale, data: str, out: Path, seed: int) -> str:
-    """Train one experiment in ``out/runs/NAME``, or go on where it stopped; tells how it ended.
+    """Train one experiment in ``out/runs/NAME``, or resume it.
 
-    Returns ``finished``, ``interrupted``, ``diverged``, or ``no first stage`` where what it starts from is not there.
+    Returns:
+        ``finished``, ``interrupted``, ``diverged``, or ``no first stage`` if the run that it starts from is missing.
 
     Raises:
         UserError: the corpus does not fit, or the folder has a run of another scale, corpus or seed.
@@ -161,10 +167,10 @@ def run_experiment(experiment: Experiment, scale: Scale, data: str, out: Path, s
 
 
 def require_same(experiment: Experiment, scale: Scale, data: str, out: Path, seed: int) -> None:
-    """Make sure that a run that is there already is the one that would be made.
+    """Check that an existing run of the experiment has the same config, corpus and seed.
 
     Raises:
-        UserError: it is of another scale, corpus or seed.
+        UserError: the run has another scale, corpus or seed.
 
     """
     path = out / "runs" / experiment.name
@@ -174,28 +180,32 @@ def require_same(experiment: Experiment, scale: Scale, data: str, out: Path, see
     kept, wanted = run.config(PianorollConfig), experiment.config(scale, corpus)
     wanted = wanted.model_copy(update={"training": settled_as(wanted.training, kept.training)})
     same = kept == wanted and run.seed() == seed
-    theirs = run.environment().get("data")
-    if not same or open_corpus(str(theirs)).path.resolve() != corpus.path.resolve():
-        raise UserError(f"{path} was made at another scale, with other data or another seed; choose another --out")
+    data_of_run = run.environment().get("data")
+    if not same or open_corpus(str(data_of_run)).path.resolve() != corpus.path.resolve():
+        raise UserError(f"{path} has a run of another scale, corpus or seed; choose another --out")
 
 
 def run_all(
-    out: Path, scale: Scale, data: str, seed: int, jobs: int, report: Callable[[str, str], None]
+    out: str | Path, scale: Scale, data: str, seed: int, jobs: int, report: Callable[[str, str], None]
 ) -> dict[str, str]:
-    """Run every experiment, several at once, second stages after the first; how each ended, by name.
+    """Run all experiments, several in parallel, and second stages after the first.
 
     Args:
-        out: folder for the runs; what is finished in it is not done again.
+        out: folder of the runs; finished runs are kept.
         scale: ``smoke``, ``quick`` or ``full``.
-        data: an embedded corpus's name, or a folder with one.
-        seed: of every run.
-        jobs: processes of one thread each.
-        report: told each run's name and how it ended.
+        data: name of an embedded corpus, or folder of a corpus.
+        seed: seed of every run.
+        jobs: number of processes, of one thread each.
+        report: called with the name of each run and how it ended.
+
+    Returns:
+        How each run ended, by name.
 
     Raises:
-        UserError: see :func:`run_experiment`; of what was made at another scale it is told before anything is trained.
+        UserError: see :func:`run_experiment`; existing runs are checked before any training.
 
     """
+    out = Path(out)
     for experiment in experiments():
         require_same(experiment, scale, data, out, seed)
     out.mkdir(parents=True, exist_ok=True)

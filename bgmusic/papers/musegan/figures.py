@@ -1,4 +1,4 @@
-"""Figures 7 to 11 of BinaryMuseGAN (arXiv 1804.09399) from the trained runs."""
+"""Draw figures 7 to 11 of BinaryMuseGAN (arXiv 1804.09399) from the trained runs."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CAPTIONS = {
-    "figure-7": "One noise: preactivated outputs of the pretrained G, binarized by BS and HT, and by refiners on it.",
+    "figure-7": "One noise vector: preactivated outputs of the pretrained G, binarized by BS, HT, and the refiners.",
     "figure-8": "Phrases of every model and of the training data.",
-    "figure-9": "Qualified-note rate and polyphony while training: the first stage (HT), then second stages after it.",
-    "figure-10": "The same noises' phrases at stages of the end-to-end and two-stage trainings with DBNs.",
-    "figure-11": "Qualified-note rate and polyphony of the end-to-end models while training.",
+    "figure-9": "Qualified-note rate and polyphony during training: the first stage (HT), then the second stages.",
+    "figure-10": "Phrases of the same noise vectors at stages of the end-to-end and two-stage trainings with DBNs.",
+    "figure-11": "Qualified-note rate and polyphony of the end-to-end models during training.",
 }
 CURVES = {"qualified-note rate": "qualified notes", "polyphony rate": "polyphony"}
-"""Titles of figures 9 and 11, and the names of what they show in ``scores.jsonl``."""
+"""Titles of the panels of figures 9 and 11, and names of their curves in ``scores.jsonl``."""
 
 _SHOWN = 4  # phrases of a model
 _STAGES = 5
 _VISIBLE = 0.1
 _TEXT = 18
-_MOST_PIXELS = 1 << 26  # of a figure
+_MAX_PIXELS = 1 << 26  # of a figure
 
 
 def draw_figures(out: Path, corpus: Corpus, shape: RollShape, seed: int) -> list[Path]:
-    """Write what can be drawn from the runs in ``out`` into ``out/figures``; returns the figures' paths."""
+    """Write the figures into ``out/figures`` and return their paths; figures whose runs are missing are skipped."""
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     data = data_phrases(corpus, shape)
@@ -75,7 +75,7 @@ def draw_figures(out: Path, corpus: Corpus, shape: RollShape, seed: int) -> list
 
 @torch.no_grad()
 def _binarizations(out: Path, seed: int) -> list[tuple[str, Image]]:
-    """Figure 7: what the pretrained generator says, and what each way of deciding makes of it."""
+    """Draw the panels of figure 7: preactivated outputs of the pretrained generator, and their binarizations."""
     path = out / "runs" / FIRST_STAGE
     if not (path / "generator.safetensors").exists():
         return []
@@ -103,7 +103,7 @@ def _binarizations(out: Path, seed: int) -> list[tuple[str, Image]]:
 
 
 def _samples(out: Path, data: Sequence[Roll]) -> list[tuple[str, Image]]:
-    """Figure 8: a line of phrases for each model."""
+    """Draw the panels of figure 8: a line of phrases for each model."""
     lines = [("training data", list(data))]
     for column in columns():
         path = phrases_file(out, column)
@@ -114,7 +114,7 @@ def _samples(out: Path, data: Sequence[Roll]) -> list[tuple[str, Image]]:
 
 
 def _stages(out: Path) -> list[tuple[str, Image]]:
-    """Figure 10: phrases of the same noises after more and more updates."""
+    """Draw the panels of figure 10: phrases of the same noise vectors during training."""
     lines = []
     for name in ("end-to-end-dbn", "two-stage-dbn"):
         files = sorted((out / "runs" / name / "samples").glob("step-*.npz"))
@@ -131,12 +131,12 @@ def _lines(lines: Sequence[tuple[str, list[Roll]]]) -> list[tuple[str, Image]]:
 
 
 def _spread(of: int, count: int) -> list[int]:
-    """At most ``count`` of the numbers below ``of``, evenly spread, the first and last among them."""
+    """Return at most ``count`` evenly spread numbers below ``of``, the first and last included."""
     return sorted({round(place) for place in np.linspace(0, of - 1, min(of, count))})
 
 
 def _second_stages(out: Path) -> dict[str, dict[str, Curve]]:
-    """Figure 9: the first stage's curves, and those of the second stages from where it ended."""
+    """Return the curves of figure 9: the first stage, and the second stages shifted to its end."""
     first = read_curves(out / "runs" / FIRST_STAGE / FILE)
     ended = max((steps[-1] for steps, _ in first.values() if len(steps)), default=0)
     curves: dict[str, dict[str, Curve]] = {f"{FIRST_STAGE} + HT": dict(first)} if first else {}
@@ -148,14 +148,14 @@ def _second_stages(out: Path) -> dict[str, dict[str, Curve]]:
 
 
 def _end_to_end(out: Path) -> dict[str, dict[str, Curve]]:
-    """Figure 11's curves."""
+    """Return the curves of figure 11."""
     names = ("end-to-end-sbn", "end-to-end-dbn")
     found: dict[str, dict[str, Curve]] = {name: {**read_curves(out / "runs" / name / FILE)} for name in names}
     return {name: curves for name, curves in found.items() if curves}
 
 
 def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
-    """Pictures in lines of ``columns``, each with its caption; those that no longer fit into a figure are left out."""
+    """Arrange pictures with captions in lines of ``columns``; lines beyond the largest size are left out."""
     from PIL import ImageDraw, ImageFont
     from PIL.Image import new
 
@@ -165,7 +165,7 @@ def _stacked(panels: Sequence[tuple[str, Image]], columns: int = 2) -> Image:
     for first in range(0, len(panels), columns):
         line = panels[first : first + columns]
         tall = head + max(picture.height for _, picture in line)
-        if places and columns * wide * (height + tall) > _MOST_PIXELS:
+        if places and columns * wide * (height + tall) > _MAX_PIXELS:
             break
         places += [(height, number * wide, *panel) for number, panel in enumerate(line)]
         height += tall

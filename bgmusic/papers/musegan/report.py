@@ -1,4 +1,4 @@
-"""BinaryMuseGAN's experiments, told: Table 1 and Figures 7 to 11 as ``results.json``, ``results.md`` and pictures."""
+"""Write Table 1 and Figures 7 to 11 of BinaryMuseGAN as ``results.json``, ``results.md`` and pictures."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bgmusic.music.composing.load import shape_of
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.papers.musegan.experiments import Rates, Scale, experiments
 from bgmusic.papers.musegan.figures import CAPTIONS, draw_figures
-from bgmusic.papers.musegan.table import SAMPLES, Measured, generate_all, measure_all, pair_of, plain
+from bgmusic.papers.musegan.table import SAMPLES, Measured, generate_all, json_rates, measure_all, pair_of
 
 _ROWS = ("QN", "PP", "TD")
 
 
 def report_all(
-    out: Path, scale: Scale, data: str, ended: Mapping[str, str], seed: int, facts: Mapping[str, Any]
+    out: str | Path, scale: Scale, data: str, ended: Mapping[str, str], seed: int, facts: Mapping[str, Any]
 ) -> None:
-    """Generate from, measure and picture all runs under ``out``; write ``phrases/``, ``figures/`` and the results.
+    """Generate phrases from all runs under ``out``, measure them, draw the figures, and write the results.
 
     Args:
-        out: where the runs are.
-        scale: at which they ran.
-        data: their corpus.
-        ended: how each ended, by name.
-        seed: of the samples.
-        facts: put on top of the table.
+        out: folder of the runs; receives ``phrases/``, ``figures/``, ``results.json`` and ``results.md``.
+        scale: scale of the runs.
+        data: corpus of the runs.
+        ended: how each run ended, by name.
+        seed: seed of the phrases.
+        facts: names and values printed above the table.
 
     """
-    corpus = open_corpus(data)
+    out, corpus = Path(out), open_corpus(data)
     shape = shape_of(experiments()[0].config(scale, corpus), "this experiment")
     generate_all(out, scale, corpus, seed)
     measured = measure_all(out, scale, corpus, shape, ended, seed)
@@ -55,9 +55,9 @@ def write_results(out: Path, measured: Sequence[Measured], figures: Sequence[Pat
         {
             "name": row.label,
             "ended": row.ended,
-            "paper": plain(row.paper),
-            "published": plain(row.published),
-            "right": plain(row.right),
+            "paper": json_rates(row.paper),
+            "published": json_rates(row.published),
+            "right": json_rates(row.defined),
             "distance": asdict(row.distance) if row.distance else None,
             "g_updates": row.updates,
             "cpu_seconds": row.cpu_seconds,
@@ -71,13 +71,13 @@ def write_results(out: Path, measured: Sequence[Measured], figures: Sequence[Pat
         "",
         *(f"- {key}: {value}" for key, value in facts.items()),
         "",
-        "QN is the qualified-note rate, PP polyphonicity, TD tonal distance; nearer to the training data's is better.",
-        "*paper* is its Table 1, on other data and after a longer training than any but the full scale's; *code* is",
-        "what the paper's code computes here, to stand beside it; *right* is what the paper defines. *Distance* is the",
-        "mean distance to held-out pieces with its 95% interval, as `bgmusic evaluate` has it; the training data's is",
-        "the floor.",
+        "QN is the qualified-note rate, PP polyphonicity, TD tonal distance; closer to the training data is better.",
+        "*Paper* is the paper's Table 1, on other data and after longer training than any but the full scale; *code*",
+        "is computed here as in the paper's code, *text* as in the paper's text. *Distance* is the mean distance to",
+        "held-out pieces with its 95% confidence interval, as in `bgmusic evaluate`; that of the training data is the",
+        "floor.",
         "",
-        "| model |" + "".join(f" {name} paper | code | right |" for name in _ROWS) + " distance | G updates | CPU-s |",
+        "| model |" + "".join(f" {name} paper | code | text |" for name in _ROWS) + " distance | G updates | CPU-s |",
         "|---" * (1 + 3 * len(_ROWS) + 3) + "|",
         *(_line(row) for row in measured),
         "",
@@ -98,7 +98,7 @@ def write_results(out: Path, measured: Sequence[Measured], figures: Sequence[Pat
 def _line(row: Measured) -> str:
     note = "" if row.ended in ("", "finished") else f" ({row.ended})"
     rates = "".join(
-        f" {_rate(row.paper, i)} | {_rate(row.published, i)} | {_rate(row.right, i)} |" for i in range(len(_ROWS))
+        f" {_rate(row.paper, i)} | {_rate(row.published, i)} | {_rate(row.defined, i)} |" for i in range(len(_ROWS))
     )
     near = f"{row.distance.mean:.2f} ({row.distance.low:.2f} to {row.distance.high:.2f})" if row.distance else ""
     cost = f"{row.updates:,} | {row.cpu_seconds:.0f}" if row.updates else " | "

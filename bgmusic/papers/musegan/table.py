@@ -1,4 +1,4 @@
-"""BinaryMuseGAN's Table 1 (arXiv 1804.09399): phrases of every column, and what is measured on them."""
+"""Generate and measure the phrases of BinaryMuseGAN's Table 1 (arXiv 1804.09399)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bgmusic.music.judging.evaluation import has_enough, nearness
 from bgmusic.music.judging.metrics import polyphony_rate, qualified_note_rate, shortest_qualified, tonal_distance
 from bgmusic.music.judging.metrics.published import published
 from bgmusic.music.judging.results import Distance
-from bgmusic.music.judging.two_sample import MIN_PHRASES
 from bgmusic.music.judging.tensors import to_tensors
+from bgmusic.music.judging.two_sample import MIN_PHRASES
 from bgmusic.music.rolls.phrase_files import read_phrases, write_phrases
 from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.shape import RollShape
@@ -28,30 +28,38 @@ from bgmusic.papers.musegan.experiments import PAPER_DATA, Column, Rates, Scale,
 
 SAMPLES: dict[Scale, int] = {"smoke": 16, "quick": 400, "full": 800}
 COMPARED: dict[Scale, int] = {"smoke": 40, "quick": 1 << 20, "full": 1 << 20}
-"""At most so many held-out phrases, and so many training ones, are compared with; evenly spread."""
+"""Most held-out and most training phrases in the comparison, by scale; evenly spread."""
 _CHUNK = 32  # phrases measured at a time
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A column of the table: ``published`` as the paper's code computes it, ``right`` as the paper's text defines it.
+    """The values of a column; None without a generator.
 
-    ``distance`` is the mean distance to held-out pieces (of the data: the floor). A column whose run made no
-    generator has none of them; ``ended`` says why.
+    Attributes:
+        label: name in the table.
+        ended: how the run ended.
+        paper: the paper's values.
+        published: values as the paper's code computes them.
+        defined: values as the paper's text defines them.
+        distance: mean distance to held-out pieces; for the training data, the floor.
+        updates: G updates of the run.
+        cpu_seconds: CPU time of the run.
+
     """
 
     label: str
     ended: str
     paper: Rates | None
     published: Rates | None
-    right: Rates | None
+    defined: Rates | None
     distance: Distance | None
     updates: int
     cpu_seconds: float
 
 
 def pair_of(track_set: TrackSet) -> tuple[int, int] | None:
-    """The tracks whose tonal distance is told: piano and guitar as in the paper, else the first two with pitches."""
+    """Return the tracks of the tonal distance: piano and guitar as in the paper, else the first two pitched ones."""
     names = [track.name.lower() for track in track_set.tracks]
     if "piano" in names and "guitar" in names:
         return names.index("piano"), names.index("guitar")
@@ -60,9 +68,9 @@ def pair_of(track_set: TrackSet) -> tuple[int, int] | None:
 
 
 def published_rates(phrases: Phrases) -> Rates:
-    """QN, PP and TD as the paper's code has them, of phrases in either encoding; NaN where nothing is observed.
+    """Return QN, PP and TD as the paper's code computes them; NaN without any value.
 
-    Means over all bars (and tracks but drums) that have a value, as in its table.
+    Phrases may have either encoding. The means are over all bars (and pitched tracks) with a value, as in Table 1.
     """
     coded, pair = phrases.encoded("pause"), pair_of(phrases.track_set)
     found: dict[str, list[Tensor]] = {"qualified_note_rate": [], "polyphony_rate": [], "tonal_distance": []}
@@ -75,10 +83,10 @@ def published_rates(phrases: Phrases) -> Rates:
     return _means(found.values())
 
 
-def right_rates(phrases: Phrases) -> Rates:
-    """QN, PP and TD as the paper defines them, of the tracks with pitches; NaN where nothing is observed.
+def defined_rates(phrases: Phrases) -> Rates:
+    """Return QN, PP and TD of the pitched tracks as the paper's text defines them; NaN without any value.
 
-    Means over phrases (and tracks) that have a value. See ``qualified_note_rate``, ``polyphony_rate`` and
+    The means are over phrases (and tracks) with a value. See ``qualified_note_rate``, ``polyphony_rate`` and
     ``tonal_distance``.
     """
     pitched, pair, low = ~to_tensors(phrases).drums, pair_of(phrases.track_set), phrases.track_set.low
@@ -105,10 +113,10 @@ def _means(found: Iterable[list[Tensor]]) -> Rates:
 
 
 def require_comparable(corpus: Corpus) -> None:
-    """Make sure, before hours of training, that distances to the corpus's held-out pieces can be told.
+    """Check before training that the corpus is large enough for distances to its held-out pieces.
 
     Raises:
-        UserError: it has too few held-out or training phrases.
+        UserError: the corpus has too few held-out or training phrases.
 
     """
     for phrases, name in ((held_out(corpus), "held-out"), (training(corpus).spread(MIN_PHRASES), "training")):
@@ -119,12 +127,12 @@ def require_comparable(corpus: Corpus) -> None:
 
 
 def phrases_file(out: Path, column: Column) -> Path:
-    """Where a column's phrases are kept."""
+    """Return the path of a column's phrases."""
     return out / "phrases" / f"{column.file}.npz"
 
 
 def generate_all(out: Path, scale: Scale, corpus: Corpus, seed: int) -> None:
-    """Write the phrases of every column whose run has a generator, as many as its scale has."""
+    """Generate and write the phrases of every column whose run has a generator."""
     (out / "phrases").mkdir(exist_ok=True)
     for column in columns():
         run = out / "runs" / column.experiment
@@ -136,11 +144,11 @@ def generate_all(out: Path, scale: Scale, corpus: Corpus, seed: int) -> None:
 def measure_all(
     out: Path, scale: Scale, corpus: Corpus, shape: RollShape, ended: Mapping[str, str], seed: int
 ) -> list[Measured]:
-    """The table: first the data's column, in the encoding of ``shape``, then every model's."""
+    """Measure the training data, in the encoding of ``shape``, and then every column."""
     learned, unseen = (of(corpus).encoded(shape.encoding).spread(COMPARED[scale]) for of in (training, held_out))
     data = learned.spread(SAMPLES[scale])
     _, floor = nearness(data, unseen, learned, seed)
-    rows = [Measured("training data", "", PAPER_DATA, published_rates(data), right_rates(data), floor, 0, 0.0)]
+    rows = [Measured("training data", "", PAPER_DATA, published_rates(data), defined_rates(data), floor, 0, 0.0)]
     for column in columns():
         path, how = phrases_file(out, column), ended[column.experiment]
         updates, seconds = _cost(out / "runs" / column.experiment)
@@ -149,19 +157,19 @@ def measure_all(
             continue
         made, _ = read_phrases(path)
         near, _ = nearness(made, unseen, learned, seed)
-        rates = published_rates(made), right_rates(made)
+        rates = published_rates(made), defined_rates(made)
         rows.append(Measured(column.label, how, column.paper, *rates, near, updates, seconds))
     return rows
 
 
 def _cost(run: Path) -> tuple[int, float]:
-    """G updates and CPU seconds of a run."""
+    """Return the G updates and CPU seconds of a run."""
     path = run / "timings.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     last = json.loads(lines[-1]) if lines else {}
     return int(last.get("step", 0)), float(last.get("cpu_seconds", 0.0))
 
 
-def plain(rates: Rates | None) -> list[float | None] | None:
-    """Rates for JSON: None for NaN."""
+def json_rates(rates: Rates | None) -> list[float | None] | None:
+    """Return rates ready for JSON: NaN becomes None."""
     return None if rates is None else [None if isnan(rate) else rate for rate in rates]
