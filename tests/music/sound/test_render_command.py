@@ -102,7 +102,7 @@ def test_generate_writes_sound(
     monkeypatch.setattr("bgmusic.music.sound.rendering.MAX_SAMPLES", 18 * 32_000)  # one phrase and its tail, not two
     run("generate", trained, "-n", 2, "--format", "wav,flac", "--out", tmp_path / "long")
     assert {path.stem for path in (tmp_path / "long").iterdir()} == {"phrase-0000", "phrase-0001"}
-    assert "none with all: the piece lasts" in capsys.readouterr().out
+    assert "the piece lasts 0:00:18" in capsys.readouterr().out
     run("generate", trained, "-n", 1, "--out", tmp_path / "usual")
     assert {path.suffix for path in (tmp_path / "usual").iterdir()} == {".mid", ".png", ".npz"}
 
@@ -136,7 +136,7 @@ def files(tmp_path: Path, trained: Path) -> Path:
         (["piece.mid", "--out", "x.wav", "--index", "0"], "a MIDI file is one piece"),
         (["piece.mid", "--out", "x.wav", "--bpm", "90"], "--bpm and --seed are for phrases"),
         (["piece.mid", "--out", "x.wav", "--seed", "0"], "--bpm and --seed are for phrases"),
-        (["two.npz", "--out", "x.wav", "--seed", "0"], "--seed chooses a run's phrases"),
+        (["two.npz", "--out", "x.wav", "--seed", "0"], "--seed is for runs"),
         (["piece.mid", "--out", "x.wav", "--seconds", "0"], "seconds must be greater than 0"),
         (["none.mid", "--out", "x.wav"], "No such file or directory"),
         (["none", "--out", "x.wav"], "no run"),
