@@ -93,7 +93,8 @@ def _distance(result: Evaluation) -> str:
 
 def _two_sample(result: Evaluation) -> str:
     test = result.two_sample
-    accuracy = f"a small network classifies {test.accuracy:.0%} of phrases correctly ({test.low:.0%} to {test.high:.0%})"
+    interval = f"{test.low:.0%} to {test.high:.0%}"
+    accuracy = f"a small network classifies {test.accuracy:.0%} of phrases correctly ({interval})"
     if test.low <= max(0.5, result.floor_two_sample.high):
         return f"two-sample test: {accuracy}; no better than for training phrases"
     word = "easily" if test.accuracy > 0.9 else "often"
