@@ -1,4 +1,4 @@
-"""BinaryMuseGAN's private networks once more, as a loop over tracks of plain 3-d convolutions: what grouped ones equal.
+"""Reference forms of BinaryMuseGAN's private networks: a loop over tracks of plain 3-d convolutions.
 
 Layouts are PyTorch's, ``(batch, channels, bars, steps, pitches)``; weights are taken from the grouped networks.
 """
@@ -16,7 +16,7 @@ from bgmusic.music.networks.musegan.refiner import Refiner
 
 
 def unfolded(layer: GroupedNormLinear, track: int, x: Tensor, along_pitch: bool) -> Tensor:
-    """One track's transposed convolution, batch norm and ReLU."""
+    """Apply one track's transposed convolution, batch norm and ReLU."""
     weight = layer.weight[track].transpose(1, 2)  # inputs, outputs, taps
     taps = weight.shape[-1]
     kernel = (1, 1, taps) if along_pitch else (1, taps, 1)
@@ -25,7 +25,7 @@ def unfolded(layer: GroupedNormLinear, track: int, x: Tensor, along_pitch: bool)
 
 
 def generator(private: PrivateGenerator, shared: Tensor) -> Tensor:
-    """What :class:`PrivateGenerator` computes."""
+    """Compute what :class:`PrivateGenerator` does."""
     sizes, outputs = private.sizes, []
     for track in range(sizes.tracks):
         one, two = private.pitch_time
@@ -41,7 +41,7 @@ def generator(private: PrivateGenerator, shared: Tensor) -> Tensor:
 
 
 def window(x: Tensor, weight: Tensor) -> Tensor:
-    """A convolution whose output has the input's size, an even kernel's odd zero coming after."""
+    """Convolve with "same" padding, an odd zero coming after."""
     _, steps, pitches = weight.shape[2:]
     before = ((steps - 1) // 2, (pitches - 1) // 2)
     padded = F.pad(x, (before[1], pitches - 1 - before[1], before[0], steps - 1 - before[0]))
@@ -49,19 +49,19 @@ def window(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def refiner(network: Refiner, preactivated: Tensor) -> Tensor:
-    """What :class:`Refiner` computes."""
+    """Compute what :class:`Refiner` does."""
     sizes, outputs = network.sizes, []
     for track in range(sizes.tracks):
         x = preactivated[:, track :: sizes.tracks]
         for unit in network.units:
-            mine = slice(track * sizes.shape.planes, (track + 1) * sizes.shape.planes)
-            y = torch.relu(F.batch_norm(x, None, None, unit.norm.weight[mine], unit.norm.bias[mine], training=True))
+            own = slice(track * sizes.shape.planes, (track + 1) * sizes.shape.planes)
+            y = torch.relu(F.batch_norm(x, None, None, unit.norm.weight[own], unit.norm.bias[own], training=True))
             first = unit.first.weight[track, :, 0].T.reshape(-1, sizes.shape.planes, 1, 3, 12)
             y = window(y, first)
             y = torch.relu(
                 F.batch_norm(y, None, None, unit.first.scale[track], unit.first.offset[track], training=True)
             )
-            # Handing out is a convolution with the kernel turned around.
+            # A transposed convolution is a convolution with the kernel flipped.
             second = (
                 unit.weight[track, 0].reshape(sizes.shape.planes, 3, 12, -1).permute(0, 3, 1, 2).flip(2, 3).unsqueeze(2)
             )
@@ -71,14 +71,14 @@ def refiner(network: Refiner, preactivated: Tensor) -> Tensor:
 
 
 def convolved(layer: GroupedLinear, track: int, x: Tensor, steps: int = 1, pitches: int = 1) -> Tensor:
-    """One track's convolution and leaky ReLU."""
+    """Apply one track's convolution and leaky ReLU."""
     weight = layer.weight[track].reshape(steps, pitches, x.shape[1], -1).permute(3, 2, 0, 1).unsqueeze(2)
     y = F.conv3d(x, weight, layer.bias[track, 0], stride=(1, steps, pitches))
     return F.leaky_relu(y, 0.2)
 
 
 def main_stream(stream: MainStream, rolls: Tensor) -> Tensor:
-    """What :class:`MainStream` computes, of ``(batch, planes, tracks, bars, steps, rows)``."""
+    """Compute what :class:`MainStream` does, of ``(batch, planes, tracks, bars, steps, rows)``."""
     ticks, outputs = stream.sizes.ticks, []
     for track in range(stream.sizes.tracks):
         x = rolls[:, :, track]

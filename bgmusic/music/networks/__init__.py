@@ -1,1 +1,1 @@
-"""The networks that compose: generators, refiners and discriminators of piano-rolls."""
+"""Networks for piano-rolls: generators, refiners and discriminators."""

@@ -1,4 +1,4 @@
-"""All tracks at once equal a loop over them: values, gradients, and gradients of gradients."""
+"""Test that networks of all tracks equal a loop over tracks: values, gradients, and gradients of gradients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import track_loops
 from torch import Tensor, nn
 
-from bgmusic.music.networks.musegan import grouped, merging, refiner, silence
+from bgmusic.music.networks.musegan import grouped, refiner, relu_merge, silent_pieces
 from bgmusic.music.networks.musegan.discriminator import Discriminator, MainStream
 from bgmusic.music.networks.musegan.generator import PrivateGenerator
 from bgmusic.music.networks.musegan.grouped import GroupedNormLinear
@@ -32,8 +32,8 @@ def sizes(request: pytest.FixtureRequest) -> MuseGANSizes:
     return MuseGANSizes(request.param)
 
 
-def _shaken(network: nn.Module) -> nn.Module:
-    """In double precision, with no weight at its start (a scale of 1 or an offset of 0 would hide an error)."""
+def _perturbed(network: nn.Module) -> nn.Module:
+    """Convert to double and move all weights from their initial values (a scale of 1 would hide an error)."""
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.3)
@@ -43,23 +43,23 @@ def _shaken(network: nn.Module) -> nn.Module:
 def _agree(network: nn.Module, reference: Callable[[Tensor], Tensor], x: Tensor) -> None:
     x.requires_grad_()
     weights = [x, *network.parameters()]
-    mine, theirs = network(x), reference(x)
-    torch.testing.assert_close(mine, theirs)
-    towards = torch.randn_like(mine)
+    result, expected = network(x), reference(x)
+    torch.testing.assert_close(result, expected)
+    towards = torch.randn_like(result)
     for one, other in zip(
-        torch.autograd.grad(mine, weights, towards), torch.autograd.grad(theirs, weights, towards), strict=True
+        torch.autograd.grad(result, weights, towards), torch.autograd.grad(expected, weights, towards), strict=True
     ):
         torch.testing.assert_close(one, other)
 
 
 def test_private_generator(sizes: MuseGANSizes) -> None:
-    network = _shaken(PrivateGenerator(SMALL, sizes))
+    network = _perturbed(PrivateGenerator(SMALL, sizes))
     shared = torch.randn(3, 4, sizes.shape.bars, sizes.shape.beats * sizes.parts, sizes.octaves, dtype=torch.double)
     _agree(network, lambda x: track_loops.generator(network, x), shared)
 
 
 def test_refiner(sizes: MuseGANSizes) -> None:
-    network = _shaken(Refiner(SMALL, sizes))
+    network = _perturbed(Refiner(SMALL, sizes))
     outputs = torch.rand(
         2, sizes.shape.channels, sizes.shape.bars, sizes.shape.steps, sizes.shape.pitches, dtype=torch.double
     )
@@ -67,9 +67,9 @@ def test_refiner(sizes: MuseGANSizes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_piece_by_piece_is_at_once(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Values and gradients, whatever the pieces that keep memory small."""
-    monkeypatch.setattr(merging, "PIECE", size)
+def test_pieces_of_any_size_give_the_same(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Compare values and gradients."""
+    monkeypatch.setattr(relu_merge, "PIECE", size)
     monkeypatch.setattr(
         refiner, "PIECE", size * sizes.tracks * sizes.shape.bars * sizes.shape.steps * sizes.shape.pitches // 5
     )
@@ -77,8 +77,8 @@ def test_piece_by_piece_is_at_once(sizes: MuseGANSizes, monkeypatch: pytest.Monk
     test_refiner(sizes)
 
 
-def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values, gradients and gradients of gradients, whatever is left over by parts of equal size."""
+def test_sums_in_parts_as_on_a_gpu_are_the_same(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare values, gradients and gradients of gradients, also where the parts leave a remainder."""
     monkeypatch.setattr(grouped, "_in_parts", lambda x: True)
     test_private_generator(sizes)
     test_refiner(sizes)
@@ -87,7 +87,7 @@ def test_sums_taken_in_parts_as_on_a_gpu_are_the_same(sizes: MuseGANSizes, monke
 
 
 def _sparse(sizes: MuseGANSizes) -> Tensor:
-    """Rolls most of whose pieces are silent: one track wholly, one nowhere; drawn with torch's own generator."""
+    """Draw rolls with mostly silent pieces, and one silent track, from torch's global generator."""
     rolls = (
         torch.rand(3, sizes.shape.channels, sizes.shape.bars, sizes.shape.steps, sizes.shape.pitches) < 0.02
     ).double()
@@ -98,19 +98,19 @@ def _sparse(sizes: MuseGANSizes) -> Tensor:
 
 
 @pytest.mark.parametrize("rolls", ["sparse", "silent", "full"])
-def test_silence_that_is_computed_once_is_the_same(
+def test_dropping_silent_pieces_changes_nothing(
     sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, rolls: str
 ) -> None:
-    """Scores and the weights' gradients, with and without; and that there is less to compute where rolls are sparse."""
-    network = _shaken(Discriminator(SMALL, sizes.shape))
+    """Compare scores and gradients with and without, and count the pieces that are computed."""
+    network = _perturbed(Discriminator(SMALL, sizes.shape))
     x = _sparse(sizes)
     x = {"sparse": x, "silent": torch.zeros_like(x), "full": torch.ones_like(x)}[rolls]
     counts: list[int] = []
     stream = network.streams[0]
     stream.pitch_time[0].register_forward_pre_hook(lambda _, inputs: counts.append(inputs[0].shape[1]))
     weights, found = list(network.parameters()), []
-    for worth in (0.9, 0.0):
-        monkeypatch.setattr(silence, "_WORTH", worth)
+    for share in (0.9, 0.0):
+        monkeypatch.setattr(silent_pieces, "_MAX_KEPT", share)
         scores = network(x)
         found.append((scores, *torch.autograd.grad(scores.sin().sum(), weights)))
     for one, other in zip(*found, strict=True):
@@ -122,15 +122,15 @@ def test_silence_that_is_computed_once_is_the_same(
     ]
 
 
-def test_pieces_go_back_to_their_places() -> None:
+def test_places_restore_all_pieces() -> None:
     pieces = torch.tensor([[0.0, 3, 0, 5, 0, 0], [0, 0, 0, 0, 0, 7]]).view(2, 6, 1)
-    kept, places = silence.one_silence(pieces)
+    kept, places = silent_pieces.drop_silent_pieces(pieces)
     assert kept.flatten(1).tolist() == [[3, 5, 0], [7, 0, 0]]
     assert places is not None
     assert torch.equal(torch.stack([of_track[where] for of_track, where in zip(kept, places, strict=True)]), pieces)
-    # Where gradients by the pieces are asked for, none of them may be left out.
-    all_pieces, nowhere = silence.one_silence(pieces.clone().requires_grad_())
-    assert nowhere is None
+    # If the pieces need a gradient, all are kept.
+    all_pieces, places = silent_pieces.drop_silent_pieces(pieces.clone().requires_grad_())
+    assert places is None
     assert all_pieces.shape == pieces.shape
 
 
@@ -147,7 +147,7 @@ def test_overlapping_patches_are_torchs(dim: int, size: int, kernel: int, stride
 
 
 def test_discriminator(sizes: MuseGANSizes) -> None:
-    network = _shaken(MainStream(0.07, sizes))
+    network = _perturbed(MainStream(0.07, sizes))
     rolls = torch.rand(
         2, sizes.shape.planes, sizes.tracks, sizes.shape.bars, sizes.shape.steps, sizes.rows, dtype=torch.double
     )
@@ -155,7 +155,7 @@ def test_discriminator(sizes: MuseGANSizes) -> None:
 
 
 def test_discriminator_differentiates_twice(sizes: MuseGANSizes) -> None:
-    network = _shaken(MainStream(0.07, sizes))
+    network = _perturbed(MainStream(0.07, sizes))
     rolls = torch.rand(
         2, sizes.shape.planes, sizes.tracks, sizes.shape.bars, sizes.shape.steps, sizes.rows, dtype=torch.double
     )
@@ -171,9 +171,9 @@ def test_discriminator_differentiates_twice(sizes: MuseGANSizes) -> None:
 
 @pytest.mark.parametrize("taps", [1, 3])
 def test_folded_batch_norm_is_batch_norm(taps: int) -> None:
-    """Also its running statistics, and what it makes of them in evaluation mode."""
+    """Compare outputs in both modes, and running statistics."""
     torch.manual_seed(1)
-    layer = _shaken(GroupedNormLinear(2, 4, taps, 5))
+    layer = _perturbed(GroupedNormLinear(2, 4, taps, 5))
     norms = [nn.BatchNorm1d(5).double() for _ in range(2)]
     for track, norm in enumerate(norms):
         norm.weight.data, norm.bias.data = layer.scale[track].detach(), layer.offset[track].detach()
@@ -191,7 +191,7 @@ def test_folded_batch_norm_is_batch_norm(taps: int) -> None:
 
 
 def test_a_constant_input_gives_no_nan() -> None:
-    """Where nothing varies, rounding may make a folded variance negative; the outputs must stay the offsets."""
+    """Rounding can make a folded variance negative; the outputs stay the offsets."""
     layer = GroupedNormLinear(1, 4, 1, 3)
     layer.offset.data.fill_(0.7)
     outputs = layer(torch.full((1, 1000, 4), 3.3))

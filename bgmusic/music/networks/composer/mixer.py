@@ -1,12 +1,12 @@
 """A network over beats and pitches that treats all pitches alike.
 
-Its cells are (beat, pitch); what happens within a beat (steps, tracks, onsets) are their channels. Chords, keys and
-repetitions are relations between pitches and between beats, so each layer mixes along both by weights that depend on
-distances alone (Toeplitz matrices, one a channel), and joins channels by a product that all cells share. A phrase of
-four bars is some thousand cells, a layer three matrix products, and what is learned in one key is known in all.
+A cell is a beat and a pitch; its channels are the steps, tracks and onsets within the beat. Chords, keys and
+repetitions are relations between pitches and between beats. So each layer mixes along both with weights that depend on
+distance alone (a Toeplitz matrix per channel), and joins channels with weights that all cells share: what is learned in
+one key holds in all. A layer is three matrix products.
 
-Tensors are channel-first, ``(channels, batch, beats, pitches)``: a product over channels is then one large matrix
-product, and a mixing over pitches one of each channel.
+Tensors are channel-first, ``(channels, batch, beats, pitches)``, so that joining channels is one large matrix product,
+and mixing along pitches one product per channel.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-_FIRST_STEP = 0.3  # residual layers begin small
-_TINY = 1e-5
+_RESIDUAL_SCALE = 0.3  # of a layer's initial weights
+_EPSILON = 1e-5
 
 
 class Pointwise(nn.Module):
@@ -29,16 +29,16 @@ class Pointwise(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same layer for every cell."""
+        """Apply the layer to every cell."""
         return self.flat(x).view(-1, *x.shape[1:])
 
     def flat(self, x: Tensor) -> Tensor:
-        """The same, ``(outputs, cells)``."""
+        """Apply the layer and return ``(outputs, cells)``."""
         return torch.addmm(self.bias.unsqueeze(1), self.weight, x.flatten(1))
 
 
 class Distances(nn.Module):
-    """A matrix ``(channels, size, size)`` whose entries depend on the distance of row and column alone."""
+    """Toeplitz matrices ``(channels, size, size)``: entries depend on the distance of row and column alone."""
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class Distances(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels, 2 * size - 1) * (0.5 / math.sqrt(size)))
 
     def forward(self) -> Tensor:
-        """The matrices."""
+        """Return the matrices."""
         place = torch.arange(self.size, device=self.weight.device)
         return self.weight[:, place.unsqueeze(1) - place + self.size - 1]
 
 
 class Mix(nn.Module):
-    """Each channel mixed along pitches, and along beats, and kept: a sum of the three."""
+    """Add to each channel, scaled, its mixtures along pitches and along beats."""
 
     def __init__(self, channels: int, beats: int, pitches: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Mix(nn.Module):
         self.keep = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(channels, batch, beats, pitches)`` to the same."""
+        """Apply the layer to ``(channels, batch, beats, pitches)``."""
         channels, batch, beats, pitches = x.shape
         kept = torch.diag_embed(self.keep.unsqueeze(1).expand(channels, pitches))
         along_pitches = torch.bmm(x.reshape(channels, batch * beats, pitches), (self.pitches() + kept).to(x.dtype))
@@ -70,8 +70,8 @@ class Mix(nn.Module):
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Each cell divided by the root mean square of its channels (arXiv 1910.07467, without gains)."""
-    size = x.square().mean(0, keepdim=True, dtype=torch.float32).add(_TINY).rsqrt()
+    """Divide each cell by the root mean square of its channels (RMSNorm, arXiv 1910.07467, without gains)."""
+    size = x.square().mean(0, keepdim=True, dtype=torch.float32).add(_EPSILON).rsqrt()
     return x * size.to(x.dtype)
 
 
@@ -83,21 +83,21 @@ class Block(nn.Module):
         self.mix = Mix(channels, beats, pitches)
         self.up = Pointwise(channels, expansion * channels)
         self.down = nn.Parameter(
-            torch.randn(channels, expansion * channels) * (_FIRST_STEP / math.sqrt(expansion * channels))
+            torch.randn(channels, expansion * channels) * (_RESIDUAL_SCALE / math.sqrt(expansion * channels))
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(channels, batch, beats, pitches)`` to the same."""
-        # Flat, since what changes a view in place is differentiated by copies, which cost a quarter of a training.
+        """Apply the layer to ``(channels, batch, beats, pitches)``."""
+        # On a flat tensor: gradients of a view that was changed in place need copies, a quarter of a training's time.
         hidden = torch.relu_(self.up.flat(self.mix(normalised(x))))
         return torch.addmm(x.flatten(1), self.down, hidden).view(x.shape)
 
 
 class Mixer(nn.Module):
-    """Blocks between a first layer and what their user puts behind them.
+    """A first layer and residual blocks.
 
-    Pitches and beats are alike but for what is added in the beginning: a vector for each pitch (voices have ranges,
-    drums their rows), each bar and each beat of a bar.
+    A learned vector for each pitch (voices have ranges, drums their rows), each bar and each beat of a bar is added to
+    the input; otherwise all pitches and beats are treated alike.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bgmusic.gan.layers import LeakyReLU
 from bgmusic.music.networks.musegan.generator import widen
 from bgmusic.music.networks.musegan.grouped import GroupedLinear, overlapping, patches
-from bgmusic.music.networks.musegan.silence import one_silence
+from bgmusic.music.networks.musegan.silent_pieces import drop_silent_pieces
 from bgmusic.music.networks.musegan.sizes import OCTAVE, MuseGANSizes
 from bgmusic.music.networks.pianoroll_config import MuseGANConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -100,7 +100,7 @@ class MainStream(nn.Module):
         pieces = rolls.unflatten(-1, (-1, OCTAVE)).unflatten(-3, (-1, self.sizes.ticks))
         pieces = pieces.permute(2, 0, 3, 4, 6, 5, 7, 1)
         grid = pieces.shape[:5]
-        pieces, places = one_silence(pieces.flatten(1, 4))
+        pieces, places = drop_silent_pieces(pieces.flatten(1, 4))
         features, (regions, last) = self.private(pieces), cast("tuple[Regions, Patches]", tuple(self.shared))
         if features.device.type == "cpu":
             joined = regions.patches.cells(self._windows(features, places, grid))

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bgmusic.gan.layers import Scale
 from bgmusic.music.networks.checks import check_noise
-from bgmusic.music.networks.musegan.grouped import GroupedNormLinear, Moments, Norm, moments, product
-from bgmusic.music.networks.musegan.merging import relu_merge
+from bgmusic.music.networks.musegan.grouped import GroupedNormLinear, Moments, Norm, grouped_linear, moments
 from bgmusic.music.networks.musegan.refiner import Refiner
+from bgmusic.music.networks.musegan.relu_merge import relu_merge
 from bgmusic.music.networks.musegan.sizes import OCTAVE, MuseGANSizes
 from bgmusic.music.networks.pianoroll_config import MuseGANConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -122,9 +122,9 @@ class PrivateGenerator(nn.Module):
     @staticmethod
     def _stream(layers: nn.ModuleList, cells: Tensor, merge: Tensor) -> Tensor:
         first, second = cast("Sequence[GroupedNormLinear]", layers)
-        weight, bias = first.folded(cells)
-        cells, of_cells = unfold(cells, weight, bias, first.weight.shape[2], second.follows)
-        weight, bias = second.folded_by(of_cells, cells.shape[1])
+        weight, bias = first.fold(cells)
+        cells, of_cells = unfold(cells, weight, bias, first.weight.shape[2], second.uses_batch_statistics)
+        weight, bias = second.fold_moments(of_cells, cells.shape[1])
         return relu_merge(cells, weight, bias, merge)
 
 
@@ -142,7 +142,7 @@ def unfold(x: Tensor, weight: Tensor, bias: Tensor, taps: int, wanted: bool) -> 
         Cells ``(tracks, rows * taps, channels)``; their :func:`moments`, or None.
 
     """
-    rows = product(x.expand(len(weight), -1, -1), weight, bias)
+    rows = grouped_linear(x.expand(len(weight), -1, -1), weight, bias)
     # In place before the view: after it, autograd would write the gradient three times.
     cells = torch.relu_(rows).view(len(weight), x.shape[1] * taps, -1)
     return cells, moments(cells) if wanted else None

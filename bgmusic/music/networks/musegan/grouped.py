@@ -1,9 +1,8 @@
-"""Layers in which every track has weights of its own, and all tracks are computed at once.
+"""Layers in which every track has its own weights, computed for all tracks at once.
 
-A convolution whose kernel equals its stride is a matrix product of patches, and one of all tracks a batched
-product. Tracks come first and channels last, ``(tracks, positions, channels)``: on a CPU such a product takes no longer
-than a grouped convolution in float32 and half its time in bfloat16, on any device it differentiates twice at the same
-price, and in what order the positions come does not matter until the roll is put together.
+A convolution whose kernel equals its stride is a matrix product of patches; for all tracks it is a batched product.
+Tracks come first and channels last, ``(tracks, positions, channels)``. On a CPU such a product is as fast as a grouped
+convolution in float32 and twice as fast in bfloat16. On any device its second derivative is as fast as its first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch.autograd.function import once_differentiable
 Norm = Literal["batch", "scale"]
 
 _PARTS = 32
-_LEAST_PART = 64  # positions; sums of fewer are quick anyway
+_LEAST_PART = 64  # positions; shorter sums are fast anyway
 
 
 def patches(x: Tensor, steps: int, pitches: int) -> Tensor:
@@ -29,23 +28,31 @@ def patches(x: Tensor, steps: int, pitches: int) -> Tensor:
 
 
 def overlapping(x: Tensor, dim: int, kernel: int, stride: int) -> Tensor:
-    """Patches along one dimension of ``(..., channels)``: that dimension shrinks, channels become kernel * channels."""
+    """Cut overlapping patches along a dimension of ``(..., channels)``; channels become ``kernel * channels``."""
     last = (x.shape[dim] - kernel) // stride * stride
     each = [x.narrow(dim, begin, last + 1) for begin in range(kernel)]
-    # Differentiated in a third of the time of torch's unfold.
+    # The gradient of torch's unfold takes three times as long.
     return torch.cat([values.movedim(dim, 0)[::stride].movedim(0, dim) for values in each], -1)
 
 
 def _in_parts(x: Tensor) -> bool:
-    """Whether sums over the positions of ``(tracks, positions, n)`` are taken in parts."""
+    """Return whether to sum over the positions of ``(tracks, positions, n)`` in parts."""
     return x.device.type != "cpu" and x.shape[1] >= _PARTS * _LEAST_PART
 
 
 def summed_products(x: Tensor, y: Tensor) -> Tensor:
-    """``x^T y`` of every track, summed over positions: of ``(tracks, positions, n)`` and ``(tracks, positions, m)``.
+    """Return ``x^T y`` of every track, summed over positions.
 
-    ``(tracks, n, m)``. A GPU's batched product leaves each small result to few of its many processors, however long
-    the sum: there the sum is taken in parts (12 times as fast on an H100), and these are added in float32 at least.
+    A GPU computes each result of a batched product on few of its processors, however long the sum. There the sum is
+    taken in parts (12 times as fast on an H100), which are added in float32 or wider.
+
+    Args:
+        x: ``(tracks, positions, n)``.
+        y: ``(tracks, positions, m)``.
+
+    Returns:
+        ``(tracks, n, m)``.
+
     """
     if not _in_parts(x):
         return torch.bmm(x.transpose(1, 2), y)
@@ -59,7 +66,7 @@ def summed_products(x: Tensor, y: Tensor) -> Tensor:
     return torch.add(summed, rest)
 
 
-class _Product(torch.autograd.Function):
+class _GroupedLinear(torch.autograd.Function):
     """``bias + x weight`` of every track, whose weight's gradient is :func:`summed_products`; twice differentiable."""
 
     @staticmethod
@@ -70,92 +77,30 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        of_weight = summed_products(x, gradients[0]).to(weight.dtype)
-        return torch.bmm(gradients[0], weight.transpose(1, 2)), of_weight, gradients[0].sum(1, keepdim=True)
+        grad_weight = summed_products(x, gradients[0]).to(weight.dtype)
+        return torch.bmm(gradients[0], weight.transpose(1, 2)), grad_weight, gradients[0].sum(1, keepdim=True)
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``bias + x weight`` of every track: ``(tracks, positions, inputs)`` to ``(tracks, positions, outputs)``."""
+def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return ``bias + x weight`` of every track.
+
+    Args:
+        x: ``(tracks, positions, inputs)``.
+        weight: ``(tracks, inputs, outputs)``.
+        bias: ``(tracks, 1, outputs)``.
+
+    Returns:
+        ``(tracks, positions, outputs)``.
+
+    """
     if not _in_parts(x):
         return torch.baddbmm(bias, x, weight)
-    found: Tensor = _Product.apply(*as_autocast(x, weight, bias))
-    return found
-
-
-class _ByWeight(torch.autograd.Function):
-    """``y = bias + x weight`` as a function of weight and bias."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor]:
-        x, weight = ctx.saved_tensors
-        return None, None, summed_products(x, gradients[0]).to(weight.dtype), gradients[0].sum(1, keepdim=True)
-
-
-class _ByInput(torch.autograd.Function):
-    """``y = bias + x weight`` as a function of x; the weight is no argument, and its gradient not asked for here."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, weights: tuple[Tensor]) -> Tensor:
-        ctx.save_for_backward(*weights)
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        return None, _Back.apply(gradients[0], *ctx.saved_tensors), None
-
-
-class _Back(torch.autograd.Function):
-    """``gradient weight^T``; its own gradient by the weight is a sum over positions like the other."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient, weight)
-        return torch.bmm(gradient, weight.transpose(1, 2))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        gradient, weight = ctx.saved_tensors
-        return torch.bmm(gradients[0], weight), summed_products(gradients[0], gradient).to(weight.dtype)
-
-
-class _Either(torch.autograd.Function):
-    """One value that stands twice, as a function of different things."""
-
-    @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
-        return one.view_as(one)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        return gradients[0], gradients[0]
-
-
-def either(one: Tensor, other: Tensor) -> Tensor:
-    """One value that was found twice, as a function of different things."""
-    found: Tensor = _Either.apply(one, other)
-    return found
-
-
-def penalised_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The same where the gradient by the input is differentiated, as a penalty does; not to be changed in place.
-
-    Two functions, since autograd asks each for its gradients only where they are needed: a penalty needs the input's
-    alone at first. All sums over positions have the wider side last: with 6 numbers there, as in D's first layer, a
-    product takes a CPU five times as long.
-    """
-    x, weight, bias = as_autocast(x, weight, bias)
-    with torch.no_grad():
-        y = torch.baddbmm(bias, x, weight)
-    return either(_ByInput.apply(y, x, (weight,)), _ByWeight.apply(y, x.detach(), weight, bias))
+    result: Tensor = _GroupedLinear.apply(*as_autocast(x, weight, bias))
+    return result
 
 
 def as_autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
-    """Inputs of a product in the type in which autocast, if it is on, would have it computed."""
+    """Convert the inputs of a product to autocast's dtype, if autocast is on."""
     kind = inputs[0].device.type
     if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
         return inputs
@@ -163,10 +108,18 @@ def as_autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 class GroupedLinear(nn.Module):
-    """For each track a linear layer of its own: ``(tracks, ..., inputs)`` to ``(tracks, ..., outputs)``.
+    """A linear layer with weights of each track: ``(tracks, ..., inputs)`` to ``(tracks, ..., outputs)``.
 
-    ``weight`` is ``(tracks, inputs, outputs)``, ``bias`` ``(tracks, 1, outputs)``. On patches it is a convolution
-    with tracks as groups, whose kernel equals its stride. ``fan_in`` scales the initial weights; ``inputs`` by default.
+    On patches it is a convolution with tracks as groups, whose kernel equals its stride. ``weight`` is
+    ``(tracks, inputs, outputs)``, ``bias`` ``(tracks, 1, outputs)``.
+
+    Args:
+        tracks: groups.
+        inputs: channels in.
+        outputs: channels out.
+        fan_in: scale of the initial weights; ``inputs`` by default.
+        bias: whether there is one.
+
     """
 
     def __init__(self, tracks: int, inputs: int, outputs: int, fan_in: int | None = None, bias: bool = True) -> None:
@@ -176,17 +129,14 @@ class GroupedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(tracks, 1, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply each track's layer."""
+        """Apply the layer."""
         rows = x.flatten(1, -2)
-        rows = torch.bmm(rows, self.weight) if self.bias is None else penalised_product(rows, self.weight, self.bias)
+        rows = torch.bmm(rows, self.weight) if self.bias is None else grouped_linear(rows, self.weight, self.bias)
         return rows.view(*x.shape[:-1], -1)
 
 
 class _Moments(torch.autograd.Function):
-    """Means of ``(tracks, positions, inputs)`` and of its products, as :func:`moments` gives them.
-
-    autograd would take five passes over the positions where one product is enough.
-    """
+    """The means of :func:`moments`, with a backward pass of one product where autograd takes five passes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,32 +153,33 @@ class _Moments(torch.autograd.Function):
 
 
 Moments = tuple[Tensor, Tensor]
-"""Means over positions of inputs, ``(tracks, inputs)``, and of their products, ``(tracks, inputs, inputs)``."""
+"""Means over positions: of inputs, ``(tracks, inputs)``, and of their products, ``(tracks, inputs, inputs)``."""
 
 
 def moments(x: Tensor) -> Moments:
-    """Of ``(tracks, positions, inputs)``; float32 at least, the products computed in the input's or autocast's type."""
+    """Return the moments of ``(tracks, positions, inputs)``, float32 or wider; products are in the input's dtype."""
     first, second = _Moments.apply(x)
     return first, second
 
 
 class GroupedNormLinear(nn.Module):
-    """For each track a linear layer to ``taps`` positions of ``outputs`` channels each, and its batch norm.
+    """A linear layer of each track to ``taps`` positions of ``outputs`` channels each, with batch norm.
 
     On channels-last cells it is a transposed convolution with tracks as groups, whose kernel of ``taps`` positions
-    equals its stride, followed by batch norm of each track's channels.
+    equals its stride, followed by batch norm of each track's channels. Values and gradients are those of
+    :class:`torch.nn.BatchNorm1d`.
 
     The mean and variance of a linear layer's outputs follow from those of its inputs: with input mean m and
     covariance C, output channel ``w`` has mean ``w m`` and variance ``w C w``. So the statistics are taken of the
-    inputs, which are many times fewer, and the norm is folded into the weights: no pass over the outputs, and none
-    of them kept for the backward pass. Values and gradients are those of :class:`torch.nn.BatchNorm1d`.
+    inputs, which are many times fewer, and the norm is folded into the weights. This saves all passes over the
+    outputs, and their memory.
 
     Args:
         tracks: groups.
         inputs: channels in.
         taps: positions that each input position becomes.
         outputs: channels of each.
-        norm: ``batch``, or ``scale``: a learned scale and offset alone (batch norm as the original code runs).
+        norm: ``batch``, or ``scale``: a learned scale and offset without statistics (as the original code runs).
 
     """
 
@@ -249,25 +200,31 @@ class GroupedNormLinear(nn.Module):
             self.register_buffer("running_var", torch.ones(tracks, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``, normalised."""
-        weight, bias = self.folded(x)
-        return product(x, weight, bias).view(len(x), -1, self.weight.shape[-1])
-
-    def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight ``(tracks, inputs, taps * outputs)`` and bias ``(tracks, 1, taps * outputs)``, norm included.
-
-        While training they follow the statistics of ``x``, the layer's inputs (one track's, if all see the same), and
-        running statistics are updated.
-        """
-        return self.folded_by(moments(x) if self.follows else None, x.shape[1])
+        """Apply the layer: ``(tracks, positions, inputs)`` to ``(tracks, positions * taps, outputs)``."""
+        weight, bias = self.fold(x)
+        return grouped_linear(x, weight, bias).view(len(x), -1, self.weight.shape[-1])
 
     @property
-    def follows(self) -> bool:
-        """Whether the norm is of the inputs at hand: batch norm while training."""
+    def uses_batch_statistics(self) -> bool:
+        """Whether the norm uses the statistics of its inputs: batch norm while training."""
         return self.norm == "batch" and self.training
 
-    def folded_by(self, of_inputs: Moments | None, positions: int) -> tuple[Tensor, Tensor]:
-        """As :meth:`folded`, by moments of so many positions; needed where :attr:`follows` holds."""
+    def fold(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weight and bias with the norm folded into them, for the inputs ``x``.
+
+        Running statistics are updated while training.
+
+        Args:
+            x: ``(tracks, positions, inputs)``; 1 for ``tracks`` if all tracks have the same inputs.
+
+        Returns:
+            Weight ``(tracks, inputs, taps * outputs)`` and bias ``(tracks, 1, taps * outputs)``.
+
+        """
+        return self.fold_moments(moments(x) if self.uses_batch_statistics else None, x.shape[1])
+
+    def fold_moments(self, of_inputs: Moments | None, positions: int) -> tuple[Tensor, Tensor]:
+        """As :meth:`fold`, from the moments of that many positions; None without batch statistics."""
         scale: Tensor = self.scale
         offset: Tensor = self.offset
         if self.norm == "batch":
@@ -280,14 +237,14 @@ class GroupedNormLinear(nn.Module):
         return weight, bias
 
     def _statistics(self, of_inputs: Moments, positions: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``."""
+        """Return the mean and variance of the outputs over positions and taps, each ``(tracks, outputs)``."""
         first, second = of_inputs
         with torch.autocast(first.device.type, enabled=False):
             covariance = second - first.unsqueeze(2) * first.unsqueeze(1)
             of_taps = torch.einsum("gi,gito->gto", first, self.weight)
             within = (torch.einsum("gij,gjto->gito", covariance, self.weight) * self.weight).sum(1)
             mean = of_taps.mean(1)
-            # Rounding must not make a variance negative.
+            # Rounding can make a variance negative.
             variance = (within.mean(1) + (of_taps - mean.unsqueeze(1)).square().mean(1)).clamp(min=0)
             with torch.no_grad():
                 count = positions * self.weight.shape[2]

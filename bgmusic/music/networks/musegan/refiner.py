@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bgmusic.gan.layers import Scale
-from bgmusic.music.networks.musegan.grouped import GroupedNormLinear, Moments, moments, product
+from bgmusic.music.networks.musegan.grouped import GroupedNormLinear, Moments, grouped_linear, moments
 from bgmusic.music.networks.musegan.sizes import OCTAVE, MuseGANSizes
 from bgmusic.music.networks.pianoroll_config import MuseGANConfig
 
@@ -57,12 +57,12 @@ class ResidualUnit(nn.Module):
         # take 2 GB.
         pieces = padded.split(max(1, PIECE // (tracks * bars * steps * pitches)), 1)
         of_windows = None
-        if self.first.follows:
+        if self.first.uses_batch_statistics:
             each = [self._recomputed(self._moments, piece) for piece in pieces]
             shares = [piece.shape[1] / batch for piece in pieces]
             first, second = (sum(map(mul, shares, values)) for values in zip(*each, strict=True))
             of_windows = first, second
-        weight, bias = self.first.folded_by(of_windows, cells)
+        weight, bias = self.first.fold_moments(of_windows, cells)
         added = [self._recomputed(self._residual, piece, weight, bias, self.weight) for piece in pieces]
         return x + torch.cat(added, 1) + self.bias
 
@@ -88,7 +88,7 @@ class ResidualUnit(nn.Module):
         """Return the residual of phrases: ``(tracks, phrases, bars, planes, steps, pitches)``."""
         tracks, phrases, bars, high, wide, planes = padded.shape
         steps, pitches = high - KERNEL[0] + 1, wide - KERNEL[1] + 1
-        hidden = torch.relu_(product(self._windows(padded), weight, bias))
+        hidden = torch.relu_(grouped_linear(self._windows(padded), weight, bias))
         # The second convolution as a transposed one: each cell adds to the cells around it.
         spread = torch.matmul(second, hidden.view(tracks, phrases * bars, steps * pitches, -1).transpose(-1, -2))
         summed = F.fold(spread.flatten(0, 1), (high, wide), KERNEL).view(tracks, phrases, bars, planes, high, wide)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.musegan.merging import relu_merge
+from bgmusic.music.networks.musegan.relu_merge import relu_merge
 
 TRACKS, ROWS, INPUTS, TAPS = 3, 150, 7, 5
 
@@ -23,7 +23,7 @@ def inputs(channels: int, planes: int) -> list[Tensor]:
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, merge: Tensor) -> Tensor:
-    cells = torch.relu(bias + x @ weight).unflatten(2, (TAPS, merge.shape[1]))
+    cells = torch.relu(torch.baddbmm(bias, x, weight)).unflatten(2, (TAPS, merge.shape[1]))
     return (cells @ merge.unsqueeze(1)).flatten(1, 2)
 
 
@@ -43,11 +43,13 @@ def test_it_equals_a_plain_relu_and_a_product(channels: int, planes: int, kind: 
         given[1] = given[1].transpose(1, 2).contiguous().transpose(1, 2)
     with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
         results = values_and_gradients(relu_merge, given)
-    expected = values_and_gradients(plain, [values.detach().double() for values in given])
+        # In bfloat16 the same cells must be below 0, else gradients differ wholly.
+        references = given if kind == "bfloat16" else [values.detach().double() for values in given]
+        expected = values_and_gradients(plain, references)
     for one, other in zip(results, expected, strict=True):
-        largest = other.abs().max()
-        loose = 0.1 if kind == "bfloat16" else 1e-5
-        torch.testing.assert_close(one.double() / largest, other / largest, rtol=0, atol=loose)
+        scale = other.detach().abs().max().double()
+        tolerance = 0.03 if kind == "bfloat16" else 1e-5
+        torch.testing.assert_close(one.double() / scale, other.double() / scale, rtol=0, atol=tolerance)
 
 
 def test_nan_reaches_the_output_of_its_track_alone() -> None:
