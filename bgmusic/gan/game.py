@@ -26,6 +26,9 @@ class _Round:
     fake: Tensor | None = None
 
 
+_BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
+
+
 class Game(Training):
     """A generator and a discriminator at play; one :meth:`update` is a G update after its D updates.
 
@@ -59,7 +62,7 @@ class Game(Training):
         self.d_optimizer = make_optimizer(config.d_optimizer, self._d_weights)
         self.objective = OBJECTIVES[config.objective]
         # Batch norm makes a score depend on its whole batch: data and samples then pass D separately.
-        self._together = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
+        self._together = not any(isinstance(module, _BATCH_NORMS) for module in discriminator.modules())
         self.d_updates_done = 0
 
     def train_mode(self) -> None:
