@@ -51,6 +51,11 @@ class Corpus(PackedCorpus):
 
     """
 
+    def __repr__(self) -> str:
+        shape = self.settings.shape
+        text = f"{len(self)} phrases of {shape.bars} bars, {shape.track_set.name}, {shape.resolution} steps per beat"
+        return f"Corpus({str(self.path.name)!r}: {text})"
+
     def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
         return type(self), (self.path.absolute(),)
 

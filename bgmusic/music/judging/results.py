@@ -71,6 +71,10 @@ class Evaluation:
     copying: Copying
     held_out_copying: Copying
 
+    def __str__(self) -> str:
+        lines = [f"{self.phrases} phrases compared with {self.held_out} held-out ones"]
+        return "\n".join([*lines, *self.verdict()])
+
     def verdict(self) -> list[str]:
         """Return a summary of the results, one sentence each for distance, two-sample test and copying."""
         return [_distance(self), _two_sample(self), _copying(self)]
