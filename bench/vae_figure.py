@@ -1,6 +1,6 @@
 """Draw the figure and print the table of ``bgmusic neurons vae`` from its runs.
 
-python bench/vae_figure.py RUNS [--figure docs/estimators-vae.png]
+python bench/vae_figure.py RUNS [--figure docs/notes/estimators-vae.png]
 """
 
 import argparse
@@ -26,7 +26,7 @@ def curves(runs: Path, network: str) -> dict[str, list[dict[str, float]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--figure", type=Path, default=Path("docs/estimators-vae.png"))
+    parser.add_argument("--figure", type=Path, default=Path("docs/notes/estimators-vae.png"))
     options = parser.parse_args()
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     networks = [network for network in NETWORKS if any(options.runs.glob(f"{network}-*"))]
