@@ -54,7 +54,7 @@ def test_its_loss_has_its_weight() -> None:
     real = game.source.batch(8, torch.Generator().manual_seed(9))
     game.source = _Same(real)  # type: ignore[assignment]
     game.rng.manual_seed(5)
-    game._imitate(2.0)
+    game.imitate(2.0)
     loss = game.generator.imitation(real, torch.Generator().manual_seed(5))
     (alone,) = torch.autograd.grad(loss, game.generator.body.bias)
     torch.testing.assert_close(game.generator.body.bias.grad, 2 * alone)
@@ -92,7 +92,7 @@ def test_it_goes_on_as_if_never_interrupted(cut: int) -> None:
 
 
 def test_others_have_nothing_to_imitate_with() -> None:
-    with pytest.raises(TypeError, match="nothing to imitate with"):
+    with pytest.raises(TypeError, match="no imitation loss"):
         toy_game(imitation={"alone": 0.5}).advance()
 
 

@@ -44,7 +44,7 @@ def test_paths_stay_paths(data: Path) -> None:
     Path("run").mkdir()
     assert find_run("run") == Path("run")  # what is wrong with it is said by whoever opens it
     for name in ("nowhere", "../sonata", "generator:nowhere", "generator:../sonata", "generator:"):
-        with pytest.raises(UserError, match=r"there is no run .*; generators that come with bgmusic: sonata"):
+        with pytest.raises(UserError, match=r"there is no run .*; shipped generators: sonata"):
             find_run(name)
 
 

@@ -75,7 +75,7 @@ def test_a_run_takes_an_empty_folder_and_no_other(tmp_path: Path) -> None:
     a_run(tmp_path / "empty")
     (tmp_path / "file").write_text("mine")
     for taken in ("empty", "file"):
-        with pytest.raises(UserError, match="exists already; go on with --resume"):
+        with pytest.raises(UserError, match="exists already; resume it with --resume"):
             a_run(tmp_path / taken)
     assert (tmp_path / "file").read_text() == "mine"
 

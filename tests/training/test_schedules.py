@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgmusic.digits.digits_config import DigitsConfig
+from bgmusic.gan import schedules as game_schedules
 from bgmusic.gan.game_config import PenaltyConfig, WarmupConfig
 from bgmusic.training import schedules
 from bgmusic.training.loop_config import AverageConfig, OptimizerConfig, SlopeConfig
@@ -19,7 +20,8 @@ def test_paper_preset_makes_the_papers_updates() -> None:
     """20 epochs of 937 batches; 100 D updates at the first 25 G updates and at every 500th, else 5."""
     training = DigitsConfig.model_validate(load_preset("mnist", "paper")).training
     updates = [
-        schedules.discriminator_updates(training.d_updates, training.warmup, step) for step in range(training.steps)
+        game_schedules.discriminator_updates(training.d_updates, training.warmup, step)
+        for step in range(training.steps)
     ]
     assert training.steps == 20 * 937 == 18_740
     assert sum(updates) == 99_590
@@ -29,9 +31,9 @@ def test_paper_preset_makes_the_papers_updates() -> None:
 
 
 def test_no_warm_up() -> None:
-    assert [schedules.discriminator_updates(3, None, step) for step in (0, 24, 500)] == [3, 3, 3]
+    assert [game_schedules.discriminator_updates(3, None, step) for step in (0, 24, 500)] == [3, 3, 3]
     once = WarmupConfig(updates=7, first=0, every=10)
-    assert [schedules.discriminator_updates(1, once, step) for step in (0, 1, 10, 11)] == [7, 1, 7, 1]
+    assert [game_schedules.discriminator_updates(1, once, step) for step in (0, 1, 10, 11)] == [7, 1, 7, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,13 +86,13 @@ def test_slope_stops_at_its_limit_even_in_an_endless_training() -> None:
 def test_penalty_weight(first: float, last: float | None, halfway: float) -> None:
     config = PenaltyConfig(kind="r1r2", weight=first, final_weight=last)
     ends = first, halfway, first if last is None else last
-    assert [schedules.penalty_weight(config, p) for p in (0, 0.5, 1)] == pytest.approx(ends)
+    assert [game_schedules.penalty_weight(config, p) for p in (0, 0.5, 1)] == pytest.approx(ends)
 
 
 def test_penalty_weight_between_the_ends_of_floats() -> None:
     config = PenaltyConfig(kind="r1r2", weight=1e-300, final_weight=1e300)
-    assert schedules.penalty_weight(config, 0.0) == pytest.approx(1e-300)
-    assert schedules.penalty_weight(config, 0.5) == pytest.approx(1, rel=1e-9)
+    assert game_schedules.penalty_weight(config, 0.0) == pytest.approx(1e-300)
+    assert game_schedules.penalty_weight(config, 0.5) == pytest.approx(1, rel=1e-9)
 
 
 def test_average_is_short_at_first() -> None:
