@@ -127,6 +127,14 @@ class PianorollConfig(Config):
     training: GameConfig = DEFAULT_TRAINING
     """The rules of the game."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_of_musegan(cls, values: Any) -> Any:
+        """Play a plain game by default with BinaryMuseGAN's networks, which have no imitation loss."""
+        if isinstance(values, Mapping) and "training" not in values and _kind(values.get("network", {})) == "musegan":
+            return {**values, "training": GameConfig(batch=32)}
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> PianorollConfig:
         if isinstance(self.network, ComposerConfig):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bgmusic.gan.game_config import GameConfig
 from bgmusic.music.networks.musegan.discriminator import ChromaStream, Discriminator, OnsetStream
 from bgmusic.music.networks.musegan.generator import Generator, PrivateGenerator
 from bgmusic.music.networks.musegan.refiner import Refiner
@@ -59,7 +58,7 @@ def size(network: nn.Module) -> int:
 
 
 def config_of(network: MuseGANConfig, **values: Any) -> PianorollConfig:
-    return PianorollConfig(network=network, neuron="dbn", training=GameConfig(), **values)
+    return PianorollConfig(network=network, neuron="dbn", **values)
 
 
 def on_meta(network: MuseGANConfig) -> tuple[Generator, Discriminator]:

@@ -240,11 +240,11 @@ SATB = ["--config", "satb", "--set"]
         (["train", "pianoroll", *SATB, "training.batch=1"], "at least two samples"),
         (
             ["train", "pianoroll", *SATB, "training.warmup=null", "--set", "training.imitation.alone=1"],
-            "nothing to imitate by",
+            "no imitation loss",
         ),
         (["train", "pianoroll", "--set", "network.width=1"], "width: unknown key"),
         (["train", "pianoroll", "--set", "network.kind=choir"], "'choir'"),
-        (["train", "pianoroll", "--set", "strategy=joint"], "learns end-to-end"),
+        (["train", "pianoroll", "--set", "strategy=joint"], "strategy joint"),
         (["train", "pianoroll", "--resume"], "--out RUN"),
         (["generate", "nowhere"], "no run nowhere"),
     ],
