@@ -108,6 +108,24 @@ class Song:
         return bpm if BPM_RANGE[0] <= bpm <= BPM_RANGE[1] else DEFAULT_BPM
 
 
+def require_valid_notes(song: Song) -> None:
+    """Check that pitches, velocities, programs, onsets, durations and parts are within MIDI's range.
+
+    Raises:
+        UserError: a value is out of range; it would wrap around silently in a file or on the grid.
+
+    """
+    notes = song.notes
+    if not len(notes):
+        return
+    for name in ("pitch", "velocity", "program"):
+        if (highest := int(notes[name].max())) > 127:
+            raise UserError(f"a note's {name} is {highest}; the highest in MIDI is 127")
+    for name in ("onset", "duration", "part"):
+        if (lowest := int(notes[name].min())) < 0:
+            raise UserError(f"a note's {name} is negative: {lowest}")
+
+
 def sort_notes(notes: Table) -> Table:
     """Return notes sorted by onset, part and pitch; equal ones keep their order."""
     return notes[np.lexsort((notes["pitch"], notes["part"], notes["onset"]))]

@@ -9,7 +9,17 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
-from bgmusic.music.midi.song import BEND, COMMON_TIME, RESOLUTION, TIME_SIGNATURE, Song, Table, metre_of, table
+from bgmusic.music.midi.song import (
+    BEND,
+    COMMON_TIME,
+    RESOLUTION,
+    TIME_SIGNATURE,
+    Song,
+    Table,
+    metre_of,
+    require_valid_notes,
+    table,
+)
 
 _SLOWEST = 60e6 / 0xFFFFFF  # beats per minute
 _LAST_TICK = (1 << 31) - 1
@@ -39,7 +49,7 @@ def song_bytes(song: Song) -> bytes:
     """
     import symusic
 
-    _require_writable(song)
+    require_valid_notes(song)
     scale = -(-RESOLUTION // song.ticks_per_beat)
     end = int((song.notes["onset"] + song.notes["duration"]).max(initial=song.end))
     if end * scale > _LAST_TICK or song.ticks_per_beat * scale > _MAX_DIVISION:
@@ -70,19 +80,6 @@ def song_bytes(song: Song) -> bytes:
                 track.controls.append(symusic.ControlChange(tick * scale, number, value))
         score.tracks.append(track)
     return bytes(score.dumps_midi())
-
-
-def _require_writable(song: Song) -> None:
-    """Check the values that would wrap around in a MIDI file."""
-    notes = song.notes
-    if not len(notes):
-        return
-    for name in ("pitch", "velocity", "program"):
-        if (highest := int(notes[name].max())) > 127:
-            raise UserError(f"a {name} of {highest} does not fit into a MIDI file: at most 127")
-    for name in ("onset", "duration", "part"):
-        if (lowest := int(notes[name].min())) < 0:
-            raise UserError(f"a note's {name} is negative: {lowest}")
 
 
 def _notes(notes: Table, scale: int) -> object:

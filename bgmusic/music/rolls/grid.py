@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.midi.song import COMMON_TIME, Song, Table
+from bgmusic.music.midi.song import COMMON_TIME, Song, Table, require_valid_notes
 from bgmusic.music.rolls.checks import require_metre, require_resolution
 from bgmusic.music.rolls.metre import bars_of, steps_per_bar
 from bgmusic.music.rolls.steps import MAX_BEATS, to_steps, without_overlaps
@@ -149,12 +149,13 @@ def quantise(
 
     Raises:
         TypeError: an argument has another type.
-        UserError: ``resolution`` or a metre is out of range, or the song's parts do not match a track set with
-            ``by="part"``.
+        UserError: ``resolution``, a metre or a note's value is out of range, or the song's parts do not match a track
+            set with ``by="part"``.
 
     """
     require_resolution(resolution)
     require_metre(default_metre if metre is None else metre)
+    require_valid_notes(song)
     written, pitches = song.notes["onset"], song.notes["pitch"]
     tracks = _tracks_of(song, track_set)
     within = written < MAX_BEATS * song.ticks_per_beat
@@ -198,8 +199,9 @@ def _tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
     none = len(track_set)
     if track_set.by == "part":
         sounding = np.unique(song.notes["part"])
-        tracks = track_set.assign_parts([song.parts[part] for part in sounding])
-        by_part = np.full(len(song.parts), none, dtype=np.int64)
+        names = [song.parts[part] if part < len(song.parts) else "" for part in sounding]
+        tracks = track_set.assign_parts(names)
+        by_part = np.full(int(sounding.max(initial=0)) + 1, none, dtype=np.int64)
         by_part[sounding] = [none if track is None else track for track in tracks]
         return by_part.take(song.notes["part"])
     return track_set.by_sound.take(np.where(song.notes["is_drum"], 128, song.notes["program"]))

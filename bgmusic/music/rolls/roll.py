@@ -84,7 +84,8 @@ class Roll:
         metre = metre_of(self.steps, self.resolution)
         bar = f"{metre[0]}/{metre[1]}" if metre else f"{self.steps} steps"
         name = " ".join(f"{self.track_set.name}: {shown}".split())
-        sizes = f"{self.bars} bars of {bar}, {self.resolution} steps per beat, {len(self.notes())} notes"
+        counts = (_count(self.bars, "bar"), _count(self.resolution, "step"), _count(len(self.notes()), "note"))
+        sizes = f"{counts[0]} of {bar}, {counts[1]} per beat, {counts[2]}"
         return f"Roll({name}; {sizes})"
 
     def _repr_html_(self) -> str:
@@ -284,3 +285,7 @@ class Roll:
 
         """
         formats.save(self, path, **options)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -103,6 +103,10 @@ WRONG_VALUES = {
     "a written velocity of 200": lambda: song_bytes(song_of(velocity=200)),
     "a written program of 130": lambda: song_bytes(song_of(program=130)),
     "a written onset of -4": lambda: song_bytes(song_of(onset=-4)),
+    "a pitch of 200": lambda: quantise(song_of(pitch=200), LPD_5, 4),
+    "a program of 128": lambda: quantise(song_of(program=128), LPD_5, 4),
+    "an onset of -4": lambda: quantise(song_of(onset=-4), LPD_5, 4),
+    "a part of -1": lambda: quantise(song_of(part=-1), TrackSet.load("satb"), 4),
     "an unknown rule": lambda: TrackSet("x", (Track("Piano", 0),), by="colour"),
     "a phrase past the end": lambda: corpus_phrases(open_corpus("bach"), np.array([10**6])),
     "a negative phrase": lambda: corpus_phrases(open_corpus("bach"), np.array([-1])),
@@ -209,3 +213,51 @@ def test_spread_keeps_the_ends_and_the_order(count, most):
         return
     expected = torch.linspace(0, count - 1, most, dtype=torch.float64).long()
     assert chosen.tolist() == expected.tolist()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_any_values_are_a_track_set_or_one_line(data):
+    values = TrackSet.load("lpd-5").to_dict()
+    track = data.draw(st.sampled_from(values["tracks"]))
+    for target in (values, track):
+        if data.draw(st.booleans()):
+            target[data.draw(st.sampled_from(sorted(target)))] = data.draw(JSON)
+    try:
+        assert TrackSet.from_dict(TrackSet.from_dict(values).to_dict())
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            *(st.integers(low, high) for low, high in [(-3, 99), (-1, 40), (0, 255), (0, 255), (0, 255)]),
+            st.booleans(),
+            st.integers(-1, 3),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from(["lpd-5", "satb"]),
+    st.integers(-1, 500),
+)
+def test_any_song_is_quantized_or_refused(rows, tracks, resolution):
+    song = Song(4, table(NOTE, rows), parts=("", "Alto"))
+    try:
+        piece = quantise(song, TrackSet.load(tracks), resolution)
+        song_bytes(song)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    losses = piece.losses
+    assert losses.kept == len(piece.notes)
+    dropped = losses.no_track + losses.out_of_range + losses.merged + losses.beyond
+    assert losses.kept + dropped == losses.notes == len(rows)

@@ -60,7 +60,7 @@ def test_any_notes_round_trip(rows):
     assert np.array_equal(roll.notes(), notes)
     assert np.array_equal(Roll.from_channels(roll.channels(), LPD_5, 4, "onset").notes(), notes)
     assert encoding_loss(notes, LPD_5, "onset").lost == 0
-    # What the other encoding is said to lose is what does not come back from it.
+    # The counted losses of the pause encoding are the notes that do not survive it.
     back = Roll.from_notes(notes, LPD_5, 4, 2, 16, "pause").notes()
     loss = encoding_loss(notes, LPD_5, "pause")
     assert len(back) == len(notes) - loss.fused

@@ -82,7 +82,7 @@ def test_every_entry_point_names_a_function():
 
 
 def test_repr_is_one_line(roll):
-    assert repr(roll) == "Roll(lpd-5: Drums, Piano, Guitar, Bass, Strings; 1 bars of 4/4, 4 steps per beat, 3 notes)"
+    assert repr(roll) == "Roll(lpd-5: Drums, Piano, Guitar, Bass, Strings; 1 bar of 4/4, 4 steps per beat, 3 notes)"
     odd = Roll(LPD_5, 5, np.zeros((5, 2, 7, 84), dtype=np.bool_))
     assert "2 bars of 7 steps, 5 steps per beat, 0 notes" in repr(odd)
     many = TrackSet("a\nset", tuple(Track(f"T{n}", 0) for n in range(64)), pitches=12)
