@@ -1,14 +1,16 @@
-"""The site: these pages, and the reference taken from the package's docstrings. Built by `make docs`."""
+"""Sphinx configuration: these pages, and a reference from the docstrings of the package. Built by `make docs`."""
 
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
-ROOT = Path(__file__).parents[1]
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
 
 project = "bgmusic"
 author = "the authors of bgmusic"
@@ -17,7 +19,7 @@ release = importlib.metadata.version("bgmusic")
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3  # links to headings work as they do on GitHub
-html_theme = "furo"  # needs no font and no script from elsewhere
+html_theme = "furo"  # loads no external fonts or scripts
 html_title = "bgmusic"
 html_copy_source = False
 
@@ -27,40 +29,48 @@ autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 maximum_signature_line_length = 88  # longer ones take a line for each parameter
 
-# A reference to something of ours that isn't there fails the build. Names of other packages, and our own private and
-# type-variable names, which annotations mention, are no links.
+# A broken reference to a name of bgmusic fails the build. Names of other packages, and private names and type variables
+# in annotations, are not links.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!bgmusic\b).*"),
     ("py:class", r"bgmusic\.(\w+\.)*(_\w+|AnyConfig|Result|Number|Annotated)"),
 ]
 
-# An annotation's short name that two of our classes bear leads to one of them; that is no mistake in the source.
+# Some short names in annotations fit two classes; Sphinx picks one, which is harmless.
 suppress_warnings = ["ref.python"]
 
-# The README is the first page. Its links to files that the site has as pages lead there; those to other files of the
-# repository are plain words on a site, but a link to nothing fails the build.
+# Pages may show a file of the repository, such as README.md. Links to files that are pages of the site lead to these pages.
+# Links to other files become plain words. A broken link stays as it is, and fails the build.
 PAGES = {
-    "examples/results/binarygan/results.md": "binarygan.md",
-    "examples/results/bmusegan-bach/results.md": "bmusegan-bach.md",
-    "examples/results/bmusegan-freedoom/results.md": "bmusegan-freedoom.md",
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
     "data/README.md": "data.md",
+    "examples/results/binarygan/results.md": "results/binarygan.md",
+    "examples/results/bmusegan-bach/results.md": "results/bmusegan-bach.md",
+    "examples/results/bmusegan-freedoom/results.md": "results/bmusegan-freedoom.md",
 }
 
 
-def _link(found: re.Match[str]) -> str:
-    image, words, target = found.groups()
-    if image:
-        return f"![{words}](../{target})"
-    if target.startswith("docs/"):
-        return f"[{words}]({target.removeprefix('docs/')})"
-    if target in PAGES:
-        return f"[{words}]({PAGES[target]})"
-    return words if (ROOT / target).exists() else found.group()
+def _links(text: str, base: Path, folder: Path) -> str:
+    """Make links of a text in folder ``base`` fit a page in ``folder``."""
+
+    def link(found: re.Match[str]) -> str:
+        image, words, target, anchor = found.groups(default="")
+        file = (base / target).resolve()
+        if not file.exists():
+            return found.group()
+        file = DOCS / PAGES.get(file.relative_to(ROOT).as_posix(), file)
+        if not image and not file.is_relative_to(DOCS):
+            return words
+        return f"{image}[{words}]({os.path.relpath(file, folder)}{anchor})"
+
+    return re.sub(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)", link, text)
 
 
 def _modules(found: re.Match[str]) -> str:
-    """A section for each public module of a package, but those that another page has."""
+    """Return a section for each public module of a package; modules after "but" are left out."""
     package, _, others = found.group(1).partition(" but ")
     left_out = tuple(f"{package}.{name}" for name in others.split())
     names = [package]
@@ -72,13 +82,17 @@ def _modules(found: re.Match[str]) -> str:
 
 
 def _read(app: Sphinx, page: str, source: list[str]) -> None:
-    if page == "index":
-        readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        readme = re.sub(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)]+)\)", _link, readme)
-        source[0] = source[0].replace("<!-- README -->", readme)
+    folder = (DOCS / page).parent
+
+    def shown(found: re.Match[str]) -> str:
+        file = ROOT / found.group(1)
+        return _links(file.read_text(encoding="utf-8"), file.parent, folder)
+
+    source[0] = _links(source[0], folder, folder)
+    source[0] = re.sub(r"<!-- file (\S+) -->", shown, source[0])
     source[0] = re.sub(r"<!-- modules of (.*?) -->", _modules, source[0])
 
 
 def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
+    """Register the extension's event handlers."""
     app.connect("source-read", _read)

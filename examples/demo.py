@@ -1,4 +1,4 @@
-"""A first look at bgmusic in a few minutes: train on Bach's chorales, then see and hear what came out.
+"""Compose with the shipped generator, then train one for a few minutes and compose with it.
 
 Run it with ``make demo``, or ``python examples/demo.py [--minutes 3] [--out demo] [--digits]``.
 """
@@ -13,23 +13,31 @@ from pathlib import Path
 
 
 def bgmusic(*arguments: str) -> None:
-    """Run one bgmusic command, and show it as it would be typed."""
+    """Print and run one bgmusic command; exit with its code if it fails."""
     print("$ bgmusic", *arguments, flush=True)
-    ended = subprocess.run([sys.executable, "-m", "bgmusic.cli.main", *arguments], check=False)
-    if ended.returncode:
-        sys.exit(ended.returncode)
+    result = subprocess.run([sys.executable, "-m", "bgmusic.cli.main", *arguments], check=False)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def compose(out: Path) -> None:
+    """Compose four phrases with the shipped generator ``bach``, as MIDI, picture and sound."""
+    bgmusic("generate", "generator:bach", "-n", "4", "--format", "mid,png,wav", "--out", str(out))
+    print(f"\nMusic by the shipped generator: listen to {out / 'all.wav'}, look at {out / 'rolls.png'};")
+    print(f"MIDI files: {out / 'all.mid'} and a .mid per phrase.\n", flush=True)
 
 
 def music(minutes: float, out: Path, config: str) -> None:
-    """Train on chorales for so many minutes; then four pieces of 16 bars as MIDI, pictures and sound."""
+    """Train on chorales, then compose four pieces of 16 bars as MIDI, pictures and sound."""
     run = str(out / "run")
     bgmusic("train", "pianoroll", "--data", "bach", "--config", config, "--minutes", str(minutes), "--out", run)
     bgmusic("generate", run, "-n", "4", "--bars", "16", "--format", "mid,png,npz,wav", "--out", str(out))
-    print(f"\nListen to {out / 'all.wav'} and look at {out / 'rolls.png'}: four pieces, each also a .mid beside them.")
+    print(f"\nMusic by your own training: listen to {out / 'all.wav'}, look at {out / 'rolls.png'};")
+    print(f"MIDI files: {out / 'all.mid'} and a .mid per piece. Compare with {out / 'shipped' / 'all.wav'}.")
 
 
 def digits(minutes: float, out: Path, config: str) -> None:
-    """Train on digits for so many minutes, then generate and score."""
+    """Train on digits, then generate and score."""
     run = str(out / "run")
     bgmusic("train", "mnist", "--config", config, "--minutes", str(minutes), "--out", run)
     bgmusic("generate", run, "-n", "256", "--out", str(out))
@@ -37,18 +45,27 @@ def digits(minutes: float, out: Path, config: str) -> None:
     print(f"\nLook at {out / 'samples.png'}: 256 digits, every pixel a binary decision.")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Parse the command line and run the demo."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digits", action="store_true", help="digits instead of music")
     parser.add_argument("--minutes", type=float, default=3.0, help="length of the training")
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of what is made")
-    parser.add_argument("--config", default="default", help="what is trained: a preset, or your own YAML file")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="output folder")
+    parser.add_argument("--config", default="default", help="preset or YAML file of the training")
     options = parser.parse_args()
     run, mark = options.out / "run", options.out / ".demo"
     if run.exists() and not mark.exists():
-        sys.exit(f"{run} is there already, and no demo made it: choose another --out")
+        sys.exit(f"{run} exists and was not made by the demo: choose another --out")
     if run.exists():
         shutil.rmtree(run)
     options.out.mkdir(parents=True, exist_ok=True)
-    mark.touch()  # what the next demo may take the place of
-    (digits if options.digits else music)(options.minutes, options.out, options.config)
+    mark.touch()  # the next demo may replace this one
+    if options.digits:
+        digits(options.minutes, options.out, options.config)
+    else:
+        compose(options.out / "shipped")
+        music(options.minutes, options.out, options.config)
+
+
+if __name__ == "__main__":
+    main()
