@@ -12,16 +12,17 @@ from bgmusic.version import __version__
 
 if TYPE_CHECKING:
     from bgmusic import neurons
-    from bgmusic.api import Accompaniment, Composer, evaluate, load, read
+    from bgmusic.api import evaluate, load, read
     from bgmusic.errors import UserError
+    from bgmusic.music.composing.composer import Accompaniment, Composer
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.midi.song import Song
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.tracks import Track, TrackSet
 
 _MODULES = {
-    "Accompaniment": "bgmusic.api",
-    "Composer": "bgmusic.api",
+    "Accompaniment": "bgmusic.music.composing.composer",
+    "Composer": "bgmusic.music.composing.composer",
     "Corpus": "bgmusic.music.corpora.corpus",
     "Roll": "bgmusic.music.rolls.roll",
     "Song": "bgmusic.music.midi.song",

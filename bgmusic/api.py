@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.music.midi.song import Song
 from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
@@ -20,212 +18,10 @@ from bgmusic.music.rolls.tracks import TrackSet
 if TYPE_CHECKING:
     import torch
 
+    from bgmusic.music.composing.composer import Composer
     from bgmusic.music.corpora.corpus import Corpus
     from bgmusic.music.judging.results import Evaluation
-    from bgmusic.music.networks.pianoroll_config import PianorollConfig
     from bgmusic.music.rolls.phrases import Phrases
-    from bgmusic.music.rolls.shape import RollShape
-    from bgmusic.training.protocols import SampleNetwork
-
-Progress = Callable[[int], None]
-"""Progress callback: number of phrases generated since the last call."""
-
-
-@dataclass(frozen=True, eq=False)
-class Accompaniment:
-    """One accompaniment.
-
-    Attributes:
-        roll: all tracks in the bars that were composed, the given track on the grid.
-        song: the whole piece; the given track's notes, controllers and bends are exactly those of the source.
-
-    """
-
-    roll: Roll
-    song: Song
-
-    def save(self, path: str | Path, **options: Any) -> None:
-        """Write the piece in the format of the suffix: .mid, .wav, .flac, .ogg and .mp3 the song, others the roll.
-
-        Raises:
-            UserError: the suffix is unknown, or the piece doesn't fit the format.
-            OSError: the file can't be written.
-
-        """
-        from bgmusic.music import sound
-        from bgmusic.music.rolls.midi_files import write_midi
-
-        suffix = Path(path).suffix.lower()
-        if suffix in (".mid", ".midi"):
-            write_midi(self.song, path)
-        elif suffix.removeprefix(".") in sound.FORMATS:
-            rate = options.pop("rate", sound.DEFAULT_RATE)
-            sound.write_audio(path, sound.render(self.song, rate, **options), rate)
-        else:
-            self.roll.save(path, **options)
-
-    def _repr_html_(self) -> str:
-        return self.roll._repr_html_()
-
-
-class Composer:
-    """A trained generator of music. Make one with :func:`load`.
-
-    Attributes:
-        name: what it was loaded from.
-        config: the config that it was trained with.
-        shape: tracks, resolution, bars, steps and encoding of its phrases.
-        network: the PyTorch module, in evaluation mode.
-
-    """
-
-    def __init__(self, name: str, config: PianorollConfig, shape: RollShape, network: SampleNetwork) -> None:
-        self.name, self.config, self.shape, self.network = name, config, shape, network
-
-    def __repr__(self) -> str:
-        shape = self.shape
-        return f"Composer({self.name!r}: {shape.track_set.name}, phrases of {shape.bars} bars)"
-
-    def to(self, device: str | torch.device) -> Composer:
-        """Move the network to a device; returns the composer itself."""
-        self.network.to(device)
-        return self
-
-    def generate(
-        self,
-        n: int = 1,
-        *,
-        bars: int | None = None,
-        seed: int = 0,
-        binarize: str = "ht",
-        progress: Progress | None = None,
-    ) -> list[Roll]:
-        """Compose ``n`` pieces. The same seed gives the same pieces.
-
-        Args:
-            n: number of pieces.
-            bars: length of each piece; a phrase by default, 1024 at most.
-            seed: seed of the noise, 0 to 2^63 - 1.
-            binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued network.
-            progress: receives the number of phrases generated since the last call.
-
-        Raises:
-            UserError: an argument is out of range.
-
-        """
-        from bgmusic.music.composing.generate import phrases, to_rolls
-        from bgmusic.music.composing.pieces import check_length, pieces
-
-        _check_count("n", n)
-        _check_seed(seed)
-        check_length(self.shape, self.shape.bars if bars is None else bars, n)
-        if bars is None:
-            channels = phrases(self.network, self.shape, n, seed, binarize, progress)
-        else:
-            channels = pieces(self.network, self.shape, bars, n, seed, binarize, progress)
-        return to_rolls(channels, self.shape)
-
-    def accompany(
-        self,
-        source: str | Path | Song | Roll,
-        given: str | int,
-        n: int = 1,
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-    ) -> list[Accompaniment]:
-        """Compose all other tracks to one track of a MIDI file, a song or a roll.
-
-        Args:
-            source: path of the MIDI file, or the music itself.
-            given: name or number (from 0) of the track that stays as it is.
-            n: number of accompaniments.
-            seed: seed of the noise.
-            progress: receives the number of phrases composed since the last call.
-
-        Raises:
-            UserError: the network is no composer, or the source has no such track or no bar of the network's length.
-            OSError: the file can't be read.
-
-        """
-        from bgmusic.music.composing.accompaniment import accompany, require_composer
-        from bgmusic.music.composing.given import extract_given, read_given, track_number
-        from bgmusic.music.composing.write_back import with_accompaniment
-        from bgmusic.music.rolls.joining import join_rolls
-
-        _check_count("n", n)
-        _check_seed(seed)
-        network = require_composer(self.network, self.shape, self.name)
-        track = track_number(str(given), self.shape.track_set)
-        if isinstance(source, Song | Roll):
-            found = extract_given(source.to_song() if isinstance(source, Roll) else source, self.shape, track)
-        else:
-            found = read_given(source, self.shape, track)
-        made = accompany(network, found, n, seed, progress)
-        return [Accompaniment(join_rolls(rolls), with_accompaniment(found, rolls)) for rolls in made]
-
-    def interpolate(
-        self, start: int, end: int, steps: int = 9, *, binarize: str = "ht", progress: Progress | None = None
-    ) -> list[Roll]:
-        """Compose phrases at equal steps from the phrase of one seed to that of another, both included.
-
-        Args:
-            start: seed of the first phrase.
-            end: seed of the last phrase.
-            steps: number of phrases, 2 or more.
-            binarize: ``ht`` or ``bs``, for a real-valued network.
-            progress: receives the number of phrases generated since the last call.
-
-        Raises:
-            UserError: an argument is out of range.
-
-        """
-        from bgmusic.music.composing.generate import to_rolls
-        from bgmusic.music.composing.interpolation import interpolate
-
-        _check_seed(start)
-        _check_seed(end)
-        return to_rolls(interpolate(self.network, (start, end), steps, binarize, progress), self.shape)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json``, ``model.safetensors`` and a model card to a folder; :func:`load` reads it back.
-
-        Raises:
-            OSError: the folder can't be written.
-
-        """
-        from bgmusic.music.composing.pretrained import save_pretrained
-
-        save_pretrained(self.network, self.config, folder)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: str | None = None,
-        commit_message: str = "Upload a bgmusic composer",
-    ) -> str:
-        """Upload what :meth:`save_pretrained` writes to a repository of the Hugging Face Hub.
-
-        Needs the extra ``hub``: ``pip install "bgmusic[hub]"``.
-
-        Args:
-            repo_id: ``owner/name``; it is created if need be.
-            private: visibility of a new repository.
-            token: access token; the one that is stored on this machine by default.
-            commit_message: of the upload.
-
-        Returns:
-            The address of the commit.
-
-        Raises:
-            UserError: huggingface_hub is not installed, or the Hub refuses.
-
-        """
-        from bgmusic.music.composing.hub import upload
-
-        return upload(self.network, self.config, repo_id, private=private, token=token, message=commit_message)
 
 
 def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Composer:
@@ -242,6 +38,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
         UserError: there is no such composer, or it is corrupt or of another kind.
 
     """
+    from bgmusic.music.composing.composer import Composer
     from bgmusic.music.composing.hub import download, is_repo_id
     from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.pretrained import is_pretrained, load_pretrained
@@ -342,23 +139,14 @@ def evaluate(
 
     """
     from bgmusic.music.composing.comparison import compare, cut_rolls
+    from bgmusic.music.composing.composer import check_seed
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.rolls.phrases import Phrases
 
-    _check_seed(seed)
+    check_seed(seed)
     corpus = against if isinstance(against, Corpus) else open_corpus(against)
     if isinstance(source, str | Path):
         return compare(Path(source), corpus, n, seed)
     if isinstance(source, Phrases):
         return compare(source, corpus, n, seed)
     return compare(cut_rolls(source, corpus), corpus, n, seed)
-
-
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{name} is a whole number of 1 or more, not {value!r}")
-
-
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise UserError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
