@@ -1,4 +1,4 @@
-"""Distances between sets of features equal independent calculations."""
+"""Test distances between sets of features against scipy and loops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def features() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(150, 6, generator=rng), torch.randn(130, 6, generator=rng) @ mix + 0.5
 
 
-def test_frechet_distance_equals_scipys_matrix_root(features: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_frechet_distance_equals_scipy(features: tuple[torch.Tensor, torch.Tensor]) -> None:
     a, b = (part.double().numpy() for part in features)
     cov_a, cov_b = np.cov(a.T), np.cov(b.T)
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * sqrtm(cov_a @ cov_b).real)
@@ -60,7 +60,9 @@ def test_precision_and_recall_equal_loops(features: tuple[torch.Tensor, torch.Te
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance, precision_recall])
-def test_wrong_features_are_rejected(distance: Callable[[torch.Tensor, torch.Tensor], object]) -> None:
+def test_features_of_wrong_dtype_shape_or_value_are_refused(
+    distance: Callable[[torch.Tensor, torch.Tensor], object],
+) -> None:
     good = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
     for bad, error, words in (
         (torch.ones(20, 6, dtype=torch.int64), TypeError, "floating point"),
@@ -75,7 +77,7 @@ def test_wrong_features_are_rejected(distance: Callable[[torch.Tensor, torch.Ten
             distance(good, bad)
 
 
-def test_radii_of_other_points_are_rejected() -> None:
+def test_radii_of_wrong_length_are_refused() -> None:
     points = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="real_radii"):
         precision_recall(points, points, real_radii=torch.ones(19))

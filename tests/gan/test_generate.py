@@ -1,4 +1,4 @@
-"""Samples of a generator: what binarizing does, and leaves alone."""
+"""Test the sampling of a generator, and how its output is binarized."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ def generator(neuron: str) -> ToyGenerator:
 
 
 @pytest.mark.parametrize("neuron", ["dbn", "sbn"])
-def test_what_a_neuron_decided_stays_and_so_do_the_next_samples(neuron: str) -> None:
-    made = [sample(generator(neuron), 100, 0, binarize, batch=20) for binarize in ("ht", "bs")]
-    np.testing.assert_array_equal(*made)
+def test_binary_output_is_the_same_for_either_binarization(neuron: str) -> None:
+    samples = [sample(generator(neuron), 100, 0, binarize, batch=20) for binarize in ("ht", "bs")]
+    np.testing.assert_array_equal(*samples)
 
 
-def test_preactivated_outputs_are_thresholded_or_drawn() -> None:
+def test_real_valued_output_is_thresholded_or_sampled() -> None:
     thresholded, drawn = (sample(generator("real"), 2000, 0, binarize, batch=2000) for binarize in ("ht", "bs"))
-    odds = generator("real")(torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))).detach().numpy()
-    np.testing.assert_array_equal(thresholded, odds > 0.5)
-    assert drawn.mean() == pytest.approx(odds.mean(), abs=4 * 0.5 / drawn.size**0.5)
+    probabilities = generator("real")(torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))).detach().numpy()
+    np.testing.assert_array_equal(thresholded, probabilities > 0.5)
+    assert drawn.mean() == pytest.approx(probabilities.mean(), abs=4 * 0.5 / drawn.size**0.5)
     assert (thresholded != drawn).any()

@@ -1,4 +1,4 @@
-"""A generator that learns from the data directly: alone first, then beside the game."""
+"""Test imitation: the generator learns from the data directly, alone first, then together with the game."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from toys import CountingSource, ToyDiscriminator, ToyGenerator, toy_game, weights_of
+from toys import CountingSource, FixedSource, MetricsRecorder, ToyDiscriminator, ToyGenerator, toy_game, weights_of
 
 from bgmusic.gan.game import Game
 from bgmusic.gan.game_config import GameConfig
@@ -17,7 +17,7 @@ from bgmusic.training.schedules import learning_rate
 
 
 class Imitator(ToyGenerator):
-    """Its offset shall be the data's."""
+    """A generator whose bias imitates the mean of the data."""
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         hidden = torch.rand(real.shape, generator=generator) < 0.5
@@ -32,27 +32,27 @@ def game_of(**rules: Any) -> Game:
     return Game(Imitator("sbn"), ToyDiscriminator(), CountingSource(), GameConfig.model_validate(settings), 0)
 
 
-def test_alone_it_learns_without_a_discriminator() -> None:
-    game = game_of(g_optimizer={"rate": 0.1})
+def test_imitation_alone_trains_no_discriminator() -> None:
+    game = game_of(g_optimizer={"rate": 0.1}, log_every=1)
+    recorder = MetricsRecorder()
     d_before = [weight.clone() for weight in game.discriminator.parameters()]
     weight, bias = game.generator.body.weight.clone(), game.generator.body.bias.clone()
-    for _ in range(4):
-        game.advance()
+    game.run([recorder], stop=lambda: game.steps_done >= 4)
     assert game.d_updates_done == 0
     assert all(torch.equal(*pair) for pair in zip(d_before, game.discriminator.parameters(), strict=True))
-    assert torch.equal(weight, game.generator.body.weight)  # noise has no part in it
+    assert torch.equal(weight, game.generator.body.weight)  # the imitation loss does not use the noise
     assert not torch.equal(bias, game.generator.body.bias)
-    assert set(game._means()) == {"imitation"}
-    game.advance()  # 40% are over: now it plays
+    game.run([recorder], stop=lambda: game.steps_done >= 5)  # after 40% of the steps the game starts
     assert game.d_updates_done == 1
     assert not torch.equal(weight, game.generator.body.weight)
-    assert set(game._means()) == {"imitation", "d_loss", "g_loss", "real_score", "fake_score"}
+    assert [set(row) for row in recorder.rows[:4]] == [{"imitation"}] * 4
+    assert set(recorder.rows[4]) == {"imitation", "d_loss", "g_loss", "real_score", "fake_score"}
 
 
-def test_its_loss_has_its_weight() -> None:
+def test_the_loss_is_multiplied_by_its_weight() -> None:
     game = game_of(imitation={"alone": 0.0, "weight": 2.0})
     real = game.source.batch(8, torch.Generator().manual_seed(9))
-    game.source = _Same(real)  # type: ignore[assignment]
+    game.source = FixedSource(real)
     game.rng.manual_seed(5)
     game.imitate(2.0)
     loss = game.generator.imitation(real, torch.Generator().manual_seed(5))
@@ -60,24 +60,14 @@ def test_its_loss_has_its_weight() -> None:
     torch.testing.assert_close(game.generator.body.bias.grad, 2 * alone)
 
 
-class _Same:
-    """A source that deals the same samples, and draws nothing."""
-
-    def __init__(self, real: Tensor) -> None:
-        self.real = real
-
-    def batch(self, size: int, generator: torch.Generator | None = None) -> Tensor:
-        return self.real
-
-
-def test_micro_batches_give_the_same_number_of_samples() -> None:
+def test_micro_batches_draw_from_the_source_once_each() -> None:
     game = game_of(accumulate=4)
     game.advance()
     assert game.source.batches == 4  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("cut", [2, 4, 7])
-def test_it_goes_on_as_if_never_interrupted(cut: int) -> None:
+def test_a_restored_training_continues_exactly(cut: int) -> None:
     whole, part, later = (
         game_of(average={"horizon": 5}),
         game_of(average={"horizon": 5}),
@@ -91,12 +81,12 @@ def test_it_goes_on_as_if_never_interrupted(cut: int) -> None:
     assert all(torch.equal(*pair) for pair in zip(weights_of(whole), weights_of(later), strict=True))
 
 
-def test_others_have_nothing_to_imitate_with() -> None:
+def test_a_network_without_an_imitation_loss_is_refused() -> None:
     with pytest.raises(TypeError, match="no imitation loss"):
         toy_game(imitation={"alone": 0.5}).advance()
 
 
-def test_a_rate_rises_before_it_falls() -> None:
+def test_the_learning_rate_rises_before_it_falls() -> None:
     config = OptimizerConfig(rate=0.4, rise=4, schedule="linear")
     rates = [learning_rate(config, 0.0, updates) for updates in range(6)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
@@ -104,7 +94,7 @@ def test_a_rate_rises_before_it_falls() -> None:
     assert learning_rate(config, 0.5, 10) == pytest.approx(0.2)
 
 
-def test_long_gradients_are_cut() -> None:
+def test_gradients_are_clipped_to_their_longest_norm() -> None:
     plain, cut = toy_game(), toy_game(g_optimizer={"longest": 1e-3}, d_optimizer={"longest": 1e-3})
     norms = []
     for game in (plain, cut):
