@@ -8,14 +8,12 @@ from torch import Tensor
 from bgmusic.music.rolls.shape import RollShape
 
 
-def check_phrases(phrases: Tensor, shape: RollShape) -> None:
-    """Check that phrases are a floating-point tensor ``(batch, channels, bars, steps, pitches)`` of zeros and ones.
-
-    Values on a GPU are not checked, since that would make it wait.
+def check_shape(phrases: Tensor, shape: RollShape) -> None:
+    """Check that phrases are a floating-point tensor ``(batch, channels, bars, steps, pitches)``.
 
     Raises:
         TypeError: not floating-point.
-        ValueError: another shape, or values other than 0 and 1.
+        ValueError: another shape.
 
     """
     expected = shape.channels, shape.bars, shape.steps, shape.pitches
@@ -23,6 +21,19 @@ def check_phrases(phrases: Tensor, shape: RollShape) -> None:
         raise TypeError(f"phrases must be floating-point, not {phrases.dtype}; convert them with .float()")
     if phrases.dim() != 5 or phrases.shape[1:] != expected:
         raise ValueError(f"phrases have shape {tuple(phrases.shape)}, not (batch, {', '.join(map(str, expected))})")
+
+
+def check_phrases(phrases: Tensor, shape: RollShape) -> None:
+    """Check that phrases have the type and shape of :func:`check_shape`, and are zeros and ones.
+
+    Values on a GPU are not checked, since the check would wait for it.
+
+    Raises:
+        TypeError: not floating-point.
+        ValueError: another shape, or other values.
+
+    """
+    check_shape(phrases, shape)
     if phrases.device.type == "cpu" and not bool(((phrases == 0) | (phrases == 1)).all()):
         raise ValueError("phrases must be zeros and ones")
 

@@ -24,23 +24,25 @@ def _track_set(value: Any) -> Any:
 
 
 class RollShape(Config):
-    """What kind of roll a network makes and judges."""
+    """The shape of the phrases that a network generates and scores."""
 
     track_set: Annotated[TrackSet, BeforeValidator(_track_set)]
-    """The tracks: a given set's name (`lpd-5`, `lpd-8`, `satb`), or a set's own keys."""
+    """The tracks: the name of a track set (`lpd-5`, `lpd-8`, `satb`), or the keys of one."""
     resolution: Annotated[int, Field(ge=1, le=MAX_RESOLUTION)]
-    """Steps a beat."""
+    """Steps per beat."""
     bars: Annotated[int, Field(ge=1, le=MAX_BARS)]
     """Bars of a phrase."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    """Steps of a bar."""
+    """Steps per bar."""
     encoding: Encoding
     """`onset` (cells and a plane of onsets, lossless) or `pause` (the papers')."""
 
     @model_validator(mode="after")
-    def _of_bounded_size(self) -> RollShape:
+    def _check_size(self) -> RollShape:
         if self.cells > _MAX_CELLS:
-            raise ValueError(f"a phrase of {self.cells:,} cells is larger than {_MAX_CELLS:,}")
+            raise ValueError(
+                f"a phrase has {self.cells:,} cells, at most {_MAX_CELLS:,} are allowed: reduce bars, steps or tracks"
+            )
         return self
 
     @property

@@ -285,7 +285,7 @@ def test_preactivated_outputs_belong_to_the_phrases_of_their_noise(shape: RollSh
 
 def test_numbers_of_notes_need_rests() -> None:
     network = {"kind": "composer", "chords": 3, "rests": False}
-    with pytest.raises(UserError, match=r"network\.chords, of a track that sounds, needs network\.rests"):
+    with pytest.raises(UserError, match=r"network\.chords=3 needs network\.rests"):
         validate(PianorollConfig, {"network": network, "neuron": "sbn"}, "test")
 
 

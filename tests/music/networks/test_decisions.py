@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.build import make_discriminator
 from bgmusic.music.networks.composer import network as composer_network
 from bgmusic.music.networks.composer.decisions import Choices, Decision, Tracks, make_decisions
 from bgmusic.music.networks.composer.decisions.base import cross_entropy, fire
@@ -187,3 +188,14 @@ def test_other_units_and_noise_are_refused() -> None:
             function(noise[:, 1:])
         with pytest.raises(TypeError, match=r"torch\.int64"):
             function(noise.long())
+
+
+@pytest.mark.parametrize("kind", ["composer", "musegan"])
+def test_discriminators_refuse_other_shapes(kind: str) -> None:
+    config = validate(PianorollConfig, {"network": {"kind": kind}}, "test")
+    discriminator, phrases = make_discriminator(config, SATB), coins(SATB)
+    assert discriminator(phrases * 0.5).shape == (4, 1)
+    with pytest.raises(ValueError, match=r"\(4, 8, 16, 2, 48\)"):
+        discriminator(phrases.transpose(2, 3))
+    with pytest.raises(TypeError, match=r"torch\.bool"):
+        discriminator(phrases.bool())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.gan.layers import LeakyReLU
+from bgmusic.music.networks.checks import check_shape
 from bgmusic.music.networks.composer.mixer import Mix, Pointwise
 from bgmusic.music.networks.pianoroll_config import ComposerConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -47,7 +48,13 @@ class ComposerDiscriminator(nn.Module):
         self.verdict = nn.Sequential(Pointwise(2 * channels, 4 * channels), LeakyReLU(), Pointwise(4 * channels, 1))
 
     def forward(self, phrases: Tensor) -> Tensor:
-        """Return scores: real numbers ``(batch, 1)``."""
+        """Return scores: real numbers ``(batch, 1)``.
+
+        Raises:
+            TypeError, ValueError: the phrases have another type or shape.
+
+        """
+        check_shape(phrases, self.shape)
         shape, batch = self.shape, len(phrases)
         beats = shape.bars * shape.beats
         cells = phrases.reshape(batch, shape.channels, beats, shape.unit, shape.pitches).permute(1, 3, 0, 2, 4)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgmusic.gan.layers import LeakyReLU
+from bgmusic.music.networks.checks import check_shape
 from bgmusic.music.networks.musegan.generator import widen
 from bgmusic.music.networks.musegan.grouped import GroupedLinear, overlapping, patches
 from bgmusic.music.networks.musegan.silent_pieces import drop_silent_pieces
@@ -248,8 +249,14 @@ class Discriminator(nn.Module):
         self.bars = Bars(sum(stream.outputs for stream in streams), joined, sizes)
 
     def forward(self, phrases: Tensor) -> Tensor:
-        """Return scores: real numbers ``(batch, 1)``."""
+        """Return scores: real numbers ``(batch, 1)``.
+
+        Raises:
+            TypeError, ValueError: the phrases have another type or shape.
+
+        """
         sizes, shape = self.sizes, self.sizes.shape
+        check_shape(phrases, shape)
         if sizes.rows > shape.pitches:  # silence above the highest row, up to whole octaves
             phrases = F.pad(phrases, (0, sizes.rows - shape.pitches))
         rolls = phrases.unflatten(1, (shape.planes, sizes.tracks))

@@ -25,7 +25,7 @@ class Cells(Decision):
 
     A cell's probability is its share of the step's notes times their number, so that how many and which are learned
     apart. The number is the one that was decided (:class:`NoteCount`), or an expected one. The cells of a step share
-    one random number through coupled thresholds (systematic sampling), so that just so many of them sound.
+    one random number through coupled thresholds (systematic sampling), so that exactly that number sounds.
 
     Args:
         counted: whether the number of notes is decided before.
