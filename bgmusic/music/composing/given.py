@@ -133,7 +133,8 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     controls = song.controls[np.isin(song.controls["part"], sounding)]
     controls["part"] = np.searchsorted(sounding, controls["part"])
     remarks = _remarks(song, piece.losses, one, shape, others)
-    return Given(replace(song, notes=own, parts=names, controls=controls), shape, track, notes, stretches, remarks)
+    kept = replace(song, notes=own, parts=names, controls=controls, channels=())
+    return Given(kept, shape, track, notes, stretches, remarks)
 
 
 def _beats(shape: RollShape) -> str:

@@ -95,6 +95,7 @@ def _song(file: MidiFile, events: Events, controls: bool) -> Song:
         time_signatures=times,
         key_signatures=keys,
         parts=_part_names(voices, names),
+        channels=tuple((voices % 16 + 1).tolist()),
         end=max(end, int((notes["onset"] + notes["duration"]).max())),
         title=names.get(0, ""),
         repairs=tuple(repairs),

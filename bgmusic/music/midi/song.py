@@ -62,6 +62,7 @@ class Song:
         title: title of the piece, or "".
         repairs: what was wrong with the file and how it was repaired, one line each.
         controls: dtype ``CONTROL``, controllers and pitch bends sorted by tick, if the reader was asked for them.
+        channels: MIDI channel of each part, 1 to 16; empty if unknown.
 
     Raises:
         TypeError: a table has another dtype, or ``ticks_per_beat`` is not an integer.
@@ -80,6 +81,7 @@ class Song:
     title: str = ""
     repairs: tuple[str, ...] = ()
     controls: Table = field(default_factory=lambda: table(CONTROL))
+    channels: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, dtype in (
