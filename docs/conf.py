@@ -34,13 +34,13 @@ maximum_signature_line_length = 88  # longer ones take a line for each parameter
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!bgmusic\b).*"),
-    ("py:class", r"bgmusic\.(\w+\.)*(_\w+|AnyConfig|Result|Number|Annotated)"),
+    ("py:class", r"bgmusic\.(\w+\.)*(_\w+|AnyConfig|AnyLoop|Result|Number|Annotated)"),
 ]
 
 # Some short names in annotations fit two classes; Sphinx picks one, which is harmless.
 suppress_warnings = ["ref.python"]
 
-# Pages may show a file of the repository, such as README.md. Links to files that are pages of the site lead to these pages.
+# Pages may show a file of the repository, such as README.md. Links to files that are also pages lead to these pages.
 # Links to other files become plain words. A broken link stays as it is, and fails the build.
 PAGES = {
     "README.md": "index.md",

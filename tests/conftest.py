@@ -18,5 +18,5 @@ torch.set_num_threads(1)  # the same sums on every machine, and no fight over tw
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The README's commands come first: they take three minutes, and at the end one of two processes would wait."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """Run the longest file first: the snippets of the documentation take minutes."""
+    items.sort(key=lambda item: item.path.name != "test_public_api.py")

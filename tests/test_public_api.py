@@ -1,0 +1,107 @@
+"""Test the documentation: snippets and commands of the README and the guides run, and links and paths exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from snippets import PAGES, ROOT, shortened, snippets
+
+import bgmusic
+from bgmusic.yaml import read_yaml
+
+SLOW = pytest.mark.slow
+# Tests of their own run these: experiments take minutes.
+ELSEWHERE = {("bgmusic", "paper")}
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+def prepare(folder: Path) -> None:
+    """Put the files that snippets read into a folder."""
+    song = next((ROOT / "data" / "midi" / "freedoom").glob("*E1M2.mid"))
+    (folder / "my-midi").mkdir()
+    for path in (folder / "song.mid", folder / "my-midi" / "song.mid"):
+        shutil.copy(song, path)
+
+
+@SLOW
+@pytest.mark.parametrize("page", PAGES)
+def test_snippets_run_in_order(page: str, tmp_path: Path) -> None:
+    prepare(tmp_path)
+    ran = 0
+    for snippet in snippets(PAGES[page]):
+        if snippet.language == "python":
+            run([sys.executable, "-W", "error", "-c", snippet.text], tmp_path)
+            ran += 1
+            continue
+        for words in snippet.commands():
+            if tuple(words[:2]) in ELSEWHERE:
+                continue
+            run([sys.executable, "-m", "bgmusic.cli.main", *shortened(words)[1:]], tmp_path)
+            ran += 1
+    assert ran or page == "reproduce"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_begins_with_its_use(page: str) -> None:
+    text = PAGES[page].read_text(encoding="utf-8")
+    assert page in ("README", "public-names") or "\nAfter this page " in text[:300]
+    assert snippets(PAGES[page])
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES.values(), *sorted((ROOT / "docs" / "notes").glob("*.md")), ROOT / "CHANGELOG.md"]
+)
+def test_links_exist(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", text):
+        file = page if not target else (page.parent / target).resolve()
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{page.name}: {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/guide/install.md"])
+def test_make_targets_exist(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake (\w+) +#|^make (\w+)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE):
+        assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
+
+
+def test_places_of_the_contributing_guide_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| (`.*) \|$", text, re.MULTILINE)
+    assert len(rows) >= 20
+    for path in re.findall(r"`((?:bgmusic|configs|data|bench|tests)/[^`]*)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_public_names_are_listed() -> None:
+    page = PAGES["public-names"].read_text(encoding="utf-8")
+    for name in bgmusic.__all__:
+        assert name == "__version__" or f"`bgmusic.{name}`" in page, name
+        assert getattr(bgmusic, name) is not None
+
+
+def test_citation_is_valid() -> None:
+    citation = read_yaml(ROOT / "CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    assert citation["version"] == bgmusic.__version__
+    assert [reference["url"][-10:] for reference in citation["references"]] == ["1810.04714", "1804.09399"]
