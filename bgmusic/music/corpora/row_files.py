@@ -48,7 +48,7 @@ class RowFile:
         self._write(memoryview(_header(dtype, (0, *row))))
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Append rows (n, *row), converted to the file's dtype.
+        """Append rows of shape ``(n, *row)``, converted to the file's dtype.
 
         Raises:
             ValueError: the rows have another shape.
