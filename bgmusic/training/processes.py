@@ -89,11 +89,12 @@ def _terminate(others: set[multiprocessing.process.BaseProcess]) -> None:
 
 
 class _SignalHandler:
-    """Handle signals in a worker: ignore them while idle; a training installs its own handler."""
+    """Handle signals in a worker. A training installs its own handler; while idle, remember to start no other."""
 
-    busy = False
+    busy = stopped = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
         if self.busy:  # the training has not installed its handler yet
             raise KeyboardInterrupt
 
@@ -122,7 +123,7 @@ def _one(training: Callable[[], str]) -> str:
     torch.set_num_threads(1)
     _handler.busy = True
     try:
-        return training()
+        return INTERRUPTED if _handler.stopped else training()
     except KeyboardInterrupt:
         if multiprocessing.parent_process() is None:
             raise

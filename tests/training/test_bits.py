@@ -1,4 +1,4 @@
-"""Packed bits against numpy's own."""
+"""Test packed bits against numpy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_unpack_equals_numpy(rows: int, height: int, width: int, seed: int) -> N
         np.testing.assert_array_equal(unpacked.numpy(), bits.reshape(rows, height, width))
 
 
-def test_batches_are_rows_drawn_evenly_from_the_seed() -> None:
+def test_batches_draw_rows_uniformly_and_reproducibly() -> None:
     bits = np.eye(7, 12, dtype=np.uint8)
     source = BitSource(np.packbits(bits, axis=1), (3, 4))
     assert len(source) == 7
@@ -44,6 +44,6 @@ def test_batches_are_rows_drawn_evenly_from_the_seed() -> None:
         np.zeros(3, np.uint8),
     ],
 )
-def test_rows_that_are_not_such_bits_are_refused(packed: np.ndarray) -> None:
+def test_arrays_that_are_not_packed_bits_are_refused(packed: np.ndarray) -> None:
     with pytest.raises(ValueError, match="packed bits"):
         BitSource(packed, (3, 4))

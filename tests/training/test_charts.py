@@ -1,4 +1,4 @@
-"""Charts place points on the scale of their ticks; numbers are formatted; text is escaped."""
+"""Test the charts and pages of reports: scales, number formats, escaping."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def points(drawn):
     return np.array([[float(part) for part in point.split(",")] for point in drawn.points.split()])
 
 
-def test_points_lie_on_the_scale_of_the_ticks():
+def test_points_match_the_scale_of_the_ticks():
     steps, values = [0.0, 50.0, 200.0], [0.2, 0.8, 0.5]
     drawn = chart("rate", (steps, values), 0.6)
     x, y = points(drawn).T
@@ -76,7 +76,7 @@ def test_numbers_and_times_are_formatted():
     ]
 
 
-def test_every_text_is_escaped(tmp_path):
+def test_text_is_escaped(tmp_path):
     (tmp_path / "it.html").write_text('{% extends "base.html" %}{% block content %}{{ word }}{% endblock %}')
     html = page(tmp_path, "it.html", title="</title><script>", version="1", word='<img src="x">')
     assert "<script" not in html

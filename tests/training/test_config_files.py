@@ -1,8 +1,7 @@
-"""Configs: every preset parses, what is wrong is said in one line, and nothing in a file can hurt."""
+"""Test configs: presets, one-line errors that name the key, and harmful YAML."""
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ PRESETS = sorted(presets("mnist"))
 OBJECTIVES = sorted(presets("mnist/objectives"))
 
 
-def test_there_are_presets() -> None:
+def test_presets_are_found() -> None:
     assert {"paper", "original"} <= set(PRESETS)
     assert {"gan", "wgan", "wgan-gp", "hinge", "relativistic"} == set(OBJECTIVES)
 
@@ -42,16 +41,16 @@ def test_every_preset_parses_with_every_objective(name: str, objective: str | No
 
 
 @pytest.mark.parametrize("path", sorted(configs_dir().rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_preset_says_what_it_is(path: Path) -> None:
+def test_every_preset_starts_with_a_comment(path: Path) -> None:
     assert path.read_text().startswith("# ")
 
 
 @pytest.mark.parametrize(("model", "family"), [(DigitsConfig, "mnist"), (PianorollConfig, "pianoroll")])
-def test_class_defaults_are_the_default_preset(model: type[Config], family: str) -> None:
+def test_class_defaults_equal_the_default_preset(model: type[Config], family: str) -> None:
     assert model() == validate(model, load_preset(family, "default"), "default")
 
 
-def test_paper_preset_is_the_papers_recipe() -> None:
+def test_the_paper_preset_has_the_settings_of_the_paper() -> None:
     config = validate(DigitsConfig, load_preset("mnist", "paper"), "paper")
     training = config.training
     assert (config.network.latent, config.network.g_widths, config.network.d_widths) == (128, (1024,), (512, 256))
@@ -64,7 +63,7 @@ def test_paper_preset_is_the_papers_recipe() -> None:
     assert (training.slope.growth, training.slope.every) == (1.1, 937)
 
 
-def test_a_config_can_not_be_changed() -> None:
+def test_a_config_is_immutable() -> None:
     config = GameConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.steps = 3  # type: ignore[misc]
@@ -119,31 +118,31 @@ def test_bad_values_name_their_key(values: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.parametrize("values", [None, 3, "text", [1, 2]])
-def test_a_config_is_a_mapping(values: Any) -> None:
+def test_a_config_that_is_no_mapping_is_refused(values: Any) -> None:
     with pytest.raises(UserError, match=r"^here: "):
         validate(GameConfig, values, "here")
 
 
 def test_batch_norm_of_single_samples_is_refused() -> None:
-    with pytest.raises(UserError, match="batch norm needs at least two samples"):
+    with pytest.raises(UserError, match="batch norm"):
         validate(DigitsConfig, {"training": {"batch": 4, "accumulate": 4}}, "here")
     plain = {"g_norm": "none", "output_norm": "none"}
     validate(DigitsConfig, {"network": plain, "training": {"batch": 1}}, "here")
 
 
 def test_an_unknown_estimator_is_refused() -> None:
-    with pytest.raises(UserError, match=r"estimator: unknown estimator 'x+'; known: .*straight-through"):
+    with pytest.raises(UserError, match=r"estimator: .*'xx'.*straight-through"):
         validate(DigitsConfig, {"estimator": "xx"}, "here")
 
 
-def test_a_strangers_text_is_quoted_in_part_alone() -> None:
+def test_long_untrusted_text_is_shortened_in_messages() -> None:
     for values in ({"k" * 10**6: 1}, {"estimator": "e" * 10**6}, {"neuron": "n" * 10**6}):
         with pytest.raises(UserError) as error:
             validate(DigitsConfig, values, "here")
         assert len(str(error.value)) < 1000
 
 
-ODD_YAML = {
+HARMFUL_YAML = {
     "python tag": "training: !!python/object/apply:os.system ['touch pwned']",
     "unknown tag": "a: !nonsense 3",
     "bad integer": "a: !!int seven",
@@ -153,7 +152,7 @@ ODD_YAML = {
     "bad time": "a: !!timestamp soon",
     "impossible date": "a: 2001-99-99",
     "bad binary": "a: !!binary 'a'",
-    "endless digits": "a: " + "9" * 5000,
+    "too many digits": "a: " + "9" * 5000,
     "unhashable key": "{[1]: 2}",
     "open bracket": "a: [1, 2",
     "tab": "a:\n\t- 1",
@@ -173,18 +172,18 @@ ODD_YAML = {
 }
 
 
-@pytest.mark.parametrize("text", ODD_YAML.values(), ids=ODD_YAML.keys())
-def test_odd_yaml_is_one_line_and_runs_nothing(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", HARMFUL_YAML.values(), ids=HARMFUL_YAML.keys())
+def test_harmful_yaml_is_refused_in_one_line_and_runs_no_code(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "odd.yaml"
     path.write_text(text)
-    before = time.process_time()
     with pytest.raises(UserError) as error:
         read_yaml(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(path)) + 300
-    assert time.process_time() - before < 20  # it does not unfold; a guard against hanging, no measurement
     assert [p.name for p in tmp_path.iterdir()] == ["odd.yaml"]
 
 
@@ -192,7 +191,7 @@ def test_odd_yaml_is_one_line_and_runs_nothing(text: str, tmp_path: Path, monkey
     ("content", "text"),
     [(b"\xff\xfe\x00a", "not a text file"), (b"\x80" * 50, "not a text file"), (b"#" * 1_000_001, "too large")],
 )
-def test_files_that_are_no_text_or_huge(content: bytes, text: str, tmp_path: Path) -> None:
+def test_binary_and_huge_files_are_refused(content: bytes, text: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=text):
@@ -213,16 +212,16 @@ def test_any_text_is_a_mapping_or_a_user_error(text: str) -> None:
 
 
 def test_a_preset_by_name_or_file(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "own.yaml"
     path.write_text("neuron: sbn\n")
     assert load_preset("mnist", str(path)) == {"neuron": "sbn"}
-    with pytest.raises(UserError, match=r"no preset or file 'nope'; presets: .*paper"):
+    with pytest.raises(UserError, match=r"'nope'.*paper"):
         load_preset("mnist", "nope")
     with pytest.raises(UserError, match="no preset or file"):
         load_preset("mnist", str(tmp_path))
 
 
-def test_merge_goes_down_and_changes_nothing() -> None:
+def test_merge_is_recursive_and_leaves_its_arguments_unchanged() -> None:
     base = {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
     changes = {"a": {"c": {"f": 4}}, "e": {"g": 5}}
     assert merge(base, changes) == {"a": {"b": 1, "c": {"d": 2, "f": 4}}, "e": {"g": 5}}
@@ -260,18 +259,18 @@ def test_set_value(assignment: str, expected: dict[str, Any]) -> None:
         "a=!!python/name:os.system",
     ],
 )
-def test_set_value_says_what_is_wrong(assignment: str) -> None:
+def test_set_value_refuses_invalid_assignments(assignment: str) -> None:
     with pytest.raises(UserError, match=r"^--set "):
         set_value({"a": {"b": 1}}, assignment)
 
 
-def test_a_resolved_config_is_plain_yaml() -> None:
+def test_a_dumped_config_is_plain_yaml() -> None:
     values = yaml.safe_load(dump_yaml(DigitsConfig()))
     assert values["training"]["g_optimizer"]["betas"] == [0.0, 0.99]
     assert values["training"]["warmup"] is None
 
 
 @pytest.mark.parametrize("number", ["1:30:00", "1" + ":0" * 100_000, "1:30.5"])
-def test_numbers_in_base_60_are_refused_at_once(number: str) -> None:
+def test_numbers_in_base_60_are_refused(number: str) -> None:
     with pytest.raises(UserError, match=r"(?s)not a number: 1:.{0,30}$"):
         parse_yaml(f"steps: {number}", "x.yaml")

@@ -1,4 +1,4 @@
-"""A run folder is held by one process at a time; a killed process leaves neither its lock nor an unfinished folder."""
+"""Test that one process at a time trains in a run folder, and that a killed process leaves no lock and no folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from toys import toy_game
+from toy_runs import draw, make_game, make_run
 
 from bgmusic.errors import UserError
-from bgmusic.gan.game import Game
 from bgmusic.gan.game_config import GameConfig
 from bgmusic.training.locks import Lock
-from bgmusic.training.runs import Run, environment
+from bgmusic.training.loop import Training
+from bgmusic.training.runs import Run
 from bgmusic.training.session import resume, train
 
 CONFIG = GameConfig(steps=2, batch=8)
@@ -41,53 +41,41 @@ runs.Run.create(Path(sys.argv[1]), "toys", GameConfig(), {})
 """
 
 
-def a_run(path: Path) -> Run:
-    return Run.create(path, "toys", CONFIG, environment(3, "cpu", "bgmusic toys"))
-
-
-def a_game() -> Game:
-    return toy_game("dbn", **CONFIG.model_dump())
-
-
-def draw(game: Game, path: Path) -> None:
-    path.write_text("a picture")
-
-
-def files(path: Path) -> dict[str, bytes]:
+def files_in(path: Path) -> dict[str, bytes]:
     return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
-def test_a_folder_held_by_another_process_is_refused_and_unchanged(tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run")
+def test_a_folder_locked_by_another_process_is_refused_and_unchanged(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", CONFIG)
     (run.path / ".state.pt.12345678.tmp").write_text("a file that the other process is writing")
     with subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        before = files(run.path)
+        before = files_in(run.path)
         for attempt in (
-            lambda: train(Run(run.path), a_game(), CONFIG, draw, quiet=True),
-            lambda: resume(Run(run.path), a_game()),
+            lambda: train(Run(run.path), make_game(CONFIG), CONFIG, draw, quiet=True),
+            lambda: resume(Run(run.path), make_game(CONFIG)),
         ):
-            with pytest.raises(UserError, match="in training by another process"):
+            with pytest.raises(UserError, match="another process"):
                 attempt()
-        assert files(run.path) == before
+        assert files_in(run.path) == before
         other.send_signal(signal.SIGKILL)
     # A killed process loses its lock.
-    assert not resume(run, a_game())
-    assert train(run, a_game(), CONFIG, draw, quiet=True)
+    assert not resume(run, make_game(CONFIG))
+    assert train(run, make_game(CONFIG), CONFIG, draw, quiet=True)
 
 
-def test_a_training_holds_its_run_and_releases_it(tmp_path: Path) -> None:
-    run, refused = a_run(tmp_path / "run"), []
+def test_train_locks_its_run_and_unlocks_it_after_an_error(tmp_path: Path) -> None:
+    run, refused = make_run(tmp_path / "run", CONFIG), []
 
-    def busy(game: Game, path: Path) -> None:
+    def draw_while_locked(training: Training, path: Path) -> None:
         with pytest.raises(UserError):
             Lock(run.path)
-        refused.append(game.steps_done)
+        refused.append(training.steps_done)
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        train(run, a_game(), CONFIG, busy, quiet=True)
+        train(run, make_game(CONFIG), CONFIG, draw_while_locked, quiet=True)
     assert refused == [2]
     Lock(run.path).release()
     run.hold()
@@ -98,13 +86,13 @@ def test_a_training_holds_its_run_and_releases_it(tmp_path: Path) -> None:
     Lock(run.path).release()
 
 
-def test_a_run_is_held_between_resume_and_train(tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run")
-    resume(run, a_game())
+def test_a_run_stays_locked_between_resume_and_train(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", CONFIG)
+    resume(run, make_game(CONFIG))
     with pytest.raises(UserError):
-        resume(Run(run.path), a_game())
-    assert train(run, a_game(), CONFIG, draw, quiet=True)
-    assert resume(Run(run.path), a_game())
+        resume(Run(run.path), make_game(CONFIG))
+    assert train(run, make_game(CONFIG), CONFIG, draw, quiet=True)
+    assert resume(Run(run.path), make_game(CONFIG))
 
 
 def test_the_folder_of_a_process_killed_in_create_is_removed(tmp_path: Path) -> None:
@@ -112,19 +100,19 @@ def test_the_folder_of_a_process_killed_in_create_is_removed(tmp_path: Path) -> 
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert json.loads((left / "environment.json").read_text())["kind"] == "toys"
-    # Kept: a recent folder, another run's, and one with a user's file in it.
-    others = [tmp_path / name for name in (".run.fresh000.tmp", ".run.2.aaaaaaaa.tmp", ".run.mine0000.tmp")]
+    # These are kept: a recent folder, one of another run, and one that holds a user's file.
+    others = [tmp_path / name for name in (".run.fresh000.tmp", ".run.2.aaaaaaaa.tmp", ".run.user0000.tmp")]
     for other in others:
         other.mkdir()
-    (others[2] / "thesis.txt").write_text("mine")
+    (others[2] / "thesis.txt").write_text("kept")
     long_ago = time.time() - 1000
     for path in (left, *others[1:]):
         os.utime(path, (long_ago, long_ago))
-    run = a_run(tmp_path / "run")
+    run = make_run(tmp_path / "run", CONFIG)
     assert set(tmp_path.iterdir()) == {run.path, *others}
 
 
-def test_folders_that_cannot_be_locked(tmp_path: Path) -> None:
+def test_a_missing_folder_or_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Lock(tmp_path / "missing")
     assert not list(tmp_path.iterdir())
@@ -137,7 +125,7 @@ def test_folders_that_cannot_be_locked(tmp_path: Path) -> None:
     assert target.read_text() == "kept"
 
 
-def test_a_lock_is_released_twice_and_by_any_thread(tmp_path: Path) -> None:
+def test_release_may_be_called_twice_and_from_any_thread(tmp_path: Path) -> None:
     lock = Lock(str(tmp_path))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lock.release).result()
@@ -145,8 +133,8 @@ def test_a_lock_is_released_twice_and_by_any_thread(tmp_path: Path) -> None:
     Lock(tmp_path).release()
 
 
-def acquire_soon(folder: Path) -> Lock:
-    """Lock a folder; the child drops its copy of the lock when it is scheduled for the first time."""
+def lock_within_a_minute(folder: Path) -> Lock:
+    """Lock a folder; a forked child drops its copy of the lock only when it first runs."""
     for _ in range(600):
         with suppress(UserError):
             return Lock(folder)
@@ -165,6 +153,6 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
                 Lock(tmp_path)
             parent.send_signal(signal.SIGKILL)
             parent.wait()
-            acquire_soon(tmp_path).release()
+            lock_within_a_minute(tmp_path).release()
         finally:
             os.kill(child, signal.SIGKILL)

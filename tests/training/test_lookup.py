@@ -1,4 +1,4 @@
-"""Runs by path, or by the name of a generator that comes with bgmusic."""
+"""Test how runs are found: by path, or by the name of a shipped generator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bgmusic.training.weights import kind_of, read_metadata
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with one generator, and an empty folder to be in."""
+    """Create a data folder with one generator, and change to an empty folder."""
     folder = tmp_path / "data" / "generators" / "sonata"
     folder.mkdir(parents=True)
     (folder / "generator.safetensors").touch()
@@ -26,11 +26,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_by_name(data: Path) -> None:
+def test_a_shipped_generator_is_found_by_name(data: Path) -> None:
     assert find_run("sonata") == find_run(Path("sonata")) == find_run("generator:sonata") == data
 
 
-def test_a_run_of_that_name_wins_but_no_other_folder(data: Path) -> None:
+def test_a_run_folder_takes_precedence_over_a_shipped_generator(data: Path) -> None:
     here = Path("sonata")
     here.mkdir()
     (here / "all.mid").touch()
@@ -40,16 +40,16 @@ def test_a_run_of_that_name_wins_but_no_other_folder(data: Path) -> None:
     assert find_run("generator:sonata") == data
 
 
-def test_paths_stay_paths(data: Path) -> None:
+def test_other_names_are_paths_and_must_exist(data: Path) -> None:
     Path("run").mkdir()
-    assert find_run("run") == Path("run")  # what is wrong with it is said by whoever opens it
+    assert find_run("run") == Path("run")  # it may be no run; opening it reports that
     for name in ("nowhere", "../sonata", "generator:nowhere", "generator:../sonata", "generator:"):
-        with pytest.raises(UserError, match=r"there is no run .*; shipped generators: sonata"):
+        with pytest.raises(UserError, match=r"no run .*sonata"):
             find_run(name)
 
 
 @pytest.mark.parametrize("folder", shipped_generators().values(), ids=lambda folder: folder.name)
-def test_each_is_small_and_says_what_made_it(folder: Path) -> None:
+def test_shipped_generators_are_small_and_documented(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"generator.safetensors", "config.yaml", "environment.json"}
     assert sum(path.stat().st_size for path in folder.iterdir()) < 10_000_000
     environment = json.loads((folder / "environment.json").read_text())
@@ -58,5 +58,5 @@ def test_each_is_small_and_says_what_made_it(folder: Path) -> None:
     assert f"`generators/{folder.name}/`" in (data_dir() / "README.md").read_text()
 
 
-def test_bach_is_there() -> None:
+def test_bach_is_shipped() -> None:
     assert "bach" in shipped_generators()

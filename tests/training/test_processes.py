@@ -1,7 +1,8 @@
-"""Several trainings at once, or one after the other."""
+"""Test several trainings at once, or one after another."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,25 +19,26 @@ from bgmusic.training.callbacks import Interruption
 from bgmusic.training.processes import run_named
 
 
-def ends(how: str) -> Callable[[], str]:
-    return partial(str, how)
+def outcome(text: str) -> Callable[[], str]:
+    """Return a training that ends at once."""
+    return partial(str, text)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_each_is_told_by_its_name(jobs: int) -> None:
+def test_outcomes_are_yielded_by_name(jobs: int) -> None:
     threads = torch.get_num_threads()
-    ended = dict(run_named({"a": ends("finished"), "b": ends("there already")}, jobs))
-    assert ended == {"a": "finished", "b": "there already"}
+    outcomes = dict(run_named({"a": outcome("finished"), "b": outcome("there already")}, jobs))
+    assert outcomes == {"a": "finished", "b": "there already"}
     assert torch.get_num_threads() == threads
 
 
-def test_after_an_interruption_no_further_one_begins() -> None:
-    trainings = {"a": ends("finished"), "b": ends("interrupted"), "c": ends("finished")}
+def test_no_training_starts_after_an_interruption() -> None:
+    trainings = {"a": outcome("finished"), "b": outcome("interrupted"), "c": outcome("finished")}
     assert list(run_named(trainings, 1)) == [("a", "finished"), ("b", "interrupted")]
 
 
 def wait_for(folder: Path, name: str) -> str:
-    """A training that says that it runs, and stops as a training does: with a word of what it saved."""
+    """Run until interrupted; create a file at the start and at the end."""
     with Interruption() as interrupted:
         (folder / f"{name} runs").touch()
         while not interrupted():
@@ -60,14 +62,14 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_what_runs_together_is_saved_together(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_interrupts_and_saves_all_running_trainings(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         await_files(tmp_path, "a runs", "b runs")
         process.send_signal(number)
         await_files(tmp_path, "a saved", "b saved")
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=300)
     assert not (tmp_path / "c runs").exists()
     if number != signal.SIGKILL:
         assert sorted(out.split("\n")) == ["", "a interrupted", "b interrupted"]
@@ -76,18 +78,39 @@ def test_what_runs_together_is_saved_together(number: signal.Signals, tmp_path: 
 
 
 def await_files(folder: Path, *names: str) -> None:
+    """Wait until files exist, at most five minutes."""
     for _ in range(6000):
         if all((folder / name).exists() for name in names):
             return
-        time.sleep(0.01)
-    pytest.fail(f"no {names} within a minute")
+        time.sleep(0.05)
+    pytest.fail(f"no {names} within five minutes")
 
 
-def fails() -> str:
+def fail() -> str:
     raise UserError("a mistake")
 
 
-def test_a_mistake_in_one_is_told_and_ends_the_others(tmp_path: Path) -> None:
+def test_an_error_in_one_training_is_raised_and_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a mistake"):
-        list(run_named({"a": partial(wait_for, tmp_path, "a"), "b": fails, "c": ends("finished")}, 2))
+        list(run_named({"a": partial(wait_for, tmp_path, "a"), "b": fail, "c": outcome("finished")}, 2))
     assert (tmp_path / "a saved").exists() or not (tmp_path / "a runs").exists()
+
+
+def arrive() -> Callable[[], str]:
+    """Send SIGTERM to this process, which has not started the training yet."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return outcome("finished")
+
+
+class Arriving:
+    """A training whose process gets SIGTERM when it unpickles the training."""
+
+    def __reduce__(self) -> tuple[Callable[[], Callable[[], str]], tuple[()]]:
+        return arrive, ()
+
+    def __call__(self) -> str:
+        raise NotImplementedError
+
+
+def test_a_signal_between_two_trainings_is_not_lost() -> None:
+    assert list(run_named({"a": Arriving()}, 2)) == [("a", "interrupted")]

@@ -1,4 +1,4 @@
-"""Schedules against values worked by hand from the papers."""
+"""Test schedules against values worked by hand from the papers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bgmusic.training.loop_config import AverageConfig, OptimizerConfig, SlopeCo
 from bgmusic.yaml import load_preset
 
 
-def test_paper_preset_makes_the_papers_updates() -> None:
+def test_the_paper_preset_makes_the_updates_of_the_paper() -> None:
     """20 epochs of 937 batches; 100 D updates at the first 25 G updates and at every 500th, else 5."""
     training = DigitsConfig.model_validate(load_preset("mnist", "paper")).training
     updates = [
@@ -30,7 +30,7 @@ def test_paper_preset_makes_the_papers_updates() -> None:
     assert [step for step, n in enumerate(updates) if n == 100 and step >= 25] == list(range(500, 18_740, 500))
 
 
-def test_no_warm_up() -> None:
+def test_discriminator_updates_with_and_without_warmup() -> None:
     assert [game_schedules.discriminator_updates(3, None, step) for step in (0, 24, 500)] == [3, 3, 3]
     once = WarmupConfig(updates=7, first=0, every=10)
     assert [game_schedules.discriminator_updates(1, once, step) for step in (0, 1, 10, 11)] == [7, 1, 7, 1]
@@ -62,18 +62,18 @@ def test_learning_rate(kind: str, progress: float, rate: float) -> None:
     final=st.floats(0, 1),
     progress=st.floats(0, 1),
 )
-def test_learning_rate_stays_between_its_ends(kind: str, decay_from: float, final: float, progress: float) -> None:
+def test_learning_rate_stays_within_its_bounds(kind: str, decay_from: float, final: float, progress: float) -> None:
     config = OptimizerConfig.model_validate({"rate": 1.0, "schedule": kind, "decay_from": decay_from, "final": final})
     assert final - 1e-12 <= schedules.learning_rate(config, progress) <= 1 + 1e-12
 
 
-def test_slope_grows_by_a_tenth_an_epoch() -> None:
+def test_slope_grows_by_a_factor_each_epoch() -> None:
     config = SlopeConfig(growth=1.1, every=937)
     for step, epochs in ((0, 0), (936, 0), (937, 1), (18_739, 19), (18_740, 20)):
         assert schedules.slope(config, step) == pytest.approx(1.1**epochs)
 
 
-def test_slope_stops_at_its_limit_even_in_an_endless_training() -> None:
+def test_slope_stops_at_its_limit_without_overflow() -> None:
     config = SlopeConfig(growth=10, every=1, limit=50)
     assert [schedules.slope(config, step) for step in (0, 1, 2, 10**9)] == pytest.approx([1, 10, 50, 50])
     assert schedules.slope(SlopeConfig(), 10**9) == 1
@@ -89,13 +89,13 @@ def test_penalty_weight(first: float, last: float | None, halfway: float) -> Non
     assert [game_schedules.penalty_weight(config, p) for p in (0, 0.5, 1)] == pytest.approx(ends)
 
 
-def test_penalty_weight_between_the_ends_of_floats() -> None:
+def test_penalty_weight_does_not_overflow() -> None:
     config = PenaltyConfig(kind="r1r2", weight=1e-300, final_weight=1e300)
     assert game_schedules.penalty_weight(config, 0.0) == pytest.approx(1e-300)
     assert game_schedules.penalty_weight(config, 0.5) == pytest.approx(1, rel=1e-9)
 
 
-def test_average_is_short_at_first() -> None:
+def test_the_decay_of_the_average_rises_from_zero() -> None:
     config = AverageConfig(horizon=1000, ramp=0.1)
     decays = [schedules.average_decay(config, step) for step in (1, 10, 20, 100, 10_000, 10**7)]
     assert decays == pytest.approx([0, 0, 0.5, 0.9, 0.999, 0.999])
