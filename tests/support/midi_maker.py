@@ -35,6 +35,31 @@ def off(pitch: int, channel: int = 0) -> bytes:
     return bytes([0x80 | channel, pitch, 0])
 
 
+def meta(kind: int, content: bytes) -> bytes:
+    return bytes([0xFF, kind]) + number(len(content)) + content
+
+
+def tempo(bpm: float) -> bytes:
+    return meta(0x51, round(60e6 / bpm).to_bytes(3, "big"))
+
+
+def time_signature(numerator: int, power: int) -> bytes:
+    """Return a time signature with the denominator 2 ** power."""
+    return meta(0x58, bytes([numerator, power, 24, 8]))
+
+
+def key(fifths: int, minor: int) -> bytes:
+    return meta(0x59, bytes([fifths & 0xFF, minor]))
+
+
+def program(value: int, channel: int = 0) -> bytes:
+    return bytes([0xC0 | channel, value])
+
+
+def control(controller: int, value: int, channel: int = 0) -> bytes:
+    return bytes([0xB0 | channel, controller, value])
+
+
 def mutants(originals: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:
     """Yield files with bytes flipped, cut off, spliced, repeated, or overwritten by harmful values."""
     rng = random.Random(seed)

@@ -14,6 +14,7 @@ from bgmusic.errors import UserError
 # A million notes at 8 bytes each; larger files are not music.
 MAX_BYTES = 8 << 20
 MAX_TRACKS = 1024
+_COMPOSITE = 120
 _GZIP = b"\x1f\x8b"
 
 
@@ -82,7 +83,7 @@ def open_midi(data: bytes) -> MidiFile:
     if kind > 2:
         repairs.append(f"format {kind} read as 1")
         kind = 1
-    ticks_per_beat, ticks_per_second = _time_base(division)
+    ticks_per_beat, ticks_per_second = _time_base(division, repairs)
     tracks = _tracks(data, start + 8, length, repairs)
     if len(tracks) != count:
         repairs.append(f"{count} tracks announced, {len(tracks)} found")
@@ -122,11 +123,15 @@ def _find_header(data: bytes, repairs: list[str]) -> int:
     raise MidiError("no MIDI header")
 
 
-def _time_base(division: int) -> tuple[int | None, float]:
+def _time_base(division: int, repairs: list[str]) -> tuple[int | None, float]:
     """Return (ticks per beat, 0), or (None, ticks per second) for SMPTE time."""
     if division & 0x8000:
         frames, ticks = 256 - (division >> 8), division & 0xFF
         if frames not in (24, 25, 29, 30) or not ticks:
+            # Some programs write up to 65535 ticks per beat, such as 55440: a number with many divisors.
+            if division % _COMPOSITE == 0:
+                repairs.append(f"{division} ticks a beat, more than MIDI allows")
+                return division, 0.0
             raise MidiError(f"time in {ticks} ticks of {frames} frames a second")
         return None, (30 / 1.001 if frames == 29 else frames) * ticks
     if not division:
@@ -157,7 +162,7 @@ def _tracks(data: bytes, body: int, length: int, repairs: list[str]) -> list[tup
                 wrong += 1
             tracks.append((at + 8, stop))
         elif not (_is_name(name) and stop <= len(data)):
-            stop = _next_track(data, at + 4)
+            stop = _next_track(data, at + 1)
             junk += stop - at
         at = stop
     if wrong:
