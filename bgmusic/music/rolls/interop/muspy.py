@@ -1,44 +1,44 @@
-"""Convert songs to and from muspy's ``Music``."""
+"""Convert songs to and from muspy's ``Music``. ``docs/guide/formats.md`` lists what is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bgmusic.errors import UserError
-from bgmusic.music.midi.song import (
-    KEY_SIGNATURE,
-    NOTE,
-    TEMPO,
-    TIME_SIGNATURE,
-    Song,
-    Table,
-    map_of,
-    sort_notes,
-    table,
-    velocity_of,
-)
+from bgmusic.music.midi.song import KEY_SIGNATURE, TEMPO, TIME_SIGNATURE, Song, map_of, require_valid_notes
 from bgmusic.music.midi.write import bar_lines
+from bgmusic.music.rolls.interop.instruments import instruments_of, notes_from_library
+from bgmusic.music.rolls.interop.keys import fifths_of_name, fifths_of_root
 
 if TYPE_CHECKING:
     import muspy
 
-PITCHES = 128
+_MAX_FIFTHS = 7
 
 
 def to_muspy(song: Song) -> muspy.Music:
-    """Convert a song to a muspy ``Music`` with one track for each part and program."""
+    """Convert a song to a muspy ``Music`` with one track for each part and program.
+
+    Raises:
+        UserError: a note's value is outside MIDI's range.
+
+    """
     import muspy
 
+    require_valid_notes(song)
     tracks = []
-    for name, program, is_drum, notes in _voices(song):
-        rows = notes[["onset", "pitch", "duration", "velocity"]].tolist()
-        voice = [muspy.Note(*row) for row in rows]
-        tracks.append(muspy.Track(program=program, is_drum=is_drum, name=name, notes=voice))
+    for instrument in instruments_of(song):
+        rows = instrument.notes[["onset", "pitch", "duration", "velocity"]].tolist()
+        notes = [muspy.Note(*row) for row in rows]
+        tracks.append(
+            muspy.Track(program=instrument.program, is_drum=instrument.is_drum, name=instrument.name, notes=notes)
+        )
     return muspy.Music(
         metadata=muspy.Metadata(title=song.title or None),
         resolution=song.ticks_per_beat,
         tempos=[muspy.Tempo(tick, bpm) for tick, bpm in song.tempos.tolist()],
         time_signatures=[muspy.TimeSignature(*row) for row in bar_lines(song).tolist()],
+        # Without `root`: muspy's MIDI writer spells roots with sharps only, and fails for E flat major.
         key_signatures=[
             muspy.KeySignature(tick, fifths=fifths, mode="minor" if minor else "major")
             for tick, fifths, minor in song.key_signatures.tolist()
@@ -50,37 +50,20 @@ def to_muspy(song: Song) -> muspy.Music:
 def from_muspy(music: muspy.Music) -> Song:
     """Convert a muspy ``Music``, such as a piece of one of its datasets, to a song.
 
+    Chords become notes. A key signature may be given by its sharps or flats, the name of its root, or its root; one
+    with none of them is left out.
+
     Raises:
         UserError: it has no notes, or a value is outside MIDI's range.
 
     """
-    rows = [
-        (
-            note.time,
-            max(note.duration, 1),
-            note.pitch,
-            velocity_of(note.velocity),
-            track.program,
-            track.is_drum,
-            part,
-        )
-        for part, track in enumerate(music.tracks)
-        for note in track.notes
-    ]
-    if not rows:
-        raise UserError("no notes in the muspy Music")
-    if min(row[0] for row in rows) < 0:
-        raise UserError("a note begins before the piece: its time is negative")
-    if not all(0 <= row[2] < PITCHES and 0 <= row[4] < PITCHES for row in rows):
-        raise UserError("a pitch or a program is not within 0 to 127")
+    notes = notes_from_library(_notes(music), "muspy Music")
     keys = [
-        (key.time, key.fifths, key.mode == "minor")
-        for key in music.key_signatures
-        if key.fifths is not None and abs(key.fifths) <= 7
+        (key.time, fifths, key.mode == "minor") for key in music.key_signatures if (fifths := _fifths(key)) is not None
     ]
     return Song(
         ticks_per_beat=music.resolution,
-        notes=sort_notes(table(NOTE, rows)),
+        notes=notes,
         tempos=map_of(TEMPO, [(t.time, t.qpm) for t in music.tempos if t.qpm > 0]),
         time_signatures=map_of(
             TIME_SIGNATURE,
@@ -88,16 +71,31 @@ def from_muspy(music: muspy.Music) -> Song:
         ),
         key_signatures=map_of(KEY_SIGNATURE, keys),
         parts=tuple(track.name or "" for track in music.tracks),
-        end=max(row[0] + row[1] for row in rows),
+        end=int((notes["onset"] + notes["duration"]).max()),
         title=(music.metadata.title or "") if music.metadata else "",
     )
 
 
-def _voices(song: Song) -> list[tuple[str, int, bool, Table]]:
-    """Return (name, program, is_drum, notes) of each part and program."""
-    voices = []
-    keys = song.notes[["part", "program", "is_drum"]]
-    for part, program, is_drum in sorted(set(keys.tolist())):
-        notes = song.notes[(keys["part"] == part) & (keys["program"] == program) & (keys["is_drum"] == is_drum)]
-        voices.append((song.parts[part] if part < len(song.parts) else "", program, is_drum, notes))
-    return voices
+def _notes(music: muspy.Music) -> Iterator[tuple[int, int, int, int | None, int, bool, int]]:
+    """Yield (onset, end, pitch, velocity, program, is_drum, part) of each note and of each note of a chord."""
+    for part, track in enumerate(music.tracks):
+        for note in track.notes:
+            end = note.time + note.duration
+            yield note.time, end, note.pitch, note.velocity, track.program, track.is_drum, part
+        for chord in track.chords:
+            end = chord.time + chord.duration
+            for pitch in chord.pitches:
+                yield chord.time, end, pitch, chord.velocity, track.program, track.is_drum, part
+
+
+def _fifths(key: muspy.KeySignature) -> int | None:
+    """Return the sharps (positive) or flats (negative) of a key signature; None if it does not give them."""
+    minor = key.mode == "minor"
+    if key.fifths is not None:
+        return key.fifths if abs(key.fifths) <= _MAX_FIFTHS else None
+    if key.mode not in ("major", "minor"):
+        return None
+    named = fifths_of_name(key.root_str, minor) if key.root_str else None
+    if named is None and key.root is not None:
+        return fifths_of_root(key.root, minor)
+    return named
