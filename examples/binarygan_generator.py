@@ -1,7 +1,7 @@
-"""BinaryGAN's generator in ten lines, and a short game that teaches it digits.
+"""Train BinaryGAN's generator, written in ten lines, on digits.
 
-A binary neuron is a layer like any other: the discriminator sees genuine bits, and its gradient reaches the
-generator through them. ``bgmusic train mnist`` is the whole thing; this is the idea.
+A binary neuron is a layer like any other: the discriminator sees binary values, and its gradient reaches the
+generator through them. ``bgmusic train mnist`` is the full version.
 
     python examples/binarygan_generator.py [--steps 600]
 """
@@ -31,7 +31,7 @@ discriminator = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.LeakyReLU(0.
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
-    """Play, and print what the generator learned and one of its digits."""
+    """Train, and print pixel frequencies and one generated digit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=600, help="updates of the generator")
     options = parser.parse_args(arguments)
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         fakes = generator(torch.randn(256, 128))
     after = float((fakes.mean(0) - mean).abs().mean())
     print("\n".join("".join("# "[int(pixel < 0.5)] for pixel in row) for row in fakes[0].tolist()))
-    print(f"every pixel a decision: values {sorted(fakes.unique().tolist())}")
+    print(f"pixel values: {sorted(fakes.unique().tolist())}")
     print(f"mean distance of pixel frequencies from the data's: {before:.3f} before, {after:.3f} after")
     return {"before": before, "after": after, "on_rate": float(fakes.mean()), "data": float(mean.mean())}
 

@@ -1,8 +1,8 @@
-"""A transformer that skips its own blocks: Bach's chorales harmonised, with gates that say which phrases need work.
+"""Train a transformer that skips blocks per phrase, to harmonise the sopranos of Bach's chorales.
 
-From a soprano it tells the alto, tenor and bass at every step. Each block sits behind a BinaryGate: for each phrase one
-bit says whether the block runs. A price on open gates teaches them to close where it costs little. Shown at the
-end: what it learned, the share of open gates, and the time they save, against the same network with all gates open.
+The network predicts alto, tenor and bass at every step from the soprano. Each block is behind a ``BinaryGate``: one bit
+per phrase decides whether the block runs. A penalty on open gates closes those that contribute little. The script
+prints the loss, the share of open gates, and the time saved, beside the same network with all gates open.
 
     python examples/gated_transformer.py [--steps 150] [--price 0.3]
 """
@@ -21,34 +21,34 @@ from bgmusic.neurons import BinaryGate
 
 
 class Score(nn.Module):
-    """One logit for each phrase: the mean over its steps, and a dense layer."""
+    """Compute one logit per phrase: the mean over its steps, and a dense layer."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.dense = nn.Linear(width, 1)
-        nn.init.constant_(self.dense.bias, 1.0)  # gates begin open, three times in four
+        nn.init.constant_(self.dense.bias, 1.0)  # gates start open with probability 0.73
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, steps, width) -> (batch, 1)``."""
+        """Map ``(batch, steps, width)`` to ``(batch, 1)``."""
         logits: Tensor = self.dense(x.mean(1))
         return logits
 
 
 class Block(nn.Module):
-    """What a transformer block adds to its input: attention and a dense pair, ``(batch, steps, width)``."""
+    """A transformer block without its residual connection, ``(batch, steps, width)``."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The change alone: the gate adds it."""
+        """Return the change of ``x``, which the gate adds."""
         changed: Tensor = self.layer(x)
         return changed - x
 
 
 class Harmoniser(nn.Module):
-    """From sopranos ``(batch, 64)`` to the other voices' log-odds ``(batch, 64, 3, tokens)``."""
+    """Predict the three lower voices from the soprano, through gated blocks."""
 
     def __init__(self, blocks: int = 4, width: int = 96) -> None:
         super().__init__()
@@ -58,7 +58,10 @@ class Harmoniser(nn.Module):
         self.out = nn.Linear(width, 3 * TOKENS)
 
     def forward(self, soprano: Tensor, every: bool = False) -> tuple[Tensor, Tensor]:
-        """Log-odds, and each gate's bit ``(batch, blocks)``; ``every`` opens all gates whatever they say."""
+        """Map sopranos ``(batch, 64)`` to logits ``(batch, 64, 3, tokens)`` and gate bits ``(batch, blocks)``.
+
+        ``every`` opens all gates.
+        """
         x = self.note(soprano) + self.place
         decided = []
         for gate in self.gates:
@@ -69,13 +72,13 @@ class Harmoniser(nn.Module):
 
 
 def loss_of(model: Harmoniser, tokens: Tensor, every: bool) -> tuple[Tensor, Tensor]:
-    """Nats a token of the three lower voices, and the share of open gates."""
-    odds, bits = model(tokens[:, :, 0], every)
-    return F.cross_entropy(odds.flatten(0, 2), tokens[:, :, 1:].flatten()), bits.mean()
+    """Return the cross-entropy (nats per token) of the three lower voices, and the share of open gates."""
+    logits, bits = model(tokens[:, :, 0], every)
+    return F.cross_entropy(logits.flatten(0, 2), tokens[:, :, 1:].flatten()), bits.mean()
 
 
 def train(model: Harmoniser, tokens: Tensor, steps: int, price: float | None) -> Harmoniser:
-    """Train with a price on open gates; None opens all of them."""
+    """Train with a penalty ``price`` on open gates; None opens all of them."""
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
@@ -91,7 +94,7 @@ def train(model: Harmoniser, tokens: Tensor, steps: int, price: float | None) ->
 
 @torch.no_grad()
 def judge(model: Harmoniser, test: Tensor, every: bool) -> tuple[float, float, float]:
-    """Nats a token, share of open gates, and CPU seconds (the least of three), over the test phrases."""
+    """Return nats per token, share of open gates, and CPU seconds (minimum of three) on the test phrases."""
     best = float("inf")
     for _ in range(3):
         torch.manual_seed(0)
@@ -102,26 +105,26 @@ def judge(model: Harmoniser, test: Tensor, every: bool) -> tuple[float, float, f
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
-    """Train with gates and without, and print what they learned and cost."""
+    """Train with and without gates, and print losses and times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=150, help="training steps")
-    parser.add_argument("--price", type=float, default=0.3, help="nats a token that an open network costs")
+    parser.add_argument("--price", type=float, default=0.3, help="penalty of open gates, in nats per token")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tokens, test = load("train"), load("test")
-    found = {"frequencies": unigram(tokens[:, :, 1:], test[:, :, 1:])}
+    result = {"frequencies": unigram(tokens[:, :, 1:], test[:, :, 1:])}
     for name, price in (("gated", options.price), ("open", None)):
         torch.manual_seed(0)
         model = train(Harmoniser(), tokens, options.steps, price)
-        found[name], found[f"{name} share"], found[f"{name} seconds"] = judge(model, test, price is None)
-    saved = 1 - found["gated seconds"] / found["open seconds"]
+        result[name], result[f"{name} share"], result[f"{name} seconds"] = judge(model, test, price is None)
+    saved = 1 - result["gated seconds"] / result["open seconds"]
     print(
-        f"nats a token on test phrases: frequencies {found['frequencies']:.3f}, all blocks {found['open']:.3f}, ",
+        f"nats per token on test phrases: frequencies {result['frequencies']:.3f}, all blocks {result['open']:.3f}, ",
         end="",
     )
-    print(f"gated {found['gated']:.3f} with {found['gated share']:.0%} of its gates open")
+    print(f"gated {result['gated']:.3f} with {result['gated share']:.0%} of its gates open")
     print(f"the gates save {saved:.0%} of the time")
-    return found
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train the digit classifier whose features the scores use, as it is embedded (two minutes on one core).
+"""Train the digit classifier that computes the features of the scores (two minutes on one core).
 
 Scores with different weights are not comparable, so the embedded file is not overwritten by default.
 """
@@ -13,7 +13,7 @@ from bgmusic.digits.features import save_classifier, train_classifier
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="classifier.safetensors", help="where the weights go")
+    parser.add_argument("--out", default="classifier.safetensors", help="output file of the weights")
     parser.add_argument("--epochs", type=int, default=8, help="passes over the 60,000 training digits")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -21,4 +21,4 @@ if __name__ == "__main__":
         options.epochs, report=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.4f}", flush=True)
     )
     save_classifier(model, options.out)
-    print(f"{accuracy:.2%} of the test digits right; {options.out}")
+    print(f"{accuracy:.2%} of the test digits classified correctly: {options.out}")

@@ -1,4 +1,4 @@
-"""The examples of neurons in models, run at small size, and what they learn there."""
+"""Test that the examples of neurons in models run and learn at a small size."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(autouse=True)
 def _beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Examples import each other as scripts in one folder do; threads are set back."""
+    """Let examples import each other, as scripts in one folder do, and restore the number of threads."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     threads = torch.get_num_threads()
     yield
@@ -26,44 +26,44 @@ def example(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def test_each_is_short() -> None:
+def test_each_example_is_short() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text().splitlines()) < 150
 
 
 def test_binarygan_in_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    found = example("binarygan_generator").main(["--steps", "60"])
-    assert found["after"] < 0.9 * found["before"]
-    assert "values [0.0, 1.0]" in capsys.readouterr().out
+    result = example("binarygan_generator").main(["--steps", "60"])
+    assert result["after"] < 0.9 * result["before"]
+    assert "values: [0.0, 1.0]" in capsys.readouterr().out
     source = (EXAMPLES / "binarygan_generator.py").read_text()
     body = source.split("generator = ")[1].split("\n)\n")[0]
     assert len(body.splitlines()) <= 10
 
 
 def test_recurrent_composer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = example("recurrent_composer").main(["--steps", "40", "--out", str(tmp_path)])
-    assert found["binary"] < found["frequencies"]
+    result = example("recurrent_composer").main(["--steps", "40", "--out", str(tmp_path)])
+    assert result["binary"] < result["frequencies"]
     assert (tmp_path / "composed.mid").read_bytes()[:4] == b"MThd"
-    assert "a phrase of its own" in capsys.readouterr().out
+    assert "composed phrase" in capsys.readouterr().out
 
 
 def test_gated_transformer(capsys: pytest.CaptureFixture[str]) -> None:
-    found = example("gated_transformer").main(["--steps", "16", "--price", "1"])
-    assert found["gated"] < found["frequencies"]
-    assert found["gated share"] < 0.9
-    assert found["open share"] == 1
+    result = example("gated_transformer").main(["--steps", "16", "--price", "1"])
+    assert result["gated"] < result["frequencies"]
+    assert result["gated share"] < 0.9
+    assert result["open share"] == 1
     assert "of its gates open" in capsys.readouterr().out
 
 
 def test_phrase_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = example("phrase_bits").main(["--steps", "60", "--bits", "16", "--out", str(tmp_path)])
-    assert found["kept"] > 1.3 * found["usual"]
-    assert found["most"] > 0.02
+    result = example("phrase_bits").main(["--steps", "60", "--bits", "16", "--out", str(tmp_path)])
+    assert result["kept"] > 1.3 * result["usual"]
+    assert result["most"] > 0.02
     assert len(list(tmp_path.glob("*.mid"))) == 3
     assert "pitches kept" in capsys.readouterr().out
 
 
-def test_tokens_are_the_music(tmp_path: Path) -> None:
+def test_tokens_keep_all_notes(tmp_path: Path) -> None:
     chorales = example("chorales")
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.midi.read import read_midi
@@ -76,7 +76,7 @@ def test_tokens_are_the_music(tmp_path: Path) -> None:
     notes = read_midi(tmp_path / "phrase.mid").notes
     begins = (tokens[3] >= chorales.FIRST).sum(0)
     assert len(notes) == int(begins.sum())
-    # Every onset of the roll is one of ours, and what sounds over the phrase's start begins there.
+    # Tokens have every onset of the roll, and notes held from before the phrase start at its first step.
     assert roll.onsets is not None
     sounding = roll.cells[:, 0, 0].any(-1) & ~roll.onsets[:, 0, 0].any(-1)
     assert len(notes) == int(roll.onsets.sum() + sounding.sum())

@@ -45,8 +45,7 @@ def shortened(words: list[str]) -> list[str]:
     if "--minutes" in words:
         place = words.index("--minutes")
         del words[place : place + 2]
-    if words[2] == "pianoroll":
-        words += ["--set", "training.warmup=null"]  # a hundred D updates before each of the first G updates
-        if "satb" not in words:  # a composer
-            words += ["--set", "network.channels=8", "--set", "network.stages=3"]
+    words += ["--set", "training.warmup=null"]  # a hundred D updates before each of the first G updates
+    if words[2] == "pianoroll" and "satb" not in words:  # a composer
+        words += ["--set", "network.channels=8", "--set", "network.stages=3"]
     return [*words, "--steps", "2"]
