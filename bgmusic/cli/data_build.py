@@ -20,7 +20,7 @@ def build(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the corpus; an interrupted build resumes in it.")],
-    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, satb, or a YAML file.")] = "lpd-5",
+    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909, satb, or a YAML file.")] = "lpd-5",
     resolution: Annotated[int, typer.Option(help="Steps per beat.")] = 12,
     bars: Annotated[int, typer.Option(help="Bars per phrase.")] = 4,
     hop: Annotated[int, typer.Option(help="Bars from the start of one phrase to the next.")] = 1,

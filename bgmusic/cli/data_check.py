@@ -15,7 +15,7 @@ def check(
         list[Path],
         typer.Argument(help="MIDI files (plain, gzipped, or in RIFF), or folders of them.", metavar="FILE..."),
     ],
-    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, satb, or a YAML file.")] = "lpd-5",
+    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909, satb, or a YAML file.")] = "lpd-5",
     resolution: Annotated[int, typer.Option(min=1, max=480, help="Steps per beat.")] = 12,
     bars: Annotated[int, typer.Option(min=1, help="Bars per phrase.")] = 4,
     metre: Annotated[

@@ -18,6 +18,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.composing.pieces import MAX_BARS
 from bgmusic.music.midi.read import MidiError, read_midi
 from bgmusic.music.midi.song import Song, Table
+from bgmusic.music.rolls.collecting import tracks_of
 from bgmusic.music.rolls.grid import Losses, quantise
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
@@ -145,11 +146,11 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
     """Return the notes of a track, unchanged."""
     one, names = track_set.tracks[track], song.parts
     sounding = np.unique(song.notes["part"]).tolist()
-    if track_set.by == "program":
-        chosen = track_set.by_sound[np.where(song.notes["is_drum"], 128, song.notes["program"])] == track
+    if track_set.by != "part":
+        chosen = tracks_of(song, track_set) == track
     else:
-        known = {one.name.lower(), *map(str.lower, one.parts)}
-        chosen = np.isin(song.notes["part"], [part for part in sounding if names[part].strip().lower() in known])
+        named = [track in found for found in track_set.match_names([names[part] for part in sounding])]
+        chosen = np.isin(song.notes["part"], np.array(sounding)[named])
         if not chosen.any() and len(sounding) == len(track_set):  # unnamed parts go by their order
             chosen = song.notes["part"] == sounding[track_set.assign_parts([names[i] for i in sounding]).index(track)]
     notes: Table = song.notes[chosen]
@@ -157,7 +158,7 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
         return notes
     if len(sounding) > 1:
         heard = ", ".join(dict.fromkeys(names[part] or "(no name)" for part in sounding))
-        if track_set.by == "part":
+        if {"part", "name"} & set(track_set.rules):
             how = f"rename the right one to {one.name}"
         else:
             how = "put the right one on " + ("channel 10" if one.is_drum else f"a program of {one.name}")

@@ -127,8 +127,10 @@ class Assembly:
         if not self._tables["phrases"].rows:
             first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
             hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
+            if self._settings.shape.track_set.by == "part" and any("parts that" in s["skipped"] for s in self._skipped):
+                hint += "; a track set with `by: name` leaves out the parts that no track names"
             raise NoPhrase(f"no phrase in any of {len(self._skipped)} files ({hint}). {first}")
-        self._group()
+        moved = self._group()
         suffix = ".npy.xz" if compress else ".npy"
         meta = {
             "format": FORMAT,
@@ -142,7 +144,7 @@ class Assembly:
                 "tiles": self._ranges.rows,
                 **{name: file.rows for name, file in self._tables.items()},
             },
-            "rules": _rules(self._settings),
+            "rules": _rules(self._settings, moved),
             "counts": _counts(self._pieces, self._skipped),
             "losses": _losses(self._pieces),
             "pieces": self._pieces,
@@ -166,8 +168,8 @@ class Assembly:
         described.replace(out / META)
         return meta
 
-    def _group(self) -> None:
-        """Set the group and the split of every piece."""
+    def _group(self) -> int:
+        """Set the group and the split of every piece; return the number of groups moved to an empty split."""
         pieces = self._pieces
         # Identical files are duplicates even if they have no fingerprints.
         files = np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64)
@@ -177,13 +179,14 @@ class Assembly:
         smallest: dict[int, str] = {}
         for piece, group in zip(pieces, groups.tolist(), strict=True):
             smallest[group] = min(smallest.get(group, piece["sha256"]), piece["sha256"])
-        splits = {group: split.split_of(sha256, self._settings.shares) for group, sha256 in smallest.items()}
+        splits, moved = split.assign_splits(smallest, self._settings.shares)
         for piece, group in zip(pieces, groups.tolist(), strict=True):
             piece |= {"group": group, "split": splits[group]}
+        return moved
 
 
-def _rules(settings: Settings) -> dict[str, str]:
-    """Describe the build rules, as stored in every meta.json."""
+def _rules(settings: Settings, moved: int) -> dict[str, str]:
+    """Describe the build rules, as stored in every meta.json; ``moved`` groups are not in the split of their hash."""
     n, d = settings.metre
     return {
         "phrases": f"{settings.shape.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
@@ -191,7 +194,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
         "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
         "duplicates": duplicates.RULE,
-        "splits": split.RULE,
+        "splits": split.RULE + (split.MOVED.format(moved) if moved else ""),
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.collecting import split_annotations
 from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import Losses, StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import grid_fit
@@ -32,7 +33,7 @@ def describe(song: Song, settings: Settings) -> list[str]:
     lines = [_form(piece, settings), _tracks(piece)]
     if song.title:
         lines.insert(0, f"title: {song.title}")
-    fit = grid_fit(song, resolution)
+    fit = grid_fit(split_annotations(song, track_set)[0], resolution)
     warning = "" if fit >= settings.min_grid_fit else ": too few, the notes follow no beat, and a corpus skips the file"
     lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of a grid{warning}")
     lines.append(_losses(piece.losses))
@@ -72,6 +73,8 @@ def _losses(losses: Losses) -> str:
     text = f"lost: {lost} of {losses.notes} notes ({share:.1%})" + (f": {', '.join(reasons)}" if reasons else "")
     if losses.moved:
         text += f"; {losses.moved} moved to the nearest step"
+    if losses.annotations:
+        text += f"; {losses.annotations} of annotations, not counted"
     if losses.cut:
         text += f"; {losses.cut} shortened where their pitch is played again"
     return text

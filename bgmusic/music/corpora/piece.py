@@ -22,6 +22,7 @@ from bgmusic.music.corpora.sources.musegan import decode_cells
 from bgmusic.music.corpora.tiles import Tiles, pack_tiles
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import Song
+from bgmusic.music.rolls.collecting import split_annotations
 from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import grid_fit
@@ -97,15 +98,16 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
     track_set, bars = settings.shape.track_set, settings.shape.bars
     if kind == "cells":
         track_set = _by_number(track_set)
-    if not len(song.notes):
-        raise Unreadable("it has no notes")
-    fit = grid_fit(song, settings.shape.resolution)
+    music, _ = split_annotations(song, track_set)
+    if not len(music.notes):
+        raise Unreadable("it has no notes" + (" besides annotations" if len(song.notes) else ""))
+    fit = grid_fit(music, settings.shape.resolution)
     record["grid_fit"] = round(fit, 3)
     if song.repairs:
         record["repairs"] = list(song.repairs)[:8]
     if fit < settings.min_grid_fit:
         return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
-    sounding = int(np.count_nonzero(np.bincount(song.notes["part"])))
+    sounding = int(np.count_nonzero(np.bincount(music.notes["part"])))
     if track_set.by == "part" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
     piece = quantise(song, track_set, settings.shape.resolution, default_metre=settings.metre)

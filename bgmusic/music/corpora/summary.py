@@ -31,7 +31,7 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
         f"tracks: {tracks} ({settings['track_set']['name']}), {settings['resolution']} steps per beat, "
         f"encoding {settings['encoding']}",
         f"splits: {splits}",
-        *_held_out(counts["splits"]),
+        *_held_out(meta),
         f"duplicates: {counts['pieces_with_duplicates']} pieces share phrases with another piece",
         *_losses(meta["losses"]),
     ]
@@ -46,18 +46,28 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _held_out(splits: dict[str, Any]) -> list[str]:
-    """Warn when the corpus has no held-out phrases."""
+def _held_out(meta: dict[str, Any]) -> list[str]:
+    """Warn when the corpus has no held-out phrases, with what gives it some."""
+    splits, pieces = meta["counts"]["splits"], meta["pieces"]
     if any(splits.get(name, {}).get("phrases") for name in ("validation", "test")):
         return []
-    return ["warning: no held-out phrases: evaluate and report need them. Add files, or change --splits"]
+    advice = []
+    if len({piece["group"] for piece in pieces}) < 2:
+        shared = "its pieces share phrases, so they stay in one split" if len(pieces) > 1 else "it has a single piece"
+        advice.append(f"{shared}: add another file")
+    if not any(meta["settings"]["shares"][1:]):
+        advice.append("give them a share: --splits 0.8,0.1,0.1")
+    # A corpus of version 0.1.0 may lack held-out pieces although it has enough of both.
+    todo = ", and ".join(advice) or "build the corpus again"
+    return [f"warning: no held-out phrases, which evaluate and report need: {todo}"]
 
 
 def _losses(losses: dict[str, Any]) -> list[str]:
     notes, kept = losses.get("notes", 0), losses.get("kept", 0)
     reasons = ", ".join(f"{losses[name]} {text}" for name, text in _LOSSES if losses.get(name))
     lost = f"notes: {kept} of {notes} kept" + (f" (lost: {reasons})" if reasons else "")
+    annotations = f"; {losses['annotations']} of annotations, not counted" if losses.get("annotations") else ""
     return [
-        f"{lost}; {losses.get('moved', 0)} moved to the nearest step",
+        f"{lost}; {losses.get('moved', 0)} moved to the nearest step{annotations}",
         f"lost by encoding: onset {losses['onset_encoding']:.2%}, pause {losses['pause_encoding']:.2%} of them",
     ]

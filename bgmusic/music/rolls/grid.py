@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bgmusic.music.midi.song import COMMON_TIME, Song, Table, require_valid_notes
 from bgmusic.music.rolls.checks import require_metre, require_resolution
+from bgmusic.music.rolls.collecting import split_annotations, tracks_of
 from bgmusic.music.rolls.metre import bars_of, steps_per_bar
 from bgmusic.music.rolls.steps import MAX_BEATS, to_steps, without_overlaps
 from bgmusic.music.rolls.tracks import TrackSet
@@ -22,7 +23,7 @@ class Losses:
     """Counts of notes that quantization dropped or changed.
 
     Attributes:
-        notes: notes of the song.
+        notes: notes of the song, without annotations.
         kept: notes on the grid.
         no_track: dropped, because no track collects their program or part.
         out_of_range: dropped, because their pitch is outside the range of their track.
@@ -30,6 +31,7 @@ class Losses:
         beyond: dropped, because they begin after ``MAX_BEATS`` beats.
         cut: kept with another duration, because of an overlapping note of their pitch and track.
         moved: in range, but off the grid; moved to the nearest step.
+        annotations: notes of parts that the track set names as annotations; not counted as lost.
 
     """
 
@@ -41,6 +43,7 @@ class Losses:
     beyond: int = 0
     cut: int = 0
     moved: int = 0
+    annotations: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +159,9 @@ def quantise(
     require_resolution(resolution)
     require_metre(default_metre if metre is None else metre)
     require_valid_notes(song)
+    song, aside = split_annotations(song, track_set)
     written, pitches = song.notes["onset"], song.notes["pitch"]
-    tracks = _tracks_of(song, track_set)
+    tracks = tracks_of(song, track_set)
     within = written < MAX_BEATS * song.ticks_per_beat
     collected = within & (tracks < len(track_set))
     all_within, all_collected = int(np.count_nonzero(within)), int(np.count_nonzero(collected))
@@ -182,6 +186,7 @@ def quantise(
         beyond=len(song.notes) - all_within,
         cut=cut,
         moved=_off_grid(ticks * resolution, song.ticks_per_beat),
+        annotations=len(aside.notes),
     )
 
     end = int((placed["onset"] + placed["duration"]).max(initial=0))
@@ -192,16 +197,3 @@ def quantise(
 def _off_grid(values: NDArray[np.int64], unit: int) -> int:
     """Count the values that are not multiples of ``unit``."""
     return int(np.count_nonzero(values // unit * unit != values))  # faster than the remainder
-
-
-def _tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
-    """Return the track of every note; ``len(track_set)`` for notes without one."""
-    none = len(track_set)
-    if track_set.by == "part":
-        sounding = np.unique(song.notes["part"])
-        names = [song.parts[part] if part < len(song.parts) else "" for part in sounding]
-        tracks = track_set.assign_parts(names)
-        by_part = np.full(int(sounding.max(initial=0)) + 1, none, dtype=np.int64)
-        by_part[sounding] = [none if track is None else track for track in tracks]
-        return by_part.take(song.notes["part"])
-    return track_set.by_sound.take(np.where(song.notes["is_drum"], 128, song.notes["program"]))

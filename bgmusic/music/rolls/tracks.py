@@ -1,17 +1,17 @@
 """Track sets: the ordered tracks of a roll.
 
-A track has a name, a General MIDI program that plays it, a pitch range, and a rule for the notes that it collects from
-a song: their programs, the percussion channel, or the name of their part. ``configs/tracks/`` has the shipped sets
-``lpd-5``, ``lpd-8`` and ``satb``; others are YAML files of the same form.
+A track has a name, a General MIDI program that plays it, a pitch range, and the notes that it collects from a song: by
+program, channel, or name of their part. ``configs/tracks/`` has the shipped sets ``lpd-5``, ``lpd-8``, ``pop909`` and
+``satb``; others are YAML files of the same form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,17 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
+from bgmusic.music.rolls.number_ranges import with_numbers
+from bgmusic.music.rolls.part_names import NameMatcher
 from bgmusic.yaml import read_yaml
 
 MAX_PITCH = 127
 MAX_PROGRAM = 127
 MAX_TRACKS = 64
+MAX_CHANNEL = 16
+PERCUSSION = 128  # index of the drums in ``TrackSet.by_sound``
+RULES = ("name", "channel", "program")
+_RANGES = {"programs": (0, MAX_PROGRAM), "channels": (1, MAX_CHANNEL)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,9 @@ class Track:
         programs: the programs that it collects; none for drums.
         low: lowest MIDI pitch.
         high: highest MIDI pitch, included.
-        parts: further part names that match the track in a set with ``by="part"``, case-insensitive.
+        parts: names of parts that it collects besides its own, case-insensitive, with the wildcards ``*``, ``?`` and
+            ``[abc]``.
+        channels: the MIDI channels that it collects, 1 to 16.
 
     """
 
@@ -50,6 +58,7 @@ class Track:
     low: int = 0
     high: int = MAX_PITCH
     parts: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,11 @@ class TrackSet:
         tracks: 1 to 64 tracks; their ranges are narrowed to the set's pitches.
         low: MIDI pitch of row 0.
         pitches: number of rows, one per semitone.
-        by: what assigns a note to a track: its General MIDI ``program`` or its ``part``.
+        by: what assigns a note to a track: ``"program"``, ``"channel"`` or ``"name"`` (of its part), or several of
+            these in order, the first that finds a track; or ``"part"``: the parts of a piece are the tracks, matched by
+            name, else by order.
+        annotations: names of parts that are no music, such as chord labels written as notes; with wildcards. They are
+            left out and not counted as lost.
 
     Raises:
         TypeError: a field has another type.
@@ -75,7 +88,8 @@ class TrackSet:
     tracks: tuple[Track, ...]
     low: int = 24
     pitches: int = 84
-    by: Literal["program", "part"] = "program"
+    by: str | tuple[str, ...] = "program"
+    annotations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check()
@@ -88,8 +102,9 @@ class TrackSet:
             raise TypeError("tracks must be a sequence of Track")
         if not (isinstance(self.low, int) and isinstance(self.pitches, int)):
             raise TypeError(f"low and pitches must be integers, not {self.low!r} and {self.pitches!r}")
-        if self.by not in ("program", "part"):
-            self._refuse(f"by is 'program' or 'part', not {self.by!r}")
+        allowed = {"part"} if self.by == "part" else set(RULES)
+        if not self.rules or len(set(self.rules)) < len(self.rules) or not set(self.rules) <= allowed:
+            self._refuse(f"by is part, or one or several of {', '.join(RULES)}, not {str(self.by)[:60]!r}")
         if not 1 <= len(self.tracks) <= MAX_TRACKS:
             self._refuse(f"needs 1 to {MAX_TRACKS} tracks, has {len(self.tracks)}")
         if not (self.low >= 0 and self.pitches >= 1 and self.high <= MAX_PITCH):
@@ -97,9 +112,10 @@ class TrackSet:
         names = [track.name for track in self.tracks]
         if len(set(names)) < len(names) or not all(names):
             self._refuse("every track needs a name, and no two the same")
-        if self.by == "program" and sum(track.is_drum for track in self.tracks) > 1:
+        if self.rules == ("program",) and sum(track.is_drum for track in self.tracks) > 1:
             self._refuse("two tracks collect the percussion channel")
         self._check_tracks()
+        self._check_names()
 
     def _check_tracks(self) -> None:
         collected: dict[int, str] = {}
@@ -115,6 +131,22 @@ class TrackSet:
                 if program in collected:
                     self._refuse(f"program {program} is collected by both {collected[program]!r} and {track.name!r}")
                 collected[program] = track.name
+            for channel in track.channels:
+                if not 1 <= channel <= MAX_CHANNEL:
+                    self._refuse(f"track {track.name!r}: channel {channel} is not within 1 to {MAX_CHANNEL}")
+                if any(channel in other.channels for other in self.tracks if other is not track):
+                    self._refuse(f"channel {channel} is collected by two tracks, one of them {track.name!r}")
+
+    def _check_names(self) -> None:
+        try:
+            ambiguous = self._names.ambiguous()
+            self._annotations  # noqa: B018 (compiles the patterns)
+        except ValueError as error:
+            self._refuse(str(error))
+        if "name" in self.rules and ambiguous:
+            name, one, other = ambiguous
+            both = f"{self.tracks[one].name!r} and {self.tracks[other].name!r}"
+            self._refuse(f"the name {name!r} is collected by both {both}")
 
     def _refuse(self, reason: str) -> NoReturn:
         raise UserError(f"track set {self.name!r}: {reason}")
@@ -132,6 +164,27 @@ class TrackSet:
         """Boolean ``(tracks,)``: True for drum tracks."""
         return np.array([track.is_drum for track in self.tracks], dtype=np.bool_)
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that assign notes, in order."""
+        return (self.by,) if isinstance(self.by, str) else self.by
+
+    @cached_property
+    def _names(self) -> NameMatcher:
+        return NameMatcher([(track.name, *track.parts) for track in self.tracks])
+
+    @cached_property
+    def _annotations(self) -> NameMatcher:
+        return NameMatcher([self.annotations])
+
+    def match_names(self, names: Sequence[str]) -> list[list[int]]:
+        """Return the tracks that match each part's name, best first: exact names, then patterns in track order."""
+        return self._names.match(names)
+
+    def match_annotations(self, names: Sequence[str]) -> list[bool]:
+        """Return whether each part is an annotation, by its name."""
+        return [bool(found) for found in self._annotations.match(names)]
+
     @cached_property
     def _by_program(self) -> dict[int, int]:
         return {program: i for i, track in enumerate(self.tracks) for program in track.programs}
@@ -147,7 +200,7 @@ class TrackSet:
 
     @cached_property
     def by_sound(self) -> NDArray[np.int64]:
-        """Int64 ``(129,)``: the track of each program, and at index 128 of drums; ``len(self)`` for none."""
+        """Int64 ``(129,)``: the track of each program, and at index ``PERCUSSION`` of drums; ``len(self)`` for none."""
         tracks = [*(self.assign(program, False) for program in range(MAX_PROGRAM + 1)), self.drum_track]
         return np.array([len(self) if track is None else track for track in tracks], dtype=np.int64)
 
@@ -164,14 +217,15 @@ class TrackSet:
             UserError: the names do not match, and the numbers of parts and tracks differ.
 
         """
-        keys = [name.strip().lower() for name in names]
-        known = {key: i for i, t in enumerate(self.tracks) for key in {t.name.lower(), *map(str.lower, t.parts)}}
-        matches = [known.get(key) for key in keys]
+        matches = [found[0] if found else None for found in self.match_names(names)]
         if sorted(i for i in matches if i is not None) == list(range(len(self.tracks))):
             return matches
-        if len(keys) == len(self.tracks):
-            return list(range(len(keys)))
-        raise UserError(f"track set {self.name!r} needs {len(self.tracks)} parts, the piece has {len(keys)}")
+        if len(names) == len(self.tracks):
+            return list(range(len(names)))
+        raise UserError(
+            f"track set {self.name!r} needs {len(self.tracks)} parts, the piece has {len(names)} (a track set with "
+            "`by: name` leaves out the parts that no track names)"
+        )
 
     def with_grid(self, low: int, pitches: int) -> TrackSet:
         """Return the set with other pitch rows; bounds of tracks that lay at the old edges move to the new ones.
@@ -185,18 +239,14 @@ class TrackSet:
 
         """
         tracks = tuple(
-            Track(
-                t.name,
-                t.program,
-                t.is_drum,
-                t.programs,
-                low if t.low == self.low else t.low,
-                low + pitches - 1 if t.high == self.high else t.high,
-                t.parts,
+            replace(
+                t,
+                low=low if t.low == self.low else t.low,
+                high=low + pitches - 1 if t.high == self.high else t.high,
             )
             for t in self.tracks
         )
-        return TrackSet(self.name, tracks, low, pitches, self.by)
+        return replace(self, tracks=tracks, low=low, pitches=pitches)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the set as a dictionary for YAML or JSON; ``from_dict`` is the inverse."""
@@ -209,18 +259,27 @@ class TrackSet:
                 "low": t.low,
                 "high": t.high,
                 "parts": list(t.parts),
+                **({"channels": list(t.channels)} if t.channels else {}),
             }
             for t in self.tracks
         ]
-        return {"name": self.name, "by": self.by, "low": self.low, "pitches": self.pitches, "tracks": tracks}
+        # Keys of later versions only where they are used: corpora of older versions must be rebuilt byte for byte.
+        return {
+            "name": self.name,
+            "by": self.by if isinstance(self.by, str) else list(self.by),
+            "low": self.low,
+            "pitches": self.pitches,
+            **({"annotations": list(self.annotations)} if self.annotations else {}),
+            "tracks": tracks,
+        }
 
     @staticmethod
     def from_dict(values: Any, source: str = "track set") -> TrackSet:
         """Make a set from a dictionary of untrusted values.
 
         Args:
-            values: the fields of ``TrackSet`` and ``Track``; ``programs`` is a list of numbers or text such as
-                ``"0-7, 24"``.
+            values: the fields of ``TrackSet`` and ``Track``; ``programs`` and ``channels`` are lists of numbers or
+                text such as ``"0-7, 24"``.
             source: where the values come from, for error messages.
 
         Raises:
@@ -228,7 +287,7 @@ class TrackSet:
 
         """
         try:
-            return TypeAdapter(TrackSet).validate_python(_with_numbers(values))
+            return TypeAdapter(TrackSet).validate_python(with_numbers(values, _RANGES))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -238,7 +297,7 @@ class TrackSet:
 
     @staticmethod
     def load(name_or_path: str | Path) -> TrackSet:
-        """Load a shipped set (``lpd-5``, ``lpd-8``, ``satb``) or a YAML file.
+        """Load a shipped set (``lpd-5``, ``lpd-8``, ``pop909``, ``satb``) or a YAML file.
 
         Args:
             name_or_path: the name of the set, or the path of the file.
@@ -255,32 +314,4 @@ class TrackSet:
 
 
 def _narrow(track: Track, low: int, high: int) -> Track:
-    low, high = max(track.low, low), min(track.high, high)
-    return Track(track.name, track.program, track.is_drum, track.programs, low, high, track.parts)
-
-
-def _with_numbers(values: Any) -> Any:
-    """Parse the program ranges of the tracks; leave everything else to validation."""
-    if not isinstance(values, Mapping) or not isinstance(values.get("tracks"), list):
-        return values
-    tracks = [
-        {**track, "programs": _programs(str(track["programs"]))}
-        if isinstance(track, Mapping) and isinstance(track.get("programs"), (str, int))
-        else track
-        for track in values["tracks"]
-    ]
-    return {**values, "tracks": tracks}
-
-
-def _programs(text: str) -> tuple[int, ...]:
-    """Parse numbers and ranges such as ``"0-7, 24"``."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and len(part) < 12):
-            raise UserError(f"programs {text!r}: write numbers and ranges, such as 0-7, 24")
-        start, end = int(first), int(last or first)
-        if not start <= end <= MAX_PROGRAM:
-            raise UserError(f"programs {text!r}: {part.strip()!r} is not within 0 to {MAX_PROGRAM}")
-        numbers.extend(range(start, end + 1))
-    return tuple(numbers)
+    return replace(track, low=max(track.low, low), high=min(track.high, high))

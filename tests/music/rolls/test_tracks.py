@@ -36,7 +36,7 @@ def test_parts_match_by_name_or_else_by_order():
         satb.assign_parts(["a", "b", "c"])
 
 
-@pytest.mark.parametrize("name", ["lpd-5", "lpd-8", "satb"])
+@pytest.mark.parametrize("name", ["lpd-5", "lpd-8", "pop909", "satb"])
 def test_sets_round_trip_through_dictionaries(name, tmp_path):
     tracks = TrackSet.load(name)
     path = tmp_path / "mine.yaml"
@@ -102,7 +102,7 @@ def test_files_that_are_not_yaml(tmp_path):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"not valid YAML|not a text file"):
             TrackSet.load(path)
-    with pytest.raises(UserError, match=r"no track set .lpd-6.: .*lpd-5, lpd-8, satb"):
+    with pytest.raises(UserError, match=r"no track set .lpd-6.: .*lpd-5, lpd-8, pop909, satb"):
         TrackSet.load("lpd-6")
 
 
