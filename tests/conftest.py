@@ -1,4 +1,4 @@
-"""What all tests share: one thread, and the command line in child processes."""
+"""Settings of all tests: one thread, reproducible examples, and the longest file first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 hypothesis.settings.register_profile("bgmusic", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bgmusic")
 
-torch.set_num_threads(1)  # the same sums on every machine, and no fight over two cores
+torch.set_num_threads(1)  # reproducible sums, and no contention between test processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Where there is a GPU: trainings on it, what they leave behind used without one, and draws that are fair."""
+"""Test trainings on a GPU, their runs on the CPU, and the neurons' draws. Skipped without a GPU."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import bgmusic
 
-from bgmusic.cli.main import main
 from bgmusic.neurons import SBN, SCORE_FUNCTIONS, expected_loss
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 TINY = {
     "mnist": [
@@ -31,7 +31,7 @@ TINY = {
 }
 TRAININGS = {
     "digits": ("mnist", "--config", "default", *TINY["mnist"]),
-    "digits, the paper's": ("mnist", "--config", "paper", "--neuron", "sbn", *TINY["mnist"]),
+    "digits, paper": ("mnist", "--config", "paper", "--neuron", "sbn", *TINY["mnist"]),
     "digits, convolutions": ("mnist", "--config", "paper", "--network", "cnn", "--set", "training.batch=8"),
     "music": ("pianoroll", *TINY["composer"]),
     "music, the game": ("pianoroll", *TINY["composer"], "--set", "training.imitation.alone=0.5"),
@@ -40,14 +40,8 @@ TRAININGS = {
 }
 
 
-def bgmusic(*arguments: object) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    assert not ended.value.code
-
-
-def longer(run: Path, steps: int) -> None:
-    """As if a longer training had been interrupted."""
+def lengthen(run: Path, steps: int) -> None:
+    """Change the config to that of a longer training that was interrupted."""
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["training"]["steps"] = steps
     (run / "config.yaml").write_text(yaml.safe_dump(config))
@@ -55,41 +49,44 @@ def longer(run: Path, steps: int) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")])
 @pytest.mark.parametrize("training", TRAININGS)
-def test_runs_go_on_on_either_device_and_are_used_without_a_gpu(
+def test_runs_resume_on_either_device_and_generate_on_the_cpu(
     training: str, first: str, second: str, tmp_path: Path
 ) -> None:
     what, *settings = TRAININGS[training]
     run = tmp_path / "run"
-    bgmusic("train", what, *settings, "--steps", 2, "--seed", 1, "--device", first, "--out", run)
-    longer(run, 4)
-    bgmusic("train", what, "--resume", "--device", second, "--out", run)
+    assert bgmusic("train", what, *settings, "--steps", 2, "--seed", 1, "--device", first, "--out", run) == 0
+    lengthen(run, 4)
+    assert bgmusic("train", what, "--resume", "--device", second, "--out", run) == 0
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert steps[-1] == 4
-    made = "samples.npz" if what == "mnist" else "rolls.npz"
+    file = "samples.npz" if what == "mnist" else "rolls.npz"
     for number in range(2):
-        bgmusic("generate", run, "-n", 2, "--seed", 3, "--format", "npz", "--out", tmp_path / str(number))
-    with np.load(tmp_path / "0" / made) as once, np.load(tmp_path / "1" / made) as again:
+        assert bgmusic("generate", run, "-n", 2, "--seed", 3, "--format", "npz", "--out", tmp_path / str(number)) == 0
+    with np.load(tmp_path / "0" / file) as once, np.load(tmp_path / "1" / file) as again:
         name = "samples" if what == "mnist" else "rolls"
         assert np.array_equal(once[name], again[name])
 
 
-def test_bfloat16_is_what_auto_means_on_a_gpu(tmp_path: Path) -> None:
-    bgmusic("train", "pianoroll", *TINY["composer"], "--steps", 1, "--device", "cuda", "--out", tmp_path / "run")
+def test_auto_precision_is_bfloat16_on_a_gpu(tmp_path: Path) -> None:
+    assert (
+        bgmusic("train", "pianoroll", *TINY["composer"], "--steps", 1, "--device", "cuda", "--out", tmp_path / "run")
+        == 0
+    )
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]["precision"] == "bfloat16"
     assert json.loads((tmp_path / "run" / "environment.json").read_text())["device"] == torch.cuda.get_device_name()
 
 
-def test_the_vae_trains_and_goes_on(tmp_path: Path) -> None:
+def test_the_vae_trains_and_resumes(tmp_path: Path) -> None:
     arguments = ["neurons", "vae", "--out", tmp_path / "vae", "--estimators", "disarm,reinmax", "--device"]
-    bgmusic(*arguments, "cpu", "--steps", 2)
-    bgmusic(*arguments, "cuda", "--steps", 100)
-    bgmusic(*arguments, "cpu", "--steps", 102)
-    found = json.loads((tmp_path / "vae" / "results-linear.json").read_text())
-    assert all(values["step"] == 102 and -230 < values["test_elbo"] < -150 for values in found.values())
+    assert bgmusic(*arguments, "cpu", "--steps", 2) == 0
+    assert bgmusic(*arguments, "cuda", "--steps", 100) == 0
+    assert bgmusic(*arguments, "cpu", "--steps", 102) == 0
+    results = json.loads((tmp_path / "vae" / "results-linear.json").read_text())
+    assert all(values["step"] == 102 and -230 < values["test_elbo"] < -150 for values in results.values())
 
 
-def test_units_fire_as_often_as_they_should() -> None:
+def test_firing_rates_equal_the_sigmoid() -> None:
     logits = torch.linspace(-4, 4, 9, device="cuda")
     generator = torch.Generator("cuda").manual_seed(0)
     draws = 200_000
@@ -100,7 +97,7 @@ def test_units_fire_as_often_as_they_should() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(SCORE_FUNCTIONS) - {"exact"}))
 def test_score_functions_are_unbiased(name: str) -> None:
-    """Of a cubic loss, against enumeration, within 4 standard errors."""
+    """The mean gradient of a cubic loss equals enumeration within 4 standard errors."""
     weights = torch.tensor([0.5, -1.0, 2.0], device="cuda")
 
     def loss(bits: torch.Tensor) -> torch.Tensor:

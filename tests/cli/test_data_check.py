@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from command_line import bgmusic
 
-from bgmusic.cli.main import main
 from bgmusic.files import data_dir
 
 SONG = data_dir() / "midi" / "freedoom" / "freedoom1_D_E1M4.mid"
@@ -14,13 +13,12 @@ ODD = Path(__file__).parents[1] / "data" / "midi_odd"
 
 
 def run(capsys, *args):
-    with pytest.raises(SystemExit) as ended:
-        main(["data", "check", *map(str, args)])
+    code = bgmusic("data", "check", *args)
     captured = capsys.readouterr()
-    return ended.value.code or 0, captured.out.splitlines(), captured.err.splitlines()
+    return code, captured.out.splitlines(), captured.err.splitlines()
 
 
-def test_a_song(capsys):
+def test_a_song_is_described(capsys):
     code, out, err = run(capsys, SONG)
     assert (code, err) == (0, [])
     assert out[0] == f"{SONG}:"
@@ -31,16 +29,14 @@ def test_a_song(capsys):
     assert any(line.startswith("  lost: ") for line in out)
 
 
-def test_the_number_of_phrases_is_that_of_a_build(capsys, tmp_path):
+def test_the_number_of_phrases_equals_that_of_a_build(capsys, tmp_path):
     song = data_dir() / "midi" / "freedoom" / "freedoom1_D_E1M5.mid"
     _, few, _ = run(capsys, song)
     _, many, _ = run(capsys, song, "--min-tracks", 1)
     assert any("in which 3 or more tracks play (--min-tracks): 0" in line for line in few)
-    build = ["data", "build", str(song), "--out", str(tmp_path), "--min-tracks", "1"]
-    with pytest.raises(SystemExit):
-        main(build)
-    (found,) = (line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("phrases: "))
-    assert any(f"in which 1 or more tracks play (--min-tracks): {found}" in line for line in many)
+    bgmusic("data", "build", song, "--out", tmp_path, "--min-tracks", 1)
+    (count,) = (line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("phrases: "))
+    assert any(f"in which 1 or more tracks play (--min-tracks): {count}" in line for line in many)
     assert any("in 3/4" in line for line in run(capsys, song, "--metre", "3/4")[1])
 
 
@@ -51,7 +47,7 @@ def test_folders_are_searched_for_midi_files(capsys, tmp_path):
     code, out, _ = run(capsys, tmp_path)
     assert (code, out[0]) == (0, f"{tmp_path / 'below' / 'song.mid'}:")
     (tmp_path / "below" / "song.mid").unlink()
-    assert run(capsys, tmp_path)[2] == ["bgmusic: error: no MIDI file in the given folders"]
+    assert run(capsys, tmp_path)[2][0].startswith("bgmusic: error: no MIDI file")
 
 
 def test_repairs_and_unusable_files_are_reported(capsys):
@@ -62,21 +58,22 @@ def test_repairs_and_unusable_files_are_reported(capsys):
     assert "no-such-file: unusable: No such file or directory" in out
 
 
-def test_a_piece_without_a_beat(capsys):
+def test_music_off_the_beat_is_reported(capsys):
     _, out, _ = run(capsys, data_dir() / "midi" / "freedoom" / "freedoom2_D_DEAD.mid")
-    assert any("too few, the notes follow no beat" in line for line in out)
+    assert any("beat" in line for line in out)
 
 
 def test_no_usable_file_is_exit_code_2(capsys):
     code, out, err = run(capsys, ODD / "empty_file.mid", ODD / "no_notes.mid")
     assert code == 2
     assert len(out) == 2
-    assert err == ["bgmusic: error: none of 2 files is usable"]
+    assert len(err) == 1
+    assert "2 files" in err[0]
 
 
-def test_parts_that_do_not_fit_the_track_set(capsys):
+def test_parts_that_do_not_fit_the_track_set_are_reported(capsys):
     code, out, _ = run(capsys, SONG, "--tracks", "satb")
     assert code == 2
-    assert "needs 4 parts, the piece has" in out[0]
+    assert "4 parts" in out[0]
     code, _, err = run(capsys, SONG, "--tracks", "lpd-6")
-    assert (code, "no track set 'lpd-6'" in err[0]) == (2, True)
+    assert (code, "'lpd-6'" in err[0]) == (2, True)

@@ -1,4 +1,4 @@
-"""``bgmusic report``: all is in the one file, as text and never as code; and a real browser shows and plays it."""
+"""Test ``bgmusic report``: one self-contained file, escaped text, and its display in a real browser."""
 
 from __future__ import annotations
 
@@ -8,41 +8,36 @@ import shutil
 import numpy as np
 import pytest
 from browser import CHROMIUM, DRIVER, MISSING, open_browser, requested, resize, screenshot
+from command_line import bgmusic
 from page_reader import Page
 from PIL import Image
 
-from bgmusic.cli.main import main
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.corpora.phrases import corpus_phrases
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.training.weights import read_generator, save_generator
 
 LARGEST = 15_000_000  # bytes of a page
 
 
-def command(*words):
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, words)])
-    return end.value.code or 0
-
-
 def report(*words):
-    return command("report", *words)
+    return bgmusic("report", *words)
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Few phrases, and little for the network of the two-sample test to learn from."""
+    """Make a report of few phrases, and give the network of the two-sample test few phrases too."""
     monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
     monkeypatch.setattr("bgmusic.music.report.page.SAMPLES", 2)
     monkeypatch.setattr("bgmusic.music.report.page.PAIRS", 1)
-    monkeypatch.setattr("bgmusic.music.report.phrase_figure.MAX_SECONDS", 1.0)  # untrained, they are a thousand notes
+    # Phrases of untrained networks have a thousand notes.
+    monkeypatch.setattr("bgmusic.music.report.phrase_figure.MAX_SECONDS", 1.0)
 
 
 @pytest.fixture(scope="module")
 def page_file(music_run, tmp_path_factory):
-    """The report of a run whose generator had learned: its phrases are chorales that nobody trained on, and a copy."""
+    """Make a report of a good generator: its phrases are held-out chorales and a copied training phrase."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     corpus = open_corpus("bach")
     numbers = np.append(corpus.indices("test")[::15][:29], corpus.indices("train")[700])
@@ -57,7 +52,7 @@ def page_file(music_run, tmp_path_factory):
     return path
 
 
-def test_a_report_has_everything_in_one_file(page_file):
+def test_a_report_is_one_complete_file(page_file):
     text = page_file.read_text()
     page = Page(text)
     assert len(text) < LARGEST
@@ -72,22 +67,22 @@ def test_a_report_has_everything_in_one_file(page_file):
         "Binary outputs",
         "qualified notes",
         "update 2",
-        "objective: wgan",  # in the config
+        "objective: wgan",  # from the config
         "bgmusic train pianoroll --steps 2 --out run --config satb",
         "4 bars of 16 steps (4 a beat), 48 pitches, onset encoding",
     ):
         assert words.lower() in page.words.lower(), words
-    # Every picture says what it shows.
+    # Every picture has a text alternative.
     assert page.tags.count("img") == text.count(' alt="')
     assert page.tags.count("svg") == text.count('<svg viewBox="0 0 320 190" role="img" aria-label="')
 
 
-def test_a_run_becomes_a_report_and_pictures(music_run, tmp_path, capsys, quick):
+def test_report_writes_a_page_and_figures(music_run, tmp_path, capsys, quick):
     out, figures = tmp_path / "report.html", tmp_path / "figures"
     assert report(music_run, "--out", out, "--figures", figures, "-n", 10) == 0
-    said = capsys.readouterr().out
-    assert "two-sample test" in said
-    assert f"{out}" in said
+    printed = capsys.readouterr().out
+    assert "two-sample test" in printed
+    assert f"{out}" in printed
     names = {path.name for path in figures.iterdir()}
     assert names == {"samples.png", "preactivated-0.png", "preactivated-1.png", "curves.png", "timelapse.gif"}
     for path in figures.iterdir():
@@ -97,23 +92,23 @@ def test_a_run_becomes_a_report_and_pictures(music_run, tmp_path, capsys, quick)
     assert Page(out.read_text()).tags.count("audio") == 2 + 2
 
 
-NASTY = "<script>alert(1)</script><img src=http://x.test/y onerror=alert(2)>\"'&{{7*7}}"
+HARMFUL = "<script>alert(1)</script><img src=http://x.test/y onerror=alert(2)>\"'&{{7*7}}"
 
 
-def test_what_strangers_write_is_text(music_run, tmp_path, capsys, quick):
-    run = tmp_path / NASTY.replace("/", "_")
+def test_untrusted_text_is_escaped(music_run, tmp_path, capsys, quick):
+    run = tmp_path / HARMFUL.replace("/", "_")
     shutil.copytree(music_run, run)
     known = json.loads((run / "environment.json").read_text())
     for name in ("command", "device", "machine", "system", "bgmusic", "torch", "seed"):
-        known[name] = NASTY
-    known["data"] = NASTY
+        known[name] = HARMFUL
+    known["data"] = HARMFUL
     (run / "environment.json").write_text(json.dumps(known))
-    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "d_loss": 0.5, NASTY: 1}) + "\n")
-    (run / "scores.jsonl").write_text(json.dumps({"step": 1, NASTY: 1}) + "\n")
+    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "d_loss": 0.5, HARMFUL: 1}) + "\n")
+    (run / "scores.jsonl").write_text(json.dumps({"step": 1, HARMFUL: 1}) + "\n")
     (run / "timings.jsonl").write_text("[]\n{}\n\xff")
     config, _ = read_generator(run / "generator.safetensors", "music", PianorollConfig)
     tracks = config.rolls.track_set.to_dict()
-    tracks["tracks"][0]["name"] = tracks["name"] = NASTY
+    tracks["tracks"][0]["name"] = tracks["name"] = HARMFUL
     rolls = config.rolls.model_dump() | {"track_set": tracks}
     config = PianorollConfig.model_validate(config.model_dump() | {"rolls": rolls})
     save_generator(run / "generator.safetensors", load_generator(music_run)[2], config, "music")
@@ -123,12 +118,12 @@ def test_what_strangers_write_is_text(music_run, tmp_path, capsys, quick):
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert page.words.count("<script>alert(1)</script>") >= 8
     assert "{{7*7}}" in page.words
-    # Its corpus is nowhere: no evaluation, and the page says why.
-    assert "Not evaluated: no corpus" in page.words
+    # Its corpus does not exist: there is no evaluation, and the page gives the reason.
+    assert "Not evaluated" in page.words
     assert "two-sample" not in capsys.readouterr().out
 
 
-def test_digits_have_a_report_too(digits_run, tmp_path, capsys):
+def test_report_of_a_run_on_digits(digits_run, tmp_path, capsys):
     out = tmp_path / "report.html"
     assert report(digits_run, "--out", out, "-n", 20) == 0
     page = Page(out.read_text())
@@ -140,12 +135,12 @@ def test_digits_have_a_report_too(digits_run, tmp_path, capsys):
 def test_mistakes_end_in_one_line(music_run, digits_run, tmp_path, capsys):
     out = tmp_path / "report.html"
     for words, message in (
-        (["nowhere"], "no run nowhere"),
-        ([tmp_path], "is not a run"),
-        ([digits_run, "--against", "bach"], "--against is for music"),
-        ([digits_run, "--figures", tmp_path / "x"], "--figures is for music"),
-        ([music_run, "--against", "freedoom"], "tracks: these phrases have Soprano"),
-        ([music_run, "--against", "nowhere"], "no corpus 'nowhere'"),
+        (["nowhere"], "nowhere"),
+        ([tmp_path], "not a run"),
+        ([digits_run, "--against", "bach"], "--against"),
+        ([digits_run, "--figures", tmp_path / "x"], "--figures"),
+        ([music_run, "--against", "freedoom"], "tracks"),
+        ([music_run, "--against", "nowhere"], "'nowhere'"),
         ([music_run, "-n", "10", "--binarize", "x"], "binarize"),
         ([music_run, "-n", "9"], "-n"),
     ):
@@ -156,7 +151,7 @@ def test_mistakes_end_in_one_line(music_run, digits_run, tmp_path, capsys):
     assert not out.exists()
 
 
-# In a real browser.
+# ---- in a real browser
 
 WIDE = """return [...document.querySelectorAll('body *')].filter(
   one => !one.closest('.scroll, pre') && one.getBoundingClientRect().right > innerWidth + 0.5
@@ -194,7 +189,7 @@ def browser(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
-def test_a_browser_shows_it_on_phone_and_desktop(browser, page_file, width, height, scheme, tmp_path):
+def test_the_page_fits_phone_and_desktop(browser, page_file, width, height, scheme, tmp_path):
     resize(browser, width, height, scheme)
     browser.get_log("browser")
     requested(browser)
@@ -208,40 +203,40 @@ def test_a_browser_shows_it_on_phone_and_desktop(browser, page_file, width, heig
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     assert browser.get_log("browser") == []  # the console
-    asked = {address.split(":", 1)[0] for address in requested(browser)}
-    assert asked <= {"file", "data"}
+    schemes = {address.split(":", 1)[0] for address in requested(browser)}
+    assert schemes <= {"file", "data"}
     screenshot(browser, tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as shot:
         assert shot.width >= width - 20
         assert shot.height > 3000
 
 
-def test_a_browser_plays_every_sound(browser, page_file):
+def test_the_sounds_load_and_play(browser, page_file):
     resize(browser, 1280, 900)
     browser.get(page_file.as_uri())
     durations = browser.execute_script(LOADED)
     assert len(durations) == 8
-    assert min(durations) > 7.9  # four bars at 120 beats a minute, and the tail
+    assert min(durations) > 7.9  # four bars at 120 beats per minute, and the reverberation
     for number in (0, 7):
         assert browser.execute_script(PLAYED, number) >= 0.2
     assert browser.get_log("browser") == []
 
 
-def test_a_browser_runs_nothing_that_slipped_through(browser, tmp_path, page_file):
-    """Were a text not escaped, the page's content policy would still keep it from running or loading anything."""
+def test_the_content_policy_blocks_injected_code(browser, tmp_path, page_file):
+    """If text were not escaped, the content security policy would still block scripts and requests."""
     text = page_file.read_text()
-    cracked = tmp_path / "cracked.html"
-    cracked.write_text(text.replace("<main>", "<main><script>window.ran = 1</script><img src='http://x.test/y.png'>"))
-    browser.get(cracked.as_uri())
+    injected = tmp_path / "cracked.html"
+    injected.write_text(text.replace("<main>", "<main><script>window.ran = 1</script><img src='http://x.test/y.png'>"))
+    browser.get(injected.as_uri())
     assert browser.execute_script("return window.ran") is None
     assert browser.execute_script("return document.images[0].naturalWidth") == 0
-    refused = [entry["message"] for entry in browser.get_log("browser")]
-    assert len(refused) == 2
-    assert all("Content Security Policy" in message for message in refused)
+    messages = [entry["message"] for entry in browser.get_log("browser")]
+    assert len(messages) == 2
+    assert all("Content Security Policy" in message for message in messages)
 
 
-def test_a_browser_shows_an_evaluation(browser, music_run, tmp_path, quick):
-    assert command("evaluate", music_run, "-n", 10, "--html", tmp_path / "page.html") == 0
+def test_the_page_of_an_evaluation_fits_a_phone(browser, music_run, tmp_path, quick):
+    assert bgmusic("evaluate", music_run, "-n", 10, "--html", tmp_path / "page.html") == 0
     resize(browser, 390, 844)
     browser.get_log("browser")
     browser.get((tmp_path / "page.html").as_uri())

@@ -1,4 +1,4 @@
-"""A light start, a small memory, and a wheel that finds its data wherever it is."""
+"""Test the start of the command line: light imports, little memory, and a wheel that finds its data."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ HEAVY = ("torch", "numpy", "matplotlib", "PIL", "yaml", "safetensors", "tensorbo
     ],
     ids=str,
 )
-def test_help_imports_nothing_heavy(args: list[str]) -> None:
+def test_help_imports_no_heavy_modules(args: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "bgmusic.cli.main", *args]
     report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in report.splitlines()}
-    assert "typer" in imported  # the report is one
+    assert "typer" in imported  # the report lists imports
     assert imported.isdisjoint(HEAVY), imported & set(HEAVY)
 
 
-def test_a_training_holds_little_memory(tmp_path: Path) -> None:
-    """The paper's networks and batch with a checkpoint, a picture and metrics, in a process of its own."""
+def test_a_training_needs_little_memory(tmp_path: Path) -> None:
+    """Train the networks of the paper for three steps in a new process; its peak stays below 1.5 GB."""
     script = """
 import re, resource, sys
 from pathlib import Path
@@ -66,7 +66,7 @@ finally:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel, unpacked in a folder of its own."""
+    """Build the wheel and unpack it."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
@@ -77,7 +77,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def test_the_wheel_carries_data_presets_and_licence(wheel: Path) -> None:
+def test_the_wheel_contains_data_presets_and_licence(wheel: Path) -> None:
     def names(folder: Path) -> set[str]:
         return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".gitkeep"}
 
@@ -112,7 +112,7 @@ run("generate", "bach", "-n", "1", "--format", "mid", "--out", "music")
     assert (tmp_path / "music" / "all.mid").is_file()
 
 
-def test_ctrl_c_while_the_command_line_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_imports_ends_with_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(name: str, *rest: object) -> object:
         if name == "bgmusic.cli.main":
             raise KeyboardInterrupt

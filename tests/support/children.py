@@ -1,4 +1,4 @@
-"""The command line in child processes that start at once, forked from a server that has imported what they need."""
+"""Run commands in child processes, forked from a server that has imported the heavy modules."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "pytest",  # the parent's main module, which every child imports
-        "torch._dynamo",  # which the first optimiser imports
+        "pytest",  # the main module of the parent, which every child imports
+        "torch._dynamo",  # imported by the first optimizer
         "bgmusic.cli.main",
         "bgmusic.digits.train",
         "bgmusic.digits.scores",
@@ -29,15 +29,15 @@ _CONTEXT.set_forkserver_preload(
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended: exit code (negative: killed by that signal), and what it printed."""
+class Result:
+    """Exit code of a command (negative: killed by that signal) and its output."""
 
     code: int
     out: str
     err: str
 
-    def is_mistake(self) -> bool:
-        """Whether it ended as a user's mistake shall: exit code 2 and one clear line."""
+    def is_user_error(self) -> bool:
+        """Return whether the command ended as it must for a mistake of the user: exit code 2 and one line."""
         return self.code == 2 and self.err.startswith("bgmusic: error: ") and self.err.count("\n") == 1
 
 
@@ -55,8 +55,8 @@ def _child(args: list[str], folder: str, out: str, err: str, around: AbstractCon
         main(args)
 
 
-def command(*args: object, folder: Path, around: AbstractContextManager[Any] | None = None) -> Ended:
-    """Run ``bgmusic ARGS`` in a folder; ``around`` is entered in the child, around the command."""
+def command(*args: object, folder: Path, around: AbstractContextManager[Any] | None = None) -> Result:
+    """Run ``bgmusic ARGS`` in a folder, inside the context manager ``around``."""
     out, err = folder / ".stdout", folder / ".stderr"
     process = _CONTEXT.Process(
         target=_child, args=([str(arg) for arg in args], str(folder), str(out), str(err), around)
@@ -66,11 +66,11 @@ def command(*args: object, folder: Path, around: AbstractContextManager[Any] | N
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f"still running: {args}")
-    return Ended(process.exitcode, out.read_text(), err.read_text())
+    return Result(process.exitcode, out.read_text(), err.read_text())
 
 
 def call(function: Callable[..., object], *args: object) -> int:
-    """Call a function in a child; returns its exit code."""
+    """Call a function in a child process; return its exit code."""
     process = _CONTEXT.Process(target=function, args=args)
     process.start()
     process.join(300)

@@ -1,4 +1,4 @@
-"""What can happen to a command while it runs; each is entered in the child process, around the command."""
+"""Signals, kills and full disks for a command in a child process: context managers around the command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 
 class SignalAt(AbstractContextManager["SignalAt"]):
-    """Signals arrive while an update is computed, before its step is counted."""
+    """Send signals during an update, before its step is counted."""
 
     def __init__(self, step: int, *signals: signal.Signals) -> None:
         self.step, self.signals = step, signals
@@ -22,15 +21,15 @@ class SignalAt(AbstractContextManager["SignalAt"]):
     def __enter__(self) -> SignalAt:
         from bgmusic.gan.game import Game
 
-        update = Game._update_generator
+        update = Game.update
 
-        def disturbed(game: Game, rounds: Any) -> None:
-            update(game, rounds)
+        def disturbed(game: Game) -> None:
+            update(game)
             if game.steps_done == self.step:
                 for number in self.signals:
                     os.kill(os.getpid(), number)
 
-        Game._update_generator = disturbed  # type: ignore[method-assign]
+        Game.update = disturbed  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,7 +37,7 @@ class SignalAt(AbstractContextManager["SignalAt"]):
 
 
 class FileLimit(AbstractContextManager["FileLimit"]):
-    """No file may grow beyond so many bytes: writes fail half way, as on a full disk."""
+    """Limit the size of files in bytes: writes fail half-way, as on a full disk."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -52,10 +51,13 @@ class FileLimit(AbstractContextManager["FileLimit"]):
 
 
 class KillAt(AbstractContextManager["KillAt"]):
-    """``kill -9`` at the n-th call or return, Python's or C's, counted from the moment that a training begins.
+    """Kill the process (SIGKILL) at the n-th call or return of Python or C functions since the training started.
 
-    ``files`` restricts the count to what these source files do: to the writing of files, say.
-    Without n, the count of all is written to ``tally``.
+    Args:
+        n: number of the event; None never kills.
+        files: count events of these source files only.
+        tally: file that the total count is written to.
+
     """
 
     def __init__(self, n: int | None, files: tuple[str, ...] = (), tally: Path | None = None) -> None:
@@ -74,7 +76,7 @@ class KillAt(AbstractContextManager["KillAt"]):
     def _event(self, frame: FrameType, kind: str, arg: object) -> None:
         file = frame.f_code.co_filename
         if not self.begun:
-            self.begun = frame.f_code.co_name == "train" and file.endswith("bgmusic/gan/training.py")
+            self.begun = frame.f_code.co_name == "train" and file.endswith("bgmusic/training/session.py")
             return
         if not self.files or file.endswith(self.files):
             self.count += 1
@@ -83,13 +85,13 @@ class KillAt(AbstractContextManager["KillAt"]):
 
 
 class KillAfter(AbstractContextManager["KillAfter"]):
-    """The process dies after so many seconds of its CPU time, be it in the middle of a system call."""
+    """Kill the process after some seconds of its CPU time, also inside a system call."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def __enter__(self) -> KillAfter:
-        signal.setitimer(signal.ITIMER_PROF, self.seconds)  # SIGPROF, which nothing handles, ends a process at once
+        signal.setitimer(signal.ITIMER_PROF, self.seconds)  # an unhandled SIGPROF ends the process
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,7 +99,7 @@ class KillAfter(AbstractContextManager["KillAfter"]):
 
 
 class FewTestDigits(AbstractContextManager["FewTestDigits"]):
-    """Scores are computed against 300 test digits, which takes a second."""
+    """Compute scores against 300 test digits, which takes a second."""
 
     def __enter__(self) -> FewTestDigits:
         from bgmusic.digits import data

@@ -1,14 +1,12 @@
-"""Runs of tiny networks with random weights: enough to see what is done with them."""
+"""Make runs of tiny networks with random weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
-from bgmusic.cli.main import main
 from bgmusic.music.networks.build import make_generator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -29,7 +27,7 @@ def config_of(shape: RollShape, network: dict[str, Any], neuron: str = "sbn") ->
 def network_of(shape: RollShape, network: dict[str, Any] = COMPOSER, neuron: str = "sbn") -> SampleNetwork:
     torch.manual_seed(0)
     generator = make_generator(config_of(shape, network, neuron), shape)
-    with torch.no_grad():  # new heads say nothing of what the network sees
+    with torch.no_grad():  # the heads of a new network ignore their input
         for weight in generator.parameters():
             weight.add_(0.2 * torch.randn(weight.shape))
     return generator.eval()
@@ -40,10 +38,3 @@ def make_run(path: Path, shape: RollShape, network: dict[str, Any] = COMPOSER, n
     run = Run.create(path, "music", config, environment(0, "cpu", "test"))
     run.save_generator(network_of(shape, network, neuron), config)
     return path
-
-
-def bgmusic(*arguments: object) -> int:
-    """Run a command as a user types it; returns its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
