@@ -1,4 +1,4 @@
-"""Save, upload, download and load composers, through huggingface_hub and a local server."""
+"""Test composers saved, uploaded, downloaded and loaded, through huggingface_hub and a local server."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_saved_composer_loads_and_composes_the_same(run: Path, tmp_path: Path)
         ("model.safetensors", b"\x80\x04pickle", "not safetensors"),
     ],
 )
-def test_a_corrupt_folder_is_one_clear_error(run: Path, tmp_path: Path, name: str, content: bytes, phrase: str) -> None:
+def test_a_corrupt_folder_is_refused(run: Path, tmp_path: Path, name: str, content: bytes, phrase: str) -> None:
     bgmusic.load(run).save_pretrained(tmp_path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(bgmusic.UserError, match=phrase):
@@ -82,7 +82,7 @@ def test_weights_of_another_config_are_refused(run: Path, tmp_path: Path) -> Non
         bgmusic.load(tmp_path)
 
 
-def test_up_to_the_hub_and_down_again(run: Path, endpoint: str, tmp_path: Path) -> None:
+def test_an_uploaded_composer_is_downloaded_unchanged(run: Path, endpoint: str, tmp_path: Path) -> None:
     code = f"""
 import numpy as np, bgmusic
 composer = bgmusic.load({str(run)!r})
@@ -97,7 +97,7 @@ print(again)
 
 
 @pytest.mark.parametrize("name", ["tester/nothing", "tester/other"])
-def test_a_missing_repository_or_file_is_one_clear_error(name: str, endpoint: str, tmp_path: Path) -> None:
+def test_a_missing_repository_or_file_is_a_user_error(name: str, endpoint: str, tmp_path: Path) -> None:
     code = f"""
 import huggingface_hub, bgmusic
 api = huggingface_hub.HfApi()
@@ -114,7 +114,7 @@ except bgmusic.UserError as error:
     assert len(ended.stdout.splitlines()) == 1
 
 
-def test_without_a_network_the_hub_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_a_user_error(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     code = """
 import bgmusic
@@ -128,7 +128,7 @@ except bgmusic.UserError as error:
     assert "tester/tiny" in ended.stdout
 
 
-def test_without_the_extra_the_message_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     code = """
 import sys
 sys.modules["huggingface_hub"] = None
@@ -144,5 +144,5 @@ except bgmusic.UserError as error:
 
 
 @pytest.mark.parametrize("name", ["bach", "a/b/c", "../x", "a/..", "a//b", "/a/b", "a/b c", ""])
-def test_other_names_are_no_repository_ids(name: str) -> None:
+def test_is_repo_id_refuses_other_names(name: str) -> None:
     assert not is_repo_id(name)

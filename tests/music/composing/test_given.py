@@ -1,0 +1,104 @@
+"""Test the given track of an accompaniment: how it is found and read, its remarks, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import bgmusic, refusal
+from melodies import BEAT, Rows, melody, notes_of, song_of
+from tiny_runs import SATB
+
+from bgmusic.errors import UserError
+from bgmusic.music.composing.given import extract_given, read_given, track_number
+from bgmusic.music.composing.write_back import with_accompaniment
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.midi.song import NOTE, Song
+from bgmusic.music.rolls.midi_files import write_midi
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+
+
+def test_tracks_are_found_by_name_and_number() -> None:
+    tracks = SATB.track_set
+    assert [track_number(name, tracks) for name in ("Soprano", " bASS", "2", "tenore", "b.")] == [0, 3, 2, 2, 3]
+    for name in ("4", "-1", "violin", "", "1e1"):
+        with pytest.raises(UserError, match=r"Soprano \(0\), Alto \(1\)"):
+            track_number(name, tracks)
+
+
+def test_remarks_count_the_notes_and_bars_that_do_not_fit(choir: Path, tmp_path: Path) -> None:
+    rows: Rows = [
+        (0, BEAT, 60, 80, 0, False, 0),
+        (BEAT + 7, BEAT, 62, 80, 0, False, 0),
+        (2 * BEAT, BEAT, 90, 80, 0, False, 0),
+        (13 * BEAT, BEAT, 64, 80, 0, False, 0),
+    ]
+    file = tmp_path / "song.mid"
+    write_midi(song_of(rows, ("s",), [(0, 4, 4), (4 * BEAT, 3, 4)]), file)
+    given = read_given(file, SATB, 0)
+    assert given.bars == 1
+    for remark, number, phrase in zip(given.remarks, "114", ("57 to 81", "grid", "bars"), strict=True):
+        assert remark.startswith(number)
+        assert phrase in remark
+    out = tmp_path / "out"
+    assert bgmusic("accompany", choir, file, "--given", "s", "--format", "mid", "--out", out) == 0
+    assert {note[:3] for note in notes_of(out / "accompaniment-0000.mid", "Soprano")} == {
+        (onset, onset + length, pitch) for onset, length, pitch, *_ in rows
+    }
+
+
+@pytest.mark.parametrize(("division", "resolution"), [(7, 4), (1, 12), (96, 4), (1000, 7), (32767, 12)])
+def test_the_given_track_keeps_its_ticks_at_any_division(tmp_path: Path, division: int, resolution: int) -> None:
+    """Composed notes lie at their exact position if the division allows, else at the nearest tick."""
+    shape = RollShape(track_set="satb", resolution=resolution, bars=1, steps=4 * resolution, encoding="onset")
+    notes = np.array([(0, 4 * division, 60, 80, 0, False, 0)], dtype=NOTE)
+    song = Song(division, notes, parts=("Soprano",))
+    given = extract_given(song, shape, 0)
+    assert given.stretches == ((0, 1),)
+    cells = np.zeros((4, 1, 4 * resolution, 48), np.bool_)
+    cells[1, 0, 3:5, 24] = True
+    path = tmp_path / "written.mid"
+    write_midi(with_accompaniment(given, [Roll(shape.track_set, resolution, cells, cells & False)]), path)
+    back = read_midi(path)
+    beat = back.ticks_per_beat
+    assert (back.notes["onset"][0], back.notes["duration"][0]) == (0, 4 * beat)
+    (alto,) = back.notes[back.notes["pitch"] == 60][1:] if len(back.notes) > 1 else back.notes[:0]
+    assert abs(alto["onset"] - 3 * beat / resolution) < max(1, beat / division)
+    if division != 32767:
+        assert alto["onset"] * resolution == 3 * beat
+
+
+@pytest.mark.parametrize(
+    ("given", "parts", "metre", "changes", "phrase"),
+    [
+        ("Soprano", ("Flute", "Oboe"), 4, {}, "Flute, Oboe"),
+        ("Alto", ("Flute",), 3, {}, "no full bar"),
+        ("Bass", ("Flute",), 4, {}, "Bass"),
+        ("Soprano", ("kit",), 4, {"is_drum": True}, "drums"),
+        ("Violin", ("Flute",), 4, {}, "'Violin'"),
+    ],
+    ids=str,
+)
+def test_files_without_the_given_track_are_refused(
+    choir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: str,
+    parts: tuple[str, ...],
+    metre: int,
+    changes: dict[str, Any],
+    phrase: str,
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [row for part in range(len(parts)) for row in melody(rng, 8, 66, 74, part)]
+    song = song_of(rows, parts, [(0, metre, 4)])
+    for name, value in changes.items():
+        song.notes[name] = value
+    file = tmp_path / "song.mid"
+    write_midi(song, file)
+    out = tmp_path / "refused"
+    assert phrase in refusal(capsys, "accompany", choir, file, "--given", given, "--out", out)
+    assert not out.exists()
