@@ -70,7 +70,6 @@ def accompany(
     about = {"run": str(run), "seed": seed, "file": str(file), "given": shape.track_set.tracks[track.track].name}
     music_files.write_music(
         [join_rolls(stretches) for stretches in found],
-        shape,
         out,
         formats,
         "accompaniment",

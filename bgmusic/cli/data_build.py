@@ -28,8 +28,12 @@ def build(
         str, typer.Option(help="Encoding: onset (lossless), or pause (a gap before repeated notes, as in the papers).")
     ] = "onset",
     metre: Annotated[
-        str, typer.Option(help="Time signature of every phrase; the default for files without one.")
+        str,
+        typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files."),
     ] = "4/4",
+    join: Annotated[
+        bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
+    ] = False,
     min_tracks: Annotated[
         int | None,
         typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
@@ -56,24 +60,30 @@ def build(
 ) -> None:
     """Build a packed corpus of phrases from music files."""
     from bgmusic.music.corpora.build import Workers, build_corpus
+    from bgmusic.music.corpora.metres import with_any_metre
     from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.corpora.split import parse_shares
     from bgmusic.music.corpora.summary import describe_corpus
     from bgmusic.music.rolls.grid_fit import USABLE_BEAT
-    from bgmusic.music.rolls.metre import parse_metre
+    from bgmusic.music.rolls.metre import COMMON_TIME, parse_metre
     from bgmusic.music.rolls.tracks import TrackSet
 
+    any_metre = metre == "any"
     settings = Settings.create(
         TrackSet.load(tracks),
         resolution,
         bars=bars,
         hop=hop,
         encoding=encoding,  # type: ignore[arg-type] # Settings checks it
-        metre=parse_metre(metre),
+        metre=COMMON_TIME if any_metre else parse_metre(metre),
+        any_metre=any_metre,
+        join=join,
         min_tracks=min_tracks,
         min_grid_fit=USABLE_BEAT if min_grid_fit is None else min_grid_fit,
         shares=parse_shares(splits),
     )
+    if any_metre:
+        settings = with_any_metre(sources, settings)
     workers = Workers(jobs, backend, scheduler)
     with _progress_bar() as progress:
         meta = build_corpus(

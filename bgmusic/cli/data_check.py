@@ -19,8 +19,12 @@ def check(
     resolution: Annotated[int, typer.Option(min=1, max=480, help="Steps per beat.")] = 12,
     bars: Annotated[int, typer.Option(min=1, help="Bars per phrase.")] = 4,
     metre: Annotated[
-        str, typer.Option(help="Time signature of every phrase; the default for files without one.")
+        str,
+        typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files."),
     ] = "4/4",
+    join: Annotated[
+        bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
+    ] = False,
     min_tracks: Annotated[
         int | None,
         typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
@@ -31,15 +35,25 @@ def check(
     The exit code is 2 if no file is usable.
     """
     from bgmusic.music.corpora.check import describe
+    from bgmusic.music.corpora.metres import with_any_metre
     from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.corpora.sources.folder import midi_files
     from bgmusic.music.midi.read import read_midi
-    from bgmusic.music.rolls.metre import parse_metre
+    from bgmusic.music.rolls.metre import COMMON_TIME, parse_metre
     from bgmusic.music.rolls.tracks import TrackSet
 
+    any_metre = metre == "any"
     settings = Settings.create(
-        TrackSet.load(tracks), resolution, bars=bars, metre=parse_metre(metre), min_tracks=min_tracks
+        TrackSet.load(tracks),
+        resolution,
+        bars=bars,
+        metre=COMMON_TIME if any_metre else parse_metre(metre),
+        any_metre=any_metre,
+        join=join,
+        min_tracks=min_tracks,
     )
+    if any_metre:
+        settings = with_any_metre(list(map(str, files)), settings)
     usable, paths = 0, [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]
     for file in paths:
         try:

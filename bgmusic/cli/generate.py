@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption
+from bgmusic.cli.options import BinarizeOption, BpmOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -40,6 +40,7 @@ def generate(
         int | None,
         typer.Option(min=1, help="For music: bars of each piece, 1024 at most.", show_default="those of a phrase"),
     ] = None,
+    bpm: BpmOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("samples"),
     format_: Annotated[
         str | None,
@@ -72,14 +73,14 @@ def generate(
     kind = kind_of(folder)
     formats = formats or [name for name in music_files.DEFAULT if name in _FORMATS[kind]]
     music_files.check_formats(formats, _FORMATS[kind])
-    if kind == "digits" and bars is not None:
-        raise UserError(f"--bars is for music: {run} is a run of digits")
+    if kind == "digits" and (bars is not None or bpm is not None):
+        raise UserError(f"--bars and --bpm are for music: {run} is a run of digits")
     keep_freed_memory()
     require_writable(out, folder=True)
     if kind == "digits":
         _digits(folder, number or _NUMBER[kind], seed, out, formats, binarize)
     else:
-        _music(folder, number, bars, seed, out, formats, binarize, str(run))
+        _music(folder, number, bars, bpm, seed, out, formats, binarize, str(run))
 
 
 def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
@@ -101,7 +102,15 @@ def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], bi
 
 
 def _music(
-    run: Path, number: int | None, bars: int | None, seed: int, out: Path, formats: list[str], binarize: str, named: str
+    run: Path,
+    number: int | None,
+    bars: int | None,
+    bpm: float | None,
+    seed: int,
+    out: Path,
+    formats: list[str],
+    binarize: str,
+    named: str,
 ) -> None:
     from bgmusic.music.composing.generate import phrases, to_rolls
     from bgmusic.music.composing.load import load_generator
@@ -112,7 +121,7 @@ def _music(
     length = bars or shape.bars
     number = number or (_NUMBER["music"] if length <= shape.bars else 1)
     check_length(shape, length, number)
-    music_files.require_short(formats, length * shape.steps / shape.resolution * 60 / DEFAULT_BPM)
+    music_files.require_short(formats, length * shape.steps / shape.resolution * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as progress:
         if bars is None:
@@ -121,4 +130,4 @@ def _music(
             channels = pieces(generator, shape, bars, number, seed, binarize, progress)
     name = "phrase" if length <= shape.bars else "piece"
     about = {"run": named, "seed": seed, "binarize": binarize}
-    music_files.write_music(to_rolls(channels, shape), shape, out, formats, name, about=about)
+    music_files.write_music(to_rolls(channels, shape, bpm), out, formats, name, about=about)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption
+from bgmusic.cli.options import BinarizeOption, BpmOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -25,6 +25,7 @@ def interpolate(
     steps: Annotated[
         int, typer.Option(metavar="K", min=2, max=1024, help="Number of phrases, both ends included.")
     ] = 9,
+    bpm: BpmOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("interpolation"),
     format_: Annotated[
         str | None,
@@ -59,4 +60,4 @@ def interpolate(
     with progress_bar("Composing", steps) as progress:
         channels = compose(generator, (start, end), steps, binarize, progress)
     about = {"run": str(run), "from": start, "to": end, "binarize": binarize}
-    music_files.write_music(to_rolls(channels, shape), shape, out, formats, "step", about=about)
+    music_files.write_music(to_rolls(channels, shape, bpm), out, formats, "step", about=about)

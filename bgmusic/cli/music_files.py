@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ from bgmusic.errors import UserError
 if TYPE_CHECKING:
     from bgmusic.music.midi.song import Song
     from bgmusic.music.rolls.roll import Roll
-    from bgmusic.music.rolls.shape import RollShape
 
 FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")
 DEFAULT = ("mid", "png", "npz")
@@ -72,7 +70,6 @@ def require_short(formats: Sequence[str], seconds: float) -> None:
 
 def write_music(
     rolls: Sequence[Roll],
-    shape: RollShape,
     out: Path,
     formats: Sequence[str],
     name: str,
@@ -84,7 +81,6 @@ def write_music(
 
     Args:
         rolls: one or more.
-        shape: shape of the network's phrases.
         out: output folder, created if need be.
         formats: names from ``FORMATS``.
         name: stem of the file names: ``phrase``, ``piece``, ...
@@ -96,22 +92,19 @@ def write_music(
         OSError: a file can't be written.
 
     """
-    import numpy as np
-
-    from bgmusic.files import write_npz
-    from bgmusic.music.composing.generate import describe
     from bgmusic.music.rolls.joining import join_with_rests
     from bgmusic.music.rolls.midi_files import write_midi
+    from bgmusic.music.rolls.phrase_files import write_phrases
+    from bgmusic.music.rolls.phrases import stack_rolls
 
     out.mkdir(parents=True, exist_ok=True)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
     heard: Sequence[Roll | Song] = songs or rolls
     if "npz" in formats:
-        arrays = {"rolls": np.stack([roll.cells for roll in rolls])}
-        if shape.encoding == "onset":
-            arrays["onsets"] = np.stack([roll.onsets for roll in rolls if roll.onsets is not None])
-        meta = json.dumps({**describe(shape), "bars": rolls[0].bars, **about})
-        write_npz(out / "rolls.npz", {**arrays, "meta": np.array(meta)})
+        axes = ["phrase", "track", "bar", "step", "pitch"]
+        write_phrases(
+            stack_rolls(rolls), out / "rolls.npz", bars=rolls[0].bars, steps=rolls[0].steps, axes=axes, **about
+        )
         typer.echo(f"{many}: {out / 'rolls.npz'}")
     if "mid" in formats:
         for index, music in enumerate(heard):

@@ -45,6 +45,17 @@ SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of wei
 DeviceOption = Annotated[Device, typer.Option(help="Device.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; the next in runs/ by default.")]
+BPM = (4.0, 1000.0)  # midi.song.PLAYABLE_BPM, whose import would load NumPy at start-up
+BpmOption = Annotated[
+    float | None,
+    typer.Option(
+        "--bpm",
+        min=BPM[0],
+        max=BPM[1],
+        help="For music: tempo in beats (quarter notes) per minute.",
+        show_default="the corpus's median tempo",
+    ),
+]
 BinarizeOption = Annotated[
     str, typer.Option(help="For a real-valued generator: ht (hard threshold) or bs (Bernoulli sampling).")
 ]

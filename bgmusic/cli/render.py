@@ -43,7 +43,7 @@ def render(
     synth: Annotated[Synth, typer.Option(help="Synthesizer; auto is FluidSynth where it is installed.")] = Synth.auto,
     bpm: Annotated[
         float | None,
-        typer.Option(help="Tempo of phrases in beats per minute; a MIDI file has its own.", show_default="120"),
+        typer.Option(help="Tempo of phrases in beats per minute; a MIDI file has its own.", show_default="their own"),
     ] = None,
     number: Annotated[
         int | None,
@@ -70,21 +70,19 @@ def render(
     """Render music as audio, with the last notes' decay, at a fixed loudness, without clipping."""
     from bgmusic.files import require_writable
     from bgmusic.music import sound
-    from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.sound.files import format_of
     from bgmusic.music.sound.rendering import check_options
 
     # Check all options before computing.
     format_of(out)
     require_writable(out)
-    tempo = DEFAULT_BPM if bpm is None else bpm
-    check_options(rate, tempo, reverb, loudness, seconds)
+    check_options(rate, bpm, reverb, loudness, seconds)
     music = _open(source, number, index, bpm, seed)
     audio = sound.render(
         music,
         rate,
         soundfont,
-        bpm=tempo,
+        bpm=bpm,
         reverb=reverb,
         loudness=loudness,
         seconds=seconds,

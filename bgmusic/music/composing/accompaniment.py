@@ -94,5 +94,7 @@ def accompany(
             stretches.append(compose(composer, channels.expand(batch, -1, -1, -1, -1), free, path, progress))
         for number in range(batch):
             parts = [stretch[number].numpy() for stretch in stretches]
-            made.append([Roll.from_channels(c, shape.track_set, shape.resolution, shape.encoding) for c in parts])
+            form = (shape.track_set, shape.resolution, shape.encoding)
+            timed = zip(parts, given.metres or [None] * len(parts), given.tempos(), strict=True)
+            made.append([Roll.from_channels(part, *form, metre, tempos) for part, metre, tempos in timed])
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bgmusic.errors import UserError
@@ -68,7 +69,7 @@ def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:
         for start in range(0, roll.bars - bars + 1, bars):
             part = slice(start, start + bars)
             onsets = None if roll.onsets is None else roll.onsets[:, part]
-            phrases.append(Roll(roll.track_set, roll.resolution, roll.cells[:, part], onsets))
+            phrases.append(replace(roll, cells=roll.cells[:, part], onsets=onsets))
             pieces.append(number)
     if not phrases:
         raise UserError(f"no roll has the {bars} bars of a phrase of {corpus.path.name}")

@@ -17,7 +17,7 @@ from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
 from bgmusic.music.composing.write_back import with_accompaniment
-from bgmusic.music.midi.song import Song
+from bgmusic.music.midi.song import PLAYABLE_BPM, Song
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.roll import Roll
@@ -93,6 +93,7 @@ class Composer:
         *,
         bars: int | None = None,
         seed: int = 0,
+        bpm: float | None = None,
         binarize: str = "ht",
         progress: Progress | None = None,
     ) -> list[Roll]:
@@ -102,6 +103,7 @@ class Composer:
             n: number of pieces.
             bars: length of each piece; a phrase by default, 1024 at most.
             seed: seed of the noise, 0 to 2^63 - 1.
+            bpm: tempo of the rolls in beats per minute; by default the median of the training corpus.
             binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued network.
             progress: receives the number of phrases generated since the last call.
 
@@ -111,12 +113,13 @@ class Composer:
         """
         check_count("n", n)
         check_seed(seed)
+        check_bpm(bpm)
         pieces.check_length(self.shape, self.shape.bars if bars is None else bars, n)
         if bars is None:
             channels = phrases(self.network, self.shape, n, seed, binarize, progress)
         else:
             channels = pieces.pieces(self.network, self.shape, bars, n, seed, binarize, progress)
-        return to_rolls(channels, self.shape)
+        return to_rolls(channels, self.shape, bpm)
 
     def accompany(
         self,
@@ -153,7 +156,14 @@ class Composer:
         return [Accompaniment(join_rolls(rolls), with_accompaniment(found, rolls)) for rolls in made]
 
     def interpolate(
-        self, start: int, end: int, steps: int = 9, *, binarize: str = "ht", progress: Progress | None = None
+        self,
+        start: int,
+        end: int,
+        steps: int = 9,
+        *,
+        bpm: float | None = None,
+        binarize: str = "ht",
+        progress: Progress | None = None,
     ) -> list[Roll]:
         """Compose phrases at equal steps from the phrase of one seed to that of another, both included.
 
@@ -161,6 +171,7 @@ class Composer:
             start: seed of the first phrase.
             end: seed of the last phrase.
             steps: number of phrases, 2 or more.
+            bpm: tempo of the rolls, as in :meth:`generate`.
             binarize: ``ht`` or ``bs``, for a real-valued network.
             progress: receives the number of phrases generated since the last call.
 
@@ -170,7 +181,8 @@ class Composer:
         """
         check_seed(start)
         check_seed(end)
-        return to_rolls(interpolate(self.network, (start, end), steps, binarize, progress), self.shape)
+        check_bpm(bpm)
+        return to_rolls(interpolate(self.network, (start, end), steps, binarize, progress), self.shape, bpm)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json``, ``model.safetensors`` and a model card to a folder; :func:`load` reads it back.
@@ -211,6 +223,18 @@ class Composer:
         from bgmusic.music.composing.hub import upload
 
         return upload(self.network, self.config, repo_id, private=private, token=token, message=commit_message)
+
+
+def check_bpm(bpm: float | None) -> None:
+    """Check that a tempo is None or within ``PLAYABLE_BPM``.
+
+    Raises:
+        UserError: it is not.
+
+    """
+    low, high = PLAYABLE_BPM
+    if bpm is not None and not low <= bpm <= high:
+        raise UserError(f"bpm must be from {low:g} to {high:g} beats per minute, not {bpm:g}")
 
 
 def check_count(name: str, value: int) -> None:

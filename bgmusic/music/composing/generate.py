@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,11 +47,18 @@ def batch_of(shape: RollShape) -> int:
     return max(1, min(_BATCH, _CELLS // shape.cells))
 
 
-def to_rolls(channels: NDArray[np.bool_], shape: RollShape) -> list[Roll]:
-    """Convert generated phrases ``(count, channels, bars, steps, pitches)`` to rolls."""
-    return [Roll.from_channels(phrase, shape.track_set, shape.resolution, shape.encoding) for phrase in channels]
+def to_rolls(channels: NDArray[np.bool_], shape: RollShape, bpm: float | None = None) -> list[Roll]:
+    """Convert generated phrases ``(count, channels, bars, steps, pitches)`` to rolls.
 
+    Args:
+        channels: the phrases.
+        shape: their shape.
+        bpm: tempo in beats per minute; by default that of the shape, the median of the corpus.
 
-def describe(shape: RollShape) -> dict[str, Any]:
-    """Describe generated arrays in plain values for JSON: the shape, and the names of the axes."""
-    return {**shape.model_dump(mode="json"), "axes": ["phrase", "track", "bar", "step", "pitch"]}
+    """
+    bpm = bpm if bpm is not None else shape.bpm
+    tempos = None if bpm is None else ((0, bpm),)
+    return [
+        Roll.from_channels(phrase, shape.track_set, shape.resolution, shape.encoding, shape.metre, tempos)
+        for phrase in channels
+    ]

@@ -22,6 +22,7 @@ from bgmusic.music.rolls.collecting import tracks_of
 from bgmusic.music.rolls.grid import Losses, quantise
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.rolls.tempo import TempoMap, cut_tempos, tempo_map
 from bgmusic.music.rolls.tracks import Track, TrackSet
 
 
@@ -36,6 +37,7 @@ class Given:
         notes: its notes on the grid (dtype ``STEP_NOTE``, in steps from the file's first tick).
         stretches: unbroken runs of bars that fit: first step and number of bars of each.
         remarks: lines of information for the user about the track.
+        metres: metre of each stretch, or None where no metre has bars of this length; empty guesses them.
 
     """
 
@@ -45,11 +47,17 @@ class Given:
     notes: Table
     stretches: tuple[tuple[int, int], ...]
     remarks: tuple[str, ...]
+    metres: tuple[tuple[int, int] | None, ...] = ()
 
     @property
     def bars(self) -> int:
         """Number of bars that fit, in all stretches."""
         return sum(bars for _, bars in self.stretches)
+
+    def tempos(self) -> list[TempoMap]:
+        """Return the tempo map of each stretch."""
+        tempos = tempo_map(self.song, self.shape.resolution)
+        return [cut_tempos(tempos, start, start + bars * self.shape.steps) for start, bars in self.stretches]
 
     def channels(self) -> list[Tensor]:
         """Return booleans ``(channels, bars, steps, pitches)`` of each stretch; the other tracks are silent."""
@@ -115,10 +123,10 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     on_grid = own.copy()
     on_grid["part"] = 0
     alone = TrackSet(one.name, (replace(one, programs=()),), shape.track_set.low, shape.track_set.pitches, by="part")
-    piece = quantise(replace(song, notes=on_grid, parts=(one.name,)), alone, shape.resolution)
+    piece = quantise(replace(song, notes=on_grid, parts=(one.name,), channels=()), alone, shape.resolution)
     if not piece.losses.kept:
         raise UserError(f"no note of {one.name} lies within its pitches {one.low} to {one.high}")
-    stretches, others = _stretches(song, shape)
+    stretches, metres, others = _stretches(song, shape)
     bars = sum(length for _, length in stretches)
     if not bars:
         raise UserError(
@@ -135,7 +143,7 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     controls["part"] = np.searchsorted(sounding, controls["part"])
     remarks = _remarks(song, piece.losses, one, shape, others)
     kept = replace(song, notes=own, parts=names, controls=controls, channels=())
-    return Given(kept, shape, track, notes, stretches, remarks)
+    return Given(kept, shape, track, notes, stretches, remarks, metres)
 
 
 def _beats(shape: RollShape) -> str:
@@ -171,21 +179,24 @@ def _notes_of(song: Song, track_set: TrackSet, track: int) -> Table:
     return song.notes
 
 
-def _stretches(song: Song, shape: RollShape) -> tuple[tuple[tuple[int, int], ...], int]:
+def _stretches(
+    song: Song, shape: RollShape
+) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int] | None, ...], int]:
     """Find unbroken runs of full bars of the shape's length.
 
     Returns:
-        First step and number of bars of each run, and the number of other bars.
+        First step and number of bars of each run; the most frequent metre of each; and the number of other bars.
 
     """
     everything = song.notes.copy()
     everything["part"], everything["is_drum"] = 0, False
     anything = TrackSet("all", (Track("all", 0),), low=0, pitches=128, by="part")
-    piece = quantise(replace(song, notes=everything, parts=("all",)), anything, shape.resolution)
+    piece = quantise(replace(song, notes=everything, parts=("all",), channels=()), anything, shape.resolution)
     fits = piece.full & (np.diff(piece.bar_starts) == shape.steps)
     edges: NDArray[np.intp] = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(np.int8)))
-    runs = tuple((int(piece.bar_starts[start]), int(stop - start)) for start, stop in edges.reshape(-1, 2))
-    return runs, int((~fits).sum())
+    bars = [(int(start), int(stop - start)) for start, stop in edges.reshape(-1, 2)]
+    runs = tuple((int(piece.bar_starts[first]), count) for first, count in bars)
+    return runs, tuple(piece.metre_of_bars(first, count) for first, count in bars), int((~fits).sum())
 
 
 def _remarks(song: Song, losses: Losses, track: Track, shape: RollShape, others: int) -> tuple[str, ...]:

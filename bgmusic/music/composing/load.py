@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from bgmusic.errors import UserError
+from bgmusic.music.corpora.corpus import read_timing
 from bgmusic.music.networks.build import make_generator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
+from bgmusic.training.runs import Run
 from bgmusic.training.weights import fill, read_generator
 
 KIND = "music"
@@ -28,7 +30,19 @@ def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, SampleNetwork
     """
     path = run / "generator.safetensors"
     config, weights = read_generator(path, KIND, PianorollConfig)
+    config = _with_timing(config, run)
     return config, *build_generator(config, weights, str(path))
+
+
+def _with_timing(config: PianorollConfig, run: Path) -> PianorollConfig:
+    """Fill in the metre and tempo of an older run from its corpus, if that is still there."""
+    if config.rolls is None or config.rolls.bpm is not None:
+        return config
+    try:
+        timing = read_timing(str(Run(run).environment().get("data") or ""), config.rolls)
+    except (UserError, OSError):
+        return config
+    return config.model_copy(update={"rolls": config.rolls.model_copy(update=timing)})
 
 
 def build_generator(

@@ -19,7 +19,7 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.sources.base import kind_of
 from bgmusic.music.corpora.sources.folder import midi_files
 from bgmusic.music.midi.read import read_midi
-from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.grid import StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
 from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
@@ -189,7 +189,7 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
             break
         try:
             song = read_midi(path)
-            piece = quantise(song, settings.shape.track_set, settings.shape.resolution, default_metre=settings.metre)
+            piece = settings.quantise(song)
         except (OSError, UserError) as error:
             reasons.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
             continue
@@ -200,9 +200,8 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
         rolls += [Roll.from_phrase(piece, start, settings.shape.bars, settings.shape.encoding) for start in starts]
         pieces += [number] * len(starts)
     if not rolls:
-        numerator, denominator = settings.metre
         what = (
-            f"no {settings.shape.bars} bars of {numerator}/{denominator} in which {settings.needed_tracks} tracks play "
+            f"no {settings.shape.bars} bars of {settings.metre_name} in which {settings.needed_tracks} tracks play "
             f"in {len(files)} MIDI files"
         )
         raise UserError(f"{source}: {what}" + (f" ({reasons[0]})" if reasons else ""))
@@ -212,7 +211,7 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
 def _side_by_side(piece: StepNotes, settings: Settings) -> list[int]:
     """Return the first bars of a piece's phrases, chosen without overlap."""
     playing, found = piece.playing(), []
-    for start, stop in piece.runs(settings.metre):
+    for start, stop in settings.runs(piece):
         allowed = settings.starts(playing[start:stop])
         found += [start + at for at in range(0, len(allowed), settings.shape.bars) if allowed[at]]
     return found

@@ -61,7 +61,7 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
         controls=controls,
         parts=tuple(parts),
         pickup=song.pickup * scale,
-        end=int((merged["onset"] + merged["duration"]).max(initial=0)),
+        end=int((merged["onset"] + merged["duration"]).max(initial=song.end * scale)),
         repairs=(),
         **tables,
     )

@@ -26,7 +26,7 @@ from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
 
 META = "meta.json"
 FORMAT = "bgmusic corpus"
-VERSION = 1
+VERSIONS = (1, 2)
 SHARD_BYTES = 256 << 20
 PRINT_FILES = 16  # fingerprints are partitioned by value, so that one file at a time is in memory
 # Stored in every meta.json, byte for byte.
@@ -134,7 +134,7 @@ class Assembly:
         suffix = ".npy.xz" if compress else ".npy"
         meta = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": version_of(self._settings),
             **about,
             "settings": self._settings.to_dict(),
             "layout": {
@@ -185,12 +185,17 @@ class Assembly:
         return moved
 
 
+def version_of(settings: Settings) -> int:
+    """Return the version of the format of a corpus: 2 for any metre, which readers of version 1 would misread."""
+    return 2 if settings.metre is None else 1
+
+
 def _rules(settings: Settings, moved: int) -> dict[str, str]:
     """Describe the build rules, as stored in every meta.json; ``moved`` groups are not in the split of their hash."""
-    n, d = settings.metre
+    joined = ", joined of shorter ones" if settings.join else ""
     return {
-        "phrases": f"{settings.shape.bars} full bars of {n}/{d} in a row, every {settings.hop} bars, in which "
-        f"{settings.needed_tracks} or more tracks play at least one note",
+        "phrases": f"{settings.shape.bars} full bars of {settings.metre_name}{joined} in a row, every "
+        f"{settings.hop} bars, in which {settings.needed_tracks} or more tracks play at least one note",
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
         "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
         "duplicates": duplicates.RULE,

@@ -10,7 +10,7 @@ from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.midi.song import Song
 from bgmusic.music.rolls.collecting import split_annotations
 from bgmusic.music.rolls.encodings import encoding_loss
-from bgmusic.music.rolls.grid import Losses, StepNotes, quantise
+from bgmusic.music.rolls.grid import Losses, StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
 
 _LOSSES = (
@@ -29,7 +29,7 @@ def describe(song: Song, settings: Settings) -> list[str]:
 
     """
     track_set, resolution = settings.shape.track_set, settings.shape.resolution
-    piece = quantise(song, track_set, resolution, default_metre=settings.metre)
+    piece = settings.quantise(song)
     lines = [_form(piece, settings), _tracks(piece)]
     if song.title:
         lines.insert(0, f"title: {song.title}")
@@ -51,12 +51,14 @@ def _form(piece: StepNotes, settings: Settings) -> str:
     named = ", ".join(f"{count} in {metre}" for metre, count in metres.most_common(4))
     others = len(metres) - 4
     more = f" and {others} more metres" if others > 0 else ""
-    playing, (n, d) = piece.playing(), settings.metre
-    phrases = sum(len(settings.hops(playing[start:stop])) for start, stop in piece.runs(settings.metre))
+    playing = piece.playing()
+    phrases = sum(len(settings.hops(playing[start:stop])) for start, stop in settings.runs(piece))
+    slowest, fastest = min(bpm for _, bpm in piece.tempos), max(bpm for _, bpm in piece.tempos)
+    changes = f" ({len(piece.tempos) - 1} changes, {slowest:.4g} to {fastest:.4g})" if len(piece.tempos) > 1 else ""
     return (
-        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats per minute; phrases of "
-        f"{settings.shape.bars} bars in {n}/{d} in which {settings.needed_tracks} or more tracks play (--min-tracks): "
-        f"{phrases}"
+        f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats per minute{changes}; phrases of "
+        f"{settings.shape.bars} bars in {settings.metre_name} in which {settings.needed_tracks} or more "
+        f"tracks play (--min-tracks): {phrases}"
     )
 
 

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.files import data_dir
 from bgmusic.music.corpora.assemble import META
-from bgmusic.music.corpora.packed import PackedCorpus
+from bgmusic.music.corpora.packed import PackedCorpus, read_meta
+from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.corpora.summary import describe_corpus
+from bgmusic.music.corpora.timing import check_timing, median_bpm, metre_of_bar, tempos_of
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,13 +34,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PhraseInfo:
-    """The origin of a phrase: source file, first bar there (from 0), key if known, split, and beats per minute."""
+    """The origin of a phrase.
+
+    Attributes:
+        source: name of the source file.
+        bar: first bar in the piece, from 0.
+        key: key of the piece, if known.
+        split: split of the piece.
+        bpm: tempo at the first step, in beats (quarter notes) per minute.
+        metre: time signature of the bars, numerator and denominator.
+        tempos: tempo map of the phrase, (step, beats per minute) from step 0.
+
+    """
 
     source: str
     bar: int
     key: str | None
     split: Split
     bpm: float
+    metre: tuple[int, int] | None = None
+    tempos: TempoMap = DEFAULT_TEMPOS
 
 
 class Corpus(PackedCorpus):
@@ -91,7 +109,7 @@ class Corpus(PackedCorpus):
         return Subset(cast("Dataset[Tensor]", self), indices.tolist())
 
     def info(self, index: int) -> PhraseInfo:
-        """Return the origin of phrase ``index``.
+        """Return the origin of phrase ``index``, with its metre and tempos.
 
         Raises:
             UserError: the index is not within 0 to ``len(corpus) - 1``.
@@ -101,10 +119,36 @@ class Corpus(PackedCorpus):
         passage, bar = self.phrases[self._require(index)].tolist()
         piece, first = self.passages[passage, :2].tolist()
         record = self.pieces[piece]
-        return PhraseInfo(record["name"], first + bar, record.get("key"), record["split"], record["bpm"])
+        tempos = self._tempos(piece, first + bar)
+        metre = metre_of_bar(record, first + bar, self.settings)
+        return PhraseInfo(record["name"], first + bar, record.get("key"), record["split"], tempos[0][1], metre, tempos)
+
+    def metres(self, numbers: NDArray[np.integer]) -> NDArray[np.int32] | None:
+        """Return numerator and denominator of phrases: int32 ``(n, 2)``; None if their bars are of no metre."""
+        if self.settings.metre is not None or self.settings.shape.metre is None:
+            one = self.settings.shape.metre
+            return None if one is None else np.tile(np.array(one, dtype=np.int32), (len(numbers), 1))
+        return np.array([self.info(int(number)).metre for number in numbers], dtype=np.int32)
+
+    def tempos(self, numbers: NDArray[np.integer]) -> tuple[TempoMap, ...]:
+        """Return the tempo maps of phrases with these indices."""
+        passage, bar = self.phrases[numbers].astype(np.int64).T
+        pieces, firsts = self.passages[passage, :2].astype(np.int64).T
+        return tuple(
+            self._tempos(piece, first) for piece, first in zip(pieces.tolist(), (firsts + bar).tolist(), strict=True)
+        )
+
+    def _tempos(self, piece: int, bar: int) -> TempoMap:
+        shape = self.settings.shape
+        return tempos_of(self.pieces[piece], bar, shape.bars, shape.steps)
+
+    @property
+    def bpm(self) -> float | None:
+        """The median tempo of the phrases; see ``timing.median_bpm``."""
+        return median_bpm(self.pieces)
 
     def roll(self, index: int) -> Roll:
-        """Return phrase ``index`` as a roll, in the encoding of the corpus.
+        """Return phrase ``index`` as a roll, in the encoding of the corpus, with its metre and tempos.
 
         Raises:
             UserError: the index is not within 0 to ``len(corpus) - 1``.
@@ -112,7 +156,8 @@ class Corpus(PackedCorpus):
 
         """
         cells, *onsets = self.planes(np.array([self._require(index)]))[:, 0]
-        return Roll(self.track_set, self.resolution, cells, *onsets)
+        info = self.info(index)
+        return Roll(self.track_set, self.resolution, cells, onsets[0] if onsets else None, info.metre, info.tempos)
 
     def _require(self, index: int) -> int:
         if not 0 <= integer(index) < len(self):
@@ -162,6 +207,30 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
             f"no corpus {str(name_or_folder)!r}: give {', '.join(embedded)}, or a folder made by bgmusic data build"
         )
     return Corpus(path)
+
+
+def read_timing(name_or_folder: str, shape: RollShape) -> dict[str, Any]:
+    """Read ``metre`` and ``bpm``, the median tempo, of a corpus from its meta.json alone.
+
+    Args:
+        name_or_folder: as ``open_corpus`` takes it.
+        shape: the shape of phrases of the corpus; the metre of another length is left out.
+
+    Raises:
+        UserError: there is no such corpus, or its meta.json is damaged.
+
+    """
+    path = embedded_corpora().get(name_or_folder, Path(name_or_folder))
+    meta = read_meta(path / META)
+    try:
+        settings = Settings.from_dict(meta["settings"])
+        for piece in meta["pieces"]:
+            check_timing(piece)
+        bpm = median_bpm(meta["pieces"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"corpus {path} is damaged: {META}: {type(error).__name__}: {error}") from None
+    same = (settings.shape.steps, settings.shape.resolution) == (shape.steps, shape.resolution)
+    return {"bpm": bpm} | ({"metre": settings.shape.metre} if same else {})
 
 
 def embedded_corpora() -> dict[str, Path]:

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.corpora.assemble import FORMAT, META, VERSION
+from bgmusic.music.corpora.assemble import FORMAT, META, VERSIONS, version_of
 from bgmusic.music.corpora.row_files import read_rows
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.split import SPLITS, Split
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
-from bgmusic.music.midi.song import BPM_RANGE
+from bgmusic.music.corpora.timing import check_timing
 from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.tracks import TrackSet
 
@@ -48,7 +48,7 @@ class PackedCorpus:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.meta = _read_meta(self.path / META)
+        self.meta = read_meta(self.path / META)
         try:
             self._open(self.meta)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -59,6 +59,8 @@ class PackedCorpus:
 
     def _open(self, meta: dict[str, Any]) -> None:
         self.settings = Settings.from_dict(meta["settings"])
+        if meta["version"] != version_of(self.settings):
+            self._damaged(f"its settings are not those of version {meta['version']}")
         layout, shape = meta["layout"], self.settings.shape
         suffix = ".npy.xz" if layout["compressed"] else ".npy"
         sizes = {name: layout[name] for name in ("tiles", "bars", "passages", "phrases")}
@@ -181,7 +183,13 @@ class PackedCorpus:
         return cells.reshape(*packed.shape[:4], shape.steps, shape.track_set.pitches)
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
+def read_meta(path: Path) -> dict[str, Any]:
+    """Read the meta.json of a corpus.
+
+    Raises:
+        UserError: it is damaged, or of another format or version.
+
+    """
     try:
         if path.stat().st_size > MAX_META_BYTES:
             raise UserError(f"{path} is larger than {MAX_META_BYTES:,} bytes")
@@ -192,8 +200,9 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} can't be read: {error.strerror or error}") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{path} does not describe a corpus")
-    if meta.get("version") != VERSION:
-        raise UserError(f"{path} has format version {str(meta.get('version'))[:20]}; this bgmusic reads {VERSION}")
+    if meta.get("version") not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise UserError(f"{path} has format version {str(meta.get('version'))[:20]}; this bgmusic reads {known}")
     return meta
 
 
@@ -201,6 +210,7 @@ def _record(piece: dict[str, Any]) -> dict[str, Any]:
     """Return a piece's record, with the fields that are used checked."""
     if not isinstance(piece["name"], str) or piece["split"] not in SPLITS:
         raise ValueError(f"a piece without name or split: {str(piece)[:80]}")
-    if not isinstance(piece.get("key"), str | None) or not BPM_RANGE[0] <= float(piece["bpm"]) <= BPM_RANGE[1]:
-        raise ValueError(f"a piece with an impossible key or tempo: {str(piece)[:80]}")
+    if not isinstance(piece.get("key"), str | None):
+        raise ValueError(f"a piece with an impossible key: {str(piece)[:80]}")
+    check_timing(piece)
     return piece

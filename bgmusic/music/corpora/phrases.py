@@ -18,7 +18,7 @@ def corpus_phrases(corpus: Corpus, numbers: NDArray[np.int64]) -> Phrases:
         numbers: integers ``(n,)``, from 0 to ``len(corpus) - 1``; ``corpus.indices`` gives those of a split.
 
     Returns:
-        A batch of ``n`` phrases with their pieces.
+        A batch of ``n`` phrases with their pieces, metres and tempos.
 
     Raises:
         TypeError: ``numbers`` is not a 1-D integer array.
@@ -31,5 +31,11 @@ def corpus_phrases(corpus: Corpus, numbers: NDArray[np.int64]) -> Phrases:
         raise UserError(f"corpus {corpus.path.name} has phrases 0 to {len(corpus) - 1}; some of {numbers[:9]} are not")
     cells, *onsets = corpus.planes(numbers)
     return Phrases(
-        corpus.track_set, corpus.resolution, cells, onsets[0] if onsets else None, corpus.piece_of_phrase[numbers]
+        corpus.track_set,
+        corpus.resolution,
+        cells,
+        onsets[0] if onsets else None,
+        corpus.piece_of_phrase[numbers],
+        corpus.metres(numbers),
+        corpus.tempos(numbers),
     )

@@ -7,6 +7,7 @@ these reasons are stored in meta.json.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +21,12 @@ from bgmusic.music.corpora.sources.base import Entry, Unreadable
 from bgmusic.music.corpora.sources.lpd import decode_lpd
 from bgmusic.music.corpora.sources.musegan import decode_cells
 from bgmusic.music.corpora.tiles import Tiles, pack_tiles
+from bgmusic.music.corpora.timing import timing_record
 from bgmusic.music.midi.read import read_midi
-from bgmusic.music.midi.song import Song
+from bgmusic.music.midi.song import COMMON_TIME, Song
 from bgmusic.music.rolls.collecting import split_annotations
 from bgmusic.music.rolls.encodings import encoding_loss
-from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.grid import StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
 from bgmusic.music.rolls.tracks import TrackSet
 
@@ -59,7 +61,7 @@ def read_piece(entry: Entry, content: bytes, settings: Settings) -> Piece | dict
     """Return the piece of an entry, or a record whose "skipped" is the reason, in one line, why there is none."""
     record: dict[str, Any] = {"name": entry.name}
     try:
-        song, digest = _decode(entry, content, settings)
+        song, digest = decode(entry, content, settings)
         return _piece(song, record | {"sha256": digest}, settings, entry.kind)
     except (Unreadable, UserError) as error:
         reason = str(error)
@@ -70,7 +72,7 @@ def read_piece(entry: Entry, content: bytes, settings: Settings) -> Piece | dict
     return record | {"skipped": " ".join(reason.split())[:300]}
 
 
-def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str]:
+def decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str]:
     """Return the song, and the SHA-256 of its file."""
     if entry.kind == "unusable":
         raise Unreadable(entry.reason)
@@ -88,7 +90,7 @@ def _decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str
     elif entry.kind == "cells":
         tracks = settings.shape.track_set.tracks
         names, drums = tuple(t.name for t in tracks), tuple(t.is_drum for t in tracks)
-        song = decode_cells(content, names, drums, settings.metre)
+        song = decode_cells(content, names, drums, settings.shape.metre or COMMON_TIME)
     else:
         song = read_midi(content)
     return song, hashlib.sha256(content).hexdigest()
@@ -110,20 +112,34 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
     sounding = int(np.count_nonzero(np.bincount(music.notes["part"])))
     if track_set.by == "part" and sounding != len(track_set):
         raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
-    piece = quantise(song, track_set, settings.shape.resolution, default_metre=settings.metre)
+    piece = settings.quantise(song, track_set)
     losses = {name: count for name, count in vars(piece.losses).items() if count}
     record["losses"] = losses | {
         f"{encoding}_encoding": round(encoding_loss(piece.notes, piece.track_set, encoding).lost, 5)
         for encoding in ("pause", "onset")
     }
-    record["bpm"] = round(piece.bpm, 3)
+    record |= timing_record(piece, settings)
     if len(song.key_signatures):
         record["key"] = key_name(int(song.key_signatures["fifths"][0]), bool(song.key_signatures["minor"][0]))
-    runs = [run for run in piece.runs(settings.metre) if run[1] - run[0] >= bars]
+    runs = [run for run in _ended(settings.runs(piece), piece, bars) if run[1] - run[0] >= bars]
     if not runs:
-        n, d = settings.metre
-        return record | {"skipped": f"it has no {bars} bars of {n}/{d} in a row"}
+        return record | {"skipped": f"it has no {bars} bars of {settings.metre_name} in a row{_other_metres(piece)}"}
     return _pack(piece, runs, record, settings)
+
+
+def _other_metres(piece: StepNotes) -> str:
+    """List the most frequent metres of a piece, if they are not 4/4 alone."""
+    counts = Counter(f"{numerator}/{denominator}" for numerator, denominator in piece.metres.tolist())
+    if set(counts) <= {"4/4"}:
+        return ""
+    return f" (bars: {', '.join(f'{count} of {metre}' for metre, count in counts.most_common(3))})"
+
+
+def _ended(runs: list[tuple[int, int]], piece: StepNotes, bars: int) -> list[tuple[int, int]]:
+    """End the runs where the last phrase with a note may end: silence after it needs no storage."""
+    last = int((piece.notes["onset"] + piece.notes["duration"]).max(initial=0))
+    end = int(np.searchsorted(piece.bar_starts, last)) + bars - 1
+    return [(start, min(stop, end)) for start, stop in runs]
 
 
 def _pack(

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.split import DEFAULT_SHARES, check_shares
-from bgmusic.music.midi.song import COMMON_TIME
+from bgmusic.music.midi.song import COMMON_TIME, Song
 from bgmusic.music.rolls.encodings import Encoding
+from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.grid_fit import USABLE_BEAT
-from bgmusic.music.rolls.metre import steps_per_bar
+from bgmusic.music.rolls.metre import require_bar, steps_per_bar
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.yaml import validate
@@ -28,7 +29,9 @@ class Settings:
     Args:
         shape: tracks, resolution, bars, steps of a bar, and encoding of every phrase.
         hop: bars from the start of one phrase to the start of the next.
-        metre: time signature (numerator, denominator) of every bar, and the default for files without one.
+        metre: time signature (numerator, denominator) of every bar, and the default for files without one. None: any
+            whose bars have the steps of ``shape``; each phrase has bars of one metre, and files without one are in 4/4.
+        join: join shorter bars, such as 2/4, to bars of ``metre``; see ``rolls.metre.join_bars``.
         min_tracks: number of tracks that must play at least one note in a phrase; None means half, rounded up.
         min_grid_fit: pieces with a lower ``grid_fit`` (share of onsets near a grid, 0 to 1) are skipped.
         shares: shares of the train, validation and test splits.
@@ -41,10 +44,11 @@ class Settings:
 
     shape: RollShape
     hop: int = 1
-    metre: tuple[int, int] = COMMON_TIME
+    metre: tuple[int, int] | None = COMMON_TIME
     min_tracks: int | None = None
     min_grid_fit: float = USABLE_BEAT
     shares: tuple[float, float, float] = DEFAULT_SHARES
+    join: bool = False
 
     def __post_init__(self) -> None:
         tracks = len(self.shape.track_set)
@@ -57,10 +61,11 @@ class Settings:
         if not isinstance(self.min_grid_fit, (int, float)) or not 0 <= self.min_grid_fit <= 1:
             raise UserError(f"min_grid_fit {self.min_grid_fit!r} is not within 0 to 1")
         check_shares(self.shares)
-        steps = steps_per_bar(self.metre, self.shape.resolution)
-        if steps != self.shape.steps:
-            n, d = self.metre
-            raise UserError(f"a bar of {n}/{d} has {steps} steps at this resolution, not {self.shape.steps}")
+        if self.metre is not None:
+            metre = require_bar(self.metre, self.shape.resolution, self.shape.steps)
+            object.__setattr__(self, "shape", self.shape.model_copy(update={"metre": metre}))
+        elif self.join:
+            raise UserError("bars are joined to a given metre, such as 4/4, not to any metre")
 
     @classmethod
     def create(
@@ -71,11 +76,13 @@ class Settings:
         bars: int = 4,
         encoding: Encoding = "onset",
         metre: tuple[int, int] = COMMON_TIME,
+        any_metre: bool = False,
         **options: Any,
     ) -> Settings:
         """Make settings whose shape follows from a track set, a resolution (steps per beat) and a metre.
 
-        ``options`` are the other fields: ``hop``, ``min_tracks``, ``min_grid_fit``, ``shares``.
+        ``any_metre`` allows all metres whose bars are as long as those of ``metre``. ``options`` are the other fields:
+        ``hop``, ``min_tracks``, ``min_grid_fit``, ``shares``, ``join``.
 
         Raises:
             TypeError: ``metre`` is not a pair of integers, or ``resolution`` not an integer.
@@ -88,13 +95,35 @@ class Settings:
             "bars": bars,
             "steps": steps_per_bar(metre, resolution),
             "encoding": encoding,
+            "metre": metre,
         }
-        return cls(validate(RollShape, values, "phrase"), metre=metre, **options)
+        return cls(validate(RollShape, values, "phrase"), metre=None if any_metre else metre, **options)
 
     @property
     def needed_tracks(self) -> int:
         """``min_tracks``, with its default resolved."""
         return self.min_tracks or 0
+
+    @property
+    def metre_name(self) -> str:
+        """The metre as text: ``4/4``, or the length of the bars of any metre."""
+        if self.metre is not None:
+            return f"{self.metre[0]}/{self.metre[1]}"
+        return f"any metre with bars of {self.shape.steps / self.shape.resolution:g} beats"
+
+    def quantise(self, song: Song, track_set: TrackSet | None = None) -> StepNotes:
+        """Quantize a song by these settings, to their track set or another one; see ``rolls.grid.quantise``."""
+        return quantise(
+            song,
+            track_set or self.shape.track_set,
+            self.shape.resolution,
+            default_metre=self.metre or COMMON_TIME,
+            join=self.metre if self.join else None,
+        )
+
+    def runs(self, piece: StepNotes) -> list[tuple[int, int]]:
+        """Return the runs of full bars of which phrases are made, each as (first bar, bar after the last)."""
+        return piece.runs_of_length(self.shape.steps) if self.metre is None else piece.runs(self.metre)
 
     def starts(self, playing: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Find the bars of a passage at which a phrase may start.
@@ -135,11 +164,13 @@ class Settings:
             "bars": self.shape.bars,
             "hop": self.hop,
             "encoding": self.shape.encoding,
-            "metre": list(self.metre),
+            "metre": list(self.metre or self.shape.metre or ()),
             "min_tracks": self.min_tracks,
             "min_grid_fit": self.min_grid_fit,
             "shares": list(self.shares),
             "track_set": self.shape.track_set.to_dict(),
+            **({"any_metre": True} if self.metre is None else {}),
+            **({"join": True} if self.join else {}),
         }
 
     @staticmethod
@@ -160,6 +191,8 @@ class Settings:
                 bars=values["bars"],
                 encoding=values["encoding"],
                 metre=(metre[0], metre[1]),
+                any_metre=bool(values.get("any_metre")),
+                join=bool(values.get("join")),
                 hop=values["hop"],
                 min_tracks=values["min_tracks"],
                 min_grid_fit=float(values["min_grid_fit"]),

@@ -23,10 +23,11 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
     """
     settings, counts = meta["settings"], meta["counts"]
     n, d = settings["metre"]
+    metre = f"any metre as long as {n}/{d}" if settings.get("any_metre") else f"{n}/{d}"
     tracks = ", ".join(track["name"] for track in settings["track_set"]["tracks"])
     splits = ", ".join(f"{name} {c['phrases']} of {c['pieces']} pieces" for name, c in counts["splits"].items())
     lines = [
-        f"phrases: {counts['phrases']} of {settings['bars']} bars of {n}/{d}, hop {settings['hop']}, "
+        f"phrases: {counts['phrases']} of {settings['bars']} bars of {metre}, hop {settings['hop']}, "
         f"from {counts['pieces']} pieces",
         f"tracks: {tracks} ({settings['track_set']['name']}), {settings['resolution']} steps per beat, "
         f"encoding {settings['encoding']}",

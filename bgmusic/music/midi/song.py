@@ -37,6 +37,7 @@ CONTROL = np.dtype([("tick", np.int64), ("part", np.int32), ("number", np.int16)
 BEND = -1
 
 BPM_RANGE = (1.0, 100_000.0)  # tempos outside are ignored
+PLAYABLE_BPM = (4.0, 1000.0)  # of music that is generated or rendered
 
 Table = NDArray[np.void]  # a structured array of one of the types above
 

@@ -5,6 +5,7 @@ Notes stay sparse: no array is as long as the length that a file claims.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from bgmusic.music.midi.song import COMMON_TIME, Song, Table, require_valid_notes
 from bgmusic.music.rolls.checks import require_metre, require_resolution
 from bgmusic.music.rolls.collecting import split_annotations, tracks_of
-from bgmusic.music.rolls.metre import bars_of, steps_per_bar
+from bgmusic.music.rolls.metre import bars_of, join_bars, steps_per_bar
 from bgmusic.music.rolls.steps import MAX_BEATS, to_steps, without_overlaps
+from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap, tempo_map
 from bgmusic.music.rolls.tracks import TrackSet
 
 
@@ -59,6 +61,7 @@ class StepNotes:
         full: boolean ``(bars,)``, False for a bar shorter than its metre (a pickup, or before a change).
         bpm: tempo at the first note, in beats per minute.
         losses: what quantization dropped or changed.
+        tempos: the tempo map, see ``tempo``.
 
     """
 
@@ -70,6 +73,7 @@ class StepNotes:
     full: NDArray[np.bool_]
     bpm: float
     losses: Losses
+    tempos: TempoMap = DEFAULT_TEMPOS
 
     @property
     def bars(self) -> int:
@@ -105,6 +109,15 @@ class StepNotes:
         starts = [np.arange(start, stop - bars + 1, hop) for start, stop in self.runs(metre)]
         return np.concatenate([*starts, np.empty(0)]).astype(np.int64)
 
+    def metre_of_bars(self, first: int, bars: int) -> tuple[int, int] | None:
+        """Return the most frequent metre of some bars of one length; None if no bar of a metre has this length."""
+        steps = int(self.bar_starts[first + 1] - self.bar_starts[first])
+        counts = Counter(map(tuple, self.metres[first : first + bars].tolist()))
+        for (numerator, denominator), _ in counts.most_common():
+            if numerator * 4 * self.resolution == steps * denominator:
+                return numerator, denominator
+        return None
+
     def playing(self) -> NDArray[np.bool_]:
         """Return which tracks sound in which bars: boolean ``(bars, tracks)``."""
         begin, track = self.notes["onset"], self.notes["track"]
@@ -126,8 +139,20 @@ class StepNotes:
         """
         steps = self.steps_per_bar(metre)
         fits = self.full & (self.metres == metre).all(axis=1) & (np.diff(self.bar_starts) == steps)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(np.int8)))
-        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+        return _runs(fits, np.zeros(self.bars, dtype=np.bool_))
+
+    def runs_of_length(self, steps: int) -> list[tuple[int, int]]:
+        """Return the unbroken runs of full bars of ``steps`` steps and one metre, as ``runs`` does."""
+        changes = np.zeros(self.bars, dtype=np.bool_)
+        changes[1:] = (np.diff(self.metres, axis=0) != 0).any(axis=1)
+        return _runs(self.full & (np.diff(self.bar_starts) == steps), changes)
+
+
+def _runs(fits: NDArray[np.bool_], breaks: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the runs of True in ``fits``, as (start, stop); another run begins where ``breaks`` is True."""
+    starts = fits & ~np.append(False, fits[:-1] & ~breaks[1:])[: len(fits)]
+    stops = fits & ~np.append(fits[1:] & ~breaks[1:], False)[: len(fits)]
+    return list(zip(np.flatnonzero(starts).tolist(), (np.flatnonzero(stops) + 1).tolist(), strict=True))
 
 
 def quantise(
@@ -137,6 +162,7 @@ def quantise(
     *,
     metre: tuple[int, int] | None = None,
     default_metre: tuple[int, int] = COMMON_TIME,
+    join: tuple[int, int] | None = None,
 ) -> StepNotes:
     """Quantize a song to a grid of ``resolution`` steps per beat.
 
@@ -149,6 +175,7 @@ def quantise(
         resolution: steps per beat (quarter note).
         metre: replaces the song's time signatures; None to follow them.
         default_metre: applies where the song has no time signature.
+        join: a metre, such as 4/4, to which shorter bars, such as 2/4, are joined; see ``metre.join_bars``.
 
     Raises:
         TypeError: an argument has another type.
@@ -191,7 +218,10 @@ def quantise(
 
     end = int((placed["onset"] + placed["duration"]).max(initial=0))
     starts, metres, full = bars_of(song, resolution, end, metre, default_metre)
-    return StepNotes(track_set, resolution, placed, starts, metres, full, song.bpm, losses)
+    if join is not None:
+        starts, metres, full = join_bars(starts, metres, full, placed["onset"], join, steps_per_bar(join, resolution))
+    tempos = tempo_map(song, resolution)
+    return StepNotes(track_set, resolution, placed, starts, metres, full, song.bpm, losses, tempos)
 
 
 def _off_grid(values: NDArray[np.int64], unit: int) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tempo import cut_tempos, join_tempos
 
 
 def join_rolls(rolls: Sequence[Roll]) -> Roll:
     """Join rolls of one track set, resolution and encoding into one, each directly after the one before.
+
+    Each keeps its tempos; one whose tempo is unknown goes on in that of the roll before. The metre is the first's.
 
     Raises:
         UserError: there are no rolls, or they differ in tracks, resolution, encoding or steps of a bar.
@@ -26,7 +31,9 @@ def join_rolls(rolls: Sequence[Roll]) -> Roll:
         raise UserError("rolls to join differ in tracks, resolution, encoding or steps of a bar")
     onsets = [roll.onsets for roll in rolls if roll.onsets is not None]
     cells = np.concatenate([roll.cells for roll in rolls], axis=1)
-    return Roll(first.track_set, first.resolution, cells, np.concatenate(onsets, axis=1) if onsets else None)
+    tempos = join_tempos([roll.tempos for roll in rolls], [roll.bars * roll.steps for roll in rolls])
+    joined = np.concatenate(onsets, axis=1) if onsets else None
+    return Roll(first.track_set, first.resolution, cells, joined, first.metre, tempos)
 
 
 def join_with_rests(rolls: Sequence[Roll]) -> Roll:
@@ -40,7 +47,7 @@ def join_with_rests(rolls: Sequence[Roll]) -> Roll:
         raise UserError("no rolls to join")
     first = rolls[0]
     silence = np.zeros_like(first.cells[:, :1])
-    silent = Roll(first.track_set, first.resolution, silence, None if first.onsets is None else silence)
+    silent = Roll(first.track_set, first.resolution, silence, None if first.onsets is None else silence, first.metre)
     return join_rolls([part for roll in rolls for part in (roll, silent)][:-1])
 
 
@@ -59,7 +66,8 @@ def split_lines(roll: Roll, bars: int) -> list[Roll]:
         return np.split(filled, filled.shape[1] // bars, axis=1)
 
     onsets = [None] * -(-roll.bars // bars) if roll.onsets is None else cut(roll.onsets)
+    length = bars * roll.steps
     return [
-        Roll(roll.track_set, roll.resolution, cells, onset)
-        for cells, onset in zip(cut(roll.cells), onsets, strict=True)
+        replace(roll, cells=cells, onsets=onset, tempos=roll.tempos and cut_tempos(roll.tempos, start, start + length))
+        for start, cells, onset in zip(itertools.count(0, length), cut(roll.cells), onsets, strict=False)
     ]

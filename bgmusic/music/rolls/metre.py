@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import COMMON_TIME, Song
 from bgmusic.music.rolls.checks import require_metre, require_resolution
-from bgmusic.music.rolls.steps import to_steps
+from bgmusic.music.rolls.steps import MAX_BEATS, to_steps
 
-__all__ = ["COMMON_TIME", "bars_of", "parse_metre", "steps_per_bar"]
+__all__ = ["COMMON_TIME", "bars_of", "join_bars", "parse_metre", "steps_per_bar"]
+
+MAX_REST = 64  # silent bars after the last note: some files claim hours
+_SLACK = 24  # a piece that ends within a 24th of a beat before a bar line ends on it
 
 _DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -35,6 +40,21 @@ def steps_per_bar(metre: tuple[int, int], resolution: int) -> int:
     return numerator * 4 * resolution // denominator
 
 
+def require_bar(metre: tuple[int, int], resolution: int, steps: int) -> tuple[int, int]:
+    """Return a time signature whose bars have ``steps`` steps, as a pair of ints.
+
+    Raises:
+        TypeError: ``metre`` is not a pair of integers.
+        UserError: its bars have another length, or it is no time signature.
+
+    """
+    length = steps_per_bar(metre, resolution)
+    numerator, denominator = int(metre[0]), int(metre[1])
+    if length != steps:
+        raise UserError(f"a bar of {numerator}/{denominator} has {length} steps at {resolution} per beat, not {steps}")
+    return numerator, denominator
+
+
 def parse_metre(text: str) -> tuple[int, int]:
     """Parse a time signature such as ``"4/4"`` into numerator and denominator.
 
@@ -53,7 +73,10 @@ def parse_metre(text: str) -> tuple[int, int]:
 def bars_of(
     song: Song, resolution: int, end: int, metre: tuple[int, int] | None, default_metre: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]]:
-    """Place bar lines from the start of a song to ``end``, by its pickup and time signatures.
+    """Place bar lines on the step grid from the start of a song to ``end``, by its pickup and time signatures.
+
+    Time signatures move to the nearest step first, as notes do, so one that is a tick early changes nothing. After
+    ``end``, silent bars follow up to the end of the song: those that it holds whole, at most ``MAX_REST``.
 
     Args:
         song: the song.
@@ -67,33 +90,101 @@ def bars_of(
         whether each bar is as long as its metre, boolean ``(bars,)``.
 
     """
+    changes = _changes(song, resolution, metre, default_metre)
     beat = song.ticks_per_beat
-    last = -(-end * beat // resolution)  # the end in ticks, rounded up
-    changes = [(0, *(metre or default_metre))]
-    if metre is None:
-        changes += [(int(tick), int(n), int(d)) for tick, n, d in song.time_signatures.tolist()]
-    if song.pickup:
-        current = [change for change in changes if change[0] < song.pickup][-1]
-        changes = [(0, *current[1:]), (song.pickup, *current[1:])] + [c for c in changes if c[0] >= song.pickup]
-
-    starts, rows = [], []
-    for i, (tick, numerator, denominator) in enumerate(changes):
+    song_end = np.array([min(song.end + beat // _SLACK, MAX_BEATS * beat)])
+    rest = int(to_steps(song_end, beat, resolution)[0]) if end else 0
+    starts, rows, full = [], [], []
+    last = 0
+    for i, (start, numerator, denominator) in enumerate(changes):
         following = changes[i + 1][0] if i + 1 < len(changes) else None
-        stop = last if following is None else min(following, last)
-        if stop <= tick:
-            continue
-        # Bar k of this metre begins at tick + k * (4 * beat * numerator / denominator), exactly.
-        count = -(-(stop - tick) * denominator // (4 * beat * numerator))
-        starts.append(tick + np.arange(count, dtype=np.int64) * 4 * beat * numerator // denominator)
+        bar = 4 * resolution * numerator  # in steps, times the denominator
+        is_last = following is None or following >= max(end, rest)
+        if following is None or is_last:
+            sounding = max(0, -(-(end - start) * denominator // bar))
+            count = max(sounding, min((rest - start) * denominator // bar, sounding + MAX_REST))
+        else:
+            count = -(-(following - start) * denominator // bar)
+        # Bar k begins at the step nearest to start + k * bar / denominator.
+        lines = start + (2 * np.arange(count + 1, dtype=np.int64) * bar + denominator) // (2 * denominator)
+        last = int(lines[-1])
+        is_full = np.ones(count, dtype=np.bool_)
+        if count and following is not None and last > following:
+            last, is_full[-1] = following, False
+        starts.append(lines[:-1])
         rows.append(np.full((count, 2), (numerator, denominator), dtype=np.int32))
-        if stop == last and (following is None or following >= last):
-            last = tick + count * 4 * beat * numerator // denominator
-            last = last if following is None else min(last, following)
+        full.append(is_full)
+        if is_last:
             break
-    ticks = np.concatenate([*starts, np.array([last if starts else 0], dtype=np.int64)])
-    metres = np.concatenate([*rows, np.empty((0, 2), dtype=np.int32)])
-    lengths = np.diff(ticks)
-    full = lengths * metres[:, 1] >= (4 * beat * metres[:, 0]) // metres[:, 1] * metres[:, 1]
-    steps = to_steps(ticks, beat, resolution)
+    steps = np.concatenate([*starts, np.array([last], dtype=np.int64)])
     kept = np.diff(steps) > 0  # drop bars shorter than half a step
-    return np.concatenate([steps[:-1][kept], steps[-1:]]), metres[kept], full[kept]
+    return np.append(steps[:-1][kept], last), np.concatenate(rows)[kept], np.concatenate(full)[kept]
+
+
+def _changes(
+    song: Song, resolution: int, metre: tuple[int, int] | None, default_metre: tuple[int, int]
+) -> list[tuple[int, int, int]]:
+    """Return the steps at which bars begin anew, with numerator and denominator; the first is 0."""
+    beat, times = song.ticks_per_beat, song.time_signatures[: 0 if metre else None]
+    ticks = np.minimum(np.append(times["tick"], song.pickup), MAX_BEATS * beat)
+    *steps, pickup = to_steps(ticks, beat, resolution).tolist()
+    first = metre or default_metre
+    by_step = {0: first} | {
+        step: (numerator, denominator) for step, (_, numerator, denominator) in zip(steps, times.tolist(), strict=True)
+    }
+    if pickup:
+        before = [step for step in by_step if step < pickup]
+        by_step = {0: by_step[before[-1]], pickup: by_step[before[-1]]} | {
+            step: row for step, row in by_step.items() if step >= pickup
+        }
+    return [(step, *by_step[step]) for step in sorted(by_step)]
+
+
+def join_bars(
+    starts: NDArray[np.int64],
+    metres: NDArray[np.int32],
+    full: NDArray[np.bool_],
+    onsets: NDArray[np.int64],
+    metre: tuple[int, int],
+    steps: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]]:
+    """Join short bars, such as 2/4 and 1/4, to bars of a longer metre, such as 4/4.
+
+    Joined are runs of full bars of one metre, of which two or more make a bar of ``metre``. The first joined bar begins
+    so that a bar line falls on the first downbeat: the first bar line of the run at which a note begins. Bars before it
+    that make no whole bar stay short; so do those left at the end of a run, except at the end of the piece.
+
+    Args:
+        starts: bar starts in steps, with the end, ``(bars + 1,)``.
+        metres: numerators and denominators, ``(bars, 2)``.
+        full: whether each bar is as long as its metre, ``(bars,)``.
+        onsets: the steps at which notes begin, ascending.
+        metre: numerator and denominator to join to.
+        steps: steps of a bar of ``metre``.
+
+    Returns:
+        ``starts``, ``metres`` and ``full`` of the joined bars.
+
+    """
+    lengths = np.diff(starts)
+    sounding = np.isin(starts[:-1], onsets)
+    begins = np.ones(len(lengths), dtype=np.bool_)
+    joined = np.zeros(len(lengths), dtype=np.bool_)
+    end = int(starts[-1])
+    changes = np.flatnonzero((np.diff(metres, axis=0) != 0).any(axis=1) | (np.diff(lengths) != 0) | ~full[1:]) + 1
+    for start, stop in pairwise([0, *changes.tolist(), len(lengths)]):
+        if stop <= start or not full[start]:
+            continue
+        count, rest = divmod(steps, int(lengths[start]))
+        if rest or count < 2:
+            continue
+        downbeats = np.flatnonzero(sounding[start:stop])
+        first = start + (int(downbeats[0]) % count if len(downbeats) else 0)
+        whole = first + (stop - first) // count * count
+        if stop == len(lengths) and whole < stop:
+            end = int(starts[whole]) + steps
+            whole = stop
+        begins[first:whole] = (np.arange(first, whole) - first) % count == 0
+        joined[first:whole] = True
+    metres = np.where(joined[:, None], np.array(metre, dtype=np.int32), metres)
+    return np.append(starts[:-1][begins], end), metres[begins], full[begins]

@@ -12,6 +12,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.rolls.checks import kind_of, require_boolean, require_resolution
 from bgmusic.music.rolls.encodings import Cells, Encoding, note_begins, require_encoding, with_pauses
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap
 from bgmusic.music.rolls.tracks import TrackSet
 
 
@@ -26,6 +27,8 @@ class Phrases:
         onsets: boolean of the same shape, or None for the pause encoding.
         pieces: int64 ``(batch,)``, the piece that each phrase comes from, or None if each is a piece of its own.
             Phrases of one piece are correlated; statistics resample pieces.
+        metres: int32 ``(batch, 2)``, numerator and denominator of each phrase; None guesses them, see ``Roll``.
+        tempos: the tempo map of each phrase, or None if unknown.
 
     Raises:
         TypeError: an array has another dtype.
@@ -38,6 +41,8 @@ class Phrases:
     cells: Cells
     onsets: Cells | None = None
     pieces: NDArray[np.int64] | None = None
+    metres: NDArray[np.int32] | None = None
+    tempos: tuple[TempoMap, ...] | None = None
 
     def __post_init__(self) -> None:
         require_boolean("cells", self.cells)
@@ -57,6 +62,13 @@ class Phrases:
                 raise TypeError(f"pieces must be an int64 NumPy array, not {kind_of(self.pieces)}")
             if self.pieces.shape != shape[:1]:
                 raise UserError(f"pieces of shape {self.pieces.shape} do not fit {shape[0]} phrases")
+        if self.metres is not None:
+            if not isinstance(self.metres, np.ndarray) or self.metres.dtype != np.int32:
+                raise TypeError(f"metres must be an int32 NumPy array, not {kind_of(self.metres)}")
+            if self.metres.shape != (shape[0], 2):
+                raise UserError(f"metres of shape {self.metres.shape} do not fit {shape[0]} phrases")
+        if self.tempos is not None and len(self.tempos) != shape[0]:
+            raise UserError(f"{len(self.tempos)} tempo maps do not fit {shape[0]} phrases")
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -65,7 +77,10 @@ class Phrases:
         """Select phrases by a slice, a boolean mask, or an array of numbers."""
         onsets = None if self.onsets is None else self.onsets[chosen]
         pieces = None if self.pieces is None else self.pieces[chosen]
-        return replace(self, cells=self.cells[chosen], onsets=onsets, pieces=pieces)
+        metres = None if self.metres is None else self.metres[chosen]
+        numbers = np.arange(len(self))[chosen].tolist() if self.tempos else []
+        tempos = tuple(self.tempos[number] for number in numbers) if self.tempos else None
+        return replace(self, cells=self.cells[chosen], onsets=onsets, pieces=pieces, metres=metres, tempos=tempos)
 
     def spread(self, most: int) -> Phrases:
         """Return at most ``most`` of the phrases, evenly spread, the first and the last among them."""
@@ -114,7 +129,9 @@ class Phrases:
     def roll(self, index: int) -> Roll:
         """Return one phrase as a ``Roll``; its arrays are views."""
         onsets = None if self.onsets is None else self.onsets[index]
-        return Roll(self.track_set, self.resolution, self.cells[index], onsets)
+        metre = None if self.metres is None else (int(self.metres[index, 0]), int(self.metres[index, 1]))
+        tempos = None if self.tempos is None else self.tempos[index]
+        return Roll(self.track_set, self.resolution, self.cells[index], onsets, metre, tempos)
 
     def require_like(self, other: Phrases, name: str) -> None:
         """Check that the phrases have the tracks, resolution and shape of ``other``.
@@ -144,7 +161,7 @@ def _tracks(track_set: TrackSet) -> str:
 
 
 def stack_rolls(rolls: Sequence[Roll], pieces: Sequence[int] | None = None) -> Phrases:
-    """Stack rolls of one track set, resolution, shape and encoding.
+    """Stack rolls of one track set, resolution, shape and encoding; each keeps its metre and tempos.
 
     Args:
         rolls: at least one roll.
@@ -172,4 +189,6 @@ def stack_rolls(rolls: Sequence[Roll], pieces: Sequence[int] | None = None) -> P
         np.stack([roll.cells for roll in rolls]),
         np.stack(onsets) if onsets else None,
         None if pieces is None else np.array(pieces, dtype=np.int64),
+        np.array([roll.metre for roll in rolls], dtype=np.int32) if all(roll.metre for roll in rolls) else None,
+        tuple(roll.tempos or DEFAULT_TEMPOS for roll in rolls) if any(roll.tempos for roll in rolls) else None,
     )

@@ -6,7 +6,7 @@ that begins with the roll.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from bgmusic.music.midi.song import (
     DEFAULT_BPM,
     DEFAULT_VELOCITY,
     NOTE,
-    TEMPO,
     TIME_SIGNATURE,
     Song,
     Table,
@@ -29,7 +28,9 @@ from bgmusic.music.rolls import formats
 from bgmusic.music.rolls.checks import require_boolean, require_resolution
 from bgmusic.music.rolls.encodings import Cells, Encoding, require_encoding
 from bgmusic.music.rolls.grid import StepNotes, quantise
+from bgmusic.music.rolls.metre import require_bar
 from bgmusic.music.rolls.note_cells import cells_to_notes, notes_to_cells
+from bgmusic.music.rolls.tempo import TempoMap, cut_tempos, require_tempos, to_ticks
 from bgmusic.music.rolls.tracks import TrackSet
 
 if TYPE_CHECKING:
@@ -50,10 +51,14 @@ class Roll:
         cells: boolean ``(tracks, bars, steps, pitches)``, True where a note sounds.
         onsets: boolean of the same shape, True where a note begins; None in the pause encoding, which marks repeated
             notes by pauses in ``cells``. A cell with an onset counts as on.
+        metre: time signature, numerator and denominator, of all bars. None guesses it from the length of a bar, in
+            quarters if possible; it stays None for a length that no time signature has.
+        tempos: tempo map, (step, beats per minute) ascending from step 0; None if unknown.
 
     Raises:
-        TypeError: an array is not boolean, or ``resolution`` not an integer.
-        UserError: the shapes do not fit the track set or each other, or ``resolution`` is out of range.
+        TypeError: an array is not boolean, or ``resolution``, ``metre`` or ``tempos`` have another type.
+        UserError: the shapes do not fit the track set or each other, ``resolution`` is out of range, a bar of ``metre``
+            has another length, or ``tempos`` is no tempo map.
 
     """
 
@@ -61,6 +66,8 @@ class Roll:
     resolution: int
     cells: Cells
     onsets: Cells | None = None
+    metre: tuple[int, int] | None = None
+    tempos: TempoMap | None = None
 
     def __post_init__(self) -> None:
         require_boolean("cells", self.cells)
@@ -77,12 +84,17 @@ class Roll:
             require_boolean("onsets", self.onsets)
             if self.onsets.shape != shape:
                 raise UserError(f"onsets of shape {self.onsets.shape} do not fit cells of shape {shape}")
+        if self.metre is None:
+            object.__setattr__(self, "metre", metre_of(shape[2], self.resolution))
+        else:
+            object.__setattr__(self, "metre", require_bar(self.metre, self.resolution, shape[2]))
+        if self.tempos is not None:
+            object.__setattr__(self, "tempos", require_tempos(self.tempos))
 
     def __repr__(self) -> str:
         names = [track.name for track in self.track_set.tracks]
         shown = ", ".join(names[:_MOST_NAMES]) + (f", ... ({len(names)} tracks)" if len(names) > _MOST_NAMES else "")
-        metre = metre_of(self.steps, self.resolution)
-        bar = f"{metre[0]}/{metre[1]}" if metre else f"{self.steps} steps"
+        bar = f"{self.metre[0]}/{self.metre[1]}" if self.metre else f"{self.steps} steps"
         name = " ".join(f"{self.track_set.name}: {shown}".split())
         counts = (_count(self.bars, "bar"), _count(self.resolution, "step"), _count(len(self.notes()), "note"))
         sizes = f"{counts[0]} of {bar}, {counts[1]} per beat, {counts[2]}"
@@ -106,6 +118,11 @@ class Roll:
     def steps(self) -> int:
         """The number of steps in a bar."""
         return int(self.cells.shape[2])
+
+    @property
+    def bpm(self) -> float:
+        """The tempo at the first step, in beats (quarter notes) per minute; 120, MIDI's default, if unknown."""
+        return DEFAULT_BPM if self.tempos is None else self.tempos[0][1]
 
     @property
     def low(self) -> int:
@@ -148,7 +165,7 @@ class Roll:
     def from_phrase(
         piece: StepNotes, first_bar: int = 0, bars: int | None = None, encoding: Encoding = "onset"
     ) -> Roll:
-        """Make a roll of some bars of a quantized piece.
+        """Make a roll of some bars of a quantized piece, with their metre (the most frequent) and tempos.
 
         Args:
             piece: the piece, from ``quantise``.
@@ -168,11 +185,14 @@ class Roll:
         lengths = np.unique(np.diff(starts))
         if len(lengths) != 1:
             raise UserError(f"{named} differ in length: a roll needs bars of one length")
+        steps = int(lengths[0])
         onset = piece.notes["onset"]
         near = (onset < starts[-1]) & (onset + piece.notes["duration"] > starts[0])
         notes = piece.notes[near].copy()
         notes["onset"] -= starts[0]
-        return Roll.from_notes(notes, piece.track_set, piece.resolution, bars, int(lengths[0]), encoding)
+        roll = Roll.from_notes(notes, piece.track_set, piece.resolution, bars, steps, encoding)
+        metre = piece.metre_of_bars(first_bar, bars)
+        return replace(roll, metre=metre, tempos=cut_tempos(piece.tempos, int(starts[0]), int(starts[-1])))
 
     @staticmethod
     def from_song(song: Song, track_set: TrackSet, resolution: int, encoding: Encoding = "onset") -> Roll:
@@ -216,7 +236,14 @@ class Roll:
         return self.cells if self.onsets is None else np.concatenate([self.cells, self.onsets])
 
     @staticmethod
-    def from_channels(channels: Cells, track_set: TrackSet, resolution: int, encoding: Encoding) -> Roll:
+    def from_channels(
+        channels: Cells,
+        track_set: TrackSet,
+        resolution: int,
+        encoding: Encoding,
+        metre: tuple[int, int] | None = None,
+        tempos: TempoMap | None = None,
+    ) -> Roll:
         """Make a roll of stacked cells and onsets: the inverse of ``channels``.
 
         Raises:
@@ -226,17 +253,32 @@ class Roll:
         """
         require_encoding(encoding)
         if encoding == "pause":
-            return Roll(track_set, resolution, channels)
-        return Roll(track_set, resolution, channels[: len(track_set)], channels[len(track_set) :])
+            return Roll(track_set, resolution, channels, None, metre, tempos)
+        return Roll(track_set, resolution, channels[: len(track_set)], channels[len(track_set) :], metre, tempos)
 
     def encoded(self, encoding: Encoding) -> Roll:
         """Convert the roll to ``encoding``; ``pause`` loses some repeated notes (see ``encoding_loss``)."""
         if encoding == self.encoding:
             return self
-        return Roll.from_notes(self.notes(), self.track_set, self.resolution, self.bars, self.steps, encoding)
+        other = Roll.from_notes(self.notes(), self.track_set, self.resolution, self.bars, self.steps, encoding)
+        return replace(other, metre=self.metre, tempos=self.tempos)
 
-    def to_song(self, bpm: float = DEFAULT_BPM) -> Song:
-        """Convert to a song with one part per track and one tick per step."""
+    def at_tempo(self, bpm: float | None) -> Roll:
+        """Return the roll at a constant tempo; None keeps its own.
+
+        Raises:
+            UserError: the tempo is out of range.
+
+        """
+        return self if bpm is None else replace(self, tempos=((0, bpm),))
+
+    def to_song(self, bpm: float | None = None) -> Song:
+        """Convert to a song with one part per track and one tick per step.
+
+        Args:
+            bpm: tempo in beats per minute; by default the roll's own tempos, or 120 if they are unknown.
+
+        """
         notes, tracks = self.notes(), self.track_set.tracks
         out = np.empty(len(notes), dtype=NOTE)
         for name in ("onset", "duration", "pitch"):
@@ -244,27 +286,27 @@ class Roll:
         out["velocity"], out["part"] = DEFAULT_VELOCITY, notes["track"]
         out["program"] = np.array([track.program for track in tracks], dtype=np.uint8)[notes["track"]]
         out["is_drum"] = self.track_set.drums[notes["track"]]
-        metre = metre_of(self.steps, self.resolution)
+        tempos = self.at_tempo(bpm).tempos or ((0, DEFAULT_BPM),)
         return Song(
             ticks_per_beat=self.resolution,
             notes=sort_notes(out),
-            tempos=table(TEMPO, [(0, bpm)]),
-            time_signatures=table(TIME_SIGNATURE, [(0, *metre)] if metre else []),
+            tempos=to_ticks(tempos),
+            time_signatures=table(TIME_SIGNATURE, [(0, *self.metre)] if self.metre else []),
             parts=tuple(track.name for track in tracks),
             end=self.bars * self.steps,
         )
 
-    def to_pretty_midi(self, bpm: float = DEFAULT_BPM) -> pretty_midi.PrettyMIDI:
+    def to_pretty_midi(self, bpm: float | None = None) -> pretty_midi.PrettyMIDI:
         """Convert to a pretty_midi ``PrettyMIDI``."""
         midi: pretty_midi.PrettyMIDI = formats.resolve(formats.TO_PRETTY_MIDI)(self.to_song(bpm))
         return midi
 
-    def to_muspy(self, bpm: float = DEFAULT_BPM) -> muspy.Music:
+    def to_muspy(self, bpm: float | None = None) -> muspy.Music:
         """Convert to a muspy ``Music``."""
         music: muspy.Music = formats.resolve(formats.TO_MUSPY)(self.to_song(bpm))
         return music
 
-    def to_pypianoroll(self, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitrack:
+    def to_pypianoroll(self, bpm: float | None = None) -> pypianoroll.Multitrack:
         """Convert to a pypianoroll ``Multitrack``."""
         multitrack: pypianoroll.Multitrack = formats.resolve(formats.TO_PYPIANOROLL)(self, bpm)
         return multitrack
@@ -275,9 +317,9 @@ class Roll:
         Args:
             path: ``.mid`` or ``.midi`` (MIDI file), ``.png`` (picture), ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``
                 (sound), ``.npz`` (arrays, see ``phrase_files``).
-            options: ``bpm=90`` sets the tempo of MIDI and sound files. Further options of the format's writer:
-                ``midi_files.save_roll``, ``pictures.sheet.save_roll``, ``sound.files.save_roll``,
-                ``phrase_files.save_roll``.
+            options: ``bpm=90`` sets the tempo of MIDI and sound files; by default it is the roll's own. Further options
+                of the format's writer: ``midi_files.save_roll``, ``pictures.sheet.save_roll``,
+                ``sound.files.save_roll``, ``phrase_files.save_roll``.
 
         Raises:
             UserError: the suffix is unknown, or the roll does not fit the format.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from bgmusic.errors import UserError
+from bgmusic.music.midi.song import PLAYABLE_BPM, metre_of
 from bgmusic.music.rolls.checks import MAX_RESOLUTION
 from bgmusic.music.rolls.encodings import Encoding
+from bgmusic.music.rolls.metre import require_bar
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.yaml import Config
 
@@ -36,6 +40,10 @@ class RollShape(Config):
     """Steps per bar."""
     encoding: Encoding
     """`onset` (cells and a plane of onsets, lossless) or `pause` (the papers')."""
+    metre: tuple[int, int] | None = None
+    """Time signature of the bars; by default guessed from their length, in quarters if possible."""
+    bpm: Annotated[float, Field(ge=PLAYABLE_BPM[0], le=PLAYABLE_BPM[1])] | None = None
+    """Tempo of generated music in beats (quarter notes) per minute: the median of the corpus; by default unknown."""
 
     @model_validator(mode="after")
     def _check_size(self) -> RollShape:
@@ -43,6 +51,25 @@ class RollShape(Config):
             raise ValueError(
                 f"a phrase has {self.cells:,} cells, at most {_MAX_CELLS:,} are allowed: reduce bars, steps or tracks"
             )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _guess_metre(cls, values: Any) -> Any:
+        """Fill in the metre of configs that have none, so that equal shapes compare equal."""
+        if isinstance(values, Mapping) and values.get("metre") is None:
+            steps, resolution = values.get("steps"), values.get("resolution")
+            if isinstance(steps, int) and isinstance(resolution, int) and resolution > 0:
+                return {**values, "metre": metre_of(steps, resolution)}
+        return values
+
+    @model_validator(mode="after")
+    def _check_metre(self) -> RollShape:
+        try:
+            if self.metre is not None:
+                require_bar(self.metre, self.resolution, self.steps)
+        except UserError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @property

@@ -14,7 +14,6 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
-from bgmusic.music.midi.song import DEFAULT_BPM
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.sound.checks import Audio, check_audio, check_rate
 from bgmusic.music.sound.rendering import DEFAULT_RATE, render
@@ -105,9 +104,10 @@ def ogg_bytes(audio: Audio, rate: int) -> bytes:
     return audio_bytes(audio, rate, "ogg")
 
 
-def save_roll(path: str | Path, roll: Roll, bpm: float = DEFAULT_BPM, **options: Any) -> None:
-    """Render a roll at ``bpm`` quarter notes per minute and write it as ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``.
+def save_roll(path: str | Path, roll: Roll, bpm: float | None = None, **options: Any) -> None:
+    """Render a roll and write it as ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``.
 
+    ``bpm``, in quarter notes per minute, replaces the roll's own tempos.
     ``options`` are those of :func:`bgmusic.music.sound.render` (``rate``, ``soundfont``, ``reverb``, ...).
 
     Raises:
@@ -120,9 +120,10 @@ def save_roll(path: str | Path, roll: Roll, bpm: float = DEFAULT_BPM, **options:
     write_audio(path, render(roll, bpm=bpm, **options), rate)
 
 
-def roll_mp3(roll: Roll, bpm: float = DEFAULT_BPM, *, rate: int = PREVIEW_RATE, **options: Any) -> bytes:
-    """Render a roll at ``bpm`` quarter notes per minute and return the content of an MP3 file.
+def roll_mp3(roll: Roll, bpm: float | None = None, *, rate: int = PREVIEW_RATE, **options: Any) -> bytes:
+    """Render a roll and return the content of an MP3 file.
 
+    ``bpm``, in quarter notes per minute, replaces the roll's own tempos.
     ``options`` are those of :func:`bgmusic.music.sound.render`. The default rate, 24 kHz, halves the size for previews
     in notebooks and pages.
 

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.music.midi.song import DEFAULT_BPM, Song
+from bgmusic.music.midi.song import PLAYABLE_BPM, Song
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.sound.checks import Audio, check_rate
 from bgmusic.music.sound.fluidsynth import fluidsynth_path, play
@@ -40,7 +40,7 @@ def render(
     rate: int = DEFAULT_RATE,
     soundfont: str | Path | None = None,
     *,
-    bpm: float = DEFAULT_BPM,
+    bpm: float | None = None,
     reverb: float = DEFAULT_REVERB,
     loudness: float | None = LOUDNESS,
     seconds: float | None = None,
@@ -56,7 +56,7 @@ def render(
         music: a song, or a roll.
         rate: sampling rate in Hz, 8,000 to 96,000.
         soundfont: an ``.sf2`` file; by default the General MIDI SoundFont of pretty_midi.
-        bpm: tempo of a roll in quarter notes per minute; a song has its own.
+        bpm: tempo of a roll in quarter notes per minute; by default its own. A song has its own.
         reverb: level of the reverberation, 0 (none) to 1.
         loudness: integrated loudness in LUFS, -60 to 0; None keeps the level of the SoundFont.
         seconds: length to render from the beginning; by default all.
@@ -94,7 +94,7 @@ def render(
     return _finish(audio, rate, piece.end, loudness)
 
 
-def check_options(rate: int, bpm: float, reverb: float, loudness: float | None, seconds: float | None) -> None:
+def check_options(rate: int, bpm: float | None, reverb: float, loudness: float | None, seconds: float | None) -> None:
     """Check the numeric arguments of :func:`render`.
 
     Raises:
@@ -104,7 +104,7 @@ def check_options(rate: int, bpm: float, reverb: float, loudness: float | None, 
     check_rate(rate)
     for name, value, low, high in (
         ("rate", rate, *RATES),
-        ("bpm", bpm, 4, 1000),
+        ("bpm", bpm, *PLAYABLE_BPM),
         ("reverb", reverb, 0, 1),
         ("loudness", loudness, -60, 0),
         ("seconds", seconds, 0, float("inf")),

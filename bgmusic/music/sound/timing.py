@@ -39,8 +39,8 @@ class TimedNotes:
         return float(self.stop.max(initial=0))
 
 
-def timed_notes(music: Song | Roll, bpm: float = DEFAULT_BPM) -> TimedNotes:
-    """Return the notes of a song, or of a roll at ``bpm`` quarter notes per minute, in seconds."""
+def timed_notes(music: Song | Roll, bpm: float | None = None) -> TimedNotes:
+    """Return the notes of a song or a roll in seconds; ``bpm`` replaces the roll's own tempos."""
     song = music.to_song(bpm) if isinstance(music, Roll) else music
     ticks = np.stack([song.notes["onset"], sounding_ends(song)])
     onset, stop = seconds_at(song, ticks)

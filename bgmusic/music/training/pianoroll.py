@@ -16,6 +16,7 @@ from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.scores import Scores
 from bgmusic.training.loop import Imitation, Training
 from bgmusic.training.runs import Run, environment
@@ -39,7 +40,7 @@ def fit(config: PianorollConfig, corpus: Corpus) -> PianorollConfig:
     if config.encoding == "onset" and corpus.encoding == "pause":
         raise UserError(f"corpus {corpus.path.name} was built with the pause encoding: its onsets are lost")
     encoding = config.encoding or (config.rolls.encoding if config.rolls else corpus.encoding)
-    shape = corpus.settings.shape.model_copy(update={"encoding": encoding})
+    shape = corpus.settings.shape.model_copy(update={"encoding": encoding, "bpm": corpus.bpm})
     if config.rolls is not None:
         for key in ("track_set", "resolution", "bars", "steps"):
             has, wants = getattr(shape, key), getattr(config.rolls, key)
@@ -100,7 +101,7 @@ def begin_with(training: Game | Imitation, config: PianorollConfig, first_stage:
     state = Run.open(first_stage, KIND).load_state()
     if state is None:
         raise UserError(f"{first_stage} has no checkpoint, and so no discriminator; train it first")
-    if theirs.rolls != config.rolls:
+    if theirs.rolls is None or config.rolls is None or _form(theirs.rolls) != _form(config.rolls):
         raise UserError(f"{first_stage} makes other rolls (tracks, bars, steps or encoding) than this training")
     body = {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")}
     if not isinstance(training, Game):
@@ -112,6 +113,11 @@ def begin_with(training: Game | Imitation, config: PianorollConfig, first_stage:
         training.discriminator.load_state_dict(state["discriminator"])
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         raise UserError(f"{first_stage}: its networks don't fit this config's network settings") from None
+
+
+def _form(rolls: RollShape) -> RollShape:
+    """Return a shape without metre and tempo, which older runs do not have and networks do not see."""
+    return rolls.model_copy(update={"metre": None, "bpm": None})
 
 
 def _drawing(config: PianorollConfig) -> Callable[[Training, Path], None]:

@@ -51,7 +51,7 @@ def no_fluidsynth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_render_of_midi_equals_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    piece = song((0, 1, 60), (1, 1, 64), bpm=120)
+    piece = song((0, 1, 60), (1, 1, 64), bpm=120, end=4)  # a whole bar, as the file
     write_midi(piece, tmp_path / "piece.mid")
     run("render", tmp_path / "piece.mid", "--out", tmp_path / "piece.wav")
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'piece.wav'}: ")
