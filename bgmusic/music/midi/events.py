@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_METAS = 1 << 17  # later changes of tempo and the like are ignored
-MAX_TEXT = 256
+MAX_EXCLUSIVE = 16  # bytes of the system-exclusive messages that are kept
 
-TRACK_NAME, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x2F, 0x51, 0x58, 0x59
-KEPT = frozenset((TRACK_NAME, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE))
+TRACK_NAME, PORT, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59
+EXCLUSIVE = 0xF0  # the status byte, as no meta event has this type
+KEPT = frozenset((TRACK_NAME, PORT, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE, EXCLUSIVE))
 _MAX_DELTA = 1 << 28
 
 Span: TypeAlias = tuple[int, int]
@@ -34,7 +35,7 @@ class Events:
         status: status byte.
         data1: first data byte.
         data2: second data byte, or 0.
-        metas: (track, tick, type, content) of each meta event.
+        metas: (track, tick, type, content) of each meta event, and of short system-exclusive messages.
         ends: the last tick of each track.
         damage: number of repairs, by description.
 
@@ -159,19 +160,20 @@ class _Reader:
 
     def _skip_or_keep(self, status: int, index: int, metas: Metas) -> bool:
         """Read a meta or system-exclusive event; return True at the end of the track."""
-        kind = 0
+        kind = status
         if status == 0xFF:
             if self.at >= self.stop:
                 return False
-            kind = self.data[self.at]
+            kind = min(self.data[self.at], 0x7F)
             self.at += 1
         size = self.number()
-        content = self.data[self.at : min(self.at + size, self.stop, self.at + MAX_TEXT)]
+        content = self.data[self.at : min(self.at + size, self.stop)]
         if self.at + size > self.stop:
             self.note("events longer than their track")
-        if kind in KEPT and len(metas) < MAX_METAS:
+        is_kept = kind in KEPT and (kind != EXCLUSIVE or size <= MAX_EXCLUSIVE)
+        if is_kept and len(metas) < MAX_METAS:
             metas.append((index, self.tick, kind, content))
-        elif kind in KEPT:
+        elif is_kept:
             self.note("changes of tempo and the like left out")
         self.at = min(self.at + size, self.stop)
         return kind == END_OF_TRACK

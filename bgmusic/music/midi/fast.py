@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 
 from bgmusic.music.midi.events import (
     END_OF_TRACK,
+    EXCLUSIVE,
     KEPT,
     KEY_SIGNATURE,
+    MAX_EXCLUSIVE,
     MAX_METAS,
     TEMPO,
     TIME_SIGNATURE,
@@ -161,7 +163,7 @@ def _cut_metas(data: bytes, spans: tuple[Span, ...]) -> _Cut | None:
             pieces += (data[at:here], _PLACEHOLDER)
             length += here - at
             at = end
-            if kind in KEPT:
+            if kind in KEPT and (kind != EXCLUSIVE or end - content <= MAX_EXCLUSIVE):
                 if len(metas) == MAX_METAS:
                     return None
                 metas.append((len(places), index, kind, data[content:end]))

@@ -14,27 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.midi.events import Events
+from bgmusic.music.midi.rhythm import CHANNELS, Ports, channels_of, drum_notes
 from bgmusic.music.midi.song import NOTE, Table
 
-_DRUM_CHANNEL = 9  # channel 10, counted from 1
 _MAX_CHANGES = 1 << 16  # later program changes are ignored
 _Voices: TypeAlias = NDArray[np.int64]  # track * 16 + channel, ascending: these become the song's parts
 
 
-def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> tuple[Table, _Voices]:
+def notes_of(
+    events: Events, ports: Ports, ticks_per_beat: float, damage: dict[str, int]
+) -> tuple[Table, _Voices, _Voices]:
     """Return the notes of events.
 
     Args:
         events: all events of a file.
+        ports: port of each track, see ``rhythm.ports_of``.
         ticks_per_beat: ticks per quarter note.
         damage: receives the number of repairs, by description.
 
     Returns:
-        Notes (dtype ``NOTE``) sorted by onset, part and pitch; and the voice (track * 16 + channel) of each part.
+        Notes (dtype ``NOTE``) sorted by onset, part and pitch; the voice (track * 16 + channel) and the channel
+        (port * 16 + channel) of each part.
 
     """
     command = events.status & 0xF0
-    chosen = np.flatnonzero((command | 0x10) == 0x90)
+    is_note = (command | 0x10) == 0x90
+    chosen, others = np.flatnonzero(is_note), np.flatnonzero(~is_note)
     status = events.status.take(chosen)
     voice = events.track.take(chosen) * 16 + (status & 0x0F)
     pitch, velocity, tick = events.data1.take(chosen), events.data2.take(chosen), events.tick.take(chosen)
@@ -56,12 +61,14 @@ def notes_of(events: Events, ticks_per_beat: float, damage: dict[str, int]) -> t
         damage["notes of no length, given one tick"] = empty
     notes["duration"] = np.maximum(stop - onset, 1)
     sounding = voice.take(source)
-    notes["is_drum"] = (sounding & 0x0F) == _DRUM_CHANNEL
     present = np.bincount(sounding, minlength=1) > 0
     notes["part"] = part = (np.cumsum(present) - 1).take(sounding)
     voices = np.flatnonzero(present)
-    notes["program"] = _programs(events, command, onset, part, voices)
-    return notes, voices
+    channels = channels_of(voices, ports)
+    notes["is_drum"] = drum_notes(events, others, ports, channels, part, onset)
+    changes = others[command.take(others) == 0xC0]
+    notes["program"] = _programs(events, changes, ports, onset, part, voices, channels.tolist())
+    return notes, voices, channels
 
 
 def _stable_order(values: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -145,29 +152,39 @@ def _alternate(key: NDArray[np.integer], is_on: NDArray[np.bool_]) -> bool:
 
 def _programs(
     events: Events,
-    command: NDArray[np.integer],
+    changes: NDArray[np.int64],
+    ports: Ports,
     onset: NDArray[np.int64],
     part_of: NDArray[np.int64],
     voices: _Voices,
+    channels: list[int],
 ) -> NDArray[np.uint8]:
-    """Return the program of each note: the last that its track set for the channel, else that any set, else 0."""
-    change = np.flatnonzero(command == 0xC0)[:_MAX_CHANGES]
-    own: dict[int, list[tuple[int, int]]] = {}
-    shared: dict[int, list[tuple[int, int]]] = {}
-    channels = (events.status[change] & 0x0F).tolist()
-    tracks, ticks, programs = (column[change].tolist() for column in (events.track, events.tick, events.data1))
-    for track, channel, tick, program in zip(tracks, channels, ticks, programs, strict=True):
-        own.setdefault(track * 16 + channel, []).append((tick, program))
-        shared.setdefault(channel, []).append((tick, program))
-    for by_any in shared.values():
-        by_any.sort(key=lambda row: row[0])
-    changes = [own.get(voice) or shared.get(voice & 0x0F, []) for voice in voices.tolist()]
-    # Most parts have a single program.
-    constant = np.array([rows[0][1] if rows else 0 for rows in changes], dtype=np.uint8)
-    result = constant.take(part_of)
-    for part, rows in enumerate(changes):
-        if rows and (rows[0][0] > 0 or len({last for _, last in rows}) > 1):
-            since, values = np.array([(-1, 0), *rows]).T
+    """Return the program of each note: the last that was set for its channel; 0 if none was.
+
+    Where several tracks with notes share a channel, each follows its own changes from its first one on: many writers
+    put instruments on one channel.
+    """
+    changes = changes[:_MAX_CHANGES]
+    tick, program = events.tick.take(changes), events.data1.take(changes)
+    voice = events.track.take(changes) * CHANNELS + (events.status.take(changes) & 0x0F)
+    channel = channels_of(voice, ports)
+    first: dict[int, int] = {}  # the program at tick 0 of each channel
+    varying: set[int] = set()
+    for number, at, value in zip(channel.tolist(), tick.tolist(), program.tolist(), strict=True):
+        if at or first.setdefault(number, value) != value:
+            varying.add(number)
+    result = np.array([first.get(number, 0) for number in channels], dtype=np.uint8).take(part_of)
+    if not varying.intersection(channels):
+        return result  # most files have a single program for each channel
+    order = np.argsort(tick, kind="stable")
+    tick, program, voice, channel = tick[order], program[order], voice[order], channel[order]
+    is_silent = ~np.isin(voice, voices)
+    for part, number in enumerate(channels):
+        if number in varying:
+            own = voice == voices[part]
+            since = tick[own][0] if own.any() else np.inf
+            chosen = np.flatnonzero((channel == number) & (own | is_silent | (tick < since)))
             of_part = np.flatnonzero(part_of == part)
-            result[of_part] = values[np.searchsorted(since, onset[of_part], side="right") - 1]
+            row = np.searchsorted(tick[chosen], onset[of_part], side="right")
+            result[of_part] = np.append(0, program[chosen])[row]
     return result

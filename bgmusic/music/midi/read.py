@@ -7,7 +7,8 @@ file's size. Valid files are read with array operations (``fast.fast_events``), 
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from bgmusic.music.midi import events as events_module
 from bgmusic.music.midi.events import Events, careful_events
 from bgmusic.music.midi.fast import fast_events
 from bgmusic.music.midi.file import MidiError, MidiFile, load, open_midi
+from bgmusic.music.midi.names import decode_name
 from bgmusic.music.midi.notes import notes_of
+from bgmusic.music.midi.rhythm import CHANNELS, Ports, channels_of, drums_by_name, ports_of
 from bgmusic.music.midi.song import (
     BEND,
     BPM_RANGE,
@@ -46,11 +49,13 @@ def read_midi(source: bytes | str | Path, controls: bool = False) -> Song:
     """Read a MIDI file.
 
     Time is in the file's ticks. With SMPTE time, a beat is 480 ticks at the file's first tempo, or at 120 beats per
-    minute. The patterns of a format 2 file follow one another. Channel 10 is drums.
+    minute. The patterns of a format 2 file follow one another. Drums are channel 10, the channels that messages of GM2,
+    GS or XG turn to drums (see ``rhythm``), and tracks with a drum-like name on a channel without a program.
 
     Args:
         source: the file's content or path; plain, gzip'd, or in a RIFF wrapper.
-        controls: whether to read controllers and pitch bends, of channels that have notes in the same track.
+        controls: whether to read the controllers and pitch bends of channels that have notes, in whatever track they
+            stand.
 
     Returns:
         The song; its ``repairs`` list what was wrong with the file.
@@ -75,11 +80,13 @@ def _song(file: MidiFile, events: Events, controls: bool) -> Song:
     if file.format == 2 and len(file.tracks) > 1:
         events = _in_sequence(events, ticks_per_beat or RESOLUTION)
         repairs.append(f"format 2: {len(file.tracks)} patterns, one after the other")
-    tempos, times, keys, names = _maps(events, damage)
+    tempos, times, keys, raw_names = _maps(events, damage)
+    names = {track: decode_name(content) for track, content in raw_names.items()}
     bpm = float(tempos["bpm"][0]) if len(tempos) else DEFAULT_BPM
     beat = float(ticks_per_beat or file.ticks_per_second * 60 / bpm)
-    notes, voices = notes_of(events, beat, damage)
-    turned = _controls(events, voices) if controls else table(CONTROL)
+    ports = ports_of(events)
+    notes, voices, channels = notes_of(events, ports, beat, damage)
+    turned = _controls(events, voices, channels, ports) if controls else table(CONTROL)
     end = max(events.ends, default=0)
     if not len(notes):
         raise MidiError("; ".join(["no notes", *repairs]))
@@ -88,52 +95,66 @@ def _song(file: MidiFile, events: Events, controls: bool) -> Song:
         notes, end = _rescaled(notes, (tempos, times, keys, turned), end, RESOLUTION / beat)
         ticks_per_beat = RESOLUTION
     repairs += [f"{what}: {count}" for what, count in damage.items()]
+    tracks = [names.get(voice // CHANNELS, "") for voice in voices.tolist()]
+    repairs += drums_by_name(events, notes, tracks, channels, ports)
+    parts, raw_parts = _part_names(voices, names, raw_names)
     return Song(
         ticks_per_beat=ticks_per_beat,
         notes=notes,
         tempos=tempos,
         time_signatures=times,
         key_signatures=keys,
-        parts=_part_names(voices, names),
-        channels=tuple((voices % 16 + 1).tolist()),
+        parts=parts,
+        channels=tuple((channels + 1).tolist()),
         end=max(end, int((notes["onset"] + notes["duration"]).max())),
         title=names.get(0, ""),
         repairs=tuple(repairs),
         controls=turned,
+        raw_names=raw_parts,
     )
 
 
-def _controls(events: Events, voices: NDArray[np.int64]) -> Table:
-    """Return controllers and pitch bends (dtype ``CONTROL``) of the voices with notes, sorted by tick."""
-    command, voice = events.status & 0xF0, events.track.astype(np.int64) * 16 + (events.status & 0x0F)
-    bends = command == _BEND
-    chosen = np.flatnonzero((bends | (command == _CONTROLLER)) & np.isin(voice, voices))
-    chosen = chosen[np.argsort(events.tick[chosen], kind="stable")]
+def _controls(events: Events, voices: NDArray[np.int64], channels: NDArray[np.int64], ports: Ports) -> Table:
+    """Return the controllers and pitch bends (dtype ``CONTROL``) of the channels with notes, sorted by tick.
+
+    Their part is that of their own track and channel if it has notes, else the first part of the channel.
+    """
+    bends = (events.status & 0xF0) == _BEND
+    chosen = np.flatnonzero(bends | ((events.status & 0xF0) == _CONTROLLER))
+    voice = events.track[chosen].astype(np.int64) * CHANNELS + (events.status[chosen] & 0x0F)
+    number = channels_of(voice, ports)
+    first = np.full(int(max(channels.max(initial=0), number.max(initial=0))) + 1, -1, dtype=np.int64)
+    first[channels[::-1]] = np.arange(len(channels))[::-1]
+    own = np.minimum(np.searchsorted(voices, voice), len(voices) - 1)
+    part = np.where(voices[own] == voice, own, first[number])
+    chosen, part = chosen[part >= 0], part[part >= 0]
+    order = np.argsort(events.tick[chosen], kind="stable")
+    chosen, part = chosen[order], part[order]
     controls = np.empty(len(chosen), dtype=CONTROL)
-    controls["tick"], controls["part"] = events.tick[chosen], np.searchsorted(voices, voice[chosen])
+    controls["tick"], controls["part"] = events.tick[chosen], part
     low, high = events.data1[chosen].astype(np.int16), events.data2[chosen].astype(np.int16)
     controls["number"] = np.where(bends[chosen], BEND, low)
     controls["value"] = np.where(bends[chosen], (high << 7 | low) - _MIDDLE, high)
     return controls
 
 
-def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, dict[int, str]]:
-    """Return tempos, time signatures, key signatures, and the names of tracks."""
+def _maps(events: Events, damage: dict[str, int]) -> tuple[Table, Table, Table, dict[int, bytes]]:
+    """Return tempos, time signatures, key signatures, and the names of tracks as bytes."""
     tempos: dict[int, tuple[float]] = {}
     times: dict[int, tuple[int, int]] = {}
     keys: dict[int, tuple[int, bool]] = {}
-    names: dict[int, str] = {}
+    names: dict[int, bytes] = {}
     invalid = 0
     for track, tick, kind, content in events.metas:
         if kind == events_module.TRACK_NAME:
-            names.setdefault(track, _text(content))
+            names.setdefault(track, content)
         elif kind == events_module.TEMPO and len(content) == 3 and int.from_bytes(content, "big") >= _FASTEST:
             tempos[tick] = (60e6 / int.from_bytes(content, "big"),)
         elif kind == events_module.TIME_SIGNATURE and len(content) >= 2 and _is_metre(content):
             times[tick] = (content[0], 1 << content[1])
         elif kind == events_module.KEY_SIGNATURE and len(content) == 2 and _is_key(content):
             keys[tick] = (int.from_bytes(content[:1], "big", signed=True), bool(content[1]))
-        else:
+        elif kind not in (events_module.EXCLUSIVE, events_module.PORT):
             invalid += 1
     if invalid:
         damage["tempos, time or key signatures that make no sense"] = invalid
@@ -152,27 +173,29 @@ def _map(dtype: np.dtype[Any], rows: dict[int, Any]) -> Table:
     return table(dtype, [(tick, *rows[tick]) for tick in sorted(rows)])
 
 
-def _text(content: bytes) -> str:
-    """Decode a name as UTF-8, else as Shift-JIS or Latin-1 (which accepts any bytes); drop control characters."""
-    if content.isascii() and (text := content.decode("ascii")).isprintable():
-        return text.strip()
-    # Bytes 0x80 to 0x9f are control characters in Latin-1 and the most frequent ones in Shift-JIS.
-    guesses = ["utf-8", "cp932"] if any(0x80 <= byte < 0xA0 for byte in content) else ["utf-8"]
-    text = content.decode("latin-1")
-    for guess in guesses:
-        with contextlib.suppress(UnicodeDecodeError):
-            text = content.decode(guess)
-            break
-    return "".join(character for character in text if character.isprintable()).strip()
+def _part_names(
+    voices: NDArray[np.int64], names: Mapping[int, str], raw_names: Mapping[int, bytes]
+) -> tuple[tuple[str, ...], dict[str, bytes]]:
+    """Name each voice by its track, and by its channel if the track has several.
 
+    Returns:
+        The names, and the bytes of those names (and of the title) that differ from the name in UTF-8.
 
-def _part_names(voices: NDArray[np.int64], names: dict[int, str]) -> tuple[str, ...]:
-    """Name each voice by its track, and by its channel if the track has several."""
-    tracks = (voices // 16).tolist()
-    return tuple(
-        " ".join(filter(None, [names.get(track, ""), str(voice % 16 + 1) if tracks.count(track) > 1 else ""]))
-        for track, voice in zip(tracks, voices.tolist(), strict=True)
-    )
+    """
+    tracks = (voices // CHANNELS).tolist()
+    encoded = {track: content for track, content in raw_names.items() if content != names[track].encode()}
+    several = {track for track, following in pairwise(tracks) if track == following}  # voices are sorted
+    if not several and not encoded:
+        return tuple(names.get(track, "") for track in tracks), {}
+    parts: list[str] = []
+    raw = {names[0]: encoded[0]} if 0 in encoded else {}  # the title
+    for track, voice in zip(tracks, voices.tolist(), strict=True):
+        number = str(voice % CHANNELS + 1) if track in several else ""
+        parts.append(" ".join(filter(None, [names.get(track, ""), number])))
+        if track in encoded:
+            raw.setdefault(parts[-1], b" ".join(filter(None, [encoded[track], number.encode()])))
+    raw.pop("", None)
+    return tuple(parts), raw
 
 
 def _in_sequence(events: Events, ticks_per_beat: int) -> Events:

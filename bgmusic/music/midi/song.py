@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+
+if TYPE_CHECKING:
+    import muspy
+    import pretty_midi
+    import pypianoroll
 
 DEFAULT_BPM = 120.0
 DEFAULT_VELOCITY = 100
@@ -62,12 +68,15 @@ class Song:
         end: the last tick with an event.
         title: title of the piece, or "".
         repairs: what was wrong with the file and how it was repaired, one line each.
-        controls: dtype ``CONTROL``, controllers and pitch bends sorted by tick, if the reader was asked for them.
-        channels: MIDI channel of each part, 1 to 16; empty if unknown.
+        controls: dtype ``CONTROL``, controllers and pitch bends sorted by tick, if the reader was asked for them. They
+            apply to all parts of their part's channel.
+        channels: MIDI channel of each part, 1 to 16, or from 17 on further ports; empty if each part has its own.
+        raw_names: bytes of the names (parts and title) that a file holds in another form than the name in UTF-8. They
+            are written back unchanged.
 
     Raises:
         TypeError: a table has another dtype, or ``ticks_per_beat`` is not an integer.
-        UserError: ``ticks_per_beat`` is not positive.
+        UserError: ``ticks_per_beat`` is not positive, or ``channels`` and ``parts`` differ in number.
 
     """
 
@@ -83,6 +92,7 @@ class Song:
     repairs: tuple[str, ...] = ()
     controls: Table = field(default_factory=lambda: table(CONTROL))
     channels: tuple[int, ...] = ()
+    raw_names: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, dtype in (
@@ -99,6 +109,8 @@ class Song:
             raise TypeError(f"ticks_per_beat must be an integer, not {self.ticks_per_beat!r}")
         if self.ticks_per_beat < 1:
             raise UserError(f"ticks_per_beat must be at least 1, not {self.ticks_per_beat}")
+        if self.channels and (len(self.channels) != len(self.parts) or min(self.channels) < 1):
+            raise UserError(f"{len(self.parts)} parts need as many channels, from 1, not {self.channels}")
 
     @property
     def bpm(self) -> float:
@@ -109,6 +121,71 @@ class Song:
         row = int(np.searchsorted(self.tempos["tick"], first, side="right")) - 1
         bpm = float(self.tempos["bpm"][row]) if row >= 0 else DEFAULT_BPM
         return bpm if BPM_RANGE[0] <= bpm <= BPM_RANGE[1] else DEFAULT_BPM
+
+    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
+        """Convert to a pretty_midi ``PrettyMIDI``."""
+        return _interop("pretty_midi").to_pretty_midi(self)
+
+    def to_muspy(self) -> muspy.Music:
+        """Convert to a muspy ``Music``."""
+        return _interop("muspy").to_muspy(self)
+
+    def to_pypianoroll(self, resolution: int = 24) -> pypianoroll.Multitrack:
+        """Convert to a pypianoroll ``Multitrack`` with ``resolution`` steps per beat."""
+        return _interop("pypianoroll").song_to_pypianoroll(self, resolution)
+
+    @staticmethod
+    def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
+        """Convert a pretty_midi ``PrettyMIDI``."""
+        song: Song = _interop("pretty_midi").from_pretty_midi(midi)
+        return song
+
+    @staticmethod
+    def from_muspy(music: muspy.Music) -> Song:
+        """Convert a muspy ``Music``."""
+        song: Song = _interop("muspy").from_muspy(music)
+        return song
+
+    @staticmethod
+    def from_pypianoroll(multitrack: pypianoroll.Multitrack) -> Song:
+        """Convert a pypianoroll ``Multitrack``."""
+        song: Song = _interop("pypianoroll").from_pypianoroll(multitrack)
+        return song
+
+
+def _interop(library: str) -> Any:
+    """Import the conversions to and from a library on use: they are in a layer above this one."""
+    return import_module(f"bgmusic.music.rolls.interop.{library}")
+
+
+def channel_ids(song: Song) -> NDArray[np.int64]:
+    """Return the number of each part's channel, int64 ``(parts,)``: parts of one channel share their controllers."""
+    parts = [len(song.parts), *(int(rows["part"].max(initial=-1)) + 1 for rows in (song.notes, song.controls))]
+    return np.array(song.channels if song.channels else range(max(parts)), dtype=np.int64)
+
+
+def select_parts(song: Song, parts: Sequence[int]) -> Song:
+    """Return a song with some of the parts alone: their notes, and the controllers of their channels.
+
+    Args:
+        song: the song.
+        parts: indices of the parts, ascending.
+
+    """
+    kept, ids = np.array(parts, dtype=np.int64), channel_ids(song)
+    number = np.full(len(ids), -1, dtype=np.int64)
+    # Controllers of another part on the channel of a kept part go to that part.
+    for index, part in reversed(list(enumerate(parts))):
+        number[ids == ids[part]] = index
+    own = number.copy()
+    own[kept] = np.arange(len(kept))
+    notes = song.notes[np.isin(song.notes["part"], kept)]
+    notes["part"] = own[notes["part"]]
+    controls = song.controls[number[song.controls["part"]] >= 0]
+    controls["part"] = own[controls["part"]]
+    names = tuple(song.parts[part] if part < len(song.parts) else "" for part in parts)
+    channels = tuple(song.channels[part] for part in parts) if song.channels else ()
+    return replace(song, notes=notes, controls=controls, parts=names, channels=channels)
 
 
 def require_valid_notes(song: Song) -> None:
@@ -127,6 +204,8 @@ def require_valid_notes(song: Song) -> None:
     for name in ("onset", "duration", "part"):
         if (lowest := int(notes[name].min())) < 0:
             raise UserError(f"a note's {name} is negative: {lowest}")
+    if song.channels and (highest := int(notes["part"].max())) >= len(song.channels):
+        raise UserError(f"a note's part is {highest}, but the song has {len(song.channels)} parts")
 
 
 def sort_notes(notes: Table) -> Table:
