@@ -1,7 +1,8 @@
-"""Convert rolls to pypianoroll's ``Multitrack``, and a ``Multitrack`` to a song."""
+"""Convert rolls and songs to and from pypianoroll's ``Multitrack``. ``docs/guide/formats.md`` lists what is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import (
-    DEFAULT_BPM,
+    COMMON_TIME,
     DEFAULT_VELOCITY,
     NOTE,
     TEMPO,
@@ -17,18 +18,28 @@ from bgmusic.music.midi.song import (
     Song,
     Table,
     metre_of,
+    require_valid_notes,
     sort_notes,
     table,
 )
+from bgmusic.music.rolls.checks import require_resolution
+from bgmusic.music.rolls.interop.instruments import instruments_of
+from bgmusic.music.rolls.metre import bars_of
 from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.steps import MAX_BEATS, to_steps
+from bgmusic.music.rolls.tempo import tempo_map
 
 if TYPE_CHECKING:
     import pypianoroll
 
 PITCHES = 128
+_RESOLUTION = 24  # steps per beat of the Lakh Pianoroll Dataset
+_MAX_CELLS = 1 << 31
+
+_Track = tuple[str, int, bool, Table]  # name, program, is_drum, notes in steps (dtype NOTE)
 
 
-def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitrack:
+def to_pypianoroll(roll: Roll, bpm: float | None = None) -> pypianoroll.Multitrack:
     """Convert a roll to a ``Multitrack`` of standard tracks: uint8 velocities ``(time, 128)``.
 
     pypianoroll has no onsets. Where a note follows another of its pitch at once, their velocities differ by one, so
@@ -36,32 +47,88 @@ def to_pypianoroll(roll: Roll, bpm: float = DEFAULT_BPM) -> pypianoroll.Multitra
 
     Args:
         roll: the roll.
-        bpm: tempo in beats per minute.
+        bpm: tempo in beats per minute; None for the roll's own tempos, or 120.
+
+    """
+    song = roll.to_song() if bpm is None else roll.to_song(bpm)
+    tracks = [
+        (track.name, track.program, track.is_drum, song.notes[song.notes["part"] == part])
+        for part, track in enumerate(roll.track_set.tracks)
+    ]
+    return _multitrack(song, tracks, roll.resolution, np.arange(roll.bars + 1) * roll.steps)
+
+
+def song_to_pypianoroll(song: Song, resolution: int = _RESOLUTION) -> pypianoroll.Multitrack:
+    """Convert a song to a ``Multitrack`` with one standard track for each part and program.
+
+    Onsets and ends move to the nearest step; each note is at least one step long. Of overlapping notes of one pitch,
+    the first ends where the next begins.
+
+    Args:
+        song: the song.
+        resolution: steps per beat (quarter note).
+
+    Raises:
+        UserError: ``resolution`` or a note's value is out of range, or the song is too long for arrays.
+
+    """
+    require_resolution(resolution)
+    require_valid_notes(song)
+    beat = song.ticks_per_beat
+    tracks = []
+    for part in instruments_of(song):
+        notes = part.notes.copy()
+        stop = np.minimum(notes["onset"] + notes["duration"], MAX_BEATS * beat)
+        notes["onset"] = to_steps(np.minimum(notes["onset"], MAX_BEATS * beat - beat), beat, resolution)
+        notes["duration"] = np.maximum(to_steps(stop, beat, resolution) - notes["onset"], 1)
+        tracks.append((part.name, part.program, part.is_drum, notes))
+    end = max((int((notes["onset"] + notes["duration"]).max()) for *_, notes in tracks), default=0)
+    bar_starts = bars_of(song, resolution, end, None, COMMON_TIME)[0]
+    return _multitrack(song, tracks, resolution, bar_starts)
+
+
+def _multitrack(song: Song, tracks: Sequence[_Track], resolution: int, bars: NDArray[np.int64]) -> Any:
+    """Return a ``Multitrack`` of notes in steps.
+
+    Args:
+        song: its title, tempos and pickup are used.
+        tracks: name, program, is_drum and notes of each track.
+        resolution: steps per beat.
+        bars: the first step of each bar, and the end.
 
     """
     import pypianoroll
 
-    length = roll.bars * roll.steps
-    planes = np.zeros((len(roll.track_set), length, PITCHES), dtype=np.uint8)
-    notes = roll.notes()
-    for note in notes[np.argsort(notes["onset"], kind="stable")].tolist():
-        track, onset, duration, pitch = note
-        before = planes[track, onset - 1, pitch] if onset else 0
-        planes[track, onset : onset + duration, pitch] = (
-            DEFAULT_VELOCITY - 1 if before == DEFAULT_VELOCITY else DEFAULT_VELOCITY
-        )
+    length = int(bars[-1])
+    if len(tracks) * length * PITCHES > _MAX_CELLS:
+        raise UserError(f"{len(tracks)} tracks of {length} steps are too many for pypianoroll's arrays")
+    tempo = np.empty(length)
+    for step, bpm in tempo_map(song, resolution):
+        tempo[step:] = bpm
     downbeat = np.zeros(length, dtype=np.bool_)
-    downbeat[:: roll.steps] = True
+    downbeat[bars[1 if song.pickup else 0 : -1]] = True
     return pypianoroll.Multitrack(
-        resolution=roll.resolution,
-        # One-dimensional: with shape (time, 1), pypianoroll's writer fails.
-        tempo=np.full(length, bpm),
+        name=song.title or None,
+        resolution=resolution,
+        tempo=tempo,  # one-dimensional: with shape (time, 1), pypianoroll's writer fails
         downbeat=downbeat,
         tracks=[
-            pypianoroll.StandardTrack(name=t.name, program=t.program, is_drum=t.is_drum, pianoroll=plane)
-            for t, plane in zip(roll.track_set.tracks, planes, strict=True)
+            pypianoroll.StandardTrack(name=name, program=program, is_drum=is_drum, pianoroll=_plane(notes, length))
+            for name, program, is_drum, notes in tracks
         ],
     )
+
+
+def _plane(notes: Table, length: int) -> NDArray[np.uint8]:
+    """Return the velocities of notes in steps, uint8 ``(length, 128)``; see ``to_pypianoroll`` for repeated notes."""
+    plane = np.zeros((length, PITCHES), dtype=np.uint8)
+    ordered = notes[np.argsort(notes["onset"], kind="stable")]
+    for onset, duration, pitch, velocity in ordered[["onset", "duration", "pitch", "velocity"]].tolist():
+        cell = max(velocity, 1)
+        if onset and plane[onset - 1, pitch] == cell:
+            cell += 1 if cell == 1 else -1
+        plane[onset : onset + duration, pitch] = cell
+    return plane
 
 
 def from_pypianoroll(multitrack: pypianoroll.Multitrack) -> Song:
