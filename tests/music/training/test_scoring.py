@@ -1,4 +1,4 @@
-"""Scores of a training: right values, the same bits after an interruption, and no effect on what is learned."""
+"""Test scores during training: their values, resumption, and that they do not change the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.metrics.distributions import deviation, distance
-from bgmusic.music.judging.metrics.statistics import mean_distance, statistics
+from bgmusic.music.judging.statistics import mean_distance, statistics
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.phrases import stack_rolls
@@ -43,31 +43,31 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_scores_are_those_of_the_generator(whole: Path) -> None:
+def test_scores_are_computed_from_samples_of_the_generator(whole: Path) -> None:
     lines = [json.loads(line) for line in (whole / "scores.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 2, 4, 5]
-    # The last is of the generator that the run ended with.
+    # The last line is computed from the final generator.
     _, shape, generator = load_generator(whole)
     rolls = to_rolls(phrases(generator, shape, 64, 0), shape)
-    made = stack_rolls(rolls)
+    samples = stack_rolls(rolls)
     assert lines[-1]["notes per bar"] == pytest.approx(np.mean([len(roll.notes()) / 4 for roll in rolls]))
     corpus = open_corpus("bach")
     numbers = corpus.indices("train")[np.linspace(0, len(corpus.indices("train")) - 1, 256).astype(int)]
     data = corpus_phrases(corpus, numbers)
-    assert lines[-1]["distance"] == pytest.approx(mean_distance(statistics(made), statistics(data)))
+    assert lines[-1]["distance"] == pytest.approx(mean_distance(statistics(samples), statistics(data)))
     kept, meta = read_phrases(whole / "samples" / "step-0000005.npz")
-    assert np.array_equal(kept.cells, made.cells[:4])
+    assert np.array_equal(kept.cells, samples.cells[:4])
     assert meta["step"] == 5
     assert len(list((whole / "samples").glob("*.npz"))) == 4
 
 
-def test_the_mean_distance_is_over_the_core_alone() -> None:
+def test_the_mean_distance_is_over_the_core_statistics() -> None:
     corpus = open_corpus("freedoom")
     one, two = (statistics(corpus_phrases(corpus, np.arange(start, start + 20))) for start in (0, 1000))
     values = []
-    for mine, real in zip(one, two, strict=True):
-        if mine.core:
-            parts = [(p, q) for p, q in zip(mine.parts, real.parts, strict=True) if q]
+    for statistic, real in zip(one, two, strict=True):
+        if statistic.core:
+            parts = [(p, q) for p, q in zip(statistic.parts, real.parts, strict=True) if q]
             values.append(np.mean([float(distance(p, q, deviation(q))) for p, q in parts]))
     assert len(values) == 12
     assert mean_distance(one, two) == pytest.approx(np.mean(values))
@@ -77,7 +77,7 @@ def test_the_mean_distance_is_over_the_core_alone() -> None:
 def test_a_killed_and_resumed_run_has_the_same_scores(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(training={"steps": 3}), "bach", seed=3, quiet=True, device="cpu")
-    # As if it had been killed at step 4, in the middle of a line, its last checkpoint being that of step 3.
+    # The run now looks like one killed at step 4 while it wrote a line, with a checkpoint of step 3.
     (run / "config.yaml").write_bytes((whole / "config.yaml").read_bytes())
     scores = (run / "scores.jsonl").read_text().splitlines(keepends=True)
     assert json.loads(scores[-1])["step"] == 3  # where the shorter training ended
@@ -90,7 +90,7 @@ def test_a_killed_and_resumed_run_has_the_same_scores(whole: Path, tmp_path: Pat
         assert (run / "samples" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_its_scores_again(whole: Path, tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_restarts_its_scores(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(), "bach", seed=3, quiet=True, device="cpu")
     (run / "state.pt").unlink()
@@ -98,7 +98,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_its_scores_again(whole:
     assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()
 
 
-def test_scoring_changes_nothing_that_is_learned(whole: Path, tmp_path: Path) -> None:
+def test_scoring_does_not_change_the_training(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(score_every=0), "bach", seed=3, quiet=True, device="cpu")
     weights = [load_generator(path)[2].state_dict() for path in (whole, run)]
@@ -108,7 +108,7 @@ def test_scoring_changes_nothing_that_is_learned(whole: Path, tmp_path: Path) ->
     assert not list((run / "samples").glob("*.npz"))
 
 
-def test_logs_of_strangers_are_read_as_far_as_they_are_numbers(tmp_path: Path) -> None:
+def test_curves_are_read_from_the_valid_numbers_of_untrusted_logs(tmp_path: Path) -> None:
     log = tmp_path / "scores.jsonl"
     assert read_curves(log) == {}
     log.write_bytes(
