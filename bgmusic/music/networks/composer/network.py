@@ -15,7 +15,7 @@ beats as channels, weights shared over pitches and coupled thresholds are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +35,7 @@ from bgmusic.music.networks.composer.features import (
     steps_of,
 )
 from bgmusic.music.networks.composer.masks import draw_open
-from bgmusic.music.networks.composer.mixer import Mixer, Pointwise
+from bgmusic.music.networks.composer.mixer import Matrices, Mixer, Pointwise
 from bgmusic.music.networks.composer.noise import StageNoise, layout_of, share_of
 from bgmusic.music.networks.pianoroll_config import ComposerConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -155,10 +155,10 @@ class Composer(SampleNetwork):
 
         """
         check_inputs(phrases, free, noise, self.shape, self.latent)
-        draft = to_draft(phrases, self.shape)
+        draft, matrices = to_draft(phrases, self.shape), self.mixer.matrices()
         for _, chances in zip(range(passes), self.noise.stage_noise(noise), strict=False):
             opened = free & (chances.opening < share)
-            draft = self._decide(draft, opened, self.logits(draft, opened), chances)
+            draft = self._decide(draft, opened, self.logits(draft, opened, matrices), chances)
         return to_phrases(draft, self.shape)
 
     def preactivated(self, noise: Tensor) -> Tensor:
@@ -225,15 +225,16 @@ class Composer(SampleNetwork):
         weights = hidden.float()
         return ((losses * weights).sum((1, 2)) / weights.sum((1, 2))).mean()
 
-    def logits(self, draft: Draft, opened: Tensor) -> Logits:
+    def logits(self, draft: Draft, opened: Tensor, matrices: Sequence[Matrices] | None = None) -> Logits:
         """Return the logits of all decisions, at open and other units.
 
         Args:
             draft: the phrases; the network does not see their open units.
             opened: units to decide on, boolean ``(batch, tracks, bars * beats)``.
+            matrices: those of the mixer for the present weights, to save computing them.
 
         """
-        features = self.mixer(network_inputs(draft, opened, self.shape))
+        features = self.mixer(network_inputs(draft, opened, self.shape), matrices)
         cells = self.notes(features)
         steps = self.steps(torch.cat([features.mean(3, keepdim=True), features.amax(3, keepdim=True)]))
         return network_logits(self.decisions, steps, cells, self.shape, self._tracks())
@@ -268,13 +269,15 @@ class Composer(SampleNetwork):
         settings, last = self.settings, self.settings.stages - 1
         if form:  # a bar that repeats a given one is given too
             draft, free = draft.map(form.repeat), form.repeat(free)
+        with torch.no_grad():
+            matrices = self.mixer.matrices()
         for number, chances in enumerate(self.noise.stage_noise(noise)):
             learns = torch.is_grad_enabled() and number == last
             share = max(share_of(settings, number), settings.lesson if learns else 0)
             opening = form.repeat(chances.opening) if form else chances.opening
             opened = free if number == 0 else free & (opening < share)
             with torch.set_grad_enabled(learns):
-                logits = self.logits(draft, opened)
+                logits = self.logits(draft, opened, None if learns else matrices)
                 draft = self._decide(draft, opened, logits, chances, form)
             yield Stage(opened, logits, draft)
 
