@@ -38,6 +38,7 @@ def test_train_writes_a_run_and_suggests_the_next_command(whole: Path) -> None:
         assert picture.size[0] > 400
 
 
+@pytest.mark.slow
 def test_train_numbers_new_runs(tmp_path: Path) -> None:
     for number in (1, 2):
         result = command("train", "mnist", "--config", "paper", *STEPS, folder=tmp_path)
@@ -45,6 +46,7 @@ def test_train_numbers_new_runs(tmp_path: Path) -> None:
         assert result.out.startswith(f"Finished: runs/mnist-00{number}. ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 @pytest.mark.parametrize("objective", sorted(presets("mnist/objectives")))
 def test_train_accepts_every_network_and_objective(network: str, objective: str, tmp_path: Path) -> None:
@@ -93,6 +95,7 @@ def test_generate_writes_the_requested_formats(formats: str, names: set[str], wh
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_evaluate_scores_a_run_and_a_file_equally(whole: Path, tmp_path: Path) -> None:
     command("generate", whole, "-n", 60, "--seed", 3, "--format", "npz", "--out", ".", folder=tmp_path)
     scores = []
@@ -152,6 +155,7 @@ def test_help(args: list[str], tmp_path: Path) -> None:
     assert "Usage: bgmusic" in result.out
 
 
+@pytest.mark.slow
 def test_python_m_bgmusic_runs_the_same_command(tmp_path: Path) -> None:
     """Start new processes, as a user does: one that succeeds and one that fails."""
     start = [sys.executable, "-m", "bgmusic"]

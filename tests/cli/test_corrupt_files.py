@@ -54,6 +54,7 @@ CORRUPT: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORRUPT)
 def test_a_corrupt_run_is_one_line_and_unchanged(name: str, run: Path) -> None:
     file, make = CORRUPT[name]
@@ -102,6 +103,7 @@ def with_widths(good: bytes, widths: list[int]) -> bytes:
     return len(text).to_bytes(8, "little") + text + good[end:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize(
     "args", [["generate", "run", "-n", 2], ["evaluate", "run", "-n", 6]], ids=["generate", "evaluate"]

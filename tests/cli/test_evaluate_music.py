@@ -21,6 +21,8 @@ from bgmusic.music.rolls.midi_files import write_midi
 from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.training.report import page as pages
 
+pytestmark = pytest.mark.slow
+
 
 def evaluate(*words):
     return bgmusic("evaluate", *words)

@@ -23,6 +23,7 @@ def resume(run: Path) -> None:
     assert result.out.startswith("Finished: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
 @pytest.mark.parametrize("step", [0, 16, 41])
 def test_a_signal_saves_and_prints_how_to_resume(
@@ -52,6 +53,7 @@ def test_a_second_signal_stops_at_once(whole: Path, tmp_path: Path) -> None:
     assert bits(tmp_path / "run") == bits(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [500, 2000, 30_000, 100_000, 200_000])
 def test_a_full_disk_is_one_line_and_the_run_resumes(size: int, whole: Path, tmp_path: Path) -> None:
     """The limits are reached at the config, a log, a picture, a generator and a state."""
@@ -99,6 +101,7 @@ RNG = random.Random(20181025)
 MOMENTS = [("all", RNG.random()) for _ in range(8)] + [("writing", RNG.random()) for _ in range(12)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share"), MOMENTS, ids=[f"{kind}-{share:.3f}" for kind, share in MOMENTS])
 def test_a_run_killed_at_a_random_moment_is_resumed(
     kind: str, share: float, events: dict[str, int], whole: Path, tmp_path: Path
@@ -110,6 +113,7 @@ def test_a_run_killed_at_a_random_moment_is_resumed(
     assert bits(tmp_path / "run") == bits(whole)
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_is_resumed(events: dict[str, int], whole: Path, tmp_path: Path) -> None:
     """Every process is killed while it writes files; some reach another checkpoint before."""
     rng = random.Random(7)
@@ -126,6 +130,7 @@ def test_a_run_killed_again_and_again_is_resumed(events: dict[str, int], whole: 
     assert not [path for path in (tmp_path / "run").rglob("*") if path.name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.2, 0.35, 0.5])
 def test_a_run_killed_by_a_timer_is_resumed(seconds: float, whole: Path, tmp_path: Path) -> None:
     """A timer may kill it inside a system call, before its folder exists, or never: the result is the same."""
@@ -137,6 +142,7 @@ def test_a_run_killed_by_a_timer_is_resumed(seconds: float, whole: Path, tmp_pat
     assert bits(tmp_path / "run") == bits(whole)
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_extended(whole: Path, tmp_path: Path) -> None:
     """Without schedules over the whole training, the result equals that of a training of the full length."""
     run = tmp_path / "run"
@@ -160,6 +166,7 @@ def test_a_finished_training_is_extended(whole: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_training_by_steps_is_extended_by_minutes_and_by_steps_again(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert command(*SMALL, "--steps", 3, "--out", run, folder=tmp_path).code == 0

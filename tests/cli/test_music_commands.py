@@ -46,6 +46,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_generate_writes_long_pieces(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert bgmusic("generate", run, "--bars", 18, "-n", 2, "--seed", 3, "--out", out) == 0
@@ -87,6 +88,7 @@ def test_interpolate_ends_in_the_phrases_of_both_seeds(run: Path, tmp_path: Path
         assert np.array_equal(end.cells[0], path.cells[place])
 
 
+@pytest.mark.slow
 def test_the_shipped_generator_composes_chorales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # a folder of the same name does not hide the generator

@@ -24,6 +24,7 @@ def test_bench_measures_every_estimator(tmp_path: Path, capsys: pytest.CaptureFi
     assert "reinmax" in printed
 
 
+@pytest.mark.slow
 def test_vae_trains_stops_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["vae", "--out", str(tmp_path / "vae"), "--estimators", "rloo", "--steps", "1"]
     assert bgmusic("neurons", *args, "--minutes", "0.001") == 0

@@ -18,6 +18,8 @@ from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.training.weights import read_generator, save_generator
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 15_000_000  # bytes of a page
 
 

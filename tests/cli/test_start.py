@@ -40,6 +40,7 @@ def test_help_imports_no_heavy_modules(args: list[str]) -> None:
     assert imported.isdisjoint(HEAVY), imported & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_training_needs_little_memory(tmp_path: Path) -> None:
     """Train the networks of the paper for three steps in a new process; its peak stays below 1.5 GB."""
     script = """
@@ -77,6 +78,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
+@pytest.mark.slow
 def test_the_wheel_contains_data_presets_and_licence(wheel: Path) -> None:
     def names(folder: Path) -> set[str]:
         return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".gitkeep"}
@@ -89,6 +91,7 @@ def test_the_wheel_contains_data_presets_and_licence(wheel: Path) -> None:
     assert "bgmusic = bgmusic.cli.start:start" in next(wheel.rglob("entry_points.txt")).read_text()
 
 
+@pytest.mark.slow
 def test_the_wheel_trains_and_generates_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     script = f"""
 import bgmusic

@@ -76,6 +76,7 @@ def test_scale_equals_batch_norm_without_normalization(channels: tuple[int, ...]
     torch.testing.assert_close(scale(x), norm.eval()(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("neuron", "within"), [("dbn", 0.01), ("sbn", 0.02)])
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_untrained_samples_match_the_pixel_rates_of_data(kind: str, neuron: str, within: float) -> None:
@@ -136,6 +137,7 @@ def test_every_preset_trains(name: str) -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, game.generator.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", sorted(presets("mnist/objectives")))
 @pytest.mark.parametrize("neuron", ["dbn", "sbn", "real"])
 def test_every_objective_trains_every_neuron(objective: str, neuron: str) -> None:

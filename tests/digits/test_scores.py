@@ -43,6 +43,7 @@ def test_embedded_classifier_recognizes_digits() -> None:
     assert (predicted == digits.labels).mean() > 0.985
 
 
+@pytest.mark.slow
 def test_classifier_trains_and_is_saved(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = load_digits("train")
     part = type(small)(small.packed[:500], small.labels[:500])

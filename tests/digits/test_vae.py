@@ -31,6 +31,7 @@ def model(network: str = "linear", estimator: str = "disarm", latents: int = 5) 
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["linear", "nonlinear"])
 def test_the_loss_is_the_negative_elbo(network: str) -> None:
     vae = model(network, "exact" if network == "linear" else "disarm")
@@ -72,6 +73,7 @@ def encoder_gain(vae: DiscreteVae, loss: Callable[[Tensor], Tensor]) -> float:
     return float(np.mean([vae.elbo(x, seed) for seed in range(20)]) - before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", methods())
 def test_every_estimator_learns(estimator: str) -> None:
     vae, without = model(estimator=estimator), model()
@@ -83,6 +85,7 @@ def test_every_estimator_learns(estimator: str) -> None:
     assert set_slope(vae, 1.5) == 1
 
 
+@pytest.mark.slow
 def test_a_comparison_resumes_bit_by_bit(tmp_path: Path) -> None:
     names = ["reinforce-adjusted", "concrete"]
     reported: list[str] = []
@@ -116,6 +119,7 @@ def test_a_comparison_resumes_bit_by_bit(tmp_path: Path) -> None:
     assert {name: values["step"] for name, values in results.items()} == dict.fromkeys(names, 6)
 
 
+@pytest.mark.slow
 def test_other_settings_and_corrupt_states_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown estimator 'magic'"):
         compare(tmp_path, "linear", ["magic"], 1)
@@ -134,6 +138,7 @@ def test_other_settings_and_corrupt_states_are_rejected(tmp_path: Path) -> None:
         compare(tmp_path, "linear", ["disarm"], 2, settings=SMALL)
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_is_repaired(tmp_path: Path) -> None:
     def train(*names: str) -> None:
         assert compare(tmp_path, "linear", names, 4, settings=SMALL)

@@ -31,6 +31,7 @@ def test_each_example_is_short() -> None:
         assert len(path.read_text().splitlines()) < 150
 
 
+@pytest.mark.slow
 def test_binarygan_in_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
     result = example("binarygan_generator").main(["--steps", "60"])
     assert result["after"] < 0.9 * result["before"]
@@ -40,6 +41,7 @@ def test_binarygan_in_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(body.splitlines()) <= 10
 
 
+@pytest.mark.slow
 def test_recurrent_composer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = example("recurrent_composer").main(["--steps", "40", "--out", str(tmp_path)])
     assert result["binary"] < result["frequencies"]
@@ -47,6 +49,7 @@ def test_recurrent_composer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "composed phrase" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_gated_transformer(capsys: pytest.CaptureFixture[str]) -> None:
     result = example("gated_transformer").main(["--steps", "16", "--price", "1"])
     assert result["gated"] < result["frequencies"]
@@ -55,6 +58,7 @@ def test_gated_transformer(capsys: pytest.CaptureFixture[str]) -> None:
     assert "of its gates open" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_phrase_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = example("phrase_bits").main(["--steps", "60", "--bits", "16", "--out", str(tmp_path)])
     assert result["kept"] > 1.3 * result["usual"]

@@ -24,7 +24,7 @@ def outcome(text: str) -> Callable[[], str]:
     return partial(str, text)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_outcomes_are_yielded_by_name(jobs: int) -> None:
     threads = torch.get_num_threads()
     outcomes = dict(run_named({"a": outcome("finished"), "b": outcome("there already")}, jobs))
@@ -61,6 +61,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_interrupts_and_saves_all_running_trainings(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
@@ -90,6 +91,7 @@ def fail() -> str:
     raise UserError("a mistake")
 
 
+@pytest.mark.slow
 def test_an_error_in_one_training_is_raised_and_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a mistake"):
         list(run_named({"a": partial(wait_for, tmp_path, "a"), "b": fail, "c": outcome("finished")}, 2))
@@ -112,5 +114,6 @@ class Arriving:
         raise NotImplementedError
 
 
+@pytest.mark.slow
 def test_a_signal_between_two_trainings_is_not_lost() -> None:
     assert list(run_named({"a": Arriving()}, 2)) == [("a", "interrupted")]

@@ -221,6 +221,7 @@ def test_mistakes_end_in_one_line(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_damaged_files_are_accompanied_or_refused(
     choir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

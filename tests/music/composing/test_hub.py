@@ -82,6 +82,7 @@ def test_weights_of_another_config_are_refused(run: Path, tmp_path: Path) -> Non
         bgmusic.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_uploaded_composer_is_downloaded_unchanged(run: Path, endpoint: str, tmp_path: Path) -> None:
     code = f"""
 import numpy as np, bgmusic
@@ -96,6 +97,7 @@ print(again)
     assert "tester/tiny" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tester/nothing", "tester/other"])
 def test_a_missing_repository_or_file_is_a_user_error(name: str, endpoint: str, tmp_path: Path) -> None:
     code = f"""
@@ -114,6 +116,7 @@ except bgmusic.UserError as error:
     assert len(ended.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_unreachable_hub_is_a_user_error(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     code = """
@@ -128,6 +131,7 @@ except bgmusic.UserError as error:
     assert "tester/tiny" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     code = """
 import sys

@@ -135,6 +135,7 @@ def test_an_interpolation_joins_the_phrases_of_two_seeds(shape: RollShape, netwo
     assert ends.any()
 
 
+@pytest.mark.slow
 def test_neighbours_on_the_path_are_closer_than_the_ends() -> None:
     generator = network_of(SATB, MUSEGAN)
     path = interpolate(generator, (1, 2), 129)
@@ -142,6 +143,7 @@ def test_neighbours_on_the_path_are_closer_than_the_ends() -> None:
     assert steps < 0.6 * (path[0] ^ path[-1]).mean()
 
 
+@pytest.mark.slow
 def test_a_composer_changes_the_same_number_of_units_in_each_step() -> None:
     generator = network_of(SATB)
     assert isinstance(generator, Composer)

@@ -74,6 +74,7 @@ def test_the_pause_encoding_shortens_a_note_before_its_repetition(tmp_path: Path
     assert lit.tolist() == [*range(23), *range(24, 36)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [2])
 def test_the_bytes_do_not_depend_on_jobs(tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 3)
@@ -97,6 +98,7 @@ def _killed_build(songs: str, out: str) -> None:
     build_corpus([songs], Path(out), SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 2)
     songs, out = write_songs(tmp_path / "songs", range(8)), tmp_path / "out"
@@ -251,6 +253,7 @@ def test_sources_without_a_phrase_are_an_error(tmp_path: Path) -> None:
         build_corpus([str(tmp_path / "in")], tmp_path / "out", SETTINGS)
 
 
+@pytest.mark.slow
 def test_an_absurdly_long_file_is_skipped(tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", range(1))
     score = symusic.Score(480)

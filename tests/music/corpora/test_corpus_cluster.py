@@ -26,6 +26,7 @@ def address() -> Iterator[str]:
         yield workers.scheduler_address
 
 
+@pytest.mark.slow
 def test_two_workers_build_the_same_corpus(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_module, "CHUNK_ENTRIES", 2)
     songs = write_songs(tmp_path / "songs", range(9))

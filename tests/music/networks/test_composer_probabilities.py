@@ -125,6 +125,7 @@ def test_a_track_with_rests_plays_whole_chords_or_nothing() -> None:
     assert (throughout == 0).float().mean() == pytest.approx(0.7, abs=0.05)
 
 
+@pytest.mark.slow
 @DECISIONS
 @pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "band"])
 def test_preactivated_outputs_are_probabilities(shape: RollShape, decisions: dict[str, Any]) -> None:

@@ -84,12 +84,14 @@ def test_all_presets_are_found() -> None:
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("preset", presets("pianoroll"))
 def test_every_preset_trains(preset: str, device: str) -> None:
     train_briefly(config_of(preset=preset), device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("neuron", ["dbn", "sbn"])
@@ -101,6 +103,7 @@ def test_every_strategy_and_neuron_trains(name: str, neuron: str, device: str) -
     assert rolls.dtype == np.bool_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -118,6 +121,7 @@ def test_every_variant_trains(changes: dict[str, Any], device: str) -> None:
     train_briefly(config_of(changes), device)
 
 
+@pytest.mark.slow
 def test_a_second_stage_starts_from_the_first(tmp_path: Path) -> None:
     first = tmp_path / "first"
     train_pianoroll(first, config_of(strategy("pretrain")), "bach", quiet=True, device="cpu")
@@ -154,6 +158,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 def test_a_resumed_run_equals_an_uninterrupted_one(config: PianorollConfig, tmp_path: Path) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
@@ -168,6 +173,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config: PianorollConfig, tmp_
     assert (part / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_its_own_corpus_only_which_may_have_moved(tmp_path: Path) -> None:
     old, new, run = tmp_path / "old", tmp_path / "new", tmp_path / "run"
     shutil.copytree(open_corpus("bach").path, old)
@@ -186,6 +192,7 @@ def test_a_run_resumes_with_its_own_corpus_only_which_may_have_moved(tmp_path: P
         resume_pianoroll(run, quiet=True, device="cpu")
 
 
+@pytest.mark.slow
 def test_train_and_generate_from_a_corpus_to_midi(tmp_path: Path) -> None:
     run, music = str(tmp_path / "run"), tmp_path / "music"
     sizes = ["--config", "satb", "--set", "network.width=0.07", "--set", "training.batch=4", "--device", "cpu"]
@@ -267,6 +274,7 @@ def test_joined_phrases_are_separated_by_rests() -> None:
         join_with_rests([])
 
 
+@pytest.mark.slow
 def test_a_composer_without_imitation_knows_the_largest_chords_of_its_corpus() -> None:
     corpus = open_corpus("freedoom")
     tiny = {"kind": "composer", "channels": 8, "layers": 1, "stages": 2, "judge_channels": 4}

@@ -43,6 +43,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_scores_are_computed_from_samples_of_the_generator(whole: Path) -> None:
     lines = [json.loads(line) for line in (whole / "scores.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 2, 4, 5]
@@ -74,6 +75,7 @@ def test_the_mean_distance_is_over_the_core_statistics() -> None:
     assert mean_distance(two, two) == 0
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_has_the_same_scores(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(training={"steps": 3}), "bach", seed=3, quiet=True, device="cpu")
@@ -90,6 +92,7 @@ def test_a_killed_and_resumed_run_has_the_same_scores(whole: Path, tmp_path: Pat
         assert (run / "samples" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_restarts_its_scores(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(), "bach", seed=3, quiet=True, device="cpu")
@@ -98,6 +101,7 @@ def test_a_run_killed_before_its_first_checkpoint_restarts_its_scores(whole: Pat
     assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_scoring_does_not_change_the_training(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train_pianoroll(run, config_of(score_every=0), "bach", seed=3, quiet=True, device="cpu")
@@ -130,6 +134,7 @@ def test_a_thinned_curve_keeps_its_ends() -> None:
     assert thinned((steps, steps), 5000) == (steps, steps)
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_its_last_score_once(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     assert resume_pianoroll(run, quiet=True, device="cpu")

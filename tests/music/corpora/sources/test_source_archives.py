@@ -94,6 +94,7 @@ def test_links_and_devices_are_skipped(tmp_path: Path) -> None:
     assert set(contents(tmp_path / "a.tar").values()) == {"a link or a device, no file"}
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     bomb = {f"{number}.mid": bytes(MAX_ENTRY_BYTES) for number in range(6)}
     found = contents(make_zip(tmp_path / "bomb.zip", bomb, compresslevel=9))
@@ -101,6 +102,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert "200-fold" in str(found["bomb.zip/..."])
 
 
+@pytest.mark.slow
 def test_a_tar_bomb_is_not_unpacked(tmp_path: Path) -> None:
     bomb = {f"{number}.mid": bytes(MAX_ENTRY_BYTES) for number in range(6)}
     found = contents(make_tar(tmp_path / "bomb.tar.xz", bomb, "w:xz"))
@@ -118,6 +120,7 @@ def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
         open_sources([str(tmp_path / "a.tar.gz")])
 
 
+@pytest.mark.slow
 def test_large_files_are_not_read(tmp_path: Path) -> None:
     content = os.urandom(1 << 20) * 17
     found = contents(make_zip(tmp_path / "a.zip", {"large.mid": content}))

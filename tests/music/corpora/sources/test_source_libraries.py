@@ -67,6 +67,7 @@ def test_without_a_pickup_the_first_bar_is_full() -> None:
     assert piece.runs() == [(0, 4)]
 
 
+@pytest.mark.slow
 def test_a_chorale_of_the_corpus(tmp_path: Path) -> None:
     """Compare every note with music21's, for a chorale with a pickup and one without."""
     for name in ("bwv10.7.mxl", "bwv101.7.mxl"):

@@ -200,6 +200,7 @@ def test_musegans_data_at_another_resolution(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.sets(st.integers(0, 11), min_size=1), st.integers(0, 100))
 def test_rolls_may_be_read_with_gaps(tmp_path_factory: pytest.TempPathFactory, chosen: set[int], seed: int) -> None:
@@ -281,6 +282,7 @@ def crowded(tracks: int, cells: int, repeated: bool) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_many_cells_in_few_bytes_are_refused() -> None:
     assert len(decode_lpd(crowded(2, 1000, repeated=False)).notes) == 2
     with pytest.raises(Unreadable, match="more than 4,194,304 cells"):
