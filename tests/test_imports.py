@@ -24,7 +24,7 @@ STATEMENTS = {
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 def test_torch_is_not_loaded(statement):
     code = f"import sys; {statement}; print(*sorted({{'torch', 'PIL', 'symusic', 'muspy'}} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert result.stdout.split() == []
 
 
@@ -39,7 +39,7 @@ def test_reading_and_saving_load_no_torch(tmp_path):
         "    piece.save(folder / f'piece{suffix}')\n"
         "print('torch' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert result.stdout.split() == ["False"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from children import command
-from disturbances import FileLimit, KillAfter, KillAt, SignalAt
+from disturbances import FakeClock, FileLimit, KillAfter, KillAt, SignalAt
 from small_run import RESUME, SMALL, bits
 
 WRITING = ("bgmusic/files.py", "bgmusic/training/callbacks.py", "bgmusic/training/runs.py")
@@ -166,16 +166,18 @@ def test_a_finished_training_is_extended(whole: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
 def test_a_training_by_steps_is_extended_by_minutes_and_by_steps_again(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert command(*SMALL, "--steps", 3, "--out", run, folder=tmp_path).code == 0
-    assert command(*RESUME, run, "--minutes", 0.05, folder=tmp_path).code == 0
-    timings = (run / "timings.jsonl").read_text().splitlines()
-    steps = json.loads(timings[-1])["step"]
-    assert steps > 3
-    assert command(*RESUME, run, "--steps", steps + 5, folder=tmp_path).code == 0
-    assert json.loads((run / "timings.jsonl").read_text().splitlines()[-1])["step"] == steps + 5
+
+    def train(*arguments: object) -> int:
+        result = command(*arguments, folder=tmp_path, around=FakeClock())
+        assert result.code == 0, result.err
+        timings = (run / "timings.jsonl").read_text().splitlines()
+        return int(json.loads(timings[-1])["step"])
+
+    assert train(*SMALL, "--steps", 3, "--out", run) == 3
+    assert train(*RESUME, run, "--minutes", 0.5) == 30
+    assert train(*RESUME, run, "--steps", 35) == 35
 
 
 @pytest.mark.parametrize("name", ["state.pt", "metrics.jsonl"])

@@ -76,7 +76,7 @@ def test_a_report_is_one_complete_file(page_file):
         assert words.lower() in page.words.lower(), words
     # Every picture has a text alternative.
     assert page.tags.count("img") == text.count(' alt="')
-    assert page.tags.count("svg") == text.count('<svg viewBox="0 0 320 190" role="img" aria-label="')
+    assert page.tags.count("svg") == text.count('role="img" aria-label="')
 
 
 def test_report_writes_a_page_and_figures(music_run, tmp_path, capsys, quick):
@@ -175,7 +175,7 @@ PLAYED = """return (async number => {
   const one = document.querySelectorAll('audio')[number];
   await one.play();
   const begun = Date.now();
-  while (one.currentTime < 0.2 && Date.now() - begun < 20000) await new Promise(ok => setTimeout(ok, 50));
+  while (one.currentTime < 0.2 && Date.now() - begun < 200000) await new Promise(ok => setTimeout(ok, 50));
   one.pause();
   return one.currentTime;
 })(arguments[0])"""

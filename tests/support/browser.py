@@ -27,7 +27,7 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # requests to the network fail, and appear in the log
 )
-_SECONDS = 60
+_SECONDS = 300
 
 
 @contextlib.contextmanager

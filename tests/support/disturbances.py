@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -9,7 +10,7 @@ import signal
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 
 class SignalAt(AbstractContextManager["SignalAt"]):
@@ -96,6 +97,20 @@ class KillAfter(AbstractContextManager["KillAfter"]):
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+class FakeClock(AbstractContextManager["FakeClock"]):
+    """Let every update take one second of the training's clock."""
+
+    def __enter__(self) -> FakeClock:
+        from bgmusic.training import loop
+
+        ticks = itertools.count()
+        loop.time = SimpleNamespace(perf_counter=lambda: float(next(ticks)), process_time=lambda: 0.0)  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class FewTestDigits(AbstractContextManager["FewTestDigits"]):
