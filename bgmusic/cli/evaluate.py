@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bgmusic.music.judging.results import Evaluation
 
 _DIGITS, _PHRASES = 10_000, 500
+_LARGE = 10  # numbers from here on have no three decimals
 _FEWEST = 6  # each sample has five neighbours
 
 
@@ -151,22 +153,28 @@ def _show(found: Evaluation, against: str) -> None:
 
     console = Console()
     title = f"{found.phrases} phrases against {found.held_out} held-out ones of {against}"
-    caption = "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'"
+    caption = (
+        "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'; "
+        "errors: distance in standard errors of the data; families: means, and the median of errors"
+    )
     # Narrow enough for a terminal of 80 columns.
     narrow: Any = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "collapse_padding": True}
     table = Table(title=title, caption=caption, **narrow)
     table.add_column("", no_wrap=True)
-    for column in ("samples", "data", "distance", "floor", "overlap", "floor"):
+    for column in ("samples", "data", "distance", "floor", "errors"):
         table.add_column(column, justify="right")
-    for row in found.rows:
-        numbers = (row.samples, row.data, row.distance, row.floor)
-        areas = (row.overlap, row.floor_overlap)
-        name = row.name if row.core else f"({row.name})"
-        table.add_row(name, *(f"{value:.3g}" for value in numbers), *(f"{value:.0%}" for value in areas))
+    for family in found.families:
+        numbers = (family.distance.mean, family.floor.mean)
+        table.add_row(family.name.upper(), "", "", *(_short(value) for value in numbers), f"{family.errors:.1f}")
+        for row in (row for row in found.rows if row.family == family.name):
+            values = (row.samples, row.data, row.distance, row.floor)
+            table.add_row(f"  {row.name}", *(_short(value) for value in values), f"{row.errors:.1f}")
     console.print(table)
     summary = Table("", "samples", "floor")
+    families = (found.family_distance, found.family_floor)
+    summary.add_row("mean over families", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d in families))
     both = ((found.distance, found.two_sample), (found.floor, found.floor_two_sample))
-    summary.add_row("mean distance", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
+    summary.add_row("mean over 12 core statistics", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
     summary.add_row(
         "classifier accuracy (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both)
     )
@@ -174,3 +182,8 @@ def _show(found: Evaluation, against: str) -> None:
     console.print(summary)
     for line in found.verdict():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _short(value: float) -> str:
+    """Format a number in six characters or fewer; a dash for NaN: categories have no mean."""
+    return "-" if isnan(value) else f"{value:.3f}" if abs(value) < _LARGE else f"{value:.3g}"

@@ -8,14 +8,20 @@ from typing import Any
 
 from bgmusic.music.judging.two_sample import TwoSample
 
+_FAULTS = 5  # named by the verdict
+_CLOSE = 1.5  # times the floor
+_COPIED_RUN = 2.0  # times the run of held-out phrases
+
 
 @dataclass(frozen=True)
 class Row:
     """One statistic of the samples and of the data.
 
     ``samples`` and ``data`` are means; ``distance`` and ``overlap`` compare the two distributions, ``floor`` and
-    ``floor_overlap`` those of training phrases and the data. ``core`` statistics enter the mean distance. Statistics
-    of tracks are averaged over the tracks.
+    ``floor_overlap`` those of training phrases and the data. ``core`` statistics enter the mean distance ``distance``
+    of an evaluation, all enter the distance of their ``family``. ``errors`` and ``floor_errors`` are the distances in
+    standard errors of the data (bootstrap over pieces). Statistics of tracks are averaged over the tracks. Statistics
+    of categories have no mean; ``note`` names the category that differs most.
     """
 
     name: str
@@ -26,15 +32,89 @@ class Row:
     floor: float
     overlap: float
     floor_overlap: float
+    family: str = ""
+    errors: float = nan
+    floor_errors: float = nan
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Distance:
-    """The mean distance over the core statistics, with a 95% confidence interval (bootstrap over pieces)."""
+    """A mean distance over statistics, with a 95% confidence interval (bootstrap over pieces)."""
 
     mean: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """The statistics of one family: their mean distance, that of training phrases, and both in standard errors.
+
+    ``errors`` and ``floor_errors`` are medians over the statistics, in standard errors of the data.
+    """
+
+    name: str
+    statistics: int
+    distance: Distance
+    floor: Distance
+    errors: float
+    floor_errors: float
+
+    @property
+    def times(self) -> float:
+        """The distance over that of training phrases; NaN if that is 0."""
+        return self.distance.mean / self.floor.mean if self.floor.mean else nan
+
+    @property
+    def differs(self) -> bool:
+        """Whether the distance is over 1.5 times the floor, and its interval above the floor's."""
+        return self.times > _CLOSE and self.distance.low > self.floor.high
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An event that is more frequent, or rarer, in the samples than in the data.
+
+    Attributes:
+        name: the event.
+        unit: what ``rate`` counts the event against, in the plural; "phrase" for a count in each phrase.
+        rate: events over occasions, or per phrase.
+        data: the same of the data.
+        errors: the difference in standard errors of the data.
+        example: phrase, bar, beat and tracks, in words, numbered from 1; "" if there is none.
+
+    """
+
+    name: str
+    unit: str
+    rate: float
+    data: float
+    errors: float
+    example: str
+
+    def __str__(self) -> str:
+        scale, unit = (1, "a phrase") if self.unit == "phrase" else (100, f"per 100 {self.unit}")
+        line = f"{self.name}: {self.rate * scale:.3g} {unit}, in the data {self.data * scale:.3g}"
+        return f"{line}: {self.example}" if self.example else line
+
+
+@dataclass(frozen=True)
+class Run:
+    """Longest runs of notes that occur in the training set, in any key: quantiles over phrases, in notes.
+
+    Attributes:
+        tracks: name of the track, or "all tracks".
+        median: of all phrases in which the track plays.
+        high: the 90% quantile.
+        longest: the longest run.
+
+    """
+
+    tracks: str
+    median: float
+    high: float
+    longest: int
 
 
 @dataclass(frozen=True)
@@ -46,12 +126,14 @@ class Copying:
             up to transposition.
         copies: share of phrases with 80% of their notes or more in common.
         known_bars: share of bars that occur in the training set.
+        runs: longest runs of notes that occur in the training set, by track; all tracks together last.
 
     """
 
     common: tuple[float, float, float]
     copies: float
     known_bars: float
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +141,7 @@ class Evaluation:
     """The result of :func:`bgmusic.music.judging.evaluation.evaluate`.
 
     The fields that begin with ``floor`` hold the same for training phrases, ``held_out_copying`` for held-out ones.
+    ``distance`` is the mean over twelve core statistics, ``family_distance`` the mean over families of all statistics.
     """
 
     phrases: int
@@ -70,14 +153,19 @@ class Evaluation:
     floor_two_sample: TwoSample
     copying: Copying
     held_out_copying: Copying
+    families: tuple[Family, ...]
+    family_distance: Distance
+    family_floor: Distance
+    faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
         lines = [f"{self.phrases} phrases compared with {self.held_out} held-out ones"]
         return "\n".join([*lines, *self.verdict()])
 
     def verdict(self) -> list[str]:
-        """Return a summary of the results, one sentence each for distance, two-sample test and copying."""
-        return [_distance(self), _two_sample(self), _copying(self)]
+        """Return a summary of the results: families, the worst faults, distance, two-sample test and copying."""
+        faults = [str(fault) for fault in self.faults[:_FAULTS]]
+        return [_families(self), *faults, _distance(self), _two_sample(self), _copying(self)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all results by name, ready for JSON; NaN becomes None."""
@@ -85,14 +173,25 @@ class Evaluation:
         return values
 
 
+def _families(result: Evaluation) -> str:
+    floor = result.family_floor.mean
+    times = result.family_distance.mean / floor if floor else nan
+    far = sorted((family for family in result.families if family.differs), key=lambda family: -family.times)
+    if not far:
+        return f"families: {times:.1f} times the floor; as close to held-out pieces as the training set"
+    names = ", ".join(f"{family.name} ({family.times:.1f})" for family in far)
+    return f"families: {times:.1f} times the floor; farther from held-out pieces than the training set: {names}"
+
+
 def _distance(result: Evaluation) -> str:
     times = result.distance.mean / result.floor.mean if result.floor.mean else nan
-    if times <= 1.5 or result.distance.low <= result.floor.high:
-        return f"distance: {times:.1f} times the floor; about as close to held-out pieces as the training set"
+    line = f"core distance: {times:.1f} times the floor"
+    if times <= _CLOSE or result.distance.low <= result.floor.high:
+        return f"{line}; no clear difference in the twelve core statistics"
     word = "close to" if times <= 3 else "at some distance from" if times <= 8 else "far from"
     largest = sorted((row for row in result.rows if row.core), key=lambda row: row.floor - row.distance)[:3]
     names = ", ".join(row.name for row in largest)
-    return f"distance: {times:.1f} times the floor; {word} held-out pieces; largest differences: {names}"
+    return f"{line}; {word} held-out pieces; largest differences: {names}"
 
 
 def _two_sample(result: Evaluation) -> str:
@@ -109,9 +208,16 @@ def _copying(result: Evaluation) -> str:
     found, usual = result.copying, result.held_out_copying
     copies = f"{found.copies:.0%} of phrases share 80% or more of their notes with a training phrase"
     bars = f"{found.known_bars:.0%} of bars occur in the training set"
-    copied = found.copies > usual.copies + 0.1 or found.known_bars > usual.known_bars + 0.25
+    run, usual_run = found.runs[-1], usual.runs[-1]
+    runs = f"the longest run of notes from the training set has {run.median:.0f} notes in the median phrase"
+    copied = (
+        found.copies > usual.copies + 0.1
+        or found.known_bars > usual.known_bars + 0.25
+        or run.median > _COPIED_RUN * max(usual_run.median, 1)
+    )
     return (
-        f"copying: {copies} (held-out: {usual.copies:.0%}), {bars} (held-out: {usual.known_bars:.0%}); "
+        f"copying: {copies} (held-out: {usual.copies:.0%}), {bars} (held-out: {usual.known_bars:.0%}), {runs} "
+        f"(held-out: {usual_run.median:.0f}); "
         f"{'parts are copied' if copied else 'no more than in held-out pieces'}"
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.judging.metrics.statistics import statistics
+from bgmusic.music.judging.statistics import statistics
 from bgmusic.music.pictures.phrase import png
 from bgmusic.music.pictures.raster import used_rows
 from bgmusic.music.pictures.sheet import sheet_picture

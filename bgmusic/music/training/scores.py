@@ -15,7 +15,7 @@ from bgmusic.files import append_bytes
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.corpora.corpus import Corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
-from bgmusic.music.judging.metrics.statistics import Statistic, mean_distance, statistics
+from bgmusic.music.judging.statistics import Statistic, mean_distance, statistics
 from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.shape import RollShape

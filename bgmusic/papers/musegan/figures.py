@@ -15,7 +15,7 @@ from bgmusic.gan.generate import decide, draws_of
 from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import Corpus
-from bgmusic.music.judging.metrics.statistics import statistics
+from bgmusic.music.judging.statistics import statistics
 from bgmusic.music.pictures import draw_phrase, save_curves, used_rows
 from bgmusic.music.pictures.curves import Curve
 from bgmusic.music.pictures.phrase import png

@@ -7,6 +7,7 @@ resample is a weighted sum of rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class Distribution:
     Attributes:
         values: float64 ``(v,)``, distinct.
         counts: float64 ``(n, v)``, how often each value occurs in each of ``n`` phrases.
+        nominal: whether values are numbers of categories: two different values are at distance 1.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -34,6 +36,7 @@ class Distribution:
 
     values: Tensor
     counts: Tensor
+    nominal: bool = False
 
     def __post_init__(self) -> None:
         if self.values.ndim != 1 or self.counts.ndim != 2 or self.counts.shape[1] != len(self.values):
@@ -73,16 +76,26 @@ class Distribution:
         return bool(self.counts.any())
 
     def mean(self) -> float:
-        """Return the mean over all observations; NaN without any."""
+        """Return the mean over all observations; NaN without any, and for categories."""
+        if self.nominal:
+            return nan
         counts = self.counts.sum(0)
         return float(counts @ self.values / counts.sum())
 
 
 def deviation(*distributions: Distribution) -> float:
-    """Return the standard deviation over all observations of the distributions; 0 without any."""
+    """Return the standard deviation over all observations of the distributions; 0 without any.
+
+    The variance is half the mean squared distance of two observations; for categories that is half the chance that two
+    observations differ.
+    """
     values = torch.cat([part.values for part in distributions])
     counts = torch.cat([part.counts.sum(0) for part in distributions])
     weights = counts / counts.sum().clamp(min=1)
+    if any(part.nominal for part in distributions):
+        distinct, place = values.unique(return_inverse=True)
+        shares = torch.zeros_like(distinct).index_add_(0, place, weights)
+        return float(((weights.sum() - shares.square().sum()) / 2).clamp(min=0).sqrt())
     return float((weights @ (values - weights @ values).square()).clamp(min=0).sqrt())
 
 
@@ -99,6 +112,9 @@ def distance(
     Wasserstein distance between probability distributions on the line", 1974). A distribution without observations
     counts as the value 0: silence has notes of length 0.
 
+    The distance of categories is the total variation distance: the Wasserstein-1 distance if any two categories are at
+    distance 1.
+
     Args:
         samples: the distribution to compare.
         data: the reference.
@@ -108,6 +124,8 @@ def distance(
 
     """
     values, a, b = _pooled(samples, data, weights, data_weights)
+    if samples.nominal or data.nominal:
+        return (a - b).abs().sum(-1) / 2 / max(deviation, MIN_DEVIATION)
     area = ((a.cumsum(-1) - b.cumsum(-1)).abs()[:, :-1] * values.diff()).sum(-1)
     return area / max(deviation, MIN_DEVIATION)
 
@@ -119,7 +137,7 @@ def overlap(samples: Distribution, data: Distribution) -> float:
     each value, or 30 bins of equal width) in place of kernel density estimates.
     """
     values, a, b = _pooled(samples, data, None, None)
-    if len(values) > _BINS:
+    if len(values) > _BINS and not samples.nominal:
         width = (values[-1] - values[0]) / _BINS
         bins = F.one_hot(((values - values[0]) / width).long().clamp(max=_BINS - 1), _BINS).double()
         a, b = a @ bins, b @ bins

@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.metrics.distributions import Distribution, deviation, distance, overlap
-from bgmusic.music.judging.metrics.statistics import statistics
+from bgmusic.music.judging.statistics import statistics
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.tracks import TrackSet
 

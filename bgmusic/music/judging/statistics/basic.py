@@ -1,8 +1,8 @@
-"""Statistics of phrases: the distribution of every metric, not only its mean."""
+"""Basic statistics of phrases: the distribution of every metric, not only its mean."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import combinations
 
 import torch
@@ -12,24 +12,34 @@ from bgmusic.music.judging import metrics
 from bgmusic.music.judging.metrics.distributions import Distribution, deviation, distance
 from bgmusic.music.judging.metrics.notes import sounding
 from bgmusic.music.judging.metrics.packed import PackedRolls
+from bgmusic.music.judging.statistics.statistic import Statistic
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.rolls.phrases import Phrases
 
-
-@dataclass(frozen=True, eq=False)
-class Statistic:
-    """The distribution of a metric: one part, or one for each track or pair of tracks.
-
-    ``core`` marks the twelve statistics of the mean distance; an evaluation reports the others beside it.
-    """
-
-    name: str
-    parts: tuple[Distribution, ...]
-    core: bool = False
+_FAMILIES = {
+    "bar repetition": "form",
+    "drums in pattern": "rhythm",
+    "empty bars": "texture",
+    "groove consistency": "form",
+    "in-scale rate": "harmony",
+    "intervals between tracks": "counterpoint",
+    "note lengths": "rhythm",
+    "notes per bar": "texture",
+    "onset positions": "rhythm",
+    "pitch": "melody",
+    "pitch classes per phrase": "harmony",
+    "pitch classes per step": "harmony",
+    "pitches used per bar": "melody",
+    "polyphony": "texture",
+    "qualified notes": "rhythm",
+    "tonal distance": "harmony",
+    "voices": "texture",
+    "voices per track": "texture",
+}
 
 
 def statistics(phrases: Phrases) -> tuple[Statistic, ...]:
-    """Return all statistics of phrases, in a fixed order.
+    """Return the basic statistics of phrases, in a fixed order.
 
     Phrases of one track set and shape have the same number of parts. Voices, lengths, pitch classes, scales and
     intervals are those of the pitched tracks; times are in beats.
@@ -59,7 +69,7 @@ def statistics(phrases: Phrases) -> tuple[Statistic, ...]:
     if drums:
         rates = metrics.drum_in_pattern_rate(begins[:, drums], resolution)
         found.append(Statistic("drums in pattern", _tracks(rates)))
-    return tuple(found)
+    return tuple(replace(statistic, family=_FAMILIES[statistic.name]) for statistic in found)
 
 
 def _pitched_statistics(
