@@ -142,10 +142,11 @@ class StepNotes:
         return _runs(fits, np.zeros(self.bars, dtype=np.bool_))
 
     def runs_of_length(self, steps: int) -> list[tuple[int, int]]:
-        """Return the unbroken runs of full bars of ``steps`` steps and one metre, as ``runs`` does."""
+        """Return the unbroken runs of full bars of one metre whose bars have ``steps`` steps, as ``runs`` does."""
         changes = np.zeros(self.bars, dtype=np.bool_)
         changes[1:] = (np.diff(self.metres, axis=0) != 0).any(axis=1)
-        return _runs(self.full & (np.diff(self.bar_starts) == steps), changes)
+        exact = self.metres[:, 0] * 4 * self.resolution == self.metres[:, 1] * steps
+        return _runs(self.full & exact & (np.diff(self.bar_starts) == steps), changes)
 
 
 def _runs(fits: NDArray[np.bool_], breaks: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -186,7 +187,10 @@ def quantise(
     require_resolution(resolution)
     require_metre(default_metre if metre is None else metre)
     require_valid_notes(song)
-    song, aside = split_annotations(song, track_set)
+    annotations = 0
+    if track_set.annotations:
+        song, aside = split_annotations(song, track_set)
+        annotations = len(aside.notes)
     written, pitches = song.notes["onset"], song.notes["pitch"]
     tracks = tracks_of(song, track_set)
     within = written < MAX_BEATS * song.ticks_per_beat
@@ -213,7 +217,7 @@ def quantise(
         beyond=len(song.notes) - all_within,
         cut=cut,
         moved=_off_grid(ticks * resolution, song.ticks_per_beat),
-        annotations=len(aside.notes),
+        annotations=annotations,
     )
 
     end = int((placed["onset"] + placed["duration"]).max(initial=0))

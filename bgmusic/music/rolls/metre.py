@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import COMMON_TIME, Song
 from bgmusic.music.rolls.checks import require_metre, require_resolution
-from bgmusic.music.rolls.steps import MAX_BEATS, to_steps
+from bgmusic.music.rolls.steps import MAX_BEATS, step_of
 
 __all__ = ["COMMON_TIME", "bars_of", "join_bars", "parse_metre", "steps_per_bar"]
 
@@ -92,9 +92,8 @@ def bars_of(
     """
     changes = _changes(song, resolution, metre, default_metre)
     beat = song.ticks_per_beat
-    song_end = np.array([min(song.end + beat // _SLACK, MAX_BEATS * beat)])
-    rest = int(to_steps(song_end, beat, resolution)[0]) if end else 0
-    starts, rows, full = [], [], []
+    rest = step_of(min(song.end + beat // _SLACK, MAX_BEATS * beat), beat, resolution) if end else 0
+    parts, rows, counts, cut = [], [], [], []
     last = 0
     for i, (start, numerator, denominator) in enumerate(changes):
         following = changes[i + 1][0] if i + 1 < len(changes) else None
@@ -106,37 +105,39 @@ def bars_of(
         else:
             count = -(-(following - start) * denominator // bar)
         # Bar k begins at the step nearest to start + k * bar / denominator.
-        lines = start + (2 * np.arange(count + 1, dtype=np.int64) * bar + denominator) // (2 * denominator)
+        lines = start + (np.arange(0, 2 * (count + 1) * bar, 2 * bar) + denominator) // (2 * denominator)
         last = int(lines[-1])
-        is_full = np.ones(count, dtype=np.bool_)
         if count and following is not None and last > following:
-            last, is_full[-1] = following, False
-        starts.append(lines[:-1])
-        rows.append(np.full((count, 2), (numerator, denominator), dtype=np.int32))
-        full.append(is_full)
+            last = following
+            cut.append(sum(counts) + count - 1)
+        parts.append(lines[:-1])
+        rows.append((numerator, denominator))
+        counts.append(count)
         if is_last:
             break
-    steps = np.concatenate([*starts, np.array([last], dtype=np.int64)])
-    kept = np.diff(steps) > 0  # drop bars shorter than half a step
-    return np.append(steps[:-1][kept], last), np.concatenate(rows)[kept], np.concatenate(full)[kept]
+    parts.append(np.array([last]))
+    steps = np.concatenate(parts)
+    metres = np.array(rows, dtype=np.int32).repeat(counts, axis=0)
+    full = np.ones(len(metres), dtype=np.bool_)
+    full[cut] = False
+    kept = steps[1:] > steps[:-1]
+    if not kept.all():  # drop bars shorter than half a step
+        steps, metres, full = np.append(steps[:-1][kept], last), metres[kept], full[kept]
+    return steps, metres, full
 
 
 def _changes(
     song: Song, resolution: int, metre: tuple[int, int] | None, default_metre: tuple[int, int]
 ) -> list[tuple[int, int, int]]:
     """Return the steps at which bars begin anew, with numerator and denominator; the first is 0."""
-    beat, times = song.ticks_per_beat, song.time_signatures[: 0 if metre else None]
-    ticks = np.minimum(np.append(times["tick"], song.pickup), MAX_BEATS * beat)
-    *steps, pickup = to_steps(ticks, beat, resolution).tolist()
-    first = metre or default_metre
-    by_step = {0: first} | {
-        step: (numerator, denominator) for step, (_, numerator, denominator) in zip(steps, times.tolist(), strict=True)
-    }
-    if pickup:
-        before = [step for step in by_step if step < pickup]
-        by_step = {0: by_step[before[-1]], pickup: by_step[before[-1]]} | {
-            step: row for step, row in by_step.items() if step >= pickup
-        }
+    beat = song.ticks_per_beat
+    by_step = {0: metre or default_metre}
+    for tick, numerator, denominator in song.time_signatures.tolist() if metre is None else ():
+        by_step[step_of(min(tick, MAX_BEATS * beat), beat, resolution)] = (numerator, denominator)
+    if song.pickup:
+        pickup = step_of(song.pickup, beat, resolution)
+        before = by_step[max(step for step in by_step if step < max(pickup, 1))]
+        by_step = {0: before, pickup: before} | {step: row for step, row in by_step.items() if step >= pickup}
     return [(step, *by_step[step]) for step in sorted(by_step)]
 
 

@@ -42,6 +42,11 @@ def to_steps(ticks: NDArray[np.integer], ticks_per_beat: int, resolution: int) -
     return (2 * require_integers("ticks", ticks) * resolution + ticks_per_beat) // (2 * ticks_per_beat)
 
 
+def step_of(tick: int, ticks_per_beat: int, resolution: int) -> int:
+    """Round one tick to the nearest step, as ``to_steps`` does."""
+    return (2 * tick * resolution + ticks_per_beat) // (2 * ticks_per_beat)
+
+
 def without_overlaps(
     track: NDArray[np.integer], pitch: NDArray[np.integer], onset: NDArray[np.integer], stop: NDArray[np.integer]
 ) -> tuple[Table, int, int]:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import BPM_RANGE, DEFAULT_BPM, TEMPO, Song, Table, table
-from bgmusic.music.rolls.steps import MAX_BEATS, to_steps
+from bgmusic.music.rolls.steps import MAX_BEATS, step_of
 
 TempoMap: TypeAlias = tuple[tuple[int, float], ...]
 
@@ -29,10 +27,13 @@ def tempo_map(song: Song, resolution: int) -> TempoMap:
         resolution: steps per beat.
 
     """
-    bpm = song.tempos["bpm"]
-    rows = song.tempos[(bpm >= BPM_RANGE[0]) & (bpm <= BPM_RANGE[1])]
-    steps = to_steps(np.minimum(rows["tick"], MAX_BEATS * song.ticks_per_beat), song.ticks_per_beat, resolution)
-    return _without_repeats([(0, DEFAULT_BPM), *zip(steps.tolist(), rows["bpm"].tolist(), strict=True)])
+    beat, (low, high) = song.ticks_per_beat, BPM_RANGE
+    rows = [
+        (step_of(min(tick, MAX_BEATS * beat), beat, resolution), bpm)
+        for tick, bpm in song.tempos.tolist()
+        if low <= bpm <= high
+    ]
+    return _without_repeats([(0, DEFAULT_BPM), *rows])
 
 
 def bpm_at(tempos: TempoMap, step: int) -> float:

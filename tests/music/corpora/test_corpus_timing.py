@@ -136,6 +136,15 @@ def test_any_metre_without_usable_files_is_common_time(tmp_path: Path) -> None:
     assert (chosen.metre, chosen.shape.metre, chosen.shape.steps) == (None, (4, 4), 16)
 
 
+def test_metres_that_fit_no_step_are_left_out(tmp_path: Path) -> None:
+    songs = [write_bars(tmp_path / "a.mid", [(9, 7, 16)]), write_bars(tmp_path / "b.mid", [(3, 3, 4)])]
+    settings = with_any_metre(list(map(str, songs)), Settings.create(LPD_5, 2, bars=1, min_tracks=1, any_metre=True))
+    assert settings.shape.metre == (3, 4)
+    corpus = Settings.create(LPD_5, 2, bars=1, min_tracks=1, any_metre=True, metre=(2, 4))  # 7/16 is 3.5 steps
+    with pytest.raises(UserError, match="no phrase"):
+        build_corpus(songs, tmp_path / "c", corpus)
+
+
 def test_halves_of_bars_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     song = write_bars(tmp_path / "a.mid", [(1, 1, 4), (16, 2, 4)])
     out = tmp_path / "out"
