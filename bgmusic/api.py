@@ -66,8 +66,8 @@ def read(
     """Read a MIDI file as a roll.
 
     The roll has the metre, the tempos and the length of the file; silent bars at the end count. A roll's bars have one
-    length, and its metre is the most frequent one of that length. Of a file whose bars differ in length, the longest run
-    of equal bars is read, with a warning that says which; ``first_bar`` and ``bars`` choose another part.
+    length, and its metre is the most frequent one of that length. Of a file whose bars differ in length, the longest
+    run of equal bars is read, with a warning that says which; ``first_bar`` and ``bars`` choose another part.
 
     Args:
         path: the MIDI file; plain, gzip'd or in a RIFF wrapper.
