@@ -17,7 +17,7 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.composing.pieces import MAX_BARS
 from bgmusic.music.midi.read import MidiError, read_midi
-from bgmusic.music.midi.song import Song, Table
+from bgmusic.music.midi.song import Song, Table, select_parts
 from bgmusic.music.rolls.collecting import tracks_of
 from bgmusic.music.rolls.grid import Losses, quantise
 from bgmusic.music.rolls.roll import Roll
@@ -31,7 +31,7 @@ class Given:
     """One track of a file, to be accompanied.
 
     Attributes:
-        song: the file with the notes, controllers and pitch bends of the given track alone.
+        song: the file with the notes of the given track alone, and the controllers and pitch bends of its channels.
         shape: shape of the network's rolls.
         track: number of the given track in the track set.
         notes: its notes on the grid (dtype ``STEP_NOTE``, in steps from the file's first tick).
@@ -138,11 +138,8 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     own["part"] = part
     notes = piece.notes.copy()
     notes["track"] = track
-    names = tuple(song.parts[number] for number in sounding)
-    controls = song.controls[np.isin(song.controls["part"], sounding)]
-    controls["part"] = np.searchsorted(sounding, controls["part"])
     remarks = _remarks(song, piece.losses, one, shape, others)
-    kept = replace(song, notes=own, parts=names, controls=controls, channels=())
+    kept = replace(select_parts(song, sounding.tolist()), notes=own)
     return Given(kept, shape, track, notes, stretches, remarks, metres)
 
 

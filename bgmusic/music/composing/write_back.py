@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music.composing.given import Given
-from bgmusic.music.midi.song import NOTE, Song, Table, sort_notes
+from bgmusic.music.midi.song import NOTE, PERCUSSION, Song, Table, sort_notes
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import Track
 
@@ -33,6 +34,8 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
     controls = song.controls.copy()
     controls["tick"] *= scale
     parts: list[str] = []
+    channels: list[int] = []
+    free = (channel for channel in count(1) if channel not in song.channels and channel != PERCUSSION)
     notes = []
     for number, track in enumerate(shape.track_set.tracks):
         if number == given.track:  # one part or several, which stay separate
@@ -40,6 +43,7 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
             own["part"] += len(parts)
             controls["part"] += len(parts)
             parts += [track.name] * len(song.parts)
+            channels += song.channels
         else:
             steps = np.concatenate(
                 [_shifted(roll, number, start) for roll, (start, _) in zip(rolls, given.stretches, strict=True)]
@@ -47,6 +51,7 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
             own = _in_ticks(steps, beat, shape.resolution, track)
             own["part"], own["velocity"] = len(parts), velocity
             parts.append(track.name)
+            channels.append(PERCUSSION if track.is_drum and PERCUSSION not in song.channels else next(free))
         notes.append(own)
     merged = sort_notes(np.concatenate(notes))
     tables = {}
@@ -60,6 +65,7 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
         notes=merged,
         controls=controls,
         parts=tuple(parts),
+        channels=tuple(channels) if song.channels else (),
         pickup=song.pickup * scale,
         end=int((merged["onset"] + merged["duration"]).max(initial=song.end * scale)),
         repairs=(),

@@ -46,7 +46,7 @@ _WORDS = (
     r"drums?|drum ?(?:kit|set|machine)s?|percussions?|perc|schlagzeug|batterie|bater[ií]a|batteria|trommeln|ударные"
 )
 _NAME = re.compile(rf"(?<!\w)(?:{_WORDS})(?![^\W\d_])|ドラム|鼓组|鼓組", re.IGNORECASE)
-_PITCHED_NAME = re.compile(r"\bsteel\b|\b(?:and|n|&)\W*bass\b", re.IGNORECASE)
+_PITCHED_NAME = re.compile(r"\bsteel\b|(?:\band|\bn|&)\W*bass\b", re.IGNORECASE)
 
 
 def is_drum_name(name: str) -> bool:

@@ -41,6 +41,7 @@ KEY_SIGNATURE = np.dtype([("tick", np.int64), ("fifths", np.int8), ("minor", np.
 # `number` is that of a controller, with values 0 to 127; or BEND, with values -8192 to 8191.
 CONTROL = np.dtype([("tick", np.int64), ("part", np.int32), ("number", np.int16), ("value", np.int16)])
 BEND = -1
+PERCUSSION = 10  # the channel of drums, counted from 1
 
 BPM_RANGE = (1.0, 100_000.0)  # tempos outside are ignored
 PLAYABLE_BPM = (4.0, 1000.0)  # of music that is generated or rendered

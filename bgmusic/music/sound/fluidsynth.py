@@ -22,7 +22,7 @@ from bgmusic.music.sound.timing import TimedNotes
 _TICKS = 10_000  # per second
 _TIMEOUT = 60.0  # seconds, plus the length of the piece
 _GAIN = 0.2
-_CHANNELS = 15  # MIDI channels, without the one of drums
+_PROGRAMS = 15  # MIDI channels, without that of drums
 
 
 def fluidsynth_path() -> str | None:
@@ -46,14 +46,22 @@ def play(piece: TimedNotes, soundfont: Path, rate: int, count: int) -> Audio:
         UserError: FluidSynth is not installed, or fails on the SoundFont or the piece.
 
     """
-    import soundfile
-
     command = fluidsynth_path()
     if command is None:
         raise UserError("FluidSynth is not installed: install it, or use the built-in synthesizer (--synth builtin)")
+    audio = np.zeros((count, 2), np.float32)
+    for song in _in_seconds(piece):
+        audio += _play(command, song, soundfont, rate, count, piece.end)
+    return audio
+
+
+def _play(command: str, song: Song, soundfont: Path, rate: int, count: int, end: float) -> Audio:
+    """Render a song of ``end`` seconds; the other arguments are those of :func:`play`."""
+    import soundfile
+
     with tempfile.TemporaryDirectory(prefix="bgmusic-") as folder:
         midi, wave = Path(folder) / "piece.mid", Path(folder) / "piece.wav"
-        midi.write_bytes(song_bytes(_in_seconds(piece)))
+        midi.write_bytes(song_bytes(song))
         options = ["-n", "-i", "-q", "-R", "0", "-C", "0", "-g", str(_GAIN), "-r", str(rate)]
         options += ["-T", "wav", "-O", "float", "-F", str(wave)]
         try:
@@ -61,7 +69,7 @@ def play(piece: TimedNotes, soundfont: Path, rate: int, count: int) -> Audio:
                 [command, *options, str(soundfont.resolve()), str(midi)],
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
-                timeout=_TIMEOUT + piece.end,
+                timeout=_TIMEOUT + end,
                 check=False,
             )
             message = result.stderr.decode(errors="replace").strip()
@@ -72,7 +80,7 @@ def play(piece: TimedNotes, soundfont: Path, rate: int, count: int) -> Audio:
                 played = sound.read(count, dtype="float32", always_2d=True)
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"FluidSynth has not finished after {_TIMEOUT + piece.end:.0f} seconds: render a part of the piece"
+                f"FluidSynth has not finished after {_TIMEOUT + end:.0f} seconds: render a part of the piece"
             ) from None
         except (OSError, soundfile.LibsndfileError) as error:
             raise UserError(f"FluidSynth wrote no readable audio: {error}") from None
@@ -81,13 +89,19 @@ def play(piece: TimedNotes, soundfont: Path, rate: int, count: int) -> Audio:
     return audio
 
 
-def _in_seconds(piece: TimedNotes) -> Song:
-    """Return the piece as a song of constant tempo, in ticks of 0.1 ms."""
+def _in_seconds(piece: TimedNotes) -> list[Song]:
+    """Return the piece as songs of constant tempo, in ticks of 0.1 ms, to be mixed.
+
+    Each song has at most 15 programs and one drum kit, because FluidSynth has one port.
+    """
     notes = piece.notes.copy()
     notes["onset"] = np.rint(piece.onset * _TICKS)
     notes["duration"] = np.maximum(np.rint(piece.stop * _TICKS) - notes["onset"], 1)
     # Amplitude is the square of velocity. Volume as a controller would not work: parts may share a channel.
     notes["velocity"] = np.clip(np.rint(notes["velocity"] * np.sqrt(piece.level)), 1, 127)
-    if len(np.unique(notes[["part", "program", "is_drum"]])) > _CHANNELS:
-        notes["part"] = 0  # too many for MIDI: parts of one program share a channel
-    return Song(ticks_per_beat=_TICKS // 2, notes=notes, tempos=table(TEMPO, [(0, 120.0)]))
+    number = np.zeros(len(notes), dtype=np.int64)
+    for is_drum, size in ((False, _PROGRAMS), (True, 1)):
+        chosen = notes["is_drum"] == is_drum
+        number[chosen] = np.unique(notes["program"][chosen], return_inverse=True)[1] // size
+    songs = [notes[number == index] for index in range(int(number.max(initial=0)) + 1)]
+    return [Song(ticks_per_beat=_TICKS // 2, notes=rows, tempos=table(TEMPO, [(0, 120.0)])) for rows in songs]

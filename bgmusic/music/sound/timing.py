@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bgmusic.music.midi.pedal import sounding_ends
 from bgmusic.music.midi.song import DEFAULT_BPM, Song, Table
 from bgmusic.music.rolls.roll import Roll
-from bgmusic.music.sound.controllers import level_factors, sounding_ends
+from bgmusic.music.sound.controllers import level_factors
 
 Seconds = NDArray[np.float64]
 

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 from command_line import bgmusic, refusal
 from melodies import BEAT, Rows, melody, notes_of, song_of
+from midi_maker import midi, off, on, track
 from tiny_runs import SATB
 
 from bgmusic.errors import UserError
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.write_back import with_accompaniment
+from bgmusic.music.midi.pedal import sounding_ends
 from bgmusic.music.midi.read import read_midi
 from bgmusic.music.midi.song import NOTE, Song
 from bgmusic.music.rolls.midi_files import write_midi
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.sound.controllers import level_factors
 
 
 def test_tracks_are_found_by_name_and_number() -> None:
@@ -102,3 +105,26 @@ def test_files_without_the_given_track_are_refused(
     out = tmp_path / "refused"
     assert phrase in refusal(capsys, "accompany", choir, file, "--given", given, "--out", out)
     assert not out.exists()
+
+
+def test_controllers_of_the_channel_are_kept_from_other_tracks(choir: Path, tmp_path: Path) -> None:
+    """A pedal in a track of its own holds the given track's notes in the accompaniment as well."""
+    held = (0, b"\xb0\x40\x7f")
+    tune = [event for pitch in range(60, 76) for event in ((0, on(pitch)), (480, off(pitch)))]
+    name = (0, b"\xff\x03\x07Soprano")
+    other = track([held, (0, b"\xb0\x07\x20"), (0, on(40)), (480, off(40)), (15 * 480, b"\xb0\x40\x00")])
+    file = tmp_path / "song.mid"
+    file.write_bytes(midi(track([name, *tune]), other, track([(0, on(50, 3)), (480, off(50, 3))])))
+    source = read_midi(file, controls=True)
+    out = tmp_path / "out"
+    assert bgmusic("accompany", choir, file, "--given", "Soprano", "--format", "mid", "--out", out) == 0
+    result = read_midi(out / "accompaniment-0000.mid", controls=True)
+    songs = []
+    for song in (source, result):
+        chosen = song.notes["part"] == song.parts.index("Soprano")
+        songs.append((sounding_ends(song)[chosen].tolist(), level_factors(song)[chosen].tolist()))
+    assert songs[0] == songs[1]
+    assert songs[0][1] == pytest.approx([0.32**2] * 16)
+    # The composed parts have channels of their own, without these controllers.
+    others = result.notes["part"] != result.parts.index("Soprano")
+    assert set(level_factors(result)[others].tolist()) <= {1.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from songs import level, song
 
 from bgmusic.music import Song, read_midi, write_midi
+from bgmusic.music.midi.pedal import sounding_ends
 from bgmusic.music.midi.song import CONTROL, NOTE, sort_notes, table
 from bgmusic.music.sound import render
-from bgmusic.music.sound.controllers import level_factors, sounding_ends
+from bgmusic.music.sound.controllers import level_factors
 from bgmusic.music.sound.fluidsynth import _in_seconds
 from bgmusic.music.sound.timing import timed_notes
 
+CASES = Path(__file__).parents[2] / "data" / "midi_cases"
 PEDAL, VOLUME, EXPRESSION = 64, 7, 11
 
 
@@ -114,11 +117,12 @@ def test_controllers_change_the_audio(tmp_path) -> None:
 
 def test_fluidsynth_gets_pedal_and_volume_as_durations_and_velocities() -> None:
     piece = controlled(song((0, 1, 60), (2, 1, 60), end=4), (0, PEDAL, 127), (1.5, PEDAL, 0), (2, VOLUME, 25))
-    notes = _in_seconds(timed_notes(piece)).notes
+    (rendered,) = _in_seconds(timed_notes(piece))
+    notes = rendered.notes
     assert notes["duration"].tolist() == [15_000, 10_000]
     assert notes["velocity"].tolist() == [100, 25]
     loud = controlled(song((0, 1, 60, 127)), (0, VOLUME, 127))
-    assert _in_seconds(timed_notes(loud)).notes["velocity"].tolist() == [127]
+    assert _in_seconds(timed_notes(loud))[0].notes["velocity"].tolist() == [127]
 
 
 def test_a_file_of_pedals_alone_is_quick() -> None:
@@ -128,3 +132,30 @@ def test_a_file_of_pedals_alone_is_quick() -> None:
     piece = Song(480, sort_notes(table(NOTE, rows)), controls=table(CONTROL, pedals))
     ends = sounding_ends(piece)
     assert (ends >= piece.notes["onset"] + 1).all()
+
+
+def test_the_pedal_sounds_alike_in_whatever_track_it_stands() -> None:
+    audios = [
+        render(read_midi(CASES / f"pedal-{where}-track.mid", controls=True), 8_000)
+        for where in ("own", "other", "left-hand")
+    ]
+    assert np.abs(audios[0] - audios[1]).max() < 1e-4
+    assert np.abs(audios[0] - audios[2]).max() < 1e-4
+
+
+def test_volume_in_another_track_is_quiet() -> None:
+    quiet = read_midi(CASES / "volume-other-track.mid", controls=True)
+    loud = replace(quiet, controls=table(CONTROL))
+    levels = [level(render(piece, loudness=None, reverb=0), 0, 1) for piece in (quiet, loud)]
+    assert levels[1] - levels[0] == pytest.approx(40, abs=0.5)  # volume 10 of 100
+
+
+def test_fluidsynth_renders_more_programs_than_channels_in_several_runs() -> None:
+    rows = [(480 * part, 480, 60, 90, part, False, part) for part in range(40)]
+    rows += [(480 * kit, 480, 36, 90, 8 * kit, True, 40) for kit in range(2)]
+    songs = _in_seconds(timed_notes(Song(480, sort_notes(table(NOTE, rows)))))
+    assert sum(len(one.notes) for one in songs) == 42
+    for one in songs:
+        sounds = set(one.notes[["program", "is_drum"]].tolist())
+        assert sum(not drums for _, drums in sounds) <= 15
+        assert sum(drums for _, drums in sounds) <= 1
