@@ -34,6 +34,9 @@ def build(
     join: Annotated[
         bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
     ] = False,
+    pedal: Annotated[
+        bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")
+    ] = False,
     min_tracks: Annotated[
         int | None,
         typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
@@ -78,6 +81,7 @@ def build(
         metre=COMMON_TIME if any_metre else parse_metre(metre),
         any_metre=any_metre,
         join=join,
+        pedal=pedal,
         min_tracks=min_tracks,
         min_grid_fit=USABLE_BEAT if min_grid_fit is None else min_grid_fit,
         shares=parse_shares(splits),

@@ -25,6 +25,9 @@ def check(
     join: Annotated[
         bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
     ] = False,
+    pedal: Annotated[
+        bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")
+    ] = False,
     min_tracks: Annotated[
         int | None,
         typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
@@ -50,14 +53,15 @@ def check(
         metre=COMMON_TIME if any_metre else parse_metre(metre),
         any_metre=any_metre,
         join=join,
+        pedal=pedal,
         min_tracks=min_tracks,
     )
     if any_metre:
-        settings = with_any_metre(list(map(str, files)), settings)
+        settings = with_any_metre([str(file) for file in files if file.exists()], settings)
     usable, paths = 0, [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]
     for file in paths:
         try:
-            lines = describe(read_midi(file), settings)
+            lines = describe(read_midi(file, controls=True), settings)
         except UserError as error:
             typer.echo(f"{file}: unusable: {error}")
         except OSError as error:

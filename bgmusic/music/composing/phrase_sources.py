@@ -188,7 +188,7 @@ def midi_phrases(source: Path, settings: Settings, most: int) -> Phrases:
         if len(rolls) >= most:
             break
         try:
-            song = read_midi(path)
+            song = read_midi(path, controls=settings.pedal)
             piece = settings.quantise(song)
         except (OSError, UserError) as error:
             reasons.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")

@@ -27,6 +27,7 @@ from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
 META = "meta.json"
 FORMAT = "bgmusic corpus"
 VERSIONS = (1, 2)
+_PEDAL_RULE = "pitched notes last until the sustain pedal is released or their pitch begins again on their channel"
 SHARD_BYTES = 256 << 20
 PRINT_FILES = 16  # fingerprints are partitioned by value, so that one file at a time is in memory
 # Stored in every meta.json, byte for byte.
@@ -198,6 +199,7 @@ def _rules(settings: Settings, moved: int) -> dict[str, str]:
         f"{settings.hop} bars, in which {settings.needed_tracks} or more tracks play at least one note",
         "beat": f"left out are files with less than {settings.min_grid_fit:.0%} of onsets within a quarter step of a "
         "grid, be it this one, a coarser one within it, or one that holds triplets and 1/32 notes",
+        **({"pedal": _PEDAL_RULE} if settings.pedal else {}),
         "duplicates": duplicates.RULE,
         "splits": split.RULE + (split.MOVED.format(moved) if moved else ""),
     }

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.midi.pedal import pedal_use
 from bgmusic.music.midi.song import Song
 from bgmusic.music.rolls.collecting import split_annotations
 from bgmusic.music.rolls.encodings import encoding_loss
@@ -23,6 +24,8 @@ _LOSSES = (
 
 def describe(song: Song, settings: Settings) -> list[str]:
     """Describe what a song becomes in a corpus with these settings, as lines of text.
+
+    The song must have been read with its controllers for the lines about the sustain pedal.
 
     Raises:
         UserError: none of its notes fits the grid, or its parts don't fit the track set.
@@ -42,8 +45,23 @@ def describe(song: Song, settings: Settings) -> list[str]:
         f"repeated notes: the onset encoding loses none, the pause encoding {pause.lost:.1%} "
         f"({pause.fused} fused, {pause.shortened} a step shorter)"
     )
+    lines += _pedal(song, settings)
     lines += [f"repaired: {repair}" for repair in song.repairs]
     return lines
+
+
+def _pedal(song: Song, settings: Settings) -> list[str]:
+    """Say how the sustain pedal changes notes, if the song was read with its controllers and has one."""
+    use = pedal_use(song)
+    if not use.pressed:
+        return []
+    pitched = int(np.count_nonzero(~song.notes["is_drum"]))
+    change = (
+        f"{use.longer} of {pitched} pitched notes sound longer than they are held, by {use.beats:.2g} beats on average"
+    )
+    setting = "as they do in the corpus" if settings.pedal else "--pedal makes them last as they sound"
+    presses = f"{use.pressed} press{'es' if use.pressed > 1 else ''}"
+    return [f"pedal: {presses}; {change}" + (f" ({setting})" if use.longer else "")]
 
 
 def _form(piece: StepNotes, settings: Settings) -> str:

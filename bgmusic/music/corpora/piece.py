@@ -92,7 +92,7 @@ def decode(entry: Entry, content: bytes, settings: Settings) -> tuple[Song, str]
         names, drums = tuple(t.name for t in tracks), tuple(t.is_drum for t in tracks)
         song = decode_cells(content, names, drums, settings.shape.metre or COMMON_TIME)
     else:
-        song = read_midi(content)
+        song = read_midi(content, controls=settings.pedal)
     return song, hashlib.sha256(content).hexdigest()
 
 

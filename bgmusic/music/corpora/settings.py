@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.split import DEFAULT_SHARES, check_shares
+from bgmusic.music.midi.pedal import with_pedal
 from bgmusic.music.midi.song import COMMON_TIME, Song
 from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.grid import StepNotes, quantise
@@ -32,6 +33,7 @@ class Settings:
         metre: time signature (numerator, denominator) of every bar, and the default for files without one. None: any
             whose bars have the steps of ``shape``; each phrase has bars of one metre, and files without one are in 4/4.
         join: join shorter bars, such as 2/4, to bars of ``metre``; see ``rolls.metre.join_bars``.
+        pedal: notes of MIDI files last as they sound under the sustain pedal; see ``midi.pedal.sounding_ends``.
         min_tracks: number of tracks that must play at least one note in a phrase; None means half, rounded up.
         min_grid_fit: pieces with a lower ``grid_fit`` (share of onsets near a grid, 0 to 1) are skipped.
         shares: shares of the train, validation and test splits.
@@ -49,6 +51,7 @@ class Settings:
     min_grid_fit: float = USABLE_BEAT
     shares: tuple[float, float, float] = DEFAULT_SHARES
     join: bool = False
+    pedal: bool = False
 
     def __post_init__(self) -> None:
         tracks = len(self.shape.track_set)
@@ -82,7 +85,7 @@ class Settings:
         """Make settings whose shape follows from a track set, a resolution (steps per beat) and a metre.
 
         ``any_metre`` allows all metres whose bars are as long as those of ``metre``. ``options`` are the other fields:
-        ``hop``, ``min_tracks``, ``min_grid_fit``, ``shares``, ``join``.
+        ``hop``, ``min_tracks``, ``min_grid_fit``, ``shares``, ``join``, ``pedal``.
 
         Raises:
             TypeError: ``metre`` is not a pair of integers, or ``resolution`` not an integer.
@@ -112,9 +115,12 @@ class Settings:
         return f"any metre with bars of {self.shape.steps / self.shape.resolution:g} beats"
 
     def quantise(self, song: Song, track_set: TrackSet | None = None) -> StepNotes:
-        """Quantize a song by these settings, to their track set or another one; see ``rolls.grid.quantise``."""
+        """Quantize a song by these settings, to their track set or another one; see ``rolls.grid.quantise``.
+
+        With ``pedal``, the song must have been read with its controllers.
+        """
         return quantise(
-            song,
+            with_pedal(song) if self.pedal else song,
             track_set or self.shape.track_set,
             self.shape.resolution,
             default_metre=self.metre or COMMON_TIME,
@@ -171,6 +177,7 @@ class Settings:
             "track_set": self.shape.track_set.to_dict(),
             **({"any_metre": True} if self.metre is None else {}),
             **({"join": True} if self.join else {}),
+            **({"pedal": True} if self.pedal else {}),
         }
 
     @staticmethod
@@ -193,6 +200,7 @@ class Settings:
                 metre=(metre[0], metre[1]),
                 any_metre=bool(values.get("any_metre")),
                 join=bool(values.get("join")),
+                pedal=bool(values.get("pedal")),
                 hop=values["hop"],
                 min_tracks=values["min_tracks"],
                 min_grid_fit=float(values["min_grid_fit"]),

@@ -31,6 +31,7 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
         f"from {counts['pieces']} pieces",
         f"tracks: {tracks} ({settings['track_set']['name']}), {settings['resolution']} steps per beat, "
         f"encoding {settings['encoding']}",
+        *(["pedal: notes last as they sound under the sustain pedal"] if settings.get("pedal") else []),
         f"splits: {splits}",
         *_held_out(meta),
         f"duplicates: {counts['pieces_with_duplicates']} pieces share phrases with another piece",
