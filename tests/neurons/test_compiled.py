@@ -36,6 +36,7 @@ def run(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
     return *(y.detach() for y in outputs), x.grad
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch compiles with a C++ compiler")
 # Warnings of torch's own: the tracer instantiates autograd functions; the backend imports deprecated modules.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")

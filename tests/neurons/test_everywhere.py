@@ -120,6 +120,7 @@ def test_score_functions_pickle(name: str) -> None:
     assert float(score.slope) == 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
 # torch's tracer reads the gradients of the inputs of a graph's second part.
@@ -149,6 +150,7 @@ def test_compiled_for_cuda(name: str) -> None:
         same((y, gradient), run(model, "cuda"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dbn sigmoid-adjusted", "sbn sigmoid-adjusted", "sbn reinmax", "score disarm"])
 def test_compiled_models_accept_batches_of_any_size(name: str) -> None:
     model = build(name)

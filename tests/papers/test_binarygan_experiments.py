@@ -63,6 +63,7 @@ def test_wrong_preactivated_outputs_are_rejected(wrong: list[float]) -> None:
         shape_of_histogram(np.array(wrong))
 
 
+@pytest.mark.slow
 def test_smoke_runs_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["paper", "binarygan", "--scale", "smoke", "--jobs", "1", "--out", str(tmp_path)]
     for _ in range(2):

@@ -55,6 +55,7 @@ def test_experiments_equal_the_papers() -> None:
     assert configs["ablated-2"].network.model_dump()["discriminator"] == "ablated-2"
 
 
+@pytest.mark.slow
 def test_smoke_makes_the_table_and_the_figures(smoke: Path) -> None:
     results = json.loads((smoke / "results.json").read_text())["results"]
     assert [row["name"] for row in results] == ["training data", *(c.label for c in columns())]
@@ -66,6 +67,7 @@ def test_smoke_makes_the_table_and_the_figures(smoke: Path) -> None:
     assert len({line.count("|") for line in table}) == 1
 
 
+@pytest.mark.slow
 def test_the_table_equals_measurements_of_the_phrases(smoke: Path) -> None:
     """Compare the table with plain loops over the written phrases."""
     results = {row["name"]: row for row in json.loads((smoke / "results.json").read_text())["results"]}
@@ -102,6 +104,7 @@ def published_polyphony(phrases: Phrases) -> float:
     return float(np.mean(rates))
 
 
+@pytest.mark.slow
 def test_finished_runs_are_kept_and_another_scale_is_rejected(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [*(smoke / "runs").glob("*/metrics.jsonl"), *(smoke / "runs").glob("*/scores.jsonl")]
     before = {path: path.read_bytes() for path in files}
@@ -145,6 +148,7 @@ def test_drums_have_no_rates() -> None:
     assert np.isnan(published_rates(hits)).all()
 
 
+@pytest.mark.slow
 def test_nearness_equals_evaluate() -> None:
     corpus = open_corpus("bach")
     samples, unseen, learned = training(corpus).spread(20), held_out(corpus).spread(40), training(corpus).spread(60)

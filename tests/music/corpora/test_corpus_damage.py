@@ -171,6 +171,7 @@ def test_nothing_is_unpickled(folder: Path) -> None:
     assert not Opened.ran
 
 
+@pytest.mark.slow
 def test_an_xz_bomb_is_not_unpacked(tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", range(1))
     build_corpus([str(songs)], tmp_path / "out", SETTINGS, compress=True)
@@ -181,6 +182,7 @@ def test_an_xz_bomb_is_not_unpacked(tmp_path: Path) -> None:
         open_corpus(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_flipped_bytes_open_or_are_refused(folder: Path) -> None:
     """A corpus that opens can be used throughout: flipped bits in tiles are other music, not damage."""
     rng = random.Random(0)

@@ -58,6 +58,7 @@ def test_a_corpus_is_pickled_as_its_path(corpus: Corpus, monkeypatch: pytest.Mon
     assert torch.equal(again[5], corpus[5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["spawn", "fork"])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_data_loader_with_workers(corpus: Corpus, start: str) -> None:
@@ -103,6 +104,7 @@ assert "torch" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_building_and_inspecting_corpora_does_not_import_torch(tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", range(3))
     commands = [

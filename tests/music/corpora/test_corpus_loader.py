@@ -141,6 +141,7 @@ def test_the_pause_encoding_follows_from_the_lossless_one(tmp_path: Path) -> Non
     assert not differs[:-1].any()
 
 
+@pytest.mark.slow
 def test_a_random_offset_starts_phrases_between_the_stored_ones(tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", range(3), bars=10)
     build_corpus([str(songs)], tmp_path / "hop1", Settings.create(LPD5, 12, shares=(1.0, 0.0, 0.0)))

@@ -136,6 +136,7 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert out == ""
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_command_resumes(tmp_path: Path) -> None:
     """Kill the command as soon as its first part is written, and run it again."""
     songs, out = write_songs(tmp_path / "songs", range(200), bars=24), tmp_path / "out"

@@ -66,6 +66,7 @@ def test_no_phrase_is_in_two_splits(name: str) -> None:
         assert seen.setdefault(content, split) == split
 
 
+@pytest.mark.slow
 def test_chorales_have_vocal_ranges_and_keys() -> None:
     corpus = open_corpus("bach")
     for number, (low, high) in enumerate(((57, 81), (53, 74), (48, 69), (36, 64))):
@@ -96,6 +97,7 @@ def test_freedoom_is_rebuilt(tmp_path: Path) -> None:
         assert np.array_equal(old.channels(), new.channels())
 
 
+@pytest.mark.slow
 def test_chorales_read_again_equal_the_embedded_ones() -> None:
     """Compare tiles, bars and passages of some chorales; music21 would need half a minute for all."""
     corpus = open_corpus("bach")

@@ -61,6 +61,7 @@ def shuffled_bars(phrases):
     return changed(phrases, shuffle)
 
 
+@pytest.mark.slow
 def test_the_other_half_of_the_training_set_is_at_the_floor():
     corpus = open_corpus("bach")
     half = phrase_sources.open_phrases(Path("bach"), corpus, 580)
@@ -80,6 +81,7 @@ def test_the_other_half_of_the_training_set_is_at_the_floor():
     json.dumps(found.as_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_noise_is_far_and_distinguished(bach):
     held_out, half, training = bach
     rng = torch.Generator().manual_seed(0)
@@ -102,6 +104,7 @@ def test_silence_has_distances_and_no_notes(bach):
     assert known_bars(silence, training) == 0
 
 
+@pytest.mark.slow
 def test_silence_is_evaluated_to_the_end(bach):
     held_out, half, training = bach
     found = evaluate(spread(changed(half, torch.zeros_like), 40), held_out, training)
@@ -114,6 +117,7 @@ def test_silence_is_evaluated_to_the_end(bach):
     json.dumps(found.as_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_copies_of_the_training_set_are_near_and_reported_as_copies(bach):
     held_out, _, training = bach
     found = evaluate(spread(training, 40), held_out, training)
@@ -124,6 +128,7 @@ def test_copies_of_the_training_set_are_near_and_reported_as_copies(bach):
     assert "parts are copied" in found.verdict()[-1]
 
 
+@pytest.mark.slow
 def test_shuffled_bars_are_detected_by_the_network_and_the_pitches_of_phrases(bach):
     held_out, half, _ = bach
     shuffled = shuffled_bars(half)
@@ -188,6 +193,7 @@ def test_a_transposed_copy_is_attributed_to_its_original(bach):
     assert found.share.min() > 0.99
 
 
+@pytest.mark.slow
 def test_evaluation_is_repeatable_and_reads_either_encoding(bach):
     held_out, half, training = bach
     few = [spread(part.encoded("pause"), 20) for part in (half, held_out)]

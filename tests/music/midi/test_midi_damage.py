@@ -133,6 +133,7 @@ def test_files_with_very_many_empty_tracks_give_one_short_message(chunk):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.slow
 def test_mutated_files_give_a_song_or_a_reason():
     damaged = list(mutants(originals(), 200, seed=1))
     assert not any(disagrees(data) for data in damaged)

@@ -112,6 +112,7 @@ def test_forms_agree_with_what_is_given() -> None:
         assert like == (0, 1, 2, 3)
 
 
+@pytest.mark.slow
 @SHAPED
 def test_a_composer_remembers_the_latest_forms(shape: RollShape) -> None:
     generator = composer(shape)
@@ -127,6 +128,7 @@ def test_a_composer_remembers_the_latest_forms(shape: RollShape) -> None:
     assert torch.equal(generator.forms, torch.cat([expected[FORMS:], expected[3:FORMS]]))
 
 
+@pytest.mark.slow
 @SHAPED
 @pytest.mark.parametrize("chords", [0, 2])
 def test_composed_bars_repeat_as_in_real_phrases(shape: RollShape, chords: int) -> None:

@@ -66,6 +66,7 @@ def test_refiner(sizes: MuseGANSizes) -> None:
     _agree(network, lambda x: track_loops.refiner(network, x), outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_pieces_of_any_size_give_the_same(sizes: MuseGANSizes, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Compare values and gradients."""

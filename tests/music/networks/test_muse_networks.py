@@ -100,6 +100,7 @@ def test_shapes_inside_are_the_papers() -> None:
     assert discriminator(phrases).shape == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pitches", [1, 12, 13, 48, 60, 84, 100, 128])
 @pytest.mark.parametrize(("resolution", "steps"), [(4, 16), (12, 36), (5, 20), (4, 14), (1, 1)])
 def test_any_grid(pitches: int, resolution: int, steps: int) -> None:

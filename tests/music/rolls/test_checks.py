@@ -222,6 +222,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_any_values_are_a_track_set_or_one_line(data):

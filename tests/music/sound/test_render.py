@@ -42,6 +42,7 @@ def check_beats(audio: np.ndarray, begins: np.ndarray, stops: np.ndarray, end: f
             assert level(audio, begin + rest, stop - 0.005) < -60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "roll", "bpm"), ROLLS, ids=[name for name, *_ in ROLLS])
 def test_phrases_of_the_corpora(name: str, roll: Roll, bpm: float) -> None:
     audio = render(roll, bpm=bpm)
@@ -152,6 +153,7 @@ def test_programs_are_respected() -> None:
     assert found["strings"][1] > -3
 
 
+@pytest.mark.slow
 def test_sparse_and_dense_phrases_are_as_loud() -> None:
     rng = np.random.default_rng(0)
     found = []
@@ -166,6 +168,7 @@ def test_sparse_and_dense_phrases_are_as_loud() -> None:
     assert max(found) - min(found) < 1.0, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [0.0, 0.001, 0.3, 0.9])
 @pytest.mark.parametrize("resolution", [1, 12])
 def test_random_rolls_are_finite_and_never_clipped(density: float, resolution: int) -> None:

@@ -67,6 +67,7 @@ def test_render_of_midi_equals_the_function(tmp_path: Path, capsys: pytest.Captu
         assert -45 < level(audio, 0, 1, rate) < -25
 
 
+@pytest.mark.slow
 def test_render_of_phrases_in_an_npz(tmp_path: Path) -> None:
     corpus = open_corpus("bach")
     write_phrases(corpus_phrases(corpus, np.array([3, 900, 1800])), tmp_path / "three.npz")
@@ -81,6 +82,7 @@ def test_render_of_phrases_in_an_npz(tmp_path: Path) -> None:
     assert (tmp_path / "out.wav").read_bytes() == wav_bytes(render(corpus.roll(1800), 8_000, bpm=240), 8_000)
 
 
+@pytest.mark.slow
 def test_render_of_a_run(trained: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         run("render", trained, "--out", tmp_path / f"{name}.wav", "-n", 1, "--seed", 3, *QUICK)
@@ -90,6 +92,7 @@ def test_render_of_a_run(trained: Path, tmp_path: Path) -> None:
     assert (tmp_path / "one.wav").read_bytes() == (tmp_path / "two.wav").read_bytes()
 
 
+@pytest.mark.slow
 def test_generate_writes_sound(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +177,7 @@ with open({log!r}, "w") as log:
 TONE = "soundfile.write(out, 0.001 * np.sin(np.arange(6 * rate) / 20).reshape(-1, 2), rate, subtype='FLOAT')"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "says"),
     [

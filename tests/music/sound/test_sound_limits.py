@@ -99,6 +99,7 @@ def play_damaged(folder: str) -> None:
     assert min(ends.values()) > 30, ends
 
 
+@pytest.mark.slow
 def test_damaged_soundfonts_in_a_subprocess(tmp_path: Path) -> None:
     assert call(play_damaged, str(tmp_path)) == 0
 

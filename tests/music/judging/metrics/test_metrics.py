@@ -96,6 +96,7 @@ def check_histograms(rolls, onsets, low):
     equal(metrics.pitch_classes_per_step(cells, low).flatten(1), per_step)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(wild())
 def test_random_rolls_equal_loops(music):
@@ -103,6 +104,7 @@ def test_random_rolls_equal_loops(music):
     check_all(rolls, onsets, DRUMS.numpy(), LOW, resolution)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "index"), [("bach", 0), ("bach", 1234), ("freedoom", 77)])
 def test_real_phrases_equal_loops(name, index):
     corpus = open_corpus(name)
@@ -232,6 +234,7 @@ def test_qualified_notes_at_every_resolution():
     assert [metrics.shortest_qualified(r) for r in (1, 4, 12, 16, 24, 48)] == [2, 2, 2, 2, 3, 6]
 
 
+@pytest.mark.slow
 def test_published_distances_with_a_short_last_beat():
     rolls = torch.rand(2, 3, 2, 14, 24, generator=torch.Generator().manual_seed(0)) < 0.3
     drums = torch.tensor([True, False, False])
