@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from bgmusic.gan.generate import noises
+from bgmusic.gan.draws import Draws
 from bgmusic.music.composing.accompaniment import load_composer
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.phrase_sources import held_out, training
@@ -32,14 +32,13 @@ def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:
     shape, composer = load_composer(run)
     given = given.encoded(shape.encoding)
     channels = torch.stack([torch.from_numpy(given.roll(i).channels()) for i in range(len(given))])
-    rng = torch.Generator().manual_seed(seed)
-    tracks, found = len(shape.track_set), []
-    for part in channels.split(batch_of(shape)):
+    tracks, found, size = len(shape.track_set), [], batch_of(composer, shape)
+    for number, part in enumerate(channels.split(size)):
         free = torch.ones(len(part), tracks, shape.bars * shape.beats, dtype=torch.bool)
         free[:, track] = False
         alone = torch.zeros_like(part)
         alone[:, track :: tracks] = part[:, track :: tracks]
-        noise = next(noises(composer, len(part), rng, len(part)))
+        noise = Draws(seed, number * size, len(part)).noise(composer.latent)
         with torch.no_grad():
             found.append(composer.accompany(alone.float(), free, noise).bool())
     phrases = torch.cat(found)

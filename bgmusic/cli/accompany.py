@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
+from bgmusic.cli.options import FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -25,6 +26,7 @@ def accompany(
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Random seed; the same seed gives the same accompaniments.")
     ] = 0,
+    first: FirstOption = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("accompaniment"),
     format_: Annotated[
         str | None,
@@ -32,6 +34,7 @@ def accompany(
             "--format", help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3.", show_default="mid,png,npz"
         ),
     ] = None,
+    jobs: JobsOption = 1,
 ) -> None:
     """Compose all other tracks to one track of a MIDI file.
 
@@ -59,20 +62,22 @@ def accompany(
     track = read_given(file, shape, track_number(given, shape.track_set))
     for remark in track.remarks:
         typer.echo(remark)
-    ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(number)}
+    ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(first, first + number)}
     if "mid" in formats and file.resolve() in ours:
         raise UserError(f"{file} would be overwritten by its accompaniment: choose another --out")
     require_writable(out, folder=True)
     music_files.require_short(formats, timed_notes(track.song).last_stop)
     keep_freed_memory()
     with progress_bar("Composing", number * phrases_needed(track)) as progress:
-        found = compose(composer, track, number, seed, progress)
-    about = {"run": str(run), "seed": seed, "file": str(file), "given": shape.track_set.tracks[track.track].name}
+        found = compose(composer, track, number, seed, progress, first=first, jobs=jobs)
+    name = shape.track_set.tracks[track.track].name
+    about = {"run": str(run), "seed": seed, "first": first, "file": str(file), "given": name}
     music_files.write_music(
         [join_rolls(stretches) for stretches in found],
         out,
         formats,
         "accompaniment",
+        first=first,
         about=about,
         songs=[with_accompaniment(track, stretches) for stretches in found],
     )

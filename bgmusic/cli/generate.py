@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption, BpmOption
+from bgmusic.cli.options import BinarizeOption, BpmOption, FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -36,6 +36,7 @@ def generate(
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Random seed; the same seed gives the same samples.")
     ] = 0,
+    first: FirstOption = 0,
     bars: Annotated[
         int | None,
         typer.Option(min=1, help="For music: bars of each piece, 1024 at most.", show_default="those of a phrase"),
@@ -51,12 +52,15 @@ def generate(
         ),
     ] = None,
     binarize: BinarizeOption = "ht",
+    jobs: JobsOption = 1,
 ) -> None:
     """Generate digits or music.
 
     png is one picture. npz holds digits as uint8 (N, 28, 28), key samples, or music as booleans
     (N, tracks, bars, steps, pitches), keys rolls and onsets, with a JSON description, key meta. mid, wav, flac, ogg and
     mp3 are one file per phrase, and one with all of them.
+
+    A sample depends on the seed and its number alone: -n 1 --first 7 makes phrase-0007 again.
 
     With more --bars than a phrase, phrases follow a path through latent space; a composer sees the last half of each
     phrase when it composes the next.
@@ -78,19 +82,19 @@ def generate(
     keep_freed_memory()
     require_writable(out, folder=True)
     if kind == "digits":
-        _digits(folder, number or _NUMBER[kind], seed, out, formats, binarize)
+        _digits(folder, number or _NUMBER[kind], seed, first, out, formats, binarize)
     else:
-        _music(folder, number, bars, bpm, seed, out, formats, binarize, str(run))
+        _music(folder, number, bars, bpm, seed, first, jobs, out, formats, binarize, str(run))
 
 
-def _digits(run: Path, number: int, seed: int, out: Path, formats: list[str], binarize: str) -> None:
+def _digits(run: Path, number: int, seed: int, first: int, out: Path, formats: list[str], binarize: str) -> None:
     from bgmusic.digits.pictures import save_grid
     from bgmusic.digits.samples import load_generator, sample
     from bgmusic.files import write_npz
 
     _, generator = load_generator(run)
     with progress_bar("Drawing", number) as progress:
-        images = sample(generator, number, seed, binarize, progress=progress)
+        images = sample(generator, number, seed, binarize, progress=progress, first=first)
     out.mkdir(parents=True, exist_ok=True)
     if "npz" in formats:
         write_npz(out / "samples.npz", {"samples": images})
@@ -107,6 +111,8 @@ def _music(
     bars: int | None,
     bpm: float | None,
     seed: int,
+    first: int,
+    jobs: int,
     out: Path,
     formats: list[str],
     binarize: str,
@@ -125,9 +131,9 @@ def _music(
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as progress:
         if bars is None:
-            channels = phrases(generator, shape, number, seed, binarize, progress)
+            channels = phrases(generator, shape, number, seed, binarize, progress, first=first, jobs=jobs)
         else:
-            channels = pieces(generator, shape, bars, number, seed, binarize, progress)
+            channels = pieces(generator, shape, bars, number, seed, binarize, progress, first=first, jobs=jobs)
     name = "phrase" if length <= shape.bars else "piece"
-    about = {"run": named, "seed": seed, "binarize": binarize}
-    music_files.write_music(to_rolls(channels, shape, bpm), out, formats, name, about=about)
+    about = {"run": named, "seed": seed, "binarize": binarize, "first": first}
+    music_files.write_music(to_rolls(channels, shape, bpm), out, formats, name, about=about, first=first)

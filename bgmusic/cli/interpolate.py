@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption, BpmOption
+from bgmusic.cli.options import BinarizeOption, BpmOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -34,12 +34,14 @@ def interpolate(
         ),
     ] = None,
     binarize: BinarizeOption = "ht",
+    jobs: JobsOption = 1,
 ) -> None:
     """Interpolate between the phrases of two seeds in equal steps.
 
     A composer takes over more and more beats of the last phrase and revises the others. Other networks follow the great
     circle between the noise of the two seeds. The first phrase is that of bgmusic generate RUN -n 1 --seed SEED, the
-    last one that of the other seed. Writes step-0000.mid and so on, and all.mid.
+    last one that of the other seed. A composer's phrases follow from each other, so --jobs speeds up other networks
+    only. Writes step-0000.mid and so on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
@@ -58,6 +60,6 @@ def interpolate(
     require_writable(out, folder=True)
     _, shape, generator = load_generator(folder)
     with progress_bar("Composing", steps) as progress:
-        channels = compose(generator, (start, end), steps, binarize, progress)
+        channels = compose(generator, shape, (start, end), steps, binarize, progress, jobs=jobs)
     about = {"run": str(run), "from": start, "to": end, "binarize": binarize}
     music_files.write_music(to_rolls(channels, shape, bpm), out, formats, "step", about=about)

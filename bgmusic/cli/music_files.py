@@ -76,6 +76,7 @@ def write_music(
     *,
     about: Mapping[str, Any],
     songs: Sequence[Song] | None = None,
+    first: int = 0,
 ) -> None:
     """Write rolls of one shape in all formats, one file each and one with all, and print the paths.
 
@@ -86,6 +87,7 @@ def write_music(
         name: stem of the file names: ``phrase``, ``piece``, ...
         about: more values for ``meta`` in the npz.
         songs: songs to write as MIDI and audio instead of the rolls; then no file with all is written.
+        first: number of the first one, in the file names.
 
     Raises:
         UserError: the music is too long for a format.
@@ -99,6 +101,7 @@ def write_music(
 
     out.mkdir(parents=True, exist_ok=True)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
+    stems = [f"{name}-{number:04d}" for number in range(first, first + len(rolls))]
     heard: Sequence[Roll | Song] = songs or rolls
     if "npz" in formats:
         axes = ["phrase", "track", "bar", "step", "pitch"]
@@ -107,16 +110,16 @@ def write_music(
         )
         typer.echo(f"{many}: {out / 'rolls.npz'}")
     if "mid" in formats:
-        for index, music in enumerate(heard):
-            write_midi(music, out / f"{name}-{index:04d}.mid")
+        for stem, music in zip(stems, heard, strict=True):
+            write_midi(music, out / f"{stem}.mid")
         if songs is None:
             write_midi(join_with_rests(list(rolls)), out / "all.mid")
-        typer.echo(f"{many} as MIDI: {_where(out, name, 'mid', songs is None, len(rolls))}")
+        typer.echo(f"{many} as MIDI: {_where(out, stems, 'mid', songs is None)}")
     if "png" in formats:
         _picture(rolls, out / "rolls.png")
     if audio := [suffix for suffix in _AUDIO if suffix in formats]:
-        _sounds(heard, out, name, audio, None if songs else rolls)
-    _mention_older(out, {f"{name}-{index:04d}" for index in range(len(rolls))})
+        _sounds(heard, out, f"{many} as sound", stems, audio, None if songs else rolls)
+    _mention_older(out, set(stems))
 
 
 def _mention_older(out: Path, written: set[str]) -> None:
@@ -128,9 +131,8 @@ def _mention_older(out: Path, written: set[str]) -> None:
         typer.echo(f"Left from an earlier command: {which} in {out}")
 
 
-def _where(out: Path, name: str, suffix: str, joined: bool, count: int) -> str:
-    first = f"{name}-0000.{suffix}"
-    beside = first + (" and so on" if count > 1 else "")
+def _where(out: Path, stems: Sequence[str], suffix: str, joined: bool) -> str:
+    beside = f"{stems[0]}.{suffix}" + (" and so on" if len(stems) > 1 else "")
     return f"{out / f'all.{suffix}'}, and {beside} beside it" if joined else str(out / beside)
 
 
@@ -148,7 +150,12 @@ def _picture(rolls: Sequence[Roll], path: Path) -> None:
 
 
 def _sounds(
-    heard: Sequence[Roll | Song], out: Path, name: str, suffixes: list[str], joined: Sequence[Roll] | None
+    heard: Sequence[Roll | Song],
+    out: Path,
+    what: str,
+    stems: Sequence[str],
+    suffixes: list[str],
+    joined: Sequence[Roll] | None,
 ) -> None:
     from bgmusic.cli.progress import progress_bar
     from bgmusic.music import sound
@@ -159,16 +166,15 @@ def _sounds(
         for suffix in suffixes:
             sound.write_audio(out / f"{stem}.{suffix}", audio, sound.DEFAULT_RATE)
 
-    what = f"{len(heard)} {name}{'s' * (len(heard) > 1)} as sound"
     with progress_bar("Playing", len(heard)) as progress:
-        for index, music in enumerate(heard):
-            write(f"{name}-{index:04d}", music)
+        for stem, music in zip(stems, heard, strict=True):
+            write(stem, music)
             progress(1)
         if joined is not None:
             try:
                 write("all", join_with_rests(list(joined)))
             except UserError as error:  # together they are too long
-                where = _where(out, name, suffixes[0], False, len(heard))
+                where = _where(out, stems, suffixes[0], False)
                 typer.echo(f"{what}: {where}; no file with all of them: {error}")
                 return
-    typer.echo(f"{what}: {_where(out, name, suffixes[0], joined is not None, len(heard))}")
+    typer.echo(f"{what}: {_where(out, stems, suffixes[0], joined is not None)}")

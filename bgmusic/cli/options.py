@@ -59,6 +59,12 @@ BpmOption = Annotated[
 BinarizeOption = Annotated[
     str, typer.Option(help="For a real-valued generator: ht (hard threshold) or bs (Bernoulli sampling).")
 ]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, max=256, help="Number of processes; the result does not depend on it.")
+]
+FirstOption = Annotated[
+    int, typer.Option("--first", metavar="K", min=0, max=10**9, help="Number of the first one, to make K alone: -n 1.")
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume the run in --out. --steps or --minutes extend it.")
 ]

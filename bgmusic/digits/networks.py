@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bgmusic.digits.data import SHAPE
 from bgmusic.digits.digits_config import DigitsConfig, NetworkConfig, Norm
 from bgmusic.gan.layers import LeakyReLU, Scale
-from bgmusic.neurons import DBN, NEURONS
+from bgmusic.neurons import DBN, NEURONS, SBN
 from bgmusic.training.protocols import SampleNetwork
 
 PIXELS = SHAPE[0] * SHAPE[1]
@@ -43,9 +43,19 @@ class Generator(SampleNetwork):
         """Map noise ``(batch, latent)`` to preactivated outputs ``(batch, 28, 28)`` in [0, 1]."""
         return self.neuron.preactivate(self.logits(noise))
 
-    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Map noise ``(batch, latent)`` to digits ``(batch, 28, 28)``; a stochastic neuron draws from ``generator``."""
-        digits: Tensor = self.neuron(self.logits(noise), generator)
+    @property
+    def threshold_shape(self) -> tuple[int, ...] | None:
+        """``(28, 28)`` for a stochastic neuron, else None."""
+        return SHAPE if isinstance(self.neuron, SBN) else None
+
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Map noise ``(batch, latent)`` to digits ``(batch, 28, 28)``.
+
+        A stochastic neuron draws from ``generator``, or takes ``thresholds`` ``(batch, 28, 28)``.
+        """
+        digits: Tensor = self.neuron(self.logits(noise), generator, thresholds)
         return digits
 
 

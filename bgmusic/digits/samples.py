@@ -14,7 +14,8 @@ from bgmusic.digits.digits_config import DigitsConfig
 from bgmusic.digits.networks import Generator
 from bgmusic.errors import UserError
 from bgmusic.files import read_npz
-from bgmusic.gan.generate import noises, sample
+from bgmusic.gan.draws import batches
+from bgmusic.gan.generate import BATCH, device_of, sample
 from bgmusic.training.weights import fill, read_generator
 
 __all__ = ["KIND", "load_generator", "preactivated", "read_samples", "sample"]
@@ -39,10 +40,12 @@ def load_generator(run: str | Path) -> tuple[DigitsConfig, Generator]:
 
 @torch.no_grad()
 def preactivated(generator: Generator, count: int, seed: int) -> npt.NDArray[Any]:
-    """Return preactivated outputs, float32 ``(count, 28, 28)``, of the noise that :func:`sample` uses for a DBN."""
-    mode, rng = generator.training, torch.Generator().manual_seed(seed)
+    """Return preactivated outputs, float32 ``(count, 28, 28)``, of the digits that :func:`sample` makes."""
+    mode, device = generator.training, device_of(generator)
     generator.eval()
-    parts = [generator.preactivated(noise).float().cpu() for noise in noises(generator, count, rng)]
+    parts = []
+    for draws, wanted in batches(seed, 0, count, BATCH):
+        parts.append(generator.preactivated(draws.noise(generator.latent).to(device))[wanted].float().cpu())
     generator.train(mode)
     return torch.cat(parts).numpy()
 

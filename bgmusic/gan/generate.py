@@ -1,8 +1,8 @@
-"""Sample a trained generator. The same seed gives the same samples."""
+"""Sample a trained generator. The same seed and number give the same sample (:mod:`bgmusic.gan.draws`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from bgmusic.errors import UserError
+from bgmusic.gan.draws import Draws, batches
 from bgmusic.neurons import bernoulli_sample, hard_threshold
 from bgmusic.training.protocols import SampleNetwork
 
-BATCH = 1000
+BATCH = 128
+"""Digits at a time: larger batches are hardly faster, and a single digit is computed in a whole batch."""
 
 Progress = Callable[[int], None]
 """Progress callback: number of samples produced since the last call."""
@@ -22,12 +24,6 @@ Progress = Callable[[int], None]
 def device_of(generator: SampleNetwork) -> torch.device:
     """Return the device of a generator's weights."""
     return next(generator.parameters()).device
-
-
-def noises(generator: SampleNetwork, count: int, rng: torch.Generator, batch: int = BATCH) -> Iterator[Tensor]:
-    """Yield noise for ``count`` samples in batches ``(batch, latent)``, on the generator's device."""
-    for start in range(0, count, batch):
-        yield torch.randn(min(batch, count - start), generator.latent, generator=rng).to(device_of(generator))
 
 
 def check_binarize(binarize: str) -> None:
@@ -41,19 +37,31 @@ def check_binarize(binarize: str) -> None:
         raise UserError(f"binarize is ht or bs, not {binarize!r}")
 
 
-def draws_of(generator: SampleNetwork, rng: torch.Generator, seed: int) -> torch.Generator:
-    """Return the random generator for a network's neurons: ``rng`` on the CPU, else a seeded one of the device."""
-    device = device_of(generator)
-    return rng if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
-
-
 @torch.no_grad()
-def decide(generator: SampleNetwork, noise: Tensor, draws: torch.Generator, binarize: str) -> Tensor:
-    """Generate binary samples from noise ``(batch, latent)``. See :func:`sample`."""
-    samples = generator(noise, generator=draws)
-    # Binary samples need no Bernoulli draws, and drawing would change the samples that follow.
+def decide(generator: SampleNetwork, noise: Tensor, draws: Draws, binarize: str) -> Tensor:
+    """Generate binary samples from noise.
+
+    Args:
+        generator: in evaluation mode.
+        noise: ``(batch, latent)``, on any device.
+        draws: of the same samples, for stochastic neurons and ``bs``.
+        binarize: as in :func:`sample`.
+
+    Returns:
+        Zeros and ones ``(batch, ...)`` on the generator's device.
+
+    """
+    device = device_of(generator)
+
+    def thresholds(shape: tuple[int, ...]) -> Tensor:
+        return draws.thresholds(shape).to(device)
+
+    shape = generator.threshold_shape
+    noise = noise.to(device)
+    samples = generator(noise) if shape is None else generator(noise, thresholds=thresholds(shape))
+    # Binary samples need no Bernoulli draws.
     if binarize == "bs" and not ((samples == 0) | (samples == 1)).all():
-        return bernoulli_sample(samples, draws)
+        return bernoulli_sample(samples, thresholds=thresholds(tuple(samples.shape[1:])))
     return hard_threshold(samples)
 
 
@@ -64,34 +72,36 @@ def sample(
     binarize: str = "ht",
     batch: int = BATCH,
     progress: Progress | None = None,
+    first: int = 0,
 ) -> npt.NDArray[np.uint8]:
     """Generate ``count`` samples: uint8 ``(count, ...)``, zeros and ones.
 
-    The generator samples in evaluation mode and is then set back to its own mode.
+    The generator samples in evaluation mode and is then set back to its own mode. A sample depends on the seed and its
+    number alone, if ``batch`` stays the same. Another size of batch changes the last bits of the network's sums, so
+    that one decision in many millions may differ.
 
     Args:
         generator: the network.
         count: number of samples, 1 or more.
         seed: seed of the noise and of stochastic neurons.
         binarize: for a real-valued generator, ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling).
-        batch: samples at a time.
+        batch: samples at a time; all batches are computed in this size.
         progress: receives the number of samples produced since the last call.
+        first: number of the first sample, from 0.
 
     Raises:
-        UserError: ``binarize`` is unknown, or ``count`` is below 1.
+        UserError: ``binarize`` is unknown, or ``count`` or ``first`` is out of range.
 
     """
     check_binarize(binarize)
-    if count < 1:
-        raise UserError(f"the number of samples is 1 or more, not {count}")
+    each = batches(seed, first, count, batch)
     mode = generator.training
-    rng = torch.Generator().manual_seed(seed)
-    draws = draws_of(generator, rng, seed)
     generator.eval()
     parts = []
-    for noise in noises(generator, count, rng, batch):
-        parts.append(decide(generator, noise, draws, binarize).to(torch.uint8).cpu())
+    for draws, wanted in each:
+        made = decide(generator, draws.noise(generator.latent), draws, binarize)[wanted]
+        parts.append(made.to(torch.uint8).cpu())
         if progress:
-            progress(len(noise))
+            progress(len(made))
     generator.train(mode)
     return torch.cat(parts).numpy()

@@ -146,22 +146,28 @@ def hard_threshold(preactivated: Tensor) -> Tensor:
     return (preactivated > 0.5).to(preactivated.dtype)
 
 
-def bernoulli_sample(preactivated: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def bernoulli_sample(
+    preactivated: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+) -> Tensor:
     """Binarize the outputs of a real-valued model by Bernoulli sampling (BS): 1 with their probability.
 
     Args:
         preactivated: probabilities in [0, 1] of any shape and floating type.
         generator: source of the draws, on the same device; the global one by default.
+        thresholds: uniform numbers in [0, 1) to use instead of draws, as in :func:`sbn`.
 
     Returns:
         Zeros and ones of the same shape and type.
 
     Raises:
-        ValueError: the numbers are not floating.
+        ValueError: the numbers are not floating, or thresholds don't broadcast to their shape.
 
     Source: BinaryGAN, arXiv 1810.04714, section 4.4.
 
     """
     check_floating(preactivated, "preactivated outputs")
-    draws = uniform_draws(preactivated.shape, generator, preactivated.device)
-    return (draws < preactivated.float()).to(preactivated.dtype)
+    if thresholds is None:
+        thresholds = uniform_draws(preactivated.shape, generator, preactivated.device)
+    else:
+        thresholds = _broadcast(thresholds, preactivated)
+    return (thresholds < preactivated.float()).to(preactivated.dtype)

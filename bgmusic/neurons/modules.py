@@ -94,8 +94,10 @@ class BinaryNeuron(Sloped):
         """Return the preactivated outputs ``sigmoid(slope x)``, of the logits' shape."""
         return functional.preactivate(logits, self.slope)
 
-    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return zeros and ones of the logits' shape and type; ``generator`` feeds a stochastic neuron."""
+    def forward(
+        self, logits: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Return zeros and ones of the logits' shape and type; the others are for stochastic neurons: :class:`SBN`."""
         raise TypeError("BinaryNeuron is the common base: use DBN or SBN")
 
     def extra_repr(self) -> str:
@@ -108,8 +110,10 @@ class BinaryNeuron(Sloped):
 class DBN(BinaryNeuron):
     """Deterministic binary neuron, ``u(sigmoid(slope x) - 0.5)``: see :func:`bgmusic.neurons.dbn`."""
 
-    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return zeros and ones of the logits' shape and type; ``generator`` is ignored."""
+    def forward(
+        self, logits: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Return zeros and ones of the logits' shape and type; ``generator`` and ``thresholds`` are ignored."""
         return functional.dbn(logits, self.slope, self.current_estimator(), self._temperature())
 
 
@@ -141,8 +145,10 @@ class RealValued(BinaryNeuron):
     :func:`bgmusic.neurons.bernoulli_sample`.
     """
 
-    def forward(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return preactivated outputs in [0, 1], of the logits' shape and type; ``generator`` is ignored."""
+    def forward(
+        self, logits: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Return preactivated outputs in [0, 1], of the logits' shape and type; other arguments are ignored."""
         return self.preactivate(logits)
 
 

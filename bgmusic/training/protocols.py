@@ -23,10 +23,15 @@ class Source(Protocol):
 
 
 class SampleNetwork(nn.Module):
-    """Generator: a module that maps noise to samples, ``forward(noise, generator=None)``."""
+    """Generator: a module that maps noise to samples, ``forward(noise, generator=None, thresholds=None)``."""
 
     latent: int
     """Size of the noise of a sample."""
+
+    @property
+    def threshold_shape(self) -> tuple[int, ...] | None:
+        """Shape of the thresholds of a sample's stochastic neurons, which :meth:`forward` takes; None without any."""
+        return None
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Compute the loss of predicting real samples ``(batch, ...)``: a 0-d tensor. Draws are on the CPU.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bgmusic.gan.game import Game
 from bgmusic.gan.game_config import GameConfig
-from bgmusic.neurons import NEURONS
+from bgmusic.neurons import NEURONS, SBN
 from bgmusic.training.bits import BitSource
 from bgmusic.training.loop import Callback, Training
 from bgmusic.training.protocols import SampleNetwork
@@ -45,9 +45,15 @@ class ToyGenerator(SampleNetwork):
         self.neuron = NEURONS[neuron]()
         self.calls = 0
 
-    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    @property
+    def threshold_shape(self) -> tuple[int, ...] | None:
+        return (BITS,) if isinstance(self.neuron, SBN) else None
+
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
         self.calls += 1
-        return self.neuron(self.body(noise), generator)
+        return self.neuron(self.body(noise), generator, thresholds)
 
 
 class FixedNoiseGenerator(ToyGenerator):
@@ -58,10 +64,12 @@ class FixedNoiseGenerator(ToyGenerator):
         self.latent = 0
         self.noise, self.position = noise, 0
 
-    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
         rows = (torch.arange(len(noise)) + self.position) % len(self.noise)
         self.position += len(noise)
-        return super().forward(self.noise[rows], generator)
+        return super().forward(self.noise[rows], generator, thresholds)
 
 
 class ToyDiscriminator(nn.Module):

@@ -6,18 +6,23 @@ composer needs no second network: the given track is one more known input of the
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.gan.generate import Progress, noises
-from bgmusic.gan.latent import wander
+from bgmusic.gan.draws import batches
+from bgmusic.gan.generate import Progress
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.given import Given
 from bgmusic.music.composing.load import load_generator
-from bgmusic.music.composing.pieces import STRIDE, check_length
+from bgmusic.music.composing.pieces import check_length, noise_path, report_wanted
 from bgmusic.music.composing.windows import compose, window_starts
+from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
@@ -55,9 +60,16 @@ def phrases_needed(given: Given) -> int:
 
 
 def accompany(
-    composer: Composer, given: Given, count: int, seed: int, progress: Progress | None = None
+    composer: Composer,
+    given: Given,
+    count: int,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    first: int = 0,
+    jobs: int = 1,
 ) -> list[list[Roll]]:
-    """Compose ``count`` accompaniments. The same seed gives the same ones.
+    """Compose ``count`` accompaniments. Each depends on the seed and its number alone, not on the other arguments.
 
     The noise of consecutive windows follows a path through latent space, as in long pieces.
 
@@ -67,34 +79,43 @@ def accompany(
         count: number of accompaniments.
         seed: seed of the noise.
         progress: receives the number of windows composed since the last call.
+        first: number of the first accompaniment, from 0.
+        jobs: number of processes.
 
     Returns:
         For each accompaniment one roll for every stretch of bars, the given track in it.
 
     Raises:
-        UserError: there are too many bars.
+        UserError: there are too many bars, or an argument is out of range.
 
     """
     shape = given.shape
     check_length(shape, given.bars, count)
-    rng = torch.Generator().manual_seed(seed)
-    made: list[list[Roll]] = []
-    size = batch_of(shape)
-    for first in range(0, count, size):
-        batch = min(size, count - first)
+    task = partial(_accompaniments, given=given, seed=seed)
+    parts = in_parts(composer, task, first, count, batch_of(composer, shape), jobs, progress)
+    form = (shape.track_set, shape.resolution, shape.encoding)
+    made = []
+    for stretches in itertools.chain.from_iterable(parts):
+        timed = zip(stretches, given.metres or [None] * len(stretches), given.tempos(), strict=True)
+        made.append([Roll.from_channels(channels, *form, metre, tempos) for channels, metre, tempos in timed])
+    return made
 
-        def draw(batch: int = batch) -> torch.Tensor:
-            return next(noises(composer, batch, rng, batch))
 
-        path = wander(draw(), draw, STRIDE)
+def _accompaniments(
+    generator: SampleNetwork, first: int, count: int, progress: Progress, *, given: Given, seed: int
+) -> list[list[NDArray[np.bool_]]]:
+    """Return the channels of each stretch of bars, for every accompaniment."""
+    composer = require_composer(generator, given.shape, "accompany")
+    made: list[list[NDArray[np.bool_]]] = []
+    for draws, wanted in batches(seed, first, count, batch_of(composer, given.shape)):
+        path = noise_path(draws, composer.latent)
+        advance = partial(report_wanted, progress, wanted)
         stretches = []
         for channels in given.channels():
-            free = torch.ones(batch, len(shape.track_set), channels.shape[1] * shape.beats, dtype=torch.bool)
+            units = (draws.count, len(given.shape.track_set), channels.shape[1] * given.shape.beats)
+            free = torch.ones(units, dtype=torch.bool)
             free[:, given.track] = False
-            stretches.append(compose(composer, channels.expand(batch, -1, -1, -1, -1), free, path, progress))
-        for number in range(batch):
-            parts = [stretch[number].numpy() for stretch in stretches]
-            form = (shape.track_set, shape.resolution, shape.encoding)
-            timed = zip(parts, given.metres or [None] * len(parts), given.tempos(), strict=True)
-            made.append([Roll.from_channels(part, *form, metre, tempos) for part, metre, tempos in timed])
+            alone = channels.expand(draws.count, -1, -1, -1, -1)
+            stretches.append(compose(composer, alone, free, path, advance)[wanted].numpy())
+        made += [list(each) for each in zip(*stretches, strict=True)]
     return made

@@ -93,18 +93,26 @@ class Composer:
         *,
         bars: int | None = None,
         seed: int = 0,
+        first: int = 0,
         bpm: float | None = None,
         binarize: str = "ht",
+        jobs: int = 1,
         progress: Progress | None = None,
     ) -> list[Roll]:
-        """Compose ``n`` pieces. The same seed gives the same pieces.
+        """Compose ``n`` pieces: numbers ``first``, ``first + 1``, ... of a seed.
+
+        A piece depends on its seed and number alone: ``generate(1, seed=5, first=7)`` is the last piece of
+        ``generate(8, seed=5)``. With more bars, it starts with the same phrase.
 
         Args:
             n: number of pieces.
             bars: length of each piece; a phrase by default, 1024 at most.
             seed: seed of the noise, 0 to 2^63 - 1.
+            first: number of the first piece, from 0.
             bpm: tempo of the rolls in beats per minute; by default the median of the training corpus.
             binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued network.
+            jobs: number of processes; each loads PyTorch, so it takes many phrases to gain. A script that asks for
+                several starts under ``if __name__ == "__main__":``.
             progress: receives the number of phrases generated since the last call.
 
         Raises:
@@ -113,12 +121,16 @@ class Composer:
         """
         check_count("n", n)
         check_seed(seed)
+        check_count("first", first, 0)
+        check_count("jobs", jobs)
         check_bpm(bpm)
         pieces.check_length(self.shape, self.shape.bars if bars is None else bars, n)
         if bars is None:
-            channels = phrases(self.network, self.shape, n, seed, binarize, progress)
+            channels = phrases(self.network, self.shape, n, seed, binarize, progress, first=first, jobs=jobs)
         else:
-            channels = pieces.pieces(self.network, self.shape, bars, n, seed, binarize, progress)
+            channels = pieces.pieces(
+                self.network, self.shape, bars, n, seed, binarize, progress, first=first, jobs=jobs
+            )
         return to_rolls(channels, self.shape, bpm)
 
     def accompany(
@@ -128,6 +140,8 @@ class Composer:
         n: int = 1,
         *,
         seed: int = 0,
+        first: int = 0,
+        jobs: int = 1,
         progress: Progress | None = None,
     ) -> list[Accompaniment]:
         """Compose all other tracks to one track of a MIDI file, a song or a roll.
@@ -137,6 +151,8 @@ class Composer:
             given: name or number (from 0) of the track that stays as it is.
             n: number of accompaniments.
             seed: seed of the noise.
+            first: number of the first accompaniment, from 0, as in :meth:`generate`.
+            jobs: number of processes, as in :meth:`generate`.
             progress: receives the number of phrases composed since the last call.
 
         Raises:
@@ -146,13 +162,15 @@ class Composer:
         """
         check_count("n", n)
         check_seed(seed)
+        check_count("first", first, 0)
+        check_count("jobs", jobs)
         network = require_composer(self.network, self.shape, self.name)
         track = track_number(str(given), self.shape.track_set)
         if isinstance(source, Song | Roll):
             found = extract_given(source.to_song() if isinstance(source, Roll) else source, self.shape, track)
         else:
             found = read_given(source, self.shape, track)
-        made = accompany(network, found, n, seed, progress)
+        made = accompany(network, found, n, seed, progress, first=first, jobs=jobs)
         return [Accompaniment(join_rolls(rolls), with_accompaniment(found, rolls)) for rolls in made]
 
     def interpolate(
@@ -182,7 +200,7 @@ class Composer:
         check_seed(start)
         check_seed(end)
         check_bpm(bpm)
-        return to_rolls(interpolate(self.network, (start, end), steps, binarize, progress), self.shape, bpm)
+        return to_rolls(interpolate(self.network, self.shape, (start, end), steps, binarize, progress), self.shape, bpm)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json``, ``model.safetensors`` and a model card to a folder; :func:`load` reads it back.
@@ -237,15 +255,15 @@ def check_bpm(bpm: float | None) -> None:
         raise UserError(f"bpm must be from {low:g} to {high:g} beats per minute, not {bpm:g}")
 
 
-def check_count(name: str, value: int) -> None:
-    """Check that a value is a whole number of 1 or more.
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Check that a value is a whole number of ``least`` or more.
 
     Raises:
         UserError: it is not.
 
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{name} is a whole number of 1 or more, not {value!r}")
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise UserError(f"{name} is a whole number of {least} or more, not {value!r}")
 
 
 def check_seed(seed: int) -> None:

@@ -1,17 +1,20 @@
-"""Generate phrases. The same seed gives the same phrases."""
+"""Generate phrases. The same seed and number give the same phrase."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.gan.generate import Progress, sample
+from bgmusic.gan.generate import Progress, check_binarize, device_of, sample
+from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
 _CELLS = 1 << 22  # cells in a batch: a generator needs some 300 bytes for each
-_BATCH = 64  # phrases: larger batches are no faster, and progress shows less often
+_BATCH = 16  # phrases on a GPU
 
 
 def phrases(
@@ -21,8 +24,11 @@ def phrases(
     seed: int,
     binarize: str = "ht",
     progress: Progress | None = None,
+    *,
+    first: int = 0,
+    jobs: int = 1,
 ) -> NDArray[np.bool_]:
-    """Generate phrases.
+    """Generate phrases. Each depends on the seed and its number alone, not on the other arguments.
 
     Args:
         generator: in evaluation mode.
@@ -31,19 +37,35 @@ def phrases(
         seed: seed of the noise.
         binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
+        first: number of the first phrase, from 0.
+        jobs: number of processes.
 
     Returns:
         Booleans ``(count, channels, bars, steps, pitches)``, channels as in :meth:`Roll.channels`.
 
     Raises:
-        UserError: ``binarize`` is neither ``ht`` nor ``bs``.
+        UserError: ``binarize`` is neither ``ht`` nor ``bs``, or another argument is out of range.
 
     """
-    return sample(generator, count, seed, binarize, batch_of(shape), progress).view(np.bool_)
+    check_binarize(binarize)
+    task = partial(_phrases, shape=shape, seed=seed, binarize=binarize)
+    return np.concatenate(in_parts(generator, task, first, count, batch_of(generator, shape), jobs, progress))
 
 
-def batch_of(shape: RollShape) -> int:
-    """Return the number of phrases to generate at a time."""
+def _phrases(
+    generator: SampleNetwork, first: int, count: int, progress: Progress, *, shape: RollShape, seed: int, binarize: str
+) -> NDArray[np.bool_]:
+    return sample(generator, count, seed, binarize, batch_of(generator, shape), progress, first).view(np.bool_)
+
+
+def batch_of(generator: SampleNetwork, shape: RollShape) -> int:
+    """Return the number of phrases to generate at a time.
+
+    It is the same for any number of phrases (:func:`bgmusic.gan.draws.batches`). On a CPU one at a time is about as
+    fast as many.
+    """
+    if device_of(generator).type == "cpu":
+        return 1
     return max(1, min(_BATCH, _CELLS // shape.cells))
 
 

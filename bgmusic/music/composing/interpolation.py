@@ -8,6 +8,7 @@ composer revises the others to fit. Other generators follow the great circle bet
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.gan.generate import Progress, check_binarize, decide, device_of, draws_of, noises
+from bgmusic.gan.draws import Draws
+from bgmusic.gan.generate import Progress, check_binarize, decide, device_of
 from bgmusic.gan.latent import great_circle
-from bgmusic.music.composing.pieces import later_draws
+from bgmusic.music.composing.generate import batch_of, phrases
+from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
 # Chosen on `bach` with the shipped generator (three pairs of phrases, 9 steps each): neighbours share 60 to 80% of
@@ -30,10 +34,13 @@ PASSES, SHARE = 4, 0.1
 
 def interpolate(
     generator: SampleNetwork,
+    shape: RollShape,
     seeds: tuple[int, int],
     steps: int,
     binarize: str = "ht",
     progress: Progress | None = None,
+    *,
+    jobs: int = 1,
 ) -> NDArray[np.bool_]:
     """Generate phrases at equal steps from one seed's phrase to another's, both included.
 
@@ -43,38 +50,60 @@ def interpolate(
 
     Args:
         generator: in evaluation mode.
+        shape: shape of its phrases.
         seeds: of the first and of the last phrase.
         steps: number of phrases, 2 or more.
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
+        jobs: number of processes; a composer's phrases follow from each other, so it takes one.
 
     Returns:
         Booleans ``(steps, channels, bars, steps, pitches)``.
 
     Raises:
-        UserError: ``binarize`` is neither ``ht`` nor ``bs``, or ``steps`` is below 2.
+        UserError: ``binarize`` is neither ``ht`` nor ``bs``, or another argument is out of range.
 
     """
     check_binarize(binarize)
     if steps < 2:
         raise UserError(f"an interpolation has at least 2 phrases, not {steps}")
-    start, end = (next(noises(generator, 1, torch.Generator().manual_seed(seed))) for seed in seeds)
-
-    def phrase(noise: Tensor) -> Tensor:
-        rng = torch.Generator().manual_seed(seeds[0])
-        torch.randn(1, generator.latent, generator=rng)  # skip the noise; the neurons' draws follow it
-        return decide(generator, noise.to(device_of(generator)), draws_of(generator, rng, seeds[0]), binarize)
-
-    if isinstance(generator, Composer):
-        points = morph(generator, phrase(start), phrase(end), steps, later_draws(*seeds))
-    else:
-        points = map(phrase, great_circle(start, end, steps))
+    if not isinstance(generator, Composer):
+        task = partial(_along_circle, shape=shape, seeds=seeds, steps=steps, binarize=binarize)
+        return np.concatenate(in_parts(generator, task, 0, steps, 1, jobs, progress))
+    ends = (torch.from_numpy(phrases(generator, shape, 1, seed, binarize)) for seed in seeds)
+    first, last = (end.to(device_of(generator), torch.float32) for end in ends)
     made = []
-    for point in points:
-        made.append(point.to(torch.bool).cpu())
+    for phrase in morph(generator, first, last, steps, _order_draws(seeds)):
+        made.append(phrase.to(torch.bool).cpu().numpy())
         if progress:
             progress(1)
-    return torch.cat(made).numpy()
+    return np.concatenate(made)
+
+
+def _along_circle(
+    generator: SampleNetwork,
+    first: int,
+    count: int,
+    progress: Progress,
+    *,
+    shape: RollShape,
+    seeds: tuple[int, int],
+    steps: int,
+    binarize: str,
+) -> NDArray[np.bool_]:
+    start, end = (Draws(seed, 0, 1).noise(generator.latent) for seed in seeds)
+    draws = Draws(seeds[0], 0, batch_of(generator, shape))
+    made = []
+    for noise in great_circle(start, end, steps)[first : first + count]:
+        made.append(decide(generator, noise.expand(draws.count, -1), draws, binarize)[:1].to(torch.bool).cpu().numpy())
+        progress(1)
+    return np.concatenate(made)
+
+
+def _order_draws(seeds: tuple[int, int]) -> torch.Generator:
+    """Return the generator of the order in which beats are taken over, and of the revisions."""
+    (state,) = np.random.SeedSequence(seeds[0], spawn_key=(seeds[1],)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state >> 1))
 
 
 @torch.no_grad()

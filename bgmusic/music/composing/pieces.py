@@ -7,7 +7,9 @@ generators make one phrase after another.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,10 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.gan.generate import Progress, check_binarize, decide, draws_of, noises
+from bgmusic.gan.draws import Draws, batches
+from bgmusic.gan.generate import Progress, check_binarize, decide
 from bgmusic.gan.latent import wander
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.windows import compose, hop_of, window_starts
+from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import RealValued
@@ -58,11 +62,14 @@ def pieces(
     seed: int,
     binarize: str = "ht",
     progress: Progress | None = None,
+    *,
+    first: int = 0,
+    jobs: int = 1,
 ) -> NDArray[np.bool_]:
-    """Generate pieces of ``bars`` bars.
+    """Generate pieces of ``bars`` bars. Each depends on the seed and its number alone, not on the other arguments.
 
-    The same seed gives the same pieces. A longer piece starts as a shorter one does: with the phrase that
-    :func:`bgmusic.music.composing.generate.phrases` makes of that seed.
+    A longer piece starts as a shorter one does: with the phrase of that seed and number
+    (:func:`bgmusic.music.composing.generate.phrases`).
 
     Args:
         generator: in evaluation mode.
@@ -72,44 +79,56 @@ def pieces(
         seed: seed of the noise.
         binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
+        first: number of the first piece, from 0.
+        jobs: number of processes.
 
     Returns:
         Booleans ``(count, channels, bars, steps, pitches)``.
 
     Raises:
-        UserError: there are too many bars; ``binarize`` is neither ``ht`` nor ``bs``; or it is ``bs`` for a
+        UserError: there are too many bars; another argument is out of range; or ``binarize`` is ``bs`` for a
             real-valued composer, which revises bars that it made before.
 
     """
     check_binarize(binarize)
     check_length(shape, bars, count)
-    batches = []
-    first = torch.Generator().manual_seed(seed)
-    for number, start in enumerate(noises(generator, count, first, batch_of(shape))):
-        later = later_draws(seed, number)
-        path = _path(start, later)
+    if binarize == "bs" and isinstance(generator, Composer) and isinstance(generator.neuron, RealValued):
+        raise UserError("a real-valued composer generates long pieces with --binarize ht only")
+    task = partial(_pieces, shape=shape, bars=bars, seed=seed, binarize=binarize)
+    return np.concatenate(in_parts(generator, task, first, count, batch_of(generator, shape), jobs, progress))
+
+
+def _pieces(
+    generator: SampleNetwork,
+    first: int,
+    count: int,
+    progress: Progress,
+    *,
+    shape: RollShape,
+    bars: int,
+    seed: int,
+    binarize: str,
+) -> NDArray[np.bool_]:
+    made = []
+    for draws, wanted in batches(seed, first, count, batch_of(generator, shape)):
+        advance = partial(report_wanted, progress, wanted)
         if isinstance(generator, Composer):
-            if binarize == "bs" and isinstance(generator.neuron, RealValued):
-                raise UserError("a real-valued composer generates long pieces with --binarize ht only")
-            parts = _overlapping(generator, shape, bars, path, len(start), progress)
+            parts = _overlapping(generator, shape, bars, draws, advance)
         else:
-            draws = draws_of(generator, first, seed), draws_of(generator, later, seed)
-            parts = _consecutive(generator, shape, bars, path, draws, binarize, progress)
-        batches.append(parts[:, :, :bars].cpu().numpy())
-    return np.concatenate(batches)
+            parts = _consecutive(generator, shape, bars, draws, binarize, advance)
+        made.append(parts[wanted, :, :bars].cpu().numpy())
+    return np.concatenate(made)
 
 
-def later_draws(seed: int, number: int) -> torch.Generator:
-    """Return the generator of all draws after the first phrases of batch ``number``.
-
-    It is independent of the first phrases' draws, so a piece's beginning does not depend on its length.
-    """
-    (state,) = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state >> 1))
+def report_wanted(progress: Progress, wanted: slice, done: int) -> None:
+    """Report the wanted samples of a batch, which has others too."""
+    progress(wanted.stop - wanted.start)
 
 
-def _path(start: Tensor, rng: torch.Generator) -> Iterator[Tensor]:
-    return wander(start, lambda: torch.randn(start.shape, generator=rng).to(start.device), STRIDE)
+def noise_path(draws: Draws, latent: int) -> Iterator[Tensor]:
+    """Yield noise ``(batch, latent)`` of consecutive phrases: the samples' own, then along a path from there."""
+    parts = itertools.count(1)
+    return wander(draws.noise(latent), lambda: draws.at(next(parts)).noise(latent), STRIDE)
 
 
 def _whole(bars: int, phrase: int) -> int:
@@ -118,28 +137,19 @@ def _whole(bars: int, phrase: int) -> int:
     return phrase + max(0, -(-(bars - phrase) // hop)) * hop
 
 
-def _overlapping(
-    composer: Composer, shape: RollShape, bars: int, path: Iterator[Tensor], count: int, progress: Progress | None
-) -> Tensor:
+def _overlapping(composer: Composer, shape: RollShape, bars: int, draws: Draws, progress: Progress) -> Tensor:
     length = _whole(bars, shape.bars)
-    nothing = torch.zeros(count, shape.channels, length, shape.steps, shape.pitches, dtype=torch.bool)
-    free = torch.ones(count, len(shape.track_set), length * shape.beats, dtype=torch.bool)
-    return compose(composer, nothing, free, path, progress)
+    nothing = torch.zeros(draws.count, shape.channels, length, shape.steps, shape.pitches, dtype=torch.bool)
+    free = torch.ones(draws.count, len(shape.track_set), length * shape.beats, dtype=torch.bool)
+    return compose(composer, nothing, free, noise_path(draws, composer.latent), progress)
 
 
 def _consecutive(
-    generator: SampleNetwork,
-    shape: RollShape,
-    bars: int,
-    path: Iterator[Tensor],
-    draws: tuple[torch.Generator, torch.Generator],
-    binarize: str,
-    progress: Progress | None,
+    generator: SampleNetwork, shape: RollShape, bars: int, draws: Draws, binarize: str, progress: Progress
 ) -> Tensor:
     parts: list[Tensor] = []
-    for _ in range(phrases_needed(generator, shape, bars)):
-        noise = next(path)
-        parts.append(decide(generator, noise, draws[min(1, len(parts))], binarize).to(torch.bool))
-        if progress:
-            progress(len(parts[-1]))
+    path = noise_path(draws, generator.latent)
+    for number in range(phrases_needed(generator, shape, bars)):
+        parts.append(decide(generator, next(path), draws.at(number), binarize).to(torch.bool))
+        progress(draws.count)
     return torch.cat(parts, dim=2)

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bgmusic.gan.draws import Draws
+from bgmusic.gan.generate import decide
 from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.pictures.raster import Rows, used_rows
 from bgmusic.music.report.phrase_figure import PhraseFigure, make_figure
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
-from bgmusic.neurons import bernoulli_sample, hard_threshold
 from bgmusic.training.protocols import SampleNetwork
 
 _PHRASES = 2
@@ -32,7 +33,7 @@ class NeuronFigures:
 def sample_preactivated(
     generator: SampleNetwork, shape: RollShape, seed: int, binarize: str = "ht"
 ) -> list[tuple[Roll, NDArray[np.float32], Rows]]:
-    """Sample two phrases with their preactivated outputs.
+    """Return the first two phrases of a seed with their preactivated outputs.
 
     Args:
         generator: network with a method ``preactivated``; the result is empty without one.
@@ -48,13 +49,12 @@ def sample_preactivated(
     preactivate = getattr(generator, "preactivated", None)
     if preactivate is None:
         return []
-    rng = torch.Generator().manual_seed(seed)
-    noise = torch.randn(_PHRASES, generator.latent, generator=rng)
-    values = preactivate(noise).float()[:, : len(shape.track_set)].numpy()
-    phrases = generator(noise, generator=rng)
-    phrases = bernoulli_sample(phrases, rng) if binarize == "bs" else hard_threshold(phrases)
     result = []
-    for roll, outputs in zip(to_rolls(phrases.bool().numpy(), shape), values, strict=True):
+    for number in range(_PHRASES):
+        draws = Draws(seed, number, 1)
+        noise = draws.noise(generator.latent)
+        outputs = preactivate(noise).float()[0, : len(shape.track_set)].numpy()
+        (roll,) = to_rolls(decide(generator, noise, draws, binarize).bool().numpy(), shape)
         visible = replace(roll, cells=roll.cells | (outputs > _VISIBLE))
         result.append((roll, outputs, used_rows([visible])))
     return result

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from bgmusic.files import write_bytes
-from bgmusic.gan.generate import decide, draws_of
+from bgmusic.gan.draws import Draws
+from bgmusic.gan.generate import decide
 from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.corpus import Corpus
@@ -80,7 +81,8 @@ def _binarizations(out: Path, seed: int) -> list[tuple[str, Image]]:
     if not (path / "generator.safetensors").exists():
         return []
     _, shape, generator = load_generator(path)
-    noise = torch.randn(1, generator.latent, generator=torch.Generator().manual_seed(seed))
+    draws = Draws(seed, 0, 1)
+    noise = draws.noise(generator.latent)
     raw = generator(noise).float()[0, : len(shape.track_set)].numpy()
     rolls: list[tuple[str, Roll]] = []
     for label, name, way in (
@@ -92,7 +94,6 @@ def _binarizations(out: Path, seed: int) -> list[tuple[str, Image]]:
         run = out / "runs" / name
         if (run / "generator.safetensors").exists():
             _, _, maker = load_generator(run)
-            draws = draws_of(maker, torch.Generator().manual_seed(seed), seed)
             made = decide(maker, noise, draws, way).bool().numpy()
             rolls += [(label, roll) for roll in to_rolls(made, shape)]
     first = rolls[0][1]

@@ -8,12 +8,10 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
-import torch
 from command_line import bgmusic, refusal
 from melodies import BEAT, melody, notes_of, song_of
 from tiny_runs import MUSEGAN, SATB, make_run
 
-from bgmusic.gan.generate import noises
 from bgmusic.music.composing.accompaniment import accompany, load_composer, phrases_needed
 from bgmusic.music.composing.given import read_given
 from bgmusic.music.midi.read import read_midi
@@ -175,15 +173,14 @@ def test_an_accompaniment_depends_on_the_given_track_and_the_seed(choir: Path, t
     # A change of a note in the first bar changes the bars composed after it.
     changed = read_given(file, shape, 0)
     changed.notes["pitch"][0] = 57 + (changed.notes["pitch"][0] - 56) % 25
-    other = accompany(composer, changed, 1, 3)[0]
-    assert (first[0].cells[1:] != other[0].cells[1:]).any()
+    pairs = zip(accompany(composer, given, 8, 3), accompany(composer, changed, 8, 3), strict=True)
+    assert any((before[0].cells[1:] != after[0].cells[1:]).any() for before, after in pairs)
     same = accompany(composer, read_given(file, shape, 0), 3, 3)
     assert np.array_equal(same[0][0].cells, accompany(composer, given, 3, 3)[0][0].cells)
     assert not np.array_equal(same[0][0].cells, same[1][0].cells)
     progress: list[int] = []
     accompany(composer, given, 2, 3, progress.append)
     assert sum(progress) == 2 * phrases_needed(given)
-    assert next(noises(composer, 1, torch.Generator(), 1)).shape == (1, composer.latent)
 
 
 @pytest.mark.parametrize(

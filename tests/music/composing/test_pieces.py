@@ -125,12 +125,12 @@ def test_phrases_of_other_networks_are_joined_without_rests() -> None:
 @KINDS
 def test_an_interpolation_joins_the_phrases_of_two_seeds(shape: RollShape, network: dict[str, Any]) -> None:
     generator = network_of(shape, network)
-    path = interpolate(generator, (7, 8), 3)
+    path = interpolate(generator, shape, (7, 8), 3)
     assert len(path) == 3
     assert np.array_equal(path[:1], phrases(generator, shape, 1, 7))
     if network is COMPOSER:
         assert np.array_equal(path[2:], phrases(generator, shape, 1, 8))
-    assert np.array_equal(interpolate(generator, (7, 7), 2)[1:], path[:1])
+    assert np.array_equal(interpolate(generator, shape, (7, 7), 2)[1:], path[:1])
     ends = path[0] ^ path[2]
     assert ends.any()
 
@@ -138,7 +138,7 @@ def test_an_interpolation_joins_the_phrases_of_two_seeds(shape: RollShape, netwo
 @pytest.mark.slow
 def test_neighbours_on_the_path_are_closer_than_the_ends() -> None:
     generator = network_of(SATB, MUSEGAN)
-    path = interpolate(generator, (1, 2), 129)
+    path = interpolate(generator, SATB, (1, 2), 129)
     steps = np.mean([(a ^ b).mean() for a, b in itertools.pairwise(path)])
     assert steps < 0.6 * (path[0] ^ path[-1]).mean()
 
@@ -147,7 +147,7 @@ def test_neighbours_on_the_path_are_closer_than_the_ends() -> None:
 def test_a_composer_changes_the_same_number_of_units_in_each_step() -> None:
     generator = network_of(SATB)
     assert isinstance(generator, Composer)
-    path = interpolate(generator, (1, 2), 17)  # four of the 64 units change in each step
+    path = interpolate(generator, SATB, (1, 2), 17)  # four of the 64 units change in each step
     units = path[:, :4].reshape(17, 4, 16, 4, 48)  # cells only: a note that follows silence gets an onset
     changed = (units == units[-1]).all((3, 4))  # steps, tracks, beats
     assert changed[-1].all()
@@ -155,8 +155,8 @@ def test_a_composer_changes_the_same_number_of_units_in_each_step() -> None:
         assert changed[number].sum() >= 4 * number
     assert changed[1].sum() < 32  # most of the first steps is still the first phrase
     assert (units[0] == units[1]).all((2, 3)).mean() > 0.5
-    assert np.array_equal(path, interpolate(generator, (1, 2), 17))
-    longer = interpolate(generator, (1, 2), 129)  # more steps than units: some phrases are repeated
+    assert np.array_equal(path, interpolate(generator, SATB, (1, 2), 17))
+    longer = interpolate(generator, SATB, (1, 2), 129)  # more steps than units: some phrases are repeated
     assert len(np.unique(longer.reshape(129, -1), axis=0)) <= 65
 
 
@@ -184,7 +184,7 @@ def test_invalid_lengths_and_binarizations_are_refused() -> None:
     with pytest.raises(UserError, match="half"):
         pieces(generator, BAND, 4, 1, 0, "half")
     with pytest.raises(UserError, match="half"):
-        interpolate(generator, (0, 1), 2, "half")
+        interpolate(generator, BAND, (0, 1), 2, "half")
 
 
 def test_split_lines_pads_the_last_line() -> None:

@@ -137,6 +137,7 @@ class Mixer(nn.Module):
         x = self.first(x)
         places = (self.bar + self.beat).flatten(1).unsqueeze(2) + self.pitch
         x = x + places.unsqueeze(1).to(x.dtype)
-        for block, kept in zip(self.blocks, matrices or [None] * len(self.blocks), strict=True):
-            x = block(x, kept)
+        of_blocks: Sequence[Matrices | None] = matrices or [None] * len(self.blocks)
+        for block, of_block in zip(self.blocks, of_blocks, strict=True):
+            x = block(x, of_block)
         return normalised(x)

@@ -114,8 +114,10 @@ class Composer(SampleNetwork):
         self.steps = Pointwise(2 * settings.channels, steps, scale=0.1)  # of the mean and the maximum over pitches
         self.neuron = NEURONS[config.neuron](config.estimator)
 
-    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Generate phrases. ``generator`` is ignored: the noise determines them."""
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Generate phrases. ``generator`` and ``thresholds`` are ignored: the noise determines them."""
         check_noise(noise, self.latent)
         return self._complete(*self._blank(noise), noise)
 

@@ -16,7 +16,7 @@ from bgmusic.music.networks.musegan.relu_merge import relu_merge
 from bgmusic.music.networks.musegan.sizes import OCTAVE, MuseGANSizes
 from bgmusic.music.networks.pianoroll_config import MuseGANConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
-from bgmusic.neurons import NEURONS
+from bgmusic.neurons import NEURONS, SBN
 from bgmusic.training.protocols import SampleNetwork
 
 SHARED = 64  # channels of the shared network's output, the input of every track's private network
@@ -166,7 +166,7 @@ class Generator(SampleNetwork):
         if not isinstance(settings, MuseGANConfig):
             raise TypeError("BinaryMuseGAN's generator needs a MuseGANConfig")
         sizes = MuseGANSizes(shape)
-        self.latent = settings.latent
+        self.latent, self.shape = settings.latent, shape
         self.body = nn.Sequential(SharedGenerator(settings, sizes), PrivateGenerator(settings, sizes))
         self.refiner = Refiner(settings, sizes) if settings.refiner else None
         self.neuron = NEURONS[config.neuron](config.estimator)
@@ -191,7 +191,16 @@ class Generator(SampleNetwork):
         """Return preactivated outputs in [0, 1], of the phrases' shape."""
         return self.neuron.preactivate(self.logits(noise))
 
-    def forward(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Generate phrases; ``generator`` is the source of a stochastic neuron's draws."""
-        phrases: Tensor = self.neuron(self.logits(noise), generator)
+    @property
+    def threshold_shape(self) -> tuple[int, ...] | None:
+        """Shape of a phrase for a stochastic neuron, else None."""
+        shape = self.shape
+        planes = (shape.channels, shape.bars, shape.steps, shape.pitches)
+        return planes if isinstance(self.neuron, SBN) else None
+
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Generate phrases; a stochastic neuron draws from ``generator``, or takes thresholds of the phrases' shape."""
+        phrases: Tensor = self.neuron(self.logits(noise), generator, thresholds)
         return phrases
