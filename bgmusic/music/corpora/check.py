@@ -9,11 +9,13 @@ import numpy as np
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.midi.pedal import pedal_use
 from bgmusic.music.midi.song import Song
-from bgmusic.music.rolls.collecting import split_annotations
+from bgmusic.music.rolls.collecting import split_annotations, tracks_of
 from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import Losses, StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
+from bgmusic.music.rolls.tracks import TrackSet
 
+_MOST_PARTS = 8
 _LOSSES = (
     ("no_track", "of programs or parts without a track"),
     ("out_of_range", "outside their track's pitch range"),
@@ -39,7 +41,7 @@ def describe(song: Song, settings: Settings) -> list[str]:
     fit = grid_fit(split_annotations(song, track_set)[0], resolution)
     warning = "" if fit >= settings.min_grid_fit else ": too few, the notes follow no beat, and a corpus skips the file"
     lines.append(f"beat: {fit:.0%} of onsets lie within a quarter step of a grid{warning}")
-    lines.append(_losses(piece.losses))
+    lines += [_losses(piece.losses), *_without_track(song, track_set)]
     pause = encoding_loss(piece.notes, track_set, "pause")
     lines.append(
         f"repeated notes: the onset encoding loses none, the pause encoding {pause.lost:.1%} "
@@ -48,6 +50,20 @@ def describe(song: Song, settings: Settings) -> list[str]:
     lines += _pedal(song, settings)
     lines += [f"repaired: {repair}" for repair in song.repairs]
     return lines
+
+
+def _without_track(song: Song, track_set: TrackSet) -> list[str]:
+    """List the parts that lose notes because no track collects them."""
+    music, _ = split_annotations(song, track_set)
+    lost = music.notes[tracks_of(music, track_set) == len(track_set)]
+    rows, counts = np.unique(lost[["part", "program", "is_drum"]], return_counts=True)
+    named = [
+        f"{song.parts[part] if part < len(song.parts) and song.parts[part] else '(no name)'} "
+        f"({'percussion' if is_drum else f'program {program}'}) {count}"
+        for (part, program, is_drum), count in zip(rows.tolist(), counts.tolist(), strict=True)
+    ]
+    more = f" and {len(named) - _MOST_PARTS} more" if len(named) > _MOST_PARTS else ""
+    return [f"without a track: {', '.join(named[:_MOST_PARTS])}{more}"] if named else []
 
 
 def _pedal(song: Song, settings: Settings) -> list[str]:

@@ -37,19 +37,21 @@ class NameMatcher:
     """Find the tracks that collect a name.
 
     Args:
-        names: the names and patterns of each track; case is ignored.
+        patterns: the patterns of each track; case is ignored. A pattern also matches itself as a name.
+        names: names of each track that are no patterns.
 
     Raises:
         ValueError: a pattern is too long or malformed, or there are too many.
 
     """
 
-    def __init__(self, names: Sequence[Sequence[str]]) -> None:
+    def __init__(self, patterns: Sequence[Sequence[str]], names: Sequence[Sequence[str]] = ()) -> None:
         self._exact: dict[str, list[int]] = {}
         self._patterns: list[tuple[int, re.Pattern[str]]] = []
-        for track, those in enumerate(names):
-            for key in dict.fromkeys(map(name_key, those)):
+        for track, own in enumerate(names or [()] * len(patterns)):
+            for key in dict.fromkeys(map(name_key, (*own, *patterns[track]))):
                 self._exact.setdefault(key, []).append(track)
+            for key in dict.fromkeys(map(name_key, patterns[track])):
                 if _WILDCARD.search(key):
                     self._patterns.append((track, _compile(key)))
         if len(self._patterns) > MAX_PATTERNS:

@@ -31,7 +31,7 @@ class RollShape(Config):
     """The shape of the phrases that a network generates and scores."""
 
     track_set: Annotated[TrackSet, BeforeValidator(_track_set)]
-    """The tracks: the name of a track set (`lpd-5`, `lpd-8`, `satb`), or the keys of one."""
+    """The tracks: the name of a track set (`lpd-5`, `lpd-8`, `pop909`, `satb`), or the keys of one."""
     resolution: Annotated[int, Field(ge=1, le=MAX_RESOLUTION)]
     """Steps per beat."""
     bars: Annotated[int, Field(ge=1, le=MAX_BARS)]

@@ -171,7 +171,7 @@ class TrackSet:
 
     @cached_property
     def _names(self) -> NameMatcher:
-        return NameMatcher([(track.name, *track.parts) for track in self.tracks])
+        return NameMatcher([track.parts for track in self.tracks], [(track.name,) for track in self.tracks])
 
     @cached_property
     def _annotations(self) -> NameMatcher:

@@ -65,6 +65,12 @@ def test_exact_names_come_before_patterns_and_patterns_in_track_order():
     assert _tracks(song, "name", Track("G", 0, parts=("*guitar*", "*bass*")), Track("Bass", 0)) == ["G", "G", "Bass"]
 
 
+def test_a_tracks_own_name_is_no_pattern_and_its_parts_match_themselves():
+    song = _song(("*", 1, 0, False), ("Guitar [clean]", 2, 0, False), ("Guitar c", 3, 0, False), ("x", 4, 0, False))
+    tracks = (Track("*", 0), Track("G", 0, parts=("guitar [clean]",)))
+    assert _tracks(song, "name", *tracks) == ["*", "G", "G", "-"]
+
+
 def test_percussion_goes_to_drum_tracks_only():
     song = _song(("Bass Drum", 10, 0, True), ("Bass", 1, 33, False), ("Kit", 16, 0, False))
     tracks = (Track("Bass", 33, parts=("*bass*",)), Track("Kit", 0, is_drum=True, parts=("*drum*",)))
