@@ -93,7 +93,10 @@ def bars_of(
     changes = _changes(song, resolution, metre, default_metre)
     beat = song.ticks_per_beat
     rest = step_of(min(song.end + beat // _SLACK, MAX_BEATS * beat), beat, resolution) if end else 0
-    parts, rows, counts, cut = [], [], [], []
+    parts: list[NDArray[np.int64]] = []
+    rows: list[tuple[int, int]] = []
+    counts: list[int] = []
+    cut: list[int] = []
     last = 0
     for i, (start, numerator, denominator) in enumerate(changes):
         following = changes[i + 1][0] if i + 1 < len(changes) else None
