@@ -150,6 +150,7 @@ SAMPLES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_corrupt_samples_are_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "samples.npz").write_bytes(SAMPLES[name]())

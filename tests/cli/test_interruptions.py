@@ -73,6 +73,7 @@ def test_a_full_disk_is_one_line_and_the_run_resumes(size: int, whole: Path, tmp
     assert bits(run) == bits(whole)
 
 
+@pytest.mark.slow
 def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert command(*SMALL, "--out", "run", folder=tmp_path, around=SignalAt(16, signal.SIGINT)).code == 130
@@ -180,6 +181,7 @@ def test_a_training_by_steps_is_extended_by_minutes_and_by_steps_again(tmp_path:
     assert train(*RESUME, run, "--steps", 35) == 35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["state.pt", "metrics.jsonl"])
 def test_a_run_without_its_state_or_log_is_resumed(name: str, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"

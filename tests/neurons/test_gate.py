@@ -65,6 +65,7 @@ def test_output_and_gradients_are_those_of_the_dense_computation(
     assert (ours[scorer].abs().sum() > 0) == (bias == 0)
 
 
+@pytest.mark.slow
 def test_exploring_some_closed_rows_gives_the_dense_gradient_in_expectation() -> None:
     gate = build(explore=0.2)
     x = rows(20)
@@ -120,6 +121,7 @@ def test_closed_rows_run_in_training_only() -> None:
     assert gate.branch.rows[-1] == opened
 
 
+@pytest.mark.slow
 def test_a_penalty_closes_gates_that_do_not_help() -> None:
     # Half of the rows need the branch: the branch learns its task, and the gate which rows need it.
     gate = build(explore=0.25)

@@ -95,6 +95,7 @@ def test_a_run_stays_locked_between_resume_and_train(tmp_path: Path) -> None:
     assert resume(Run(run.path), make_game(CONFIG))
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_process_killed_in_create_is_removed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED_WHILE_CREATING, tmp_path / "run"]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL

@@ -111,6 +111,7 @@ def test_some_units_are_hidden_and_some_are_not(seed: int) -> None:
     assert not opened.flatten(1).all(1).all()
 
 
+@pytest.mark.slow
 def test_the_discriminator_scores_each_phrase_alone_and_differentiates_twice() -> None:
     config = validate(PianorollConfig, {"network": {"kind": "composer", "judge_channels": 4}, "neuron": "sbn"}, "test")
     torch.manual_seed(0)
