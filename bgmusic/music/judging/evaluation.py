@@ -11,7 +11,7 @@ import torch
 from bgmusic.errors import UserError
 from bgmusic.music.judging.copied_runs import ALL_TRACKS, Ints, copied_runs
 from bgmusic.music.judging.copying import known_bars, notes_in_common
-from bgmusic.music.judging.families import Compared, compare_families, core_distance, resample
+from bgmusic.music.judging.families import Compared, FamilyDistances, compare_families, core_distance, resample
 from bgmusic.music.judging.faults import worst_faults
 from bgmusic.music.judging.results import Copying, Distance, Evaluation, Run
 from bgmusic.music.judging.statistics import Statistic, all_statistics, statistics
@@ -76,6 +76,17 @@ def nearness(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     compared = _compare(sides, statistics)
     weights, floor_weights = _resamples(sides, seed)
     return core_distance(compared, weights), core_distance(compared, floor_weights, floor=True)
+
+
+def family_distances(samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0) -> FamilyDistances:
+    """Return the mean distances of all families of statistics, as :func:`evaluate` does, without the other judges.
+
+    Raises:
+        UserError: see :func:`evaluate`.
+
+    """
+    sides = _sides(samples, held_out, training)
+    return compare_families(_compare(sides, all_statistics), *_resamples(sides, seed))[1]
 
 
 def has_enough(phrases: Phrases) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.music.judging.statistics.melody import OCTAVE
-from bgmusic.music.judging.statistics.statistic import Occasions, Statistic, histogram, rate, share_bins
+from bgmusic.music.judging.statistics.chords import chord_table
+from bgmusic.music.judging.statistics.melody import OCTAVE, STEP
+from bgmusic.music.judging.statistics.statistic import Occasions, Statistic, categories, histogram, rate, share_bins
 from bgmusic.music.judging.statistics.view import PhraseView
 
 FAMILY = "form"
@@ -25,7 +26,7 @@ def form(view: PhraseView) -> list[Statistic]:
         _literal(begins),
     ]
     if len(view.pitched):
-        found += [_alike("harmonies alike", view, view.chroma), _over_bar_lines(view), _held(view)]
+        found += [_alike("harmonies alike", view, view.chroma), *_over_bar_lines(view), _held(view)]
     return found
 
 
@@ -59,12 +60,30 @@ def _literal(begins: Tensor) -> Statistic:
     return histogram("bars repeated literally", FAMILY, row, equal.long(), torch.arange(2), n, track, tracks)
 
 
-def _over_bar_lines(view: PhraseView) -> Statistic:
-    """Return the sizes in semitones (13: more than an octave) of the melodic intervals that lead over a bar line."""
-    moves = view.moves
-    crosses = moves.step // view.steps > moves.start // view.steps
-    size = moves.interval[crosses].abs().clamp(max=OCTAVE + 1)
-    return histogram("intervals over bar lines", FAMILY, moves.row[crosses], size, torch.arange(OCTAVE + 2), view.count)
+def _over_bar_lines(view: PhraseView) -> list[Statistic]:
+    """Return how lines and chords lead over bar lines.
+
+    Sizes of the melodic intervals in semitones (13: more than an octave), the share of steps among the moves to another
+    pitch, and the motion of the root from the last beat of a bar to the first of the next, if both chords have a name.
+    """
+    moves, n = view.moves, view.count
+    over = moves.chosen(moves.step // view.steps > moves.start // view.steps)
+    size = over.interval.abs()
+    changed = size > 0
+    at = Occasions(over.row, over.step, lambda entry: (view.names[int(over.track[entry])],)).chosen(changed)
+    roots = chord_table()[1][view.sets]
+    first = torch.arange(view.steps, view.time, view.steps)
+    last = view.beats[torch.searchsorted(view.beats, first) - 1]
+    before, after = roots[:, last], roots[:, first]
+    named = (before >= 0) & (after >= 0)
+    motion = ((after - before) % OCTAVE)[named]
+    labels = [f"{interval} up" for interval in range(OCTAVE)]
+    sizes = torch.arange(OCTAVE + 2)
+    return [
+        histogram("intervals over bar lines", FAMILY, over.row, size.clamp(max=OCTAVE + 1), sizes, n),
+        rate("moves over bar lines by step", FAMILY, "moves", size[changed] <= STEP, at, n, "less"),
+        categories("root motion over bar lines", FAMILY, named.nonzero()[:, 0], motion, labels, n),
+    ]
 
 
 def _held(view: PhraseView) -> Statistic:

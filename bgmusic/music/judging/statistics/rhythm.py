@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bgmusic.music.judging.statistics.statistic import Occasions, Statistic, categories, histogram, rate
 from bgmusic.music.judging.statistics.view import PhraseView
@@ -43,14 +44,14 @@ def _ratios(struck: Tensor) -> Statistic:
 
 
 def _beat_patterns(view: PhraseView, struck: Tensor) -> Statistic:
-    """Return the sets of onsets within a beat, for each track; beats without onsets are left out."""
+    """Return the sets of onsets within a quarter, for each track; quarters without onsets are left out."""
     n, tracks = struck.shape[:2]
-    slots = next(slots for slots in _SLOTS if view.beat % slots == 0)
-    pattern = torch.zeros(n, tracks, len(view.beats), dtype=torch.int64)
-    for later in range(view.beat):
-        inside = (view.beats % view.steps) + later < view.steps
-        on = struck[:, :, (view.beats + later).clamp(max=view.time - 1)] & inside
-        pattern |= on.long() << (later * slots // view.beat)
+    quarter = view.resolution
+    slots = next(slots for slots in _SLOTS if quarter % slots == 0)
+    # The last quarter of a bar may be shorter.
+    bars = F.pad(struck.unflatten(2, (view.bars, view.steps)), (0, -view.steps % quarter))
+    hits = bars.unflatten(-1, (-1, slots, quarter // slots)).any(-1)
+    pattern = (hits * (1 << torch.arange(slots))).sum(-1).flatten(2)
     row, track, _ = pattern.nonzero(as_tuple=True)
     labels = ["".join("x" if mask >> slot & 1 else "." for slot in range(slots)) for mask in range(1 << slots)]
     return categories("beat patterns", FAMILY, row, pattern[pattern > 0], labels, n, track, tracks)
