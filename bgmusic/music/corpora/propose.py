@@ -118,7 +118,8 @@ def _track_set(found: Survey, name: str, most: int) -> tuple[TrackSet, tuple[str
     if not named and not tracks:  # rare percussion alone
         tracks = [Track("Drums", 0, is_drum=True)]
     by_program = any(track.programs or track.is_drum for track in (*named, *tracks))
-    rules = ((rule,) if named else ()) + (("program",) if by_program else ())
+    # By name, too: files that bgmusic writes name their parts, and number channels otherwise.
+    rules = (tuple(dict.fromkeys(("name", rule))) if named else ()) + (("program",) if by_program else ())
     patterns = tuple(dict.fromkeys(exact_name(value) for value in annotations))
     by = rules[0] if len(rules) == 1 else rules
     everything = (*named, *_distinct(tracks, named))

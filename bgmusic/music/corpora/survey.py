@@ -140,6 +140,8 @@ def _song(source: Source, entry: Entry, settings: Settings) -> Song | tuple[str,
         require_valid_notes(song)
     except (Unreadable, UserError) as error:
         return entry.name, str(error)
+    except Exception as error:  # as in a build, one file must not end the survey of thousands
+        return entry.name, f"unexpected {type(error).__name__}: {error}"
     return song if len(song.notes) else (entry.name, "no notes")
 
 

@@ -122,7 +122,7 @@ def test_channels_decide_where_names_and_programs_do_not():
     songs = [_song([(str(c), 0, False, 40 + 10 * c, 1) for c in (1, 2, 3)], n) for n in range(3)]
     songs = [Song(song.ticks_per_beat, song.notes, parts=song.parts, channels=(1, 2, 3)) for song in songs]
     loaded = _loaded(_propose(songs))
-    assert loaded.by == "channel"
+    assert loaded.by == ("name", "channel")
     assert [track.channels for track in loaded.tracks] == [(1,), (2,), (3,)]
 
 
