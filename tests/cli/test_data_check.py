@@ -77,3 +77,13 @@ def test_parts_that_do_not_fit_the_track_set_are_reported(capsys):
     assert "4 parts" in out[0]
     code, _, err = run(capsys, SONG, "--tracks", "lpd-6")
     assert (code, "'lpd-6'" in err[0]) == (2, True)
+
+
+def test_parts_without_a_track_are_listed(capsys, tmp_path):
+    drums = tmp_path / "drums.yaml"
+    drums.write_text("{name: drums, tracks: [{name: Drums, program: 0, is_drum: true}]}")
+    code, out, _ = run(capsys, SONG, "--tracks", drums)
+    (line,) = [line for line in out if line.startswith("  without a track: ")]
+    assert code == 0
+    assert "(program " in line
+    assert "percussion" not in line
