@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -44,7 +45,7 @@ class Callback:
         """Run after the last update; ``interrupted`` if the budget is not spent."""
 
 
-class Training:
+class Training(ABC):
     """A generator in training. Subclasses define :meth:`update`, one G update.
 
     All randomness comes from one seeded generator, so a restored state continues exactly.
@@ -90,9 +91,9 @@ class Training:
         self._terms = torch.zeros(len(self.METRICS), dtype=torch.int64)  # number of values in each sum
         set_slope(self.generator, schedules.slope(config.slope, 0, 0.0))
 
+    @abstractmethod
     def update(self) -> None:
         """Make one G update."""
-        raise NotImplementedError
 
     def train_mode(self) -> None:
         """Set the networks to training mode."""
