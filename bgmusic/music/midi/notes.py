@@ -37,8 +37,7 @@ def notes_of(
         (port * 16 + channel) of each part.
 
     """
-    command = events.status & 0xF0
-    is_note = (command | 0x10) == 0x90
+    is_note = (events.status & 0xE0) == 0x80
     chosen, others = np.flatnonzero(is_note), np.flatnonzero(~is_note)
     status = events.status.take(chosen)
     voice = events.track.take(chosen) * 16 + (status & 0x0F)
@@ -66,7 +65,7 @@ def notes_of(
     voices = np.flatnonzero(present)
     channels = channels_of(voices, ports)
     notes["is_drum"] = drum_notes(events, others, ports, channels, part, onset)
-    changes = others[command.take(others) == 0xC0]
+    changes = others[(events.status.take(others) & 0xF0) == 0xC0]
     notes["program"] = _programs(events, changes, ports, onset, part, voices, channels.tolist())
     return notes, voices, channels
 
@@ -168,12 +167,16 @@ def _programs(
     tick, program = events.tick.take(changes), events.data1.take(changes)
     voice = events.track.take(changes) * CHANNELS + (events.status.take(changes) & 0x0F)
     channel = channels_of(voice, ports)
-    first: dict[int, int] = {}  # the program at tick 0 of each channel
+    start = int(onset[0]) if len(onset) else 0
+    first: dict[int, tuple[int, int]] = {}  # program and voice of each channel at the first note
     varying: set[int] = set()
-    for number, at, value in zip(channel.tolist(), tick.tolist(), program.tolist(), strict=True):
-        if at or first.setdefault(number, value) != value:
+    rows = zip(channel.tolist(), tick.tolist(), program.tolist(), voice.tolist(), strict=True)
+    for number, at, value, source in rows:
+        if at <= start and first.setdefault(number, (value, source))[1] == source:
+            first[number] = value, source
+        elif number not in first or first[number][0] != value:
             varying.add(number)
-    result = np.array([first.get(number, 0) for number in channels], dtype=np.uint8).take(part_of)
+    result = np.array([first.get(number, (0, 0))[0] for number in channels], dtype=np.uint8).take(part_of)
     if not varying.intersection(channels):
         return result  # most files have a single program for each channel
     order = np.argsort(tick, kind="stable")

@@ -90,7 +90,7 @@ def drum_notes(
         onset: onset of each note in ticks.
 
     """
-    default = channels % CHANNELS == DRUM_CHANNEL
+    default = (channels & (CHANNELS - 1)) == DRUM_CHANNEL
     result: NDArray[np.bool_] = default.take(part)
     changes: dict[int, list[tuple[int, bool]]] = {}
     for tick, channel, is_drum in _changes(events, others, ports):
@@ -134,7 +134,7 @@ def _banks(events: Events, others: NDArray[np.int64], ports: Ports) -> list[_Cha
     selects = others[events.data1.take(others) == BANK]
     selects = selects[(events.status.take(selects) & 0xF0) == _CONTROLLER]
     values = events.data2.take(selects)
-    if not (values >= min(DRUM_BANKS)).any():
+    if values.max(initial=0) < min(DRUM_BANKS):
         return []
     selects = selects[:_MAX_CHANGES]
     channels = _channels_at(events, selects, ports)
