@@ -37,12 +37,12 @@ def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:
         free = torch.ones(len(part), tracks, shape.bars * shape.beats, dtype=torch.bool)
         free[:, track] = False
         alone = torch.zeros_like(part)
-        alone[:, track :: tracks] = part[:, track :: tracks]
+        alone[:, track::tracks] = part[:, track::tracks]
         noise = Draws(seed, number * size, len(part)).noise(composer.latent)
         with torch.no_grad():
             found.append(composer.accompany(alone.float(), free, noise).bool())
     phrases = torch.cat(found)
-    same = phrases[:, track :: tracks] == channels[:, track :: tracks]
+    same = phrases[:, track::tracks] == channels[:, track::tracks]
     if not bool(same.all()):
         raise SystemExit(f"{run}: the given track was changed")
     rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]

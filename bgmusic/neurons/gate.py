@@ -10,6 +10,15 @@ from bgmusic.neurons.functional import check_floating
 from bgmusic.neurons.modules import SBN, BinaryNeuron
 
 
+def _under_vmap(x: Tensor) -> bool:
+    """Return whether ``torch.func.vmap`` maps over a tensor; it hides whether the tensor requires a gradient."""
+    try:
+        x[:0].nonzero()  # vmap has no shapes that depend on numbers
+    except RuntimeError:
+        return True
+    return False
+
+
 class BinaryGate(nn.Module):
     """Compute ``y = shortcut(x) + b branch(x)`` with one bit per row, and the branch only for rows with b = 1.
 
@@ -22,6 +31,8 @@ class BinaryGate(nn.Module):
     their gates are weighted by ``1 / explore``: in expectation, the gates' gradient is that of the dense computation.
     With ``explore=1`` it is the dense computation. With 0, closed gates learn nothing from their row; only the
     ``one-sided`` estimator makes up for that, in expectation and for losses linear in the bit.
+
+    Under :func:`torch.func.vmap` the branch runs on all rows, with the same result.
 
     Batch norm inside the branch sees the rows that run, and raises an error for a single row in training, as usual.
 
@@ -89,22 +100,31 @@ class BinaryGate(nn.Module):
             raise ValueError(f"bits must have one number for each of {len(x)} rows, not shape {tuple(bits.shape)}")
         base: Tensor = self.shortcut(x)
         running = bits.detach() != 0
-        if self.training and self.explore > 0 and bits.requires_grad:
+        if self.training and self.explore > 0 and (bits.requires_grad or _under_vmap(bits)):
             drawn = uniform_draws(bits.shape, generator, bits.device) < self.explore
             explored = drawn & ~running
             bits = torch.where(explored, bits / self.explore, bits)  # the value stays 0; the gradient is scaled up
             running = running | explored
-        rows = running.nonzero().flatten()
+        try:
+            rows = running.nonzero().flatten()
+        except RuntimeError:
+            if not _under_vmap(bits):
+                raise
+            return self._add(base, self.branch(x), torch.where(running, bits, 0))
         if len(rows) == 0:
             return base + self._zero(bits).to(base.dtype)
-        everything = len(rows) == len(x)
-        change: Tensor = self.branch(x if everything else x.index_select(0, rows))
-        if change.shape != (len(rows), *base.shape[1:]):
+        if len(rows) == len(x):
+            return self._add(base, self.branch(x), bits)
+        return self._add(base, self.branch(x.index_select(0, rows)), bits.index_select(0, rows), rows)
+
+    @staticmethod
+    def _add(base: Tensor, change: Tensor, bits: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Add the branch's outputs times their bits to the rows of the base, by default to all."""
+        if change.shape != (len(bits), *base.shape[1:]):
             shapes = f"{tuple(change.shape[1:])} per row, the shortcut {tuple(base.shape[1:])}"
             raise ValueError(f"branch and shortcut must have outputs of one shape: the branch returned {shapes}")
-        weight = bits if everything else bits.index_select(0, rows)
-        change = change * weight.view(-1, *[1] * (change.dim() - 1)).to(change.dtype)
-        return base + change if everything else base.index_add(0, rows, change.to(base.dtype))
+        change = change * bits.view(-1, *[1] * (change.dim() - 1)).to(change.dtype)
+        return base + change if rows is None else base.index_add(0, rows, change.to(base.dtype))
 
     def _zero(self, bits: Tensor) -> Tensor:
         """Return 0, with a gradient of 0 by the bits and the branch's weights.

@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, hessian, jacrev, jvp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from bgmusic.neurons import DBN, ESTIMATORS, SBN, SCORE_FUNCTIONS, BinaryDense, BinaryNeuron
+from bgmusic.neurons import DBN, ESTIMATORS, SBN, BinaryDense, BinaryNeuron
 from bgmusic.neurons.estimators import RELAXED
 
 Kind = type[DBN] | type[SBN]
@@ -131,19 +131,6 @@ def test_per_example_gradients_of_a_model() -> None:
         model(row).square().sum().backward()
         for name, weight in weights.items():
             torch.testing.assert_close(each[name][i], weight.grad)
-
-
-@pytest.mark.parametrize("name", sorted(set(SCORE_FUNCTIONS) - {"rebar"}))
-def test_score_functions_under_grad(name: str) -> None:
-    score = SCORE_FUNCTIONS[name]().eval()
-
-    def total(x: Tensor) -> Tensor:
-        losses: Tensor = score(lambda bits: bits.sum(1) ** 2, x, torch.Generator().manual_seed(0))
-        return losses.sum()
-
-    logits = numbers(0).requires_grad_()
-    total(logits).backward()
-    torch.testing.assert_close(grad(total)(logits.detach()), logits.grad)
 
 
 @each_kind

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -48,8 +50,8 @@ class REBAR(ScoreFunction):
         losses = evaluate(loss, bits)
         if torch.is_inference_mode_enabled():
             return losses
-        with torch.enable_grad():
-            x = logits.detach().requires_grad_()
+
+        def control_variate(x: Tensor) -> tuple[Tensor, Tensor]:
             argument = self.slope * x.float()
             q = torch.sigmoid(argument)
             # z given b: v is uniform above 1 - p where b = 1, below it where b = 0 (the paper's appendix C).
@@ -57,10 +59,24 @@ class REBAR(ScoreFunction):
             free = torch.sigmoid((argument + torch.logit(v)) / self.temperature)
             tied = torch.sigmoid((argument + torch.logit(conditional)) / self.temperature)
             relaxed, control = evaluate(loss, free.to(logits.dtype)), evaluate(loss, tied.to(logits.dtype))
-            (correction,) = torch.autograd.grad((relaxed - control).sum(), x)
+            return (relaxed - control).sum(), control
+
+        correction, control = _gradient(control_variate, logits.detach())
         score = self.slope * (bits - p) * per_row(losses - self.eta * control, p)
         return attach(losses, logits, score + self.eta * correction)
 
     def extra_repr(self) -> str:
         """Return the settings for ``print(module)``."""
         return f"eta={self.eta}, temperature={self.temperature}"
+
+
+def _gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradient of a function's first output, and its second output."""
+    try:
+        leaf = x.requires_grad_()
+    except RuntimeError:  # inside a transform of torch.func; outside, this would refuse losses that autograd takes
+        gradient, other = torch.func.grad(function, has_aux=True)(x)
+        return gradient, other
+    with torch.enable_grad():
+        value, other = function(leaf)
+        return torch.autograd.grad(value, leaf)[0], other

@@ -88,8 +88,16 @@ class AdjustedReinforce(Reinforce):
             weighted, weight = (square * rows).mean(dims), square.mean(dims)
             # A moving average never recovers from NaN, so batches with such a loss are left out.
             known = weighted.isfinite()
-            for average, mean in ((self.weighted, weighted), (self.weight, weight)):
-                average.copy_(torch.where(known, torch.lerp(average.float(), mean, 1 - self.decay), average))
+            try:
+                for average, mean in ((self.weighted, weighted), (self.weight, weight)):
+                    average.copy_(torch.where(known, torch.lerp(average.float(), mean, 1 - self.decay), average))
+            except RuntimeError as error:
+                if "transform" not in str(error) and "vmap" not in str(error):
+                    raise
+                raise RuntimeError(
+                    "transforms of torch.func can't update the baseline in place: call .eval() to keep it, or pass the "
+                    "buffers to the transformed function and on by functional_call"
+                ) from error
         return advantage
 
 
