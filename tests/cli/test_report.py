@@ -244,5 +244,5 @@ def test_the_page_of_an_evaluation_fits_a_phone(browser, music_run, tmp_path, qu
     browser.get((tmp_path / "page.html").as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
     assert browser.execute_script(WIDE) == []
-    assert browser.execute_script("return document.querySelectorAll('table').length") == 3
+    assert browser.execute_script("return document.querySelectorAll('table').length") >= 3
     assert browser.get_log("browser") == []
