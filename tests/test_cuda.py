@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from command_line import bgmusic
+from tiny_runs import BAND, COMPOSER, MUSEGAN, SATB, network_of
 
+from bgmusic.errors import UserError
+from bgmusic.music.composing.generate import phrases
+from bgmusic.music.composing.pieces import pieces
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import SBN, SCORE_FUNCTIONS, expected_loss
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -114,3 +120,16 @@ def test_score_functions_are_unbiased(name: str) -> None:
     assert exact.grad is not None
     error = (logits.grad.mean(0) - exact.grad[0]).abs()
     assert (error < 4 * logits.grad.std(0) / draws**0.5).all()
+
+
+@pytest.mark.parametrize(("shape", "network"), [(SATB, COMPOSER), (BAND, MUSEGAN)], ids=["composer", "musegan"])
+def test_a_phrase_is_the_same_alone_and_among_others(shape: RollShape, network: dict[str, Any]) -> None:
+    generator = network_of(shape, network).to("cuda")
+    most, longer = phrases(generator, shape, 17, 5), pieces(generator, shape, 16, 17, 5)
+    assert np.array_equal(longer[:, :, : shape.bars], most)
+    for count in (1, 2, 3, 16):
+        assert np.array_equal(phrases(generator, shape, count, 5), most[:count])
+        assert np.array_equal(pieces(generator, shape, 16, count, 5), longer[:count])
+    assert np.array_equal(phrases(generator, shape, 1, 5, first=16), most[16:])
+    with pytest.raises(UserError, match="CPU"):
+        phrases(generator, shape, 32, 5, jobs=2)

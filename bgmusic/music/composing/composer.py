@@ -181,6 +181,7 @@ class Composer:
         *,
         bpm: float | None = None,
         binarize: str = "ht",
+        jobs: int = 1,
         progress: Progress | None = None,
     ) -> list[Roll]:
         """Compose phrases at equal steps from the phrase of one seed to that of another, both included.
@@ -191,6 +192,7 @@ class Composer:
             steps: number of phrases, 2 or more.
             bpm: tempo of the rolls, as in :meth:`generate`.
             binarize: ``ht`` or ``bs``, for a real-valued network.
+            jobs: number of processes; a composer's phrases follow from each other, so it takes one.
             progress: receives the number of phrases generated since the last call.
 
         Raises:
@@ -200,7 +202,9 @@ class Composer:
         check_seed(start)
         check_seed(end)
         check_bpm(bpm)
-        return to_rolls(interpolate(self.network, self.shape, (start, end), steps, binarize, progress), self.shape, bpm)
+        check_count("jobs", jobs)
+        path = interpolate(self.network, self.shape, (start, end), steps, binarize, progress, jobs=jobs)
+        return to_rolls(path, self.shape, bpm)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json``, ``model.safetensors`` and a model card to a folder; :func:`load` reads it back.

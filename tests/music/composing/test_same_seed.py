@@ -60,6 +60,23 @@ def test_a_phrase_or_piece_is_the_same_among_others_and_alone(name: str, bars: i
 
 
 @each_network
+def test_batches_of_several_as_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("generate", "pieces", "interpolation", "accompaniment"):
+        monkeypatch.setattr(f"bgmusic.music.composing.{module}.batch_of", lambda generator, shape: 4)
+    shape, network, neuron, binarize = NETWORKS[name]
+    generator = network_of(shape, network, neuron)
+    for bars in (None, 9):
+        make = music(generator, shape, bars, binarize)
+        most = make(10)
+        progress: list[int] = []
+        assert np.array_equal(make(5, first=3, progress=progress.append), most[3:8])
+        assert sum(progress) == 5 * (1 if bars is None else phrases_needed(generator, shape, bars))
+        assert np.array_equal(make(1), most[:1])
+    path = interpolate(generator, shape, (5, 6), 3, binarize)
+    assert np.array_equal(path[:1], phrases(generator, shape, 1, 5, binarize))
+
+
+@each_network
 def test_a_longer_piece_begins_as_a_shorter_one(name: str) -> None:
     shape, network, neuron, binarize = NETWORKS[name]
     generator = network_of(shape, network, neuron)
