@@ -54,6 +54,9 @@ def evaluate(
         int, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's samples and of statistical tests.")
     ] = 0,
     binarize: BinarizeOption = "ht",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="For music: leave out the learned judge, which takes CPU-minutes.")
+    ] = False,
 ) -> None:
     """Compare samples with held-out data, beside the same comparison for training data (the floor).
 
@@ -68,7 +71,7 @@ def evaluate(
         source = find_run(source)
     # Print the scores before writing files, so that a failed write does not lose them.
     if is_music(source):
-        found, against = _phrases(source, against, number or _PHRASES, seed, binarize)
+        found, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick)
         _show(found, against)
         if json_file:
             _write_json(json_file, found.as_dict())
@@ -130,7 +133,9 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
     return {"scores": scores.as_dict(), "floor": floor.as_dict()}
 
 
-def _phrases(source: Path, against: str | None, number: int, seed: int, binarize: str) -> tuple[Evaluation, str]:
+def _phrases(
+    source: Path, against: str | None, number: int, seed: int, binarize: str, judged: bool
+) -> tuple[Evaluation, str]:
     """Evaluate phrases; returns the evaluation and the corpus's name or folder."""
     from bgmusic.music.composing.comparison import compare
     from bgmusic.music.composing.phrase_sources import trained_on
@@ -143,7 +148,7 @@ def _phrases(source: Path, against: str | None, number: int, seed: int, binarize
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
     data = against or trained_on(source)
     with progress_bar("Composing", number) as progress:
-        return compare(source, open_corpus(data), number, seed, binarize, progress), data
+        return compare(source, open_corpus(data), number, seed, binarize, progress, judged), data
 
 
 def _show(found: Evaluation, against: str) -> None:
@@ -179,6 +184,11 @@ def _show(found: Evaluation, against: str) -> None:
         "classifier accuracy (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both)
     )
     summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
+    if found.judge is not None:
+        judge = found.judge
+        accuracy = f"{judge.accuracy:.0%} ({judge.low:.0%} to {judge.high:.0%})"
+        summary.add_row("judge's accuracy (50% is best)", accuracy, "")
+        summary.add_row("judge's AUC (0.5 is best)", f"{judge.auc:.2f}", "")
     console.print(summary)
     for line in found.verdict():
         console.print(line, markup=False, highlight=False, soft_wrap=True)

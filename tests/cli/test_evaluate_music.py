@@ -30,8 +30,9 @@ def evaluate(*words):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Give the network of the two-sample test, which takes most of the time, few phrases."""
+    """Give the networks of the two-sample test and the judge, which take most of the time, few phrases."""
     monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.judge.MAX_REAL", 200)
 
 
 def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quick):
@@ -40,11 +41,13 @@ def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quic
     shown = capsys.readouterr().out
     assert "12 phrases" in shown
     assert "580 held-out" in shown
+    assert "judge's accuracy" in shown
     # The phrases that generate writes for the same seed have the same scores.
     assert bgmusic("generate", music_run, "-n", 12, "--seed", 3, "--format", "npz", "--out", tmp_path) == 0
     npz = [tmp_path / "rolls.npz", "--against", "bach"]
     assert evaluate(*npz, "-n", 12, "--seed", 3, "--json", tmp_path / "npz.json") == 0
     scores = json.loads((tmp_path / "run.json").read_text())
+    assert scores["judge"]["networks"] == 3
     assert scores == json.loads((tmp_path / "npz.json").read_text())
     page = Page((tmp_path / "page.html").read_text())
     for row in scores["rows"]:
@@ -72,7 +75,7 @@ def test_a_progress_bar_counts_the_phrases(music_run, tmp_path, monkeypatch, qui
     monkeypatch.setattr("bgmusic.music.report.phrase_figure.MAX_SECONDS", 1.0)
     for module in ("evaluate", "report"):
         monkeypatch.setattr(f"bgmusic.cli.{module}.progress_bar", bar)
-    assert evaluate(music_run, "-n", 12) == 0
+    assert evaluate(music_run, "-n", 12, "--quick") == 0
     assert bgmusic("report", music_run, "-n", 12, "--out", tmp_path / "report.html") == 0
     assert bars == [("Composing", 12, 12)] * 2
 
@@ -105,7 +108,7 @@ def test_names_are_escaped_in_the_page(tmp_path, quick):
     phrases = corpus_phrases(open_corpus("bach"), np.arange(0, 2000, 160))
     npz = tmp_path / "<img src=x onerror=alert(1)>.npz"
     write_phrases(phrases, npz)
-    assert evaluate(npz, "--against", "bach", "--html", tmp_path / "page.html") == 0
+    assert evaluate(npz, "--against", "bach", "--quick", "--html", tmp_path / "page.html") == 0
     page = Page((tmp_path / "page.html").read_text())
     assert "img" not in page.tags
     assert "<img src=x onerror=alert(1)>.npz" in page.words
@@ -115,9 +118,11 @@ def test_an_npz_file_is_evaluated(tmp_path, capsys, quick):
     corpus = open_corpus("bach")
     phrases = corpus_phrases(corpus, corpus.indices("train")[::50])
     write_phrases(phrases, tmp_path / "phrases.npz")
-    assert evaluate(tmp_path / "phrases.npz", "--against", "bach", "-n", 20, "--json", tmp_path / "scores.json") == 0
+    words = ["-n", 20, "--quick", "--json", tmp_path / "scores.json"]
+    assert evaluate(tmp_path / "phrases.npz", "--against", "bach", *words) == 0
     shown = capsys.readouterr().out
     assert "notes per bar" in shown
+    assert "judge" not in shown
     assert "two-sample test:" in shown
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["phrases"] == 20

@@ -24,6 +24,7 @@ def compare(
     seed: int = 0,
     binarize: str = "ht",
     progress: Progress | None = None,
+    judged: bool = False,
 ) -> Evaluation:
     """Evaluate phrases against the held-out pieces of a corpus.
 
@@ -35,6 +36,7 @@ def compare(
         seed: seed of a run's phrases, of the two-sample test and of the bootstrap.
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
+        judged: whether to add the learned judge.
 
     Raises:
         UserError: the source holds no such phrases, or too few.
@@ -50,7 +52,7 @@ def compare(
         phrases = phrase_sources.open_phrases(source, corpus, number)
         itself = str(source) == corpus.path.name or source.resolve() == corpus.path.resolve()
     held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
-    return evaluate(phrases, held_out, training, seed)
+    return evaluate(phrases, held_out, training, seed, judged)
 
 
 def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:

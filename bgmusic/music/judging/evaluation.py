@@ -13,6 +13,7 @@ from bgmusic.music.judging.copied_runs import ALL_TRACKS, Ints, copied_runs
 from bgmusic.music.judging.copying import known_bars, notes_in_common
 from bgmusic.music.judging.families import Compared, FamilyDistances, compare_families, core_distance, resample
 from bgmusic.music.judging.faults import worst_faults
+from bgmusic.music.judging.judge import Judged, judge
 from bgmusic.music.judging.results import Copying, Distance, Evaluation, Run
 from bgmusic.music.judging.statistics import Statistic, all_statistics, statistics
 from bgmusic.music.judging.tensors import to_tensors
@@ -24,7 +25,7 @@ MAX_JUDGED = 400
 _COPY = 0.8  # share of notes in common from which a phrase is a copy
 
 
-def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0) -> Evaluation:
+def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0, judged: bool = False) -> Evaluation:
     """Compare ``samples`` with ``held_out`` phrases, and ``training`` phrases with the same (the floor).
 
     Held-out and training phrases are converted to the encoding of the samples. The floor uses as many training phrases
@@ -35,6 +36,7 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
         held_out: phrases of pieces that no training used, of the same tracks, resolution and shape.
         training: training phrases, of the same tracks, resolution and shape.
         seed: seed of the two-sample test and the bootstrap.
+        judged: whether to add the learned judge (``judge``), which takes some CPU-minutes for 500 phrases.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
@@ -44,21 +46,22 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     compared = _compare(sides, all_statistics)
     weights, floor_weights = _resamples(sides, seed)
     rows, distances = compare_families(compared, weights, floor_weights)
-    judged = sides.held_out.spread(MAX_JUDGED)
+    compared_with = sides.held_out.spread(MAX_JUDGED)
     return Evaluation(
         phrases=len(samples),
         held_out=len(held_out),
         rows=rows,
         distance=distances.core,
         floor=distances.core_floor,
-        two_sample=two_sample(sides.samples.spread(MAX_JUDGED), judged, seed),
-        floor_two_sample=two_sample(sides.floor.spread(MAX_JUDGED), judged, seed),
+        two_sample=two_sample(sides.samples.spread(MAX_JUDGED), compared_with, seed),
+        floor_two_sample=two_sample(sides.floor.spread(MAX_JUDGED), compared_with, seed),
         copying=_copying(sides.samples, sides.training),
         held_out_copying=_copying(sides.held_out, sides.training),
         families=distances.families,
         family_distance=distances.mean,
         family_floor=distances.floor,
         faults=worst_faults(compared, rows, weights, sides.samples),
+        judge=_judged(sides, seed) if judged else None,
     )
 
 
@@ -129,6 +132,11 @@ def _resamples(sides: _Sides, seed: int) -> tuple[list[torch.Tensor], list[torch
     groups = [to_tensors(side).groups for side in (sides.samples, sides.held_out, sides.floor)]
     weights = [resample(side, rng) for side in groups[:2]]
     return weights, [resample(side, rng) for side in (groups[2], groups[1])]
+
+
+def _judged(sides: _Sides, seed: int) -> Judged:
+    names = [track.name for track in sides.samples.track_set.tracks]
+    return judge(sides.samples, [sides.training, sides.held_out], seed).summary(names)
 
 
 def _copying(phrases: Phrases, training: Phrases) -> Copying:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any
 
+from bgmusic.music.judging.judge import Judged
 from bgmusic.music.judging.two_sample import TwoSample
 
 _FAULTS = 5  # named by the verdict
@@ -142,6 +143,7 @@ class Evaluation:
 
     The fields that begin with ``floor`` hold the same for training phrases, ``held_out_copying`` for held-out ones.
     ``distance`` is the mean over twelve core statistics, ``family_distance`` the mean over families of all statistics.
+    ``judge`` is None if the learned judge was left out.
     """
 
     phrases: int
@@ -157,6 +159,7 @@ class Evaluation:
     family_distance: Distance
     family_floor: Distance
     faults: tuple[Fault, ...]
+    judge: Judged | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.phrases} phrases compared with {self.held_out} held-out ones"]
@@ -165,7 +168,8 @@ class Evaluation:
     def verdict(self) -> list[str]:
         """Return a summary of the results: families, the worst faults, distance, two-sample test and copying."""
         faults = [str(fault) for fault in self.faults[:_FAULTS]]
-        return [_families(self), *faults, _distance(self), _two_sample(self), _copying(self)]
+        judge = [] if self.judge is None else [str(self.judge)]
+        return [_families(self), *faults, *judge, _distance(self), _two_sample(self), _copying(self)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all results by name, ready for JSON; NaN becomes None."""

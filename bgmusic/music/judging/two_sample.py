@@ -109,7 +109,7 @@ def two_sample(samples: Phrases, data: Phrases, seed: int = 0) -> TwoSample:
     rolls = torch.cat([side.channels for side in sides])
     label = torch.cat([torch.zeros(len(samples)), torch.ones(len(data))])
     group = torch.cat([sides[0].groups, sides[1].groups + len(samples)])
-    fold = torch.cat([_folds(side.groups, rng) for side in sides])
+    fold = torch.cat([folds(side.groups, rng) for side in sides])
     logits = torch.zeros(len(rolls))
     scores = []
     for held in range(_FOLDS):
@@ -122,12 +122,12 @@ def two_sample(samples: Phrases, data: Phrases, seed: int = 0) -> TwoSample:
         if min(len(fake), len(real)) > _NEIGHBOURS:
             scores.append(precision_recall(fake, real, _NEIGHBOURS))
     correct = ((logits > 0) == (label > 0)).double()
-    low, high = _interval(correct, label, group, rng)
+    low, high = interval(correct, label, group, rng)
     means = torch.tensor(scores).mean(0).tolist() if scores else [float("nan")] * 2
-    return TwoSample(_balanced(correct, label), low, high, *means)
+    return TwoSample(balanced_accuracy(correct, label), low, high, *means)
 
 
-def _folds(groups: Tensor, rng: torch.Generator) -> Tensor:
+def folds(groups: Tensor, rng: torch.Generator) -> Tensor:
     """Assign a fold to each phrase: whole pieces, the largest first, each to the smallest fold."""
     sizes = torch.bincount(groups)
     order = sizes + torch.rand(len(sizes), generator=rng)  # ties in random order
@@ -156,11 +156,12 @@ def _fit(rolls: Tensor, label: Tensor, train: Tensor, resolution: int, rng: torc
         return network.eval().requires_grad_(False)
 
 
-def _balanced(correct: Tensor, label: Tensor) -> float:
+def balanced_accuracy(correct: Tensor, label: Tensor) -> float:
+    """Return the mean of both classes' accuracies; ``correct`` and ``label`` are ``(n,)``."""
     return float((correct[label == 0].mean() + correct[label == 1].mean()) / 2)
 
 
-def _interval(correct: Tensor, label: Tensor, group: Tensor, rng: torch.Generator) -> tuple[float, float]:
+def interval(correct: Tensor, label: Tensor, group: Tensor, rng: torch.Generator) -> tuple[float, float]:
     """Return the accuracy's 95% interval from a bootstrap over the pieces of each class."""
     total = torch.zeros(_RESAMPLES, dtype=torch.float64)
     for value in (0, 1):
