@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from bgmusic.music.composing.generate import KIND
+from bgmusic.music.composing.load import KIND
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.training.pianoroll import begin_with, fit, make_training
