@@ -50,9 +50,10 @@ def language_of(corpus: Corpus) -> Language:
     return Voices(phrases) if one_voice else Events(phrases)
 
 
-def loss_of(peer: Peer, language: Language, items: Tensor, mask: Tensor) -> Tensor:
+def loss_of(peer: Peer, language: Language, items: Tensor, mask: Tensor, contexts: Tensor | None = None) -> Tensor:
     """Return the nats of each phrase's items: float ``(n, length, fields)``, 0 where the mask is false."""
-    contexts = language.context(items)[:, : items.shape[1]]
+    if contexts is None:
+        contexts = language.context(items)[:, : items.shape[1]]
     found = surprisal(peer, items, contexts) * mask[..., None]
     if isinstance(language, Events):
         found = found * torch.where(items[..., :1] == language.end, torch.tensor([1.0, 0, 0, 0]), 1.0)
@@ -111,9 +112,7 @@ def fit(
             [language.transpose(some, shift) for some, shift in zip(items.chunk(4), shifts, strict=False)]
         )
         items, contexts, mask = crop(language, items, mask, rng)
-        found = surprisal(peer, items, contexts) * mask[..., None]
-        if isinstance(language, Events):
-            found = found * torch.where(items[..., :1] == language.end, torch.tensor([1.0, 0, 0, 0]), 1.0)
+        found = loss_of(peer, language, items, mask, contexts)
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * min(1.0, (step + 1) / 50, max(0.02, 1.2 * (1 - part)))
         optimizer.zero_grad()
