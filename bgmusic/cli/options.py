@@ -40,7 +40,9 @@ SetOption = Annotated[
 ]
 NeuronOption = Annotated[Neuron | None, typer.Option(help="Output neuron.")]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Total number of G updates.")]
-MinutesOption = Annotated[float | None, typer.Option(min=0.001, help="Budget of wall time instead of --steps.")]
+MinutesOption = Annotated[
+    float | None, typer.Option(min=0.001, help="Minutes of updates, instead of --steps; scoring samples takes more.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and random draws.")]
 DeviceOption = Annotated[Device, typer.Option(help="Device.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]

@@ -56,7 +56,7 @@ class Training(ABC):
         config: optimizer, schedules and intervals.
         seed: seed of data, noise and neurons (the network brings its own initial weights).
         device: where the network and samples are.
-        seconds: budget in seconds of wall time, instead of ``config.steps``.
+        seconds: budget in seconds of wall time, instead of ``config.steps``. Only updates count, callbacks do not.
 
     """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Accompaniment:
     """One accompaniment.
 
@@ -40,6 +40,9 @@ class Accompaniment:
 
     roll: Roll
     song: Song
+
+    def __repr__(self) -> str:
+        return f"Accompaniment({self.roll!r}; the whole piece has {len(self.song.notes)} notes)"
 
     def save(self, path: str | Path, **options: Any) -> None:
         """Write the piece in the format of the suffix: .mid, .wav, .flac, .ogg and .mp3 the song, others the roll.

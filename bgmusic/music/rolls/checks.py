@@ -76,6 +76,17 @@ def require_metre(metre: Any) -> None:
         raise UserError(f"metre {metre[0]}/{metre[1]}: both numbers must be positive")
 
 
+def require_integer(name: str, value: Any) -> None:
+    """Check that a value is an integer, and no boolean.
+
+    Raises:
+        TypeError: it is something else; the message calls it ``name``.
+
+    """
+    if not _is_integer(value):
+        raise TypeError(f"{name} must be an integer, not {value!r:.60}")
+
+
 def require_integers(name: str, values: Any) -> NDArray[np.int64]:
     """Return a 1-D integer array as int64.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -54,7 +55,12 @@ def save(roll: object, path: str | Path, **options: Any) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         raise UserError(f"{path}: no format for suffix {suffix!r}; known suffixes: {' '.join(WRITERS)}")
-    resolve(WRITERS[suffix])(path, roll, **options)
+    writer = resolve(WRITERS[suffix])
+    try:
+        inspect.signature(writer).bind(path, roll, **options)
+    except TypeError as error:
+        raise TypeError(f"{path}: option of {suffix} files: {error}") from None
+    writer(path, roll, **options)
 
 
 def to_html(roll: object, sounding: bool) -> str:

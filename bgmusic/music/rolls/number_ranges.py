@@ -43,6 +43,8 @@ def parse_ranges(key: str, text: str, lowest: int, highest: int) -> tuple[int, .
         if not (first.isdecimal() and (last or first).isdecimal() and len(part) < 12):
             raise UserError(f"{key} {text[:60]!r}: write numbers and ranges, such as 0-7, 24")
         start, end = int(first), int(last or first)
+        if end < start:
+            raise UserError(f"{key} {text[:60]!r}: write {part.strip()!r} from low to high, {end}-{start}")
         if not lowest <= start <= end <= highest:
             raise UserError(f"{key} {text[:60]!r}: {part.strip()!r} is not within {lowest} to {highest}")
         numbers.extend(range(start, end + 1))

@@ -25,7 +25,7 @@ from bgmusic.music.midi.song import (
     table,
 )
 from bgmusic.music.rolls import formats
-from bgmusic.music.rolls.checks import require_boolean, require_resolution
+from bgmusic.music.rolls.checks import require_boolean, require_integer, require_resolution
 from bgmusic.music.rolls.encodings import Cells, Encoding, require_encoding
 from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.metre import require_bar
@@ -56,7 +56,7 @@ class Roll:
         tempos: tempo map, (step, beats per minute) ascending from step 0; None if unknown.
 
     Raises:
-        TypeError: an array is not boolean, or ``resolution``, ``metre`` or ``tempos`` have another type.
+        TypeError: an array is not boolean, or ``track_set``, ``resolution``, ``metre`` or ``tempos`` have another type.
         UserError: the shapes do not fit the track set or each other, ``resolution`` is out of range, a bar of ``metre``
             has another length, or ``tempos`` is no tempo map.
 
@@ -70,6 +70,8 @@ class Roll:
     tempos: TempoMap | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.track_set, TrackSet):
+            raise TypeError(f"track_set must be a TrackSet, such as TrackSet.load('lpd-5'), not {self.track_set!r:.60}")
         require_boolean("cells", self.cells)
         require_resolution(self.resolution)
         shape, tracks = self.cells.shape, self.track_set
@@ -174,13 +176,19 @@ class Roll:
             encoding: ``onset`` or ``pause``.
 
         Raises:
+            TypeError: ``first_bar`` or ``bars`` is not an integer.
             UserError: the piece has no such bars, they differ in length, or they have more than 2^27 cells.
 
         """
-        bars = piece.bars - first_bar if bars is None else bars
+        require_integer("first_bar", first_bar)
+        if bars is None:
+            bars = piece.bars - first_bar
+        require_integer("bars", bars)
+        if bars < 1:
+            raise UserError(f"bars {bars}: a roll needs at least one bar")
         named = f"bars {first_bar} to {first_bar + bars - 1}"
         starts = piece.bar_starts[first_bar : first_bar + bars + 1]
-        if first_bar < 0 or bars < 1 or len(starts) <= bars:
+        if first_bar < 0 or len(starts) <= bars:
             raise UserError(f"{named} are not all within the piece's {piece.bars} bars")
         lengths = np.unique(np.diff(starts))
         if len(lengths) != 1:

@@ -262,3 +262,16 @@ def test_any_song_is_quantized_or_refused(rows, tracks, resolution):
     assert losses.kept == len(piece.notes)
     dropped = losses.no_track + losses.out_of_range + losses.merged + losses.beyond
     assert losses.kept + dropped == losses.notes == len(rows)
+
+
+def test_a_roll_needs_a_track_set():
+    with pytest.raises(TypeError, match=r"track_set must be a TrackSet.*'lpd-5'"):
+        Roll("lpd-5", 4, CELLS)
+
+
+@pytest.mark.parametrize("bars", [1.5, "2", True])
+def test_a_number_of_bars_must_be_an_integer(bars):
+    with pytest.raises(TypeError, match="bars must be an integer"):
+        Roll.from_phrase(quantise(SONG, LPD_5, 4), 0, bars)
+    with pytest.raises(TypeError, match="first_bar must be an integer"):
+        Roll.from_phrase(quantise(SONG, LPD_5, 4), bars)

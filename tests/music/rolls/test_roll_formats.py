@@ -65,6 +65,12 @@ def test_saved_files_hold_the_roll(roll, tmp_path):
     assert lengths[0] > lengths[1] + 1
 
 
+def test_an_option_that_the_format_lacks_is_an_error_that_names_the_file(roll, tmp_path):
+    with pytest.raises(TypeError, match=r"roll\.png.*bpm"):
+        roll.save(tmp_path / "roll.png", bpm=90)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["roll.xyz", "roll", "roll.mid.gz"])
 def test_an_unknown_suffix_is_an_error_that_lists_the_known_ones(roll, tmp_path, name):
     with pytest.raises(UserError, match=r"\.mid .*\.png .*\.mp3") as caught:
