@@ -32,7 +32,7 @@ _MOST_CELLS = 1 << 23  # of the phrases scored at a time
 
 
 class Scores(Callback):
-    """Append scores to ``scores.jsonl``, and keep a few phrases as ``samples/step-0000200.npz``, every ``every`` updates.
+    """Append scores to ``scores.jsonl`` and keep a few phrases, ``samples/step-0000200.npz``, at regular intervals.
 
     A line has the ``step``, the mean of each statistic over the samples (null if undefined), and ``distance``: the mean
     distance of the samples to training phrases over the core statistics (``mean_distance``). The first line scores the
