@@ -159,6 +159,7 @@ WIDE = """return [...document.querySelectorAll('body *')].filter(
   one => !one.closest('.scroll, pre') && one.getBoundingClientRect().right > innerWidth + 0.5
 ).map(one => one.outerHTML.slice(0, 100))"""
 LOADED = """return (async () => {
+  while (document.readyState !== 'complete') await new Promise(ok => setTimeout(ok, 50));
   const all = [...document.querySelectorAll('audio')];
   for (const one of all) {
     if (one.readyState < 1) {
