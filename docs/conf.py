@@ -34,7 +34,7 @@ maximum_signature_line_length = 88  # longer ones take a line for each parameter
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!bgmusic\b).*"),
-    ("py:class", r"bgmusic\.(\w+\.)*(_\w+|AnyConfig|AnyLoop|Result|Number|Annotated)"),
+    ("py:(class|obj)", r"bgmusic\.(\w+\.)*(_\w+|AnyConfig|AnyLoop|Result|Number|Annotated)"),
 ]
 
 # Some short names in annotations fit two classes; Sphinx picks one, which is harmless.
