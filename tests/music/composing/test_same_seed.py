@@ -85,6 +85,7 @@ def test_a_longer_piece_begins_as_a_shorter_one(name: str) -> None:
     assert np.array_equal(long[:, :, : shape.bars], first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["composer", "musegan, refined sbn"])
 def test_processes_give_the_same_music(name: str) -> None:
     shape, network, neuron, binarize = NETWORKS[name]
@@ -120,6 +121,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_command_line_makes_one_piece_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", SATB)
     shared = ("generate", run, "--seed", 4, "--format", "mid,npz", "--out")

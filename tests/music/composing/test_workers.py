@@ -32,6 +32,7 @@ def failing(generator: SampleNetwork, first: int, count: int, progress: Progress
     raise UserError(f"no sample {first}")
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_or_fails_is_an_error_of_one_line() -> None:
     network = network_of(BAND)
     with pytest.raises(UserError, match="worker process ended"):
@@ -54,6 +55,7 @@ def test_parts_hold_each_sample_once(first: int, count: int, size: int) -> None:
     assert sum(progress) == count
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds processes by /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_processes(number: signal.Signals, tmp_path: Path) -> None:
