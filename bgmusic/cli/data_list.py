@@ -9,6 +9,7 @@ import typer
 
 from bgmusic.cli.text import one_line
 from bgmusic.errors import UserError
+from bgmusic.plurals import count_of
 
 
 def list_corpora(
@@ -30,5 +31,7 @@ def list_corpora(
             typer.echo(one_line(f"{name}: {error}"))
             continue
         settings = corpus.settings
-        line = f"{name}: {len(corpus)} phrases of {settings.shape.bars} bars, {corpus.track_set.name}, "
-        typer.echo(one_line(f"{line}{corpus.resolution} steps per beat, encoding {corpus.encoding}"))
+        size = f"{count_of(len(corpus), 'phrase')} of {count_of(settings.shape.bars, 'bar')}"
+        steps = count_of(corpus.resolution, "step")
+        line = f"{name}: {size}, {corpus.track_set.name}, {steps} per beat, encoding {corpus.encoding}"
+        typer.echo(one_line(line))

@@ -35,6 +35,7 @@ def tracks(
     from bgmusic.music.corpora.proposal_text import proposal_yaml
     from bgmusic.music.corpora.propose import propose_tracks
     from bgmusic.music.corpora.survey import Files
+    from bgmusic.plurals import count_of
 
     if out is not None and out.exists() and not overwrite:
         raise UserError(f"{out} exists: give another file, or --overwrite")
@@ -48,14 +49,14 @@ def tracks(
         typer.echo(one_line(f"{file}: unusable: {' '.join(reason.split())}"), err=True)
     more = len(found.survey.unusable) - _MOST_REASONS
     if more > 0:
-        typer.echo(f"... and {more} more unusable files", err=True)
+        typer.echo(f"... and {count_of(more, 'more unusable file')}", err=True)
     text = proposal_yaml(found)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_text(out, text)
     names = ", ".join(track.name for track in found.track_set.tracks)
-    typer.echo(one_line(f"{out}: {len(found.track_set)} tracks: {names}"))
+    typer.echo(one_line(f"{out}: {count_of(len(found.track_set), 'track')}: {names}"))
     typer.echo(one_line(f"next: bgmusic data build {sources[0]} --tracks {out} --out CORPUS"))
 
 

@@ -11,6 +11,7 @@ from bgmusic.cli import music_files
 from bgmusic.cli.options import BinarizeOption, BpmOption, FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
+from bgmusic.plurals import count_of
 
 _MOST = 1_000_000  # samples; more would not fit in memory at once
 _FORMATS = {"digits": ("png", "npz"), "music": music_files.FORMATS}
@@ -98,7 +99,7 @@ def _digits(run: Path, number: int, seed: int, first: int, out: Path, formats: l
     out.mkdir(parents=True, exist_ok=True)
     if "npz" in formats:
         write_npz(out / "samples.npz", {"samples": images})
-        typer.echo(f"{len(images)} samples: {out / 'samples.npz'}")
+        typer.echo(f"{count_of(len(images), 'sample')}: {out / 'samples.npz'}")
     if "png" in formats:
         shown = images[:1024]  # image viewers struggle with larger sheets
         save_grid(out / "samples.png", shown, columns=32 if len(shown) > 256 else 16)

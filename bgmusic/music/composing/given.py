@@ -24,6 +24,7 @@ from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tempo import TempoMap, cut_tempos, tempo_map
 from bgmusic.music.rolls.tracks import Track, TrackSet
+from bgmusic.plurals import count_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,9 +201,12 @@ def _remarks(song: Song, losses: Losses, track: Track, shape: RollShape, others:
     lines = [f"repaired: {repair}" for repair in song.repairs]
     if losses.out_of_range:
         where = f"pitches {track.low} to {track.high}"
-        lines.append(f"{losses.out_of_range} notes of {track.name} outside {where}: kept, but the network ignores them")
+        outside = count_of(losses.out_of_range, "note")
+        lines.append(f"{outside} of {track.name} outside {where}: kept, but the network ignores them")
     if losses.moved:
-        lines.append(f"{losses.moved} notes of {track.name} off the grid: kept; the network sees the nearest step")
+        moved = count_of(losses.moved, "note")
+        lines.append(f"{moved} of {track.name} off the grid: kept; the network sees the nearest step")
     if others:
-        lines.append(f"{others} bars are not full bars of {_beats(shape)} beats: {track.name} plays alone there")
+        bars = "1 bar is not a full bar" if others == 1 else f"{others} bars are not full bars"
+        lines.append(f"{bars} of {_beats(shape)} beats: {track.name} plays alone there")
     return tuple(lines)

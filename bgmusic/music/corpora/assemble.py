@@ -128,9 +128,9 @@ class Assembly:
         if not self._tables["phrases"].rows:
             first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
             hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
-            if self._settings.shape.track_set.by == "part" and any("parts that" in s["skipped"] for s in self._skipped):
+            if self._settings.shape.track_set.by == "part" and any("that sound" in s["skipped"] for s in self._skipped):
                 hint += "; a track set with `by: name` leaves out the parts that no track names"
-            raise NoPhrase(f"no phrase in any of {len(self._skipped)} files ({hint}). {first}")
+            raise NoPhrase(f"no phrase in {_any_of(len(self._skipped))} ({hint}). {first}")
         moved = self._group()
         suffix = ".npy.xz" if compress else ".npy"
         meta = {
@@ -184,6 +184,10 @@ class Assembly:
         for piece, group in zip(pieces, groups.tolist(), strict=True):
             piece |= {"group": group, "split": splits[group]}
         return moved
+
+
+def _any_of(files: int) -> str:
+    return "the file" if files == 1 else f"any of {files} files"
 
 
 def version_of(settings: Settings) -> int:

@@ -14,6 +14,7 @@ from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import Losses, StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
 
 _MOST_PARTS = 8
 _LOSSES = (
@@ -72,9 +73,8 @@ def _pedal(song: Song, settings: Settings) -> list[str]:
     if not use.pressed:
         return []
     pitched = int(np.count_nonzero(~song.notes["is_drum"]))
-    change = (
-        f"{use.longer} of {pitched} pitched notes sound longer than they are held, by {use.beats:.2g} beats on average"
-    )
+    longer = f"{use.longer} of {count_of(pitched, 'pitched note')}"
+    change = f"{longer} sound longer than they are held, by {use.beats:.2g} beats on average"
     setting = "as they do in the corpus" if settings.pedal else "--pedal makes them last as they sound"
     presses = f"{use.pressed} press{'es' if use.pressed > 1 else ''}"
     return [f"pedal: {presses}; {change}" + (f" ({setting})" if use.longer else "")]
@@ -84,14 +84,15 @@ def _form(piece: StepNotes, settings: Settings) -> str:
     metres = Counter(f"{numerator}/{denominator}" for numerator, denominator in piece.metres.tolist())
     named = ", ".join(f"{count} in {metre}" for metre, count in metres.most_common(4))
     others = len(metres) - 4
-    more = f" and {others} more metres" if others > 0 else ""
+    more = f" and {count_of(others, 'more metre')}" if others > 0 else ""
     playing = piece.playing()
     phrases = sum(len(settings.hops(playing[start:stop])) for start, stop in settings.runs(piece))
     slowest, fastest = min(bpm for _, bpm in piece.tempos), max(bpm for _, bpm in piece.tempos)
-    changes = f" ({len(piece.tempos) - 1} changes, {slowest:.4g} to {fastest:.4g})" if len(piece.tempos) > 1 else ""
+    count = len(piece.tempos) - 1
+    changes = f" ({count_of(count, 'change')}, {slowest:.4g} to {fastest:.4g})" if count else ""
     return (
         f"form: bars: {piece.bars} ({named}{more}); {piece.bpm:.4g} beats per minute{changes}; phrases of "
-        f"{settings.shape.bars} bars in {settings.metre_name} in which {settings.needed_tracks} or more "
+        f"{count_of(settings.shape.bars, 'bar')} in {settings.metre_name} in which {settings.needed_tracks} or more "
         f"tracks play (--min-tracks): {phrases}"
     )
 
@@ -106,7 +107,8 @@ def _losses(losses: Losses) -> str:
     lost = losses.notes - losses.kept
     reasons = [f"{getattr(losses, name)} {text}" for name, text in _LOSSES if getattr(losses, name)]
     share = lost / losses.notes if losses.notes else 0.0
-    text = f"lost: {lost} of {losses.notes} notes ({share:.1%})" + (f": {', '.join(reasons)}" if reasons else "")
+    text = f"lost: {lost} of {count_of(losses.notes, 'note')} ({share:.1%})"
+    text += f": {', '.join(reasons)}" if reasons else ""
     if losses.moved:
         text += f"; {losses.moved} moved to the nearest step"
     if losses.annotations:

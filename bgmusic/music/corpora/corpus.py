@@ -24,6 +24,7 @@ from bgmusic.music.corpora.timing import check_timing, median_bpm, metre_of_bar,
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap
+from bgmusic.plurals import count_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,8 @@ class Corpus(PackedCorpus):
 
     def __repr__(self) -> str:
         shape = self.settings.shape
-        text = f"{len(self)} phrases of {shape.bars} bars, {shape.track_set.name}, {shape.resolution} steps per beat"
+        size = f"{count_of(len(self), 'phrase')} of {count_of(shape.bars, 'bar')}"
+        text = f"{size}, {shape.track_set.name}, {count_of(shape.resolution, 'step')} per beat"
         return f"Corpus({str(self.path.name)!r}: {text})"
 
     def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
@@ -89,7 +91,8 @@ class Corpus(PackedCorpus):
 
         number = integer(index)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"index {number} is out of range: corpus {self.path.name} has {len(self)} phrases")
+            size = count_of(len(self), "phrase")
+            raise IndexError(f"index {number} is out of range: corpus {self.path.name} has {size}")
         planes = self.planes(np.array([number % len(self)]))[:, 0]
         return torch.from_numpy(planes.reshape(-1, *planes.shape[2:])).float()
 

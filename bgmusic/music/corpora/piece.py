@@ -29,6 +29,7 @@ from bgmusic.music.rolls.encodings import encoding_loss
 from bgmusic.music.rolls.grid import StepNotes
 from bgmusic.music.rolls.grid_fit import grid_fit
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
 
 # Tonics by fifths, from seven flats in major to seven sharps in minor.
 TONICS = (
@@ -111,7 +112,8 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         return record | {"skipped": f"its notes follow no beat: {fit:.0%} of onsets are near one of its parts"}
     sounding = int(np.count_nonzero(np.bincount(music.notes["part"])))
     if track_set.by == "part" and sounding != len(track_set):
-        raise Unreadable(f"it has {sounding} parts that sound, the track set {len(track_set)}")
+        parts = f"{count_of(sounding, 'part')} that {'sounds' if sounding == 1 else 'sound'}"
+        raise Unreadable(f"it has {parts}, the track set {len(track_set)}")
     piece = settings.quantise(song, track_set)
     losses = {name: count for name, count in vars(piece.losses).items() if count}
     record["losses"] = losses | {
@@ -123,8 +125,15 @@ def _piece(song: Song, record: dict[str, Any], settings: Settings, kind: str) ->
         record["key"] = key_name(int(song.key_signatures["fifths"][0]), bool(song.key_signatures["minor"][0]))
     runs = [run for run in _ended(settings.runs(piece), piece, bars) if run[1] - run[0] >= bars]
     if not runs:
-        return record | {"skipped": f"it has no {bars} bars of {settings.metre_name} in a row{_other_metres(piece)}"}
+        return record | {"skipped": _no_bars(piece, settings)}
     return _pack(piece, runs, record, settings)
+
+
+def _no_bars(piece: StepNotes, settings: Settings) -> str:
+    """Say that a piece has too few bars of the metre in a row."""
+    bars = count_of(settings.shape.bars, "bar")
+    row = " in a row" if settings.shape.bars > 1 else ""
+    return f"it has no {bars} of {settings.metre_name}{row}{_other_metres(piece)}"
 
 
 def _other_metres(piece: StepNotes) -> str:
@@ -158,7 +167,8 @@ def _pack(
     table = np.concatenate(phrases).astype(np.int64)
     if not len(table):
         few = settings.min_tracks
-        return record | {"skipped": f"no {settings.shape.bars} bars in which {few} or more of its tracks play"}
+        where = count_of(settings.shape.bars, "bar")
+        return record | {"skipped": f"no {where} in which {few} or more of its tracks play"}
     record["bars"], record["phrases"] = len(bars), len(table)
     return Piece(record, tiles, passages, table, fingerprints(piece, runs))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from bgmusic.plurals import count_of
+
 MOST_SKIPPED = 12
 _LOSSES = (
     ("no_track", "without a track"),
@@ -25,27 +27,35 @@ def describe_corpus(meta: dict[str, Any]) -> list[str]:
     n, d = settings["metre"]
     metre = f"any metre as long as {n}/{d}" if settings.get("any_metre") else f"{n}/{d}"
     tracks = ", ".join(track["name"] for track in settings["track_set"]["tracks"])
-    splits = ", ".join(f"{name} {c['phrases']} of {c['pieces']} pieces" for name, c in counts["splits"].items())
+    splits = ", ".join(
+        f"{name} {c['phrases']} of {count_of(c['pieces'], 'piece')}" for name, c in counts["splits"].items()
+    )
     lines = [
-        f"phrases: {counts['phrases']} of {settings['bars']} bars of {metre}, hop {settings['hop']}, "
-        f"from {counts['pieces']} pieces",
-        f"tracks: {tracks} ({settings['track_set']['name']}), {settings['resolution']} steps per beat, "
+        f"phrases: {counts['phrases']} of {count_of(settings['bars'], 'bar')} of {metre}, hop {settings['hop']}, "
+        f"from {count_of(counts['pieces'], 'piece')}",
+        f"tracks: {tracks} ({settings['track_set']['name']}), "
+        f"{count_of(settings['resolution'], 'step')} per beat, "
         f"encoding {settings['encoding']}",
         *(["pedal: notes last as they sound under the sustain pedal"] if settings.get("pedal") else []),
         f"splits: {splits}",
         *_held_out(meta),
-        f"duplicates: {counts['pieces_with_duplicates']} pieces share phrases with another piece",
+        _duplicates(counts["pieces_with_duplicates"]),
         *_losses(meta["losses"]),
     ]
     if meta["skipped"]:
-        lines.append(f"skipped: {counts['skipped']} files")
+        lines.append(f"skipped: {count_of(counts['skipped'], 'file')}")
         lines += [f"  {skipped['name']}: {skipped['skipped']}" for skipped in meta["skipped"][:MOST_SKIPPED]]
         if len(meta["skipped"]) > MOST_SKIPPED:
             lines.append("  ... all are listed in meta.json")
     if meta["ignored_files"]:
         kinds = Counter(meta["ignored_files"]).most_common(8)
-        lines.append("ignored, not music: " + ", ".join(f"{count} files {suffix}" for suffix, count in kinds))
+        ignored = (f"{count_of(count, 'file')} {suffix}" for suffix, count in kinds)
+        lines.append(f"ignored, not music: {', '.join(ignored)}")
     return lines
+
+
+def _duplicates(pieces: int) -> str:
+    return f"duplicates: {count_of(pieces, 'piece')} {'shares' if pieces == 1 else 'share'} phrases with another piece"
 
 
 def _held_out(meta: dict[str, Any]) -> list[str]:

@@ -16,12 +16,13 @@ from bgmusic.errors import UserError
 from bgmusic.gan.distances import precision_recall
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.plurals import count_of
 
 FEATURES = 64
 MIN_PHRASES = 10
 """Fewest phrases of a side that can be compared."""
 _NEIGHBOURS = 5
-_FOLDS = 5
+FOLDS = 5
 _EPOCHS = 12
 _BATCH = 32
 _RESAMPLES = 1000  # of the bootstrap
@@ -104,7 +105,8 @@ def two_sample(samples: Phrases, data: Phrases, seed: int = 0) -> TwoSample:
     sides = to_tensors(samples), to_tensors(data)
     for side, name in zip(sides, ("samples", "data"), strict=True):
         if len(side.cells) < MIN_PHRASES or not side.groups.any():
-            raise UserError(f"too few {name}: {len(side.cells)} phrases; {MIN_PHRASES} of two pieces are needed")
+            few = count_of(len(side.cells), "phrase")
+            raise UserError(f"too few {name}: {few}; {MIN_PHRASES} of two pieces are needed")
     rng = torch.Generator().manual_seed(seed)
     rolls = torch.cat([side.channels for side in sides])
     label = torch.cat([torch.zeros(len(samples)), torch.ones(len(data))])
@@ -112,7 +114,7 @@ def two_sample(samples: Phrases, data: Phrases, seed: int = 0) -> TwoSample:
     fold = torch.cat([folds(side.groups, rng) for side in sides])
     logits = torch.zeros(len(rolls))
     scores = []
-    for held in range(_FOLDS):
+    for held in range(FOLDS):
         train, test = (fold != held).nonzero().flatten(), (fold == held).nonzero().flatten()
         network = _fit(rolls, label, train, samples.resolution, rng)
         with torch.no_grad():
@@ -131,7 +133,7 @@ def folds(groups: Tensor, rng: torch.Generator) -> Tensor:
     """Assign a fold to each phrase: whole pieces, the largest first, each to the smallest fold."""
     sizes = torch.bincount(groups)
     order = sizes + torch.rand(len(sizes), generator=rng)  # ties in random order
-    filled, of_group = [0] * _FOLDS, torch.zeros(len(sizes), dtype=torch.long)
+    filled, of_group = [0] * FOLDS, torch.zeros(len(sizes), dtype=torch.long)
     for group in order.argsort(descending=True).tolist():
         fold = filled.index(min(filled))
         of_group[group] = fold

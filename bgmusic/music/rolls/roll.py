@@ -32,6 +32,7 @@ from bgmusic.music.rolls.metre import require_bar
 from bgmusic.music.rolls.note_cells import cells_to_notes, notes_to_cells
 from bgmusic.music.rolls.tempo import TempoMap, cut_tempos, require_tempos, to_ticks
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
 
 if TYPE_CHECKING:
     import muspy
@@ -96,9 +97,9 @@ class Roll:
     def __repr__(self) -> str:
         names = [track.name for track in self.track_set.tracks]
         shown = ", ".join(names[:_MOST_NAMES]) + (f", ... ({len(names)} tracks)" if len(names) > _MOST_NAMES else "")
-        bar = f"{self.metre[0]}/{self.metre[1]}" if self.metre else f"{self.steps} steps"
+        bar = f"{self.metre[0]}/{self.metre[1]}" if self.metre else count_of(self.steps, "step")
         name = " ".join(f"{self.track_set.name}: {shown}".split())
-        counts = (_count(self.bars, "bar"), _count(self.resolution, "step"), _count(len(self.notes()), "note"))
+        counts = (count_of(self.bars, "bar"), count_of(self.resolution, "step"), count_of(len(self.notes()), "note"))
         sizes = f"{counts[0]} of {bar}, {counts[1]} per beat, {counts[2]}"
         return f"Roll({name}; {sizes})"
 
@@ -189,7 +190,7 @@ class Roll:
         named = f"bars {first_bar} to {first_bar + bars - 1}"
         starts = piece.bar_starts[first_bar : first_bar + bars + 1]
         if first_bar < 0 or len(starts) <= bars:
-            raise UserError(f"{named} are not all within the piece's {piece.bars} bars")
+            raise UserError(f"{named} are not all within the piece's {count_of(piece.bars, 'bar')}")
         lengths = np.unique(np.diff(starts))
         if len(lengths) != 1:
             raise UserError(f"{named} differ in length: a roll needs bars of one length")
@@ -335,7 +336,3 @@ class Roll:
 
         """
         formats.save(self, path, **options)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
