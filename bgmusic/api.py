@@ -1,14 +1,10 @@
-"""The front door: load a generator, compose with it, read MIDI files, and evaluate music."""
+"""The front door: load a generator, compose with it, read music files, and evaluate music."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bgmusic.errors import UserError
 from bgmusic.music.rolls.encodings import Encoding
@@ -44,6 +40,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
     from bgmusic.music.composing.pretrained import is_pretrained, load_pretrained
     from bgmusic.training.lookup import find_run, is_run, shipped_generators
 
+    if not str(name):
+        raise UserError(f"no name of a composer: give {', '.join(shipped_generators())}, or a run folder")
     folder = Path(name)
     if not is_run(folder) and is_pretrained(folder):
         loaded = load_pretrained(folder)
@@ -56,64 +54,59 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
 
 def read(
     path: str | Path,
-    tracks: str | Path | TrackSet = "lpd-5",
-    resolution: int = 12,
+    tracks: str | Path | TrackSet | None = None,
+    resolution: int | None = None,
     *,
     first_bar: int = 0,
     bars: int | None = None,
-    encoding: Encoding = "onset",
+    encoding: Encoding | None = None,
+    pedal: bool = False,
+    index: int | None = None,
 ) -> Roll:
-    """Read a MIDI file as a roll.
+    """Read a MIDI file, or a phrase of an npz, as a roll.
 
     The roll has the metre, the tempos and the length of the file; silent bars at the end count. A roll's bars have one
     length, and its metre is the most frequent one of that length. Of a file whose bars differ in length, the longest
     run of equal bars is read, with a warning that says which; ``first_bar`` and ``bars`` choose another part.
 
+    An npz that :meth:`Roll.save` or ``bgmusic generate`` wrote has its own tracks and resolution.
+
     Args:
-        path: the MIDI file; plain, gzip'd or in a RIFF wrapper.
-        tracks: how parts are sorted into tracks: ``lpd-5``, ``lpd-8``, ``satb``, a YAML file, or a TrackSet.
-        resolution: steps per beat (quarter note); notes are rounded to the nearest step.
+        path: the MIDI file, plain, gzip'd or in a RIFF wrapper; or a ``.npz`` of phrases.
+        tracks: how parts are sorted into tracks: ``lpd-5`` (the default), ``lpd-8``, ``pop909``, ``satb``, a YAML file,
+            or a TrackSet. Of an npz, the tracks that it must have.
+        resolution: steps per beat (quarter note), 12 by default; notes are rounded to the nearest step. Of an npz, the
+            resolution that it must have.
         first_bar: the first bar to read, from 0.
         bars: number of bars; by default as far as bars have one length.
-        encoding: ``onset`` (lossless) or ``pause`` (the papers').
+        encoding: ``onset`` (lossless, the default) or ``pause`` (the papers'). Default of an npz: its own.
+        pedal: make notes of a MIDI file last as they sound under the sustain pedal.
+        index: number of the phrase in an npz of several, from 0.
 
     Raises:
-        UserError: it is no MIDI file, its parts don't fit the tracks, or it has no such bars.
+        TypeError: a number is not an integer.
+        UserError: it is no such file, its parts don't fit the tracks, it has no such bars or phrase, or an argument
+            does not apply to the kind of file.
         OSError: the file can't be read.
 
     """
-    from bgmusic.music.midi.read import MidiError, read_midi
-    from bgmusic.music.rolls.grid import quantise
+    from bgmusic.music.rolls.reading import read_midi_roll, read_npz_roll
 
-    track_set = tracks if isinstance(tracks, TrackSet) else TrackSet.load(str(tracks))
-    try:
-        piece = quantise(read_midi(path), track_set, resolution)
-    except MidiError as error:
-        raise UserError(f"{path}: {error}") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    if bars is None:
-        if not 0 <= first_bar < max(1, piece.bars):
-            raise UserError(f"{path}: there is no bar {first_bar}; the file has bars 0 to {piece.bars - 1}")
-        chosen, bars = _equal_bars(np.diff(piece.bar_starts), first_bar)
-        if bars < piece.bars - first_bar:
-            warnings.warn(
-                f"{path}: bars differ in length; reading bars {chosen} to {chosen + bars - 1} of {piece.bars} "
-                "(choose others by first_bar and bars)",
-                stacklevel=2,
-            )
-        first_bar = chosen
-    try:
-        return Roll.from_phrase(piece, first_bar, bars, encoding)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _equal_bars(lengths: np.ndarray[Any, Any], first: int) -> tuple[int, int]:
-    """Find the longest run of equal bars: from ``first`` if that is not 0, else anywhere. First bar and number."""
-    edges = [first, *(np.flatnonzero(np.diff(lengths[first:])) + first + 1).tolist(), len(lengths)]
-    runs = [(start, stop - start) for start, stop in itertools.pairwise(edges)]
-    return runs[0] if first else max(runs, key=lambda run: run[1])
+    track_set = tracks if isinstance(tracks, TrackSet | None) else TrackSet.load(str(tracks))
+    if Path(path).suffix.lower() != ".npz":
+        if index is not None:
+            raise UserError(f"{path}: index chooses a phrase of an npz; a MIDI file is one piece")
+        track_set = track_set or TrackSet.load("lpd-5")
+        roll = read_midi_roll(path, track_set, 12 if resolution is None else resolution, first_bar, bars, pedal)
+        return roll.encoded(encoding or "onset")
+    if pedal:
+        raise UserError(f"{path}: pedal is for MIDI files; an npz has no pedal")
+    roll = read_npz_roll(path, index, first_bar, bars)
+    if track_set is not None and track_set != roll.track_set:
+        raise UserError(f"{path}: its tracks are those of {roll.track_set.name!r}, not {track_set.name!r}")
+    if resolution is not None and resolution != roll.resolution:
+        raise UserError(f"{path}: it has {roll.resolution} steps per beat, not {resolution}")
+    return roll if encoding is None else roll.encoded(encoding)
 
 
 def evaluate(

@@ -70,6 +70,13 @@ def test_generate_checks_its_arguments(options: dict[str, Any], phrases: list[st
         assert phrase in str(caught.value)
 
 
+def test_load_needs_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.yaml").touch()  # "" is not the folder in which one works
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no name of a composer: give bach"):
+        bgmusic.load("")
+
+
 def test_read_checks_file_and_tracks(tmp_path: Path, roll: bgmusic.Roll) -> None:
     text = tmp_path / "song.mid"
     text.write_text("no music")

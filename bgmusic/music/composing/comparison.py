@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bgmusic.errors import UserError
@@ -12,6 +11,7 @@ from bgmusic.music.composing import phrase_sources
 from bgmusic.music.corpora.corpus import Corpus
 from bgmusic.music.judging.evaluation import evaluate
 from bgmusic.music.judging.results import Evaluation
+from bgmusic.music.rolls.joining import cut_roll
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.training.lookup import is_run
@@ -69,9 +69,7 @@ def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:
         if not isinstance(roll, Roll):
             raise UserError(f"expected rolls, not {type(roll).__name__}")
         for start in range(0, roll.bars - bars + 1, bars):
-            part = slice(start, start + bars)
-            onsets = None if roll.onsets is None else roll.onsets[:, part]
-            phrases.append(replace(roll, cells=roll.cells[:, part], onsets=onsets))
+            phrases.append(cut_roll(roll, start, bars))
             pieces.append(number)
     if not phrases:
         raise UserError(f"no roll has the {bars} bars of a phrase of {corpus.path.name}")

@@ -19,8 +19,9 @@ from bgmusic.music.corpora.packed import PackedCorpus
 from bgmusic.music.corpora.packed_bits import MAX_SHIFT, shift_rows, unpack_rows
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.corpora.tiles import plane_count
-from bgmusic.music.rolls.checks import require_integers
+from bgmusic.music.rolls.checks import require_integer, require_integers
 from bgmusic.music.rolls.encodings import ENCODINGS, Encoding
+from bgmusic.plurals import count_of
 
 
 class Loader:
@@ -81,6 +82,10 @@ class Loader:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __repr__(self) -> str:
+        size = f"{count_of(len(self), 'phrase')} of shape {self.shape}"
+        return f"Loader({self.corpus.path.name!r:.60}: {size}, {self.dtype}, on {self.device})"
+
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape of one phrase: (channels, bars, steps, pitches), with channels as in ``Roll.channels``."""
@@ -100,9 +105,11 @@ class Loader:
             Zeros and ones (size, channels, bars, steps, pitches), on the loader's device.
 
         Raises:
+            TypeError: ``size`` is not an integer.
             ValueError: ``size`` is negative, or ``out`` has another shape.
 
         """
+        require_integer("size", size)
         if size < 0:
             raise ValueError(f"a batch of {size} phrases: give 0 or more")
         if out is not None and out.shape != (size, *self.shape):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.plurals import count_of
 
 if TYPE_CHECKING:
     import muspy
@@ -42,6 +43,8 @@ KEY_SIGNATURE = np.dtype([("tick", np.int64), ("fifths", np.int8), ("minor", np.
 CONTROL = np.dtype([("tick", np.int64), ("part", np.int32), ("number", np.int16), ("value", np.int16)])
 BEND = -1
 PERCUSSION = 10  # the channel of drums, counted from 1
+
+_LONGEST_TITLE = 60  # characters shown
 
 BPM_RANGE = (1.0, 100_000.0)  # tempos outside are ignored
 PLAYABLE_BPM = (4.0, 1000.0)  # of music that is generated or rendered
@@ -112,6 +115,14 @@ class Song:
             raise UserError(f"ticks_per_beat must be at least 1, not {self.ticks_per_beat}")
         if self.channels and (len(self.channels) != len(self.parts) or min(self.channels) < 1):
             raise UserError(f"{len(self.parts)} parts need as many channels, from 1, not {self.channels}")
+
+    def __repr__(self) -> str:
+        named = f"{self.title!r:.{_LONGEST_TITLE}}: " if self.title else ""
+        metres = [f"{n}/{d}" for _, n, d in self.time_signatures[:1].tolist()]
+        beats = max(self.end, int((self.notes["onset"] + self.notes["duration"]).max(initial=0))) / self.ticks_per_beat
+        sizes = f"{count_of(len(self.parts), 'part')}, {count_of(len(self.notes), 'note')}"
+        length = f"{beats:g} beat{'s' * (beats != 1)}"
+        return f"Song({named}{', '.join([sizes, length, *metres, f'{self.bpm:.4g} bpm'])})"
 
     @property
     def bpm(self) -> float:

@@ -18,6 +18,7 @@ from bgmusic.music.rolls.metre import bars_of, join_bars, steps_per_bar
 from bgmusic.music.rolls.steps import MAX_BEATS, to_steps, without_overlaps
 from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap, tempo_map
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class StepNotes:
     bpm: float
     losses: Losses
     tempos: TempoMap = DEFAULT_TEMPOS
+
+    def __repr__(self) -> str:
+        sizes = (count_of(self.bars, "bar"), count_of(len(self.notes), "note"), count_of(self.resolution, "step"))
+        return f"StepNotes({self.track_set.name!r:.60}: {', '.join(sizes)} per beat)"
 
     @property
     def bars(self) -> int:

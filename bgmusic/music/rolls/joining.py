@@ -1,4 +1,4 @@
-"""Join rolls one after another, and cut a long roll into lines."""
+"""Join rolls one after another, and cut rolls into parts and lines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.music.rolls.checks import require_integer
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tempo import cut_tempos, join_tempos
+from bgmusic.plurals import count_of
 
 
 def join_rolls(rolls: Sequence[Roll]) -> Roll:
@@ -49,6 +51,33 @@ def join_with_rests(rolls: Sequence[Roll]) -> Roll:
     silence = np.zeros_like(first.cells[:, :1])
     silent = Roll(first.track_set, first.resolution, silence, None if first.onsets is None else silence, first.metre)
     return join_rolls([part for roll in rolls for part in (roll, silent)][:-1])
+
+
+def cut_roll(roll: Roll, first: int, bars: int | None = None) -> Roll:
+    """Return some bars of a roll, in its metre and with the tempos of their place.
+
+    Args:
+        roll: the roll.
+        first: the first bar, from 0.
+        bars: number of bars; None for all that follow.
+
+    Raises:
+        TypeError: ``first`` or ``bars`` is not an integer.
+        UserError: the roll has no such bars.
+
+    """
+    require_integer("first", first)
+    bars = roll.bars - first if bars is None else bars
+    require_integer("bars", bars)
+    if first < 0 or bars < 1 or first + bars > roll.bars:
+        raise UserError(f"no {count_of(bars, 'bar')} from bar {first}: the roll has bars 0 to {roll.bars - 1}")
+    part, start = slice(first, first + bars), first * roll.steps
+    return replace(
+        roll,
+        cells=roll.cells[:, part],
+        onsets=None if roll.onsets is None else roll.onsets[:, part],
+        tempos=roll.tempos and cut_tempos(roll.tempos, start, start + bars * roll.steps),
+    )
 
 
 def split_lines(roll: Roll, bars: int) -> list[Roll]:

@@ -14,6 +14,7 @@ from bgmusic.music.rolls.encodings import Cells, Encoding, note_begins, require_
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tempo import DEFAULT_TEMPOS, TempoMap
 from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,11 @@ class Phrases:
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    def __repr__(self) -> str:
+        _, _, bars, steps, _ = self.cells.shape
+        size = f"{count_of(len(self), 'phrase')} of {count_of(bars, 'bar')} of {count_of(steps, 'step')}"
+        return f"Phrases({self.track_set.name!r:.60}: {size}, {self.resolution} per beat, encoding {self.encoding})"
 
     def __getitem__(self, chosen: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Phrases:
         """Select phrases by a slice, a boolean mask, or an array of numbers."""

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.files import configs_dir
+from bgmusic.music.rolls.checks import require_integer
 from bgmusic.music.rolls.number_ranges import with_numbers
 from bgmusic.music.rolls.part_names import NameMatcher
 from bgmusic.yaml import read_yaml
@@ -47,6 +48,10 @@ class Track:
             ``[abc]``.
         channels: the MIDI channels that it collects, 1 to 16.
 
+    Raises:
+        TypeError: the name is no text, or a number is not an integer.
+        UserError: a number is out of range.
+
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -59,6 +64,20 @@ class Track:
     high: int = MAX_PITCH
     parts: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"a track's name must be text, not {self.name!r:.60}")
+        for what, numbers, low, high in (
+            ("program", (self.program, *self.programs), 0, MAX_PROGRAM),
+            ("low", (self.low,), 0, MAX_PITCH),
+            ("high", (self.high,), 0, MAX_PITCH),
+            ("channel", self.channels, 1, MAX_CHANNEL),
+        ):
+            for number in numbers:
+                require_integer(f"track {self.name!r:.60}: {what}", number)
+                if not low <= number <= high:
+                    raise UserError(f"track {self.name!r:.60}: {what} {number} is not within {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -124,16 +143,11 @@ class TrackSet:
                 self._refuse(f"track {track.name!r}: a drum track collects the percussion channel, not programs")
             if max(track.low, self.low) > min(track.high, self.high):
                 self._refuse(f"track {track.name!r}: no pitch from {track.low} to {track.high} is on the grid")
-            for program in (track.program, *track.programs):
-                if not 0 <= program <= MAX_PROGRAM:
-                    self._refuse(f"track {track.name!r}: program {program} is not within 0 to {MAX_PROGRAM}")
             for program in track.programs:
                 if program in collected:
                     self._refuse(f"program {program} is collected by both {collected[program]!r} and {track.name!r}")
                 collected[program] = track.name
             for channel in track.channels:
-                if not 1 <= channel <= MAX_CHANNEL:
-                    self._refuse(f"track {track.name!r}: channel {channel} is not within 1 to {MAX_CHANNEL}")
                 if any(channel in other.channels for other in self.tracks if other is not track):
                     self._refuse(f"channel {channel} is collected by two tracks, one of them {track.name!r}")
 

@@ -127,6 +127,9 @@ def test_a_loader_checks_phrase_numbers(corpus: Corpus, numbers: list[int], erro
         corpus.loader().phrases(numbers)
     with pytest.raises(ValueError, match="-1 phrases"):
         corpus.loader().batch(-1)
+    for size in (1.5, "2", None, True):
+        with pytest.raises(TypeError, match="size must be an integer"):
+            corpus.loader().batch(size)  # type: ignore[arg-type]
     assert corpus.loader().phrases([]).shape == (0, *corpus.loader().shape)
 
 

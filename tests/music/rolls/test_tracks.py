@@ -111,3 +111,22 @@ def test_sets_can_be_made_in_python():
     assert tracks.assign(81, False) == 0
     assert tracks.assign(0, True) == 1
     assert tracks.tracks[0].low == 36
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"program": 999}, UserError, "track 'a': program 999 is not within 0 to 127"),
+        ({"program": -1}, UserError, "program -1"),
+        ({"program": "x"}, TypeError, "program must be an integer, not 'x'"),
+        ({"program": True}, TypeError, "program must be an integer"),
+        ({"programs": (3, 128)}, UserError, "program 128"),
+        ({"low": -1}, UserError, "low -1"),
+        ({"high": 200}, UserError, "high 200 is not within 0 to 127"),
+        ({"channels": (0,)}, UserError, "channel 0 is not within 1 to 16"),
+        ({"name": 7}, TypeError, "name must be text, not 7"),
+    ],
+)
+def test_a_track_checks_its_numbers(options, error, words):
+    with pytest.raises(error, match=words):
+        Track(**{"name": "a", "program": 0, **options})

@@ -1,0 +1,89 @@
+"""Read one roll from a file: MIDI, or an npz of phrases."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bgmusic.errors import UserError
+from bgmusic.music.midi.pedal import with_pedal
+from bgmusic.music.midi.read import read_midi
+from bgmusic.music.rolls.checks import require_integer
+from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.joining import cut_roll
+from bgmusic.music.rolls.phrase_files import read_phrases
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.tracks import TrackSet
+from bgmusic.plurals import count_of
+
+
+def read_midi_roll(
+    path: str | Path, track_set: TrackSet, resolution: int, first_bar: int, bars: int | None, pedal: bool
+) -> Roll:
+    """Read bars of a MIDI file as a roll in the onset encoding; the arguments are those of ``bgmusic.read``.
+
+    Raises:
+        TypeError: ``first_bar`` or ``bars`` is not an integer.
+        UserError: it is no MIDI file, its parts don't fit the tracks, or it has no such bars.
+        OSError: the file can't be read.
+
+    """
+    require_integer("first_bar", first_bar)
+    try:
+        song = read_midi(path, controls=pedal)
+        piece = quantise(with_pedal(song) if pedal else song, track_set, resolution)
+        if bars is None:
+            if not 0 <= first_bar < max(1, piece.bars):
+                raise UserError(f"there is no bar {first_bar}; the file has bars 0 to {piece.bars - 1}")
+            chosen, bars = _equal_bars(np.diff(piece.bar_starts), first_bar)
+            if bars < piece.bars - first_bar:
+                warnings.warn(
+                    f"{path}: bars differ in length; reading bars {chosen} to {chosen + bars - 1} of {piece.bars} "
+                    "(choose others by first_bar and bars)",
+                    stacklevel=3,
+                )
+            first_bar = chosen
+        return Roll.from_phrase(piece, first_bar, bars)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_npz_roll(path: str | Path, index: int | None, first_bar: int, bars: int | None) -> Roll:
+    """Read one phrase of an npz that ``Roll.save`` or ``bgmusic generate`` wrote, or some of its bars.
+
+    Args:
+        path: the file; see ``phrase_files``.
+        index: number of the phrase, from 0; None for the only one.
+        first_bar: the first bar to read, from 0.
+        bars: number of bars; None for all that follow.
+
+    Raises:
+        TypeError: ``index``, ``first_bar`` or ``bars`` is not an integer.
+        UserError: the file is damaged or of another kind, or has no such phrase or bars.
+        OSError: the file can't be read.
+
+    """
+    phrases, _ = read_phrases(path)
+    count = len(phrases)
+    if index is None:
+        if count > 1:
+            raise UserError(f"{path} holds {count_of(count, 'phrase')}: choose one by index, 0 to {count - 1}")
+        index = 0
+    require_integer("index", index)
+    if not 0 <= index < count:
+        raise UserError(f"{path}: there is no phrase {index}; the file has phrases 0 to {count - 1}")
+    try:
+        return cut_roll(phrases.roll(index), first_bar, bars)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _equal_bars(lengths: np.ndarray[Any, Any], first: int) -> tuple[int, int]:
+    """Find the longest run of equal bars: from ``first`` if that is not 0, else anywhere. First bar and number."""
+    edges = [first, *(np.flatnonzero(np.diff(lengths[first:])) + first + 1).tolist(), len(lengths)]
+    runs = [(start, stop - start) for start, stop in itertools.pairwise(edges)]
+    return runs[0] if first else max(runs, key=lambda run: run[1])
