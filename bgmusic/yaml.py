@@ -52,24 +52,44 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Load YAML without aliases: a few lines of nested ones expand to gigabytes."""
+    """Load YAML without aliases, of which nested ones expand to gigabytes, and without duplicate keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
+            alias = self.peek_event()
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=alias.start_mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         # Refuse YAML's numbers in base 60 (1:30:00): long ones take minutes to parse.
         if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and ":" in node.value:
-            raise yaml.YAMLError(f"not a number: {node.value[:20]}")
+            raise yaml.MarkedYAMLError(problem=f"not a number: {node.value[:20]}", problem_mark=node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            _refuse_duplicates(node)
         return node
+
+
+def _refuse_duplicates(mapping: yaml.MappingNode) -> None:
+    """Raise an error for a key that is given twice, of which PyYAML would silently use the last value."""
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in mapping.value:
+        if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if first := lines.get((key.tag, key.value)):
+                before = f", first in line {first}" if first < line else ""
+                twice = f"the key {key.value[:60]!r} is given twice{before}"
+                raise yaml.MarkedYAMLError(problem=twice, problem_mark=key.start_mark)
+            lines[key.tag, key.value] = line
 
 
 def _load_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
     except Exception as error:  # odd tags and numbers make PyYAML raise what int() or datetime() raise
-        detail = " ".join(str(error).split())[:_LONGEST_QUOTE]
-        raise UserError(f"{source}: not valid YAML: {detail or type(error).__name__}") from None
+        detail, where = str(error), source
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            detail = str(error.problem)
+            where += f", line {error.problem_mark.line + 1}" if "\n" in text else ""
+        detail = " ".join(detail.split())[:_LONGEST_QUOTE] or type(error).__name__
+        raise UserError(f"{where}: not valid YAML: {detail}") from None
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:

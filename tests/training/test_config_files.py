@@ -181,7 +181,7 @@ def test_harmful_yaml_is_refused_in_one_line_and_runs_no_code(
     path.write_text(text)
     with pytest.raises(UserError) as error:
         read_yaml(path)
-    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).startswith((f"{path}: ", f"{path}, line "))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(path)) + 300
     assert [p.name for p in tmp_path.iterdir()] == ["odd.yaml"]
@@ -274,3 +274,25 @@ def test_a_dumped_config_is_plain_yaml() -> None:
 def test_numbers_in_base_60_are_refused(number: str) -> None:
     with pytest.raises(UserError, match=r"(?s)not a number: 1:.{0,30}$"):
         parse_yaml(f"steps: {number}", "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "x.yaml, line 3: not valid YAML: the key 'a' is given twice, first in line 1"),
+        ("t:\n  steps: 1\n  'steps': 2\n", "x.yaml, line 3: .*'steps' is given twice, first in line 2"),
+        ("a: 1\nt: [{b: 1, b: 1}]\n", "x.yaml, line 2: .*'b' is given twice$"),
+        ("a: 1\nb: [1\n", "x.yaml, line 3: not valid YAML: expected"),
+        ("a: &x 1\nb: *x\n", "x.yaml, line 2: not valid YAML: aliases are not allowed"),
+        ("a: 1\nb: 1:30:00\n", "x.yaml, line 2: not valid YAML: not a number"),
+    ],
+)
+def test_errors_name_the_file_and_the_line(text: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        parse_yaml(text, "x.yaml")
+
+
+def test_the_same_key_in_other_mappings_is_allowed() -> None:
+    assert parse_yaml("a: {k: 1}\nb: {k: 2}\nc: [{k: 3}, {k: 4}]\n1: x\n'1': y\n", "x")["b"] == {"k": 2}
+    with pytest.raises(UserError, match=r"--set 'a=\{k: 1, k: 2\}': not valid YAML: the key 'k' is given twice"):
+        set_value({}, "a={k: 1, k: 2}")
