@@ -11,7 +11,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,music21,dask,hub]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,music21,score,studio,dask,hub]"
 	touch $@
 
 demo: install

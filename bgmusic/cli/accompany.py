@@ -31,7 +31,9 @@ def accompany(
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3.", show_default="mid,png,npz"
+            "--format",
+            help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3, musicxml, svg.",
+            show_default="mid,png,npz",
         ),
     ] = None,
     jobs: JobsOption = 1,
@@ -40,7 +42,7 @@ def accompany(
 
     The given track's notes, controllers and bends stay exactly as they are; other tracks of the file are ignored. In a
     file with a single part, that part is the given track. The other tracks are composed in every full bar of the run's
-    length. npz and png hold these bars; accompaniment-0000.mid and so on hold the whole piece.
+    length. npz, png, musicxml and svg hold these bars; accompaniment-0000.mid and so on hold the whole piece.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 
@@ -65,6 +67,7 @@ def accompany(
     ours = {(out / f"accompaniment-{index:04d}.mid").resolve() for index in range(first, first + number)}
     if "mid" in formats and file.resolve() in ours:
         raise UserError(f"{file} would be overwritten by its accompaniment: choose another --out")
+    music_files.require_libraries(formats)
     require_writable(out, folder=True)
     music_files.require_short(formats, timed_notes(track.song).last_stop)
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""``bgmusic data export``: write a phrase of a corpus as a MIDI file."""
+"""``bgmusic data export``: write a phrase of a corpus as a MIDI file or a score."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from bgmusic.cli.options import BPM
 from bgmusic.cli.text import one_line
 from bgmusic.errors import UserError
 
+_SUFFIXES = (".mid", ".midi", ".musicxml", ".svg")
+
 
 def export(
     corpus: Annotated[str, typer.Argument(help="Folder or name of a corpus (bach, freedoom).", metavar="DIR")],
     index: Annotated[int, typer.Option(help="Index of the phrase, from 0.")],
-    out: Annotated[Path, typer.Option(help="MIDI file to write.", metavar="FILE.mid")],
+    out: Annotated[Path, typer.Option(help="File to write: .mid, .musicxml or .svg.", metavar="FILE.mid")],
     bpm: Annotated[
         float | None,
         typer.Option(
@@ -26,15 +28,16 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write a phrase of a corpus as a MIDI file, in the metre and the tempos of its piece."""
-    if out.suffix.lower() not in (".mid", ".midi"):
-        raise UserError(f"--out {out.name!r}: give a .mid file; bgmusic render converts it to sound")
+    """Write a phrase of a corpus as a MIDI file or a score, in the metre and the tempos of its piece."""
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UserError(
+            f"--out {out.name!r}: give a .mid, .musicxml or .svg file; bgmusic render converts MIDI files to sound"
+        )
 
     from bgmusic.music.corpora.corpus import open_corpus
-    from bgmusic.music.rolls.midi_files import write_midi
 
     opened = open_corpus(corpus)
     phrase = opened.info(index)
-    write_midi(opened.roll(index), out, bpm)
+    opened.roll(index).save(out, bpm=bpm)
     line = f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.shape.bars} of {phrase.source}"
     typer.echo(one_line(line))

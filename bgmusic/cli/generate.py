@@ -48,7 +48,7 @@ def generate(
         str | None,
         typer.Option(
             "--format",
-            help="Comma-separated: png, npz; for music also mid, wav, flac, ogg, mp3.",
+            help="Comma-separated: png, npz; for music also mid, wav, flac, ogg, mp3, musicxml, svg.",
             show_default="png,npz,mid",
         ),
     ] = None,
@@ -59,7 +59,8 @@ def generate(
 
     png is one picture. npz holds digits as uint8 (N, 28, 28), key samples, or music as booleans
     (N, tracks, bars, steps, pitches), keys rolls and onsets, with a JSON description, key meta. mid, wav, flac, ogg and
-    mp3 are one file per phrase, and one with all of them.
+    mp3 are one file per phrase, and one with all of them. musicxml (score) and svg (its picture) are one file per
+    phrase.
 
     A sample depends on the seed and its number alone: -n 1 --first 7 makes phrase-0007 again.
 
@@ -80,6 +81,7 @@ def generate(
     music_files.check_formats(formats, _FORMATS[kind])
     if kind == "digits" and (bars is not None or bpm is not None):
         raise UserError(f"--bars and --bpm are for music: {run} is a run of digits")
+    music_files.require_libraries(formats)
     keep_freed_memory()
     require_writable(out, folder=True)
     if kind == "digits":

@@ -30,7 +30,9 @@ def interpolate(
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3.", show_default="mid,png,npz"
+            "--format",
+            help="Comma-separated: mid, png, npz, wav, flac, ogg, mp3, musicxml, svg.",
+            show_default="mid,png,npz",
         ),
     ] = None,
     binarize: BinarizeOption = "ht",
@@ -56,6 +58,7 @@ def interpolate(
     folder = find_run(run)
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of digits: interpolate is for music")
+    music_files.require_libraries(formats)
     keep_freed_memory()
     require_writable(out, folder=True)
     _, shape, generator = load_generator(folder)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from bgmusic.music.midi.song import Song
     from bgmusic.music.rolls.roll import Roll
 
-FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3")
+FORMATS = ("mid", "png", "npz", "wav", "flac", "ogg", "mp3", "musicxml", "svg")
 DEFAULT = ("mid", "png", "npz")
 _AUDIO = ("wav", "flac", "ogg", "mp3")
+_SCORES = ("musicxml", "svg")
 _LINE = 16  # bars; longer music is drawn in several lines
 _PICTURED = 64
 
@@ -46,6 +47,21 @@ def check_formats(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"--format: {name!r} is none of {', '.join(known)}")
+
+
+def require_libraries(formats: Sequence[str]) -> None:
+    """Check, before composing, that the libraries of the formats are installed.
+
+    Raises:
+        UserError: one is missing.
+
+    """
+    if any(suffix in formats for suffix in _SCORES):
+        from bgmusic.music.score.libraries import require_music21, require_verovio
+
+        require_music21()
+        if "svg" in formats:
+            require_verovio()
 
 
 def require_short(formats: Sequence[str], seconds: float) -> None:
@@ -119,6 +135,9 @@ def write_music(
         _picture(rolls, out / "rolls.png")
     if audio := [suffix for suffix in _AUDIO if suffix in formats]:
         _sounds(heard, out, f"{many} as sound", stems, audio, None if songs else rolls)
+    for suffix in _SCORES:
+        if suffix in formats:
+            _scores(rolls, out, stems, suffix)
     _mention_older(out, set(stems))
 
 
@@ -147,6 +166,24 @@ def _picture(rolls: Sequence[Roll], path: Path) -> None:
         return
     shown = save_rolls(path, rolls[:_PICTURED], columns=max(1, _LINE // rolls[0].bars))
     typer.echo(f"Picture of {shown}: {path}")
+
+
+def _scores(rolls: Sequence[Roll], out: Path, stems: Sequence[str], suffix: str) -> None:
+    """Write one score for each roll; mention those that cannot be written, the others are there."""
+    from bgmusic.cli.progress import progress_bar
+
+    left_out = []
+    with progress_bar("Engraving", len(rolls)) as progress:
+        for stem, roll in zip(stems, rolls, strict=True):
+            try:
+                roll.save(out / f"{stem}.{suffix}")
+            except UserError as error:
+                left_out.append(f"no {stem}.{suffix}: {error}")
+            progress(1)
+    for line in left_out:
+        typer.echo(line)
+    if written := len(rolls) - len(left_out):
+        typer.echo(f"{written} score{'s' * (written > 1)}: {_where(out, stems, suffix, False)}")
 
 
 def _sounds(

@@ -1,7 +1,7 @@
 """Save a roll by file suffix, convert it for other libraries, and show it in a notebook.
 
 Writers and converters are named by entry points ("module:function") and imported on use: this package imports neither
-pictures nor sound, and needs none of the libraries it converts to.
+pictures nor sound nor scores, and needs none of the libraries it converts to.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ WRITERS = {
     ".flac": _SOUND,
     ".ogg": _SOUND,
     ".mp3": _SOUND,
+    ".musicxml": "bgmusic.music.score.musicxml:save_roll",
+    ".svg": "bgmusic.music.score.engraving:save_roll",
 }
 """Suffix of a file, and the function ``(path, roll, **options)`` that writes it."""
 

@@ -325,10 +325,12 @@ class Roll:
 
         Args:
             path: ``.mid`` or ``.midi`` (MIDI file), ``.png`` (picture), ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``
-                (sound), ``.npz`` (arrays, see ``phrase_files``).
-            options: ``bpm=90`` sets the tempo of MIDI and sound files; by default it is the roll's own. Further options
-                of the format's writer: ``midi_files.save_roll``, ``pictures.sheet.save_roll``,
-                ``sound.files.save_roll``, ``phrase_files.save_roll``.
+                (sound), ``.npz`` (arrays, see ``phrase_files``), ``.musicxml`` (score) or ``.svg`` (picture of the
+                score).
+            options: ``bpm=90`` sets the tempo of MIDI, sound and scores; by default it is the roll's own. Further
+                options of the format's writer: ``midi_files.save_roll``, ``pictures.sheet.save_roll``,
+                ``sound.files.save_roll``, ``phrase_files.save_roll``, ``score.musicxml.save_roll``,
+                ``score.engraving.save_roll``.
 
         Raises:
             UserError: the suffix is unknown, or the roll does not fit the format.

@@ -1,0 +1,1 @@
+"""Piano-rolls as scores: MusicXML files, and engraved pages."""
