@@ -9,10 +9,12 @@ import typer
 
 from bgmusic.cli import data, neurons, paper, train
 from bgmusic.cli.accompany import accompany
+from bgmusic.cli.compose import compose
 from bgmusic.cli.evaluate import evaluate
 from bgmusic.cli.generate import generate
 from bgmusic.cli.info import info
 from bgmusic.cli.interpolate import interpolate
+from bgmusic.cli.plan import plan
 from bgmusic.cli.render import render
 from bgmusic.cli.report import report
 from bgmusic.cli.text import one_line
@@ -32,6 +34,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(paper.app, name="paper")
 app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
+app.command()(compose)
+app.command()(plan)
 app.command()(interpolate)
 app.command()(accompany)
 app.command()(render)

@@ -24,7 +24,7 @@ _ACCIDENTALS = {"": 0, "b": -1, "#": 1, "bb": -2, "##": 2}
 _NOTE = re.compile(r"([A-G])(bb|##|b|#)?")
 _PARTS = re.compile(
     r"(?P<alter>(?:b|#|[+-](?=5)|(?<=.)[+-])(?:5|9|11|13))"  # "C-9" is minor, "C-5" is not
-    r"|(?P<major>maj|Maj|ma(?!dd)|M|Δ|\^)|(?P<minor>min|mi|m|-)|(?P<half>ø|h)|(?P<dim>dim|°|o)|(?P<aug>aug|\+)"
+    r"|(?P<major>maj|Maj|ma(?!dd)|M|Δ|\^)|(?P<minor>min|mi|m|-)|(?P<half>ø|h)|(?P<dim>dim|°|o(?!mit))|(?P<aug>aug|\+)"
     r"|(?P<sus>sus[24]?)|(?P<add>add(?:2|4|6|9|11|13))|(?P<no>(?:no|omit)[35])|(?P<alt>alt)"
     r"|(?P<number>6/?9|13|11|9|7|6|(?<!.)[52])"
 )
@@ -171,7 +171,7 @@ def read_kind(rest: str, text: str) -> set[int]:
     """
     kind, place = _Kind(), 0
     seen: set[str] = set()
-    rest = re.sub(r"[(),\s]", "", rest)
+    rest = re.sub(r"\(([^()]*)\)", lambda inside: re.sub(r"[,\s]", "", inside[1]), rest)
     while place < len(rest):
         part = _PARTS.match(rest, place)
         group = "" if part is None else str(part.lastgroup)

@@ -74,9 +74,9 @@ def parse_line(line: str, beats: int, key: Key | None = None) -> tuple[Bits, Bit
             if chord == OPEN:
                 continue
             if chord == AGAIN:
-                before = np.unravel_index(number * beats + beat - 1, known.shape)
                 if not number and not beat:
                     raise UserError(f"{where}: there is no chord before it to repeat")
+                before = divmod(number * beats + beat - 1, beats)
                 harmony[number, beat], known[number, beat] = harmony[before], known[before]
                 continue
             try:

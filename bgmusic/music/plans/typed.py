@@ -110,7 +110,10 @@ def _items(shape: PlanShape, option: str, text: str) -> Iterator[tuple[Sequence[
     """Yield the tracks, the value, and what messages call it, of each item."""
     if len(text) > _LONGEST:
         raise UserError(f"{option}: at most {_LONGEST:,} characters are read")
-    for item in text.split(","):
+    items = text.split(",")
+    if sum(":" not in item for item in items) > 1:
+        raise UserError(f"{option}: several values without a track; write {_EXAMPLES[option]}")
+    for item in items:
         track, colon, value = item.rpartition(":")
         tracks = [find_track(shape, track)] if colon else range(len(shape.tracks))
         value = value.strip()

@@ -1,0 +1,183 @@
+"""Compose under plans: decide on form, instruments, harmony and activity first, then compose accordingly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.gan.generate import Progress
+from bgmusic.music.composing.given import Given
+from bgmusic.music.composing.pieces import check_length
+from bgmusic.music.plans.extract import extract_channels
+from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.music.plans.roman import parse_key
+from bgmusic.music.plans.settle import overrule, settle
+from bgmusic.music.plans.shape import PlanShape
+from bgmusic.music.plans.storing import read_plan
+from bgmusic.music.plans.typed import bars_of, typed_plan
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.protocols import SampleNetwork
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user says about a plan, as text; see :func:`bgmusic.music.plans.typed.typed_plan`.
+
+    Attributes:
+        bars: number of bars.
+        chords: a line of chords, ``C | Am | F G | C``.
+        form: sections, ``AABA``.
+        instruments: bars in which tracks play, ``Drums:-x-x``.
+        activity: how busy tracks are, ``Piano:low``.
+        key: key of Roman numerals, ``Am``.
+
+    """
+
+    bars: int | None = None
+    chords: str | None = None
+    form: str | None = None
+    instruments: str | None = None
+    activity: str | None = None
+    key: str | None = None
+
+
+def wished_plan(shape: RollShape, wishes: Wishes, base: Plan | str | Path | None = None) -> Plan:
+    """Make a plan of what a user says; what is not said stays unknown.
+
+    Args:
+        shape: shape of the composer's phrases.
+        wishes: what is said; it overrules ``base``.
+        base: a plan, or the path of its JSON file.
+
+    Raises:
+        UserError: something is not understood, contradicts itself, or does not fit the shape or the base.
+        OSError: the file can't be read.
+
+    """
+    name = f"{base}: " if isinstance(base, str | Path) else ""
+    base = read_plan(base) if isinstance(base, str | Path) else base
+    bars = wishes.bars
+    if bars is None:
+        bars = bars_of(wishes.chords, wishes.form, shape.bars) if base is None else base.shape.bars
+    check_length(shape, bars, 1)
+    size = PlanShape.of(shape, bars)
+    if base is not None:
+        try:
+            require_fit(base.shape, size)
+        except UserError as error:
+            raise UserError(f"{name}{error}") from None
+    key = None if wishes.key is None else parse_key(wishes.key)
+    typed = typed_plan(size, wishes.chords, wishes.form, wishes.instruments, wishes.activity, key)
+    return settle(typed) if base is None else overrule(base, typed)
+
+
+def require_fit(plan: PlanShape, size: PlanShape) -> None:
+    """Check that a plan has the tracks, beats and bars of ``size``.
+
+    Raises:
+        UserError: it has not.
+
+    """
+    if (plan.tracks, plan.drums) != (size.tracks, size.drums):
+        raise UserError(f"the plan has the tracks {', '.join(plan.tracks)}, the composer {', '.join(size.tracks)}")
+    if plan.beats != size.beats:
+        raise UserError(f"the plan has {plan.beats} beats a bar, the composer {size.beats}")
+    if plan.bars != size.bars:
+        raise UserError(f"the plan has {plan.bars} bars, not {size.bars}")
+
+
+@dataclass(frozen=True, eq=False)
+class GivenTrack:
+    """A track whose notes are given in all bars of a piece.
+
+    Attributes:
+        track: its number.
+        channels: boolean ``(channels, bars, steps, pitches)`` as ``Roll.channels``; the other tracks are silent.
+
+    """
+
+    track: int
+    channels: NDArray[np.bool_]
+
+    @staticmethod
+    def of(given: Given) -> GivenTrack:
+        """Return the given track of a file.
+
+        Raises:
+            UserError: the bars of the file that fit the composer are not one unbroken run.
+
+        """
+        if len(given.stretches) != 1:
+            raise UserError(
+                f"the bars that fit the composer are {len(given.stretches)} separate parts of the file; a plan needs "
+                "one (bgmusic accompany takes several)"
+            )
+        return GivenTrack(given.track, given.channels()[0].numpy())
+
+    def plan(self, shape: RollShape) -> Plan:
+        """Return the plan of the given track alone: its form, instruments and activity; the rest is unknown."""
+        everything = extract_channels(self.channels[None], shape).plan(0)
+        arrays = {name: values.copy() for name, values in everything.arrays().items()}
+        others = np.arange(len(shape.track_set)) != self.track
+        for name, values in arrays.items():
+            if name.startswith("harmony"):
+                values[:] = False
+            else:
+                values[others] = False
+        return Plan(everything.shape, **arrays)
+
+
+def with_given(plan: Plan, given: GivenTrack, shape: RollShape) -> Plan:
+    """Return a plan with the facts of a given track.
+
+    Raises:
+        UserError: the plan has other bars, or says something else about the track.
+
+    """
+    facts = given.plan(shape)
+    require_fit(plan.shape, facts.shape)
+    track, name = given.track, plan.shape.tracks[given.track]
+    for part in ("instruments", "activity"):
+        known = getattr(plan, f"{part}_known")[track]
+        differ = (getattr(plan, part)[track] != getattr(facts, part)[track]).reshape(plan.shape.bars, -1).any(-1)
+        if (known & differ).any():
+            raise UserError(f"{part} of {name}: its notes are given, and differ from the plan in bar "
+                            f"{int((known & differ).argmax()) + 1}")  # fmt: skip
+    return overrule(plan, facts)
+
+
+def compose(
+    generator: SampleNetwork,
+    shape: RollShape,
+    plans: Plans,
+    seed: int,
+    *,
+    first: int = 0,
+    given: GivenTrack | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.bool_]:
+    """Compose one piece for each plan. Each depends on its plan, the seed and its number alone.
+
+    Args:
+        generator: in evaluation mode.
+        shape: shape of its phrases.
+        plans: settled plans of any number of bars; what is unknown, the generator decides.
+        seed: seed of the noise.
+        first: number of the first piece, from 0.
+        given: a track that stays as it is.
+        progress: receives the number of pieces composed since the last call.
+
+    Returns:
+        Booleans ``(batch, channels, bars, steps, pitches)``.
+
+    Raises:
+        UserError: the generator composes without plans, or the plans do not fit it.
+
+    """
+    require_fit(plans.shape, PlanShape.of(shape, plans.shape.bars))
+    check_length(shape, plans.shape.bars, len(plans))
+    raise UserError("this generator composes without plans")
