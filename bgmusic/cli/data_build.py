@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bgmusic.cli.options import (
+    BarsOption,
+    JoinOption,
+    MetreOption,
+    MinTracksOption,
+    PedalOption,
+    ResolutionOption,
+    TracksOption,
+    corpus_settings,
+)
+from bgmusic.cli.progress import progress_of_total
 
 
 def build(
@@ -19,28 +29,18 @@ def build(
             metavar="SOURCE...",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the corpus; an interrupted build resumes in it.")],
-    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909, satb, or a YAML file.")] = "lpd-5",
-    resolution: Annotated[int, typer.Option(help="Steps per beat.")] = 12,
-    bars: Annotated[int, typer.Option(help="Bars per phrase.")] = 4,
+    out: Annotated[Path, typer.Option(help="Folder of the corpus, new or empty; an interrupted build resumes in it.")],
+    tracks: TracksOption = "lpd-5",
+    resolution: ResolutionOption = 12,
+    bars: BarsOption = 4,
     hop: Annotated[int, typer.Option(help="Bars from the start of one phrase to the next.")] = 1,
     encoding: Annotated[
         str, typer.Option(help="Encoding: onset (lossless), or pause (a gap before repeated notes, as in the papers).")
     ] = "onset",
-    metre: Annotated[
-        str,
-        typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files."),
-    ] = "4/4",
-    join: Annotated[
-        bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
-    ] = False,
-    pedal: Annotated[
-        bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")
-    ] = False,
-    min_tracks: Annotated[
-        int | None,
-        typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
-    ] = None,
+    metre: MetreOption = "4/4",
+    join: JoinOption = False,
+    pedal: PedalOption = False,
+    min_tracks: MinTracksOption = None,
     min_grid_fit: Annotated[
         float | None,
         typer.Option(
@@ -63,47 +63,28 @@ def build(
 ) -> None:
     """Build a packed corpus of phrases from music files."""
     from bgmusic.music.corpora.build import Workers, build_corpus
-    from bgmusic.music.corpora.metres import with_any_metre
-    from bgmusic.music.corpora.settings import Settings
     from bgmusic.music.corpora.split import parse_shares
     from bgmusic.music.corpora.summary import describe_corpus
     from bgmusic.music.rolls.grid_fit import USABLE_BEAT
-    from bgmusic.music.rolls.metre import COMMON_TIME, parse_metre
-    from bgmusic.music.rolls.tracks import TrackSet
 
-    any_metre = metre == "any"
-    settings = Settings.create(
-        TrackSet.load(tracks),
+    settings = corpus_settings(
+        sources,
+        tracks,
         resolution,
+        metre,
+        min_tracks,
         bars=bars,
         hop=hop,
-        encoding=encoding,  # type: ignore[arg-type] # Settings checks it
-        metre=COMMON_TIME if any_metre else parse_metre(metre),
-        any_metre=any_metre,
+        encoding=encoding,
         join=join,
         pedal=pedal,
-        min_tracks=min_tracks,
         min_grid_fit=USABLE_BEAT if min_grid_fit is None else min_grid_fit,
         shares=parse_shares(splits),
     )
-    if any_metre:
-        settings = with_any_metre(sources, settings)
     workers = Workers(jobs, backend, scheduler)
-    with _progress_bar() as progress:
+    with progress_of_total("Building") as progress:
         meta = build_corpus(
             sources, out, settings, workers=workers, compress=compress, overwrite=overwrite, progress=progress
         )
     for line in describe_corpus(meta):
         typer.echo(line)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr; yield its callback, which takes the number of entries done and in all."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("building"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

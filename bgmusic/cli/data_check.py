@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from bgmusic.cli.options import (
+    BarsOption,
+    JoinOption,
+    MetreOption,
+    MinTracksOption,
+    PedalOption,
+    ResolutionOption,
+    TracksOption,
+    corpus_settings,
+)
 from bgmusic.errors import UserError
 
 
@@ -15,61 +25,40 @@ def check(
         list[Path],
         typer.Argument(help="MIDI files (plain, gzipped, or in RIFF), or folders of them.", metavar="FILE..."),
     ],
-    tracks: Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909, satb, or a YAML file.")] = "lpd-5",
-    resolution: Annotated[int, typer.Option(min=1, max=480, help="Steps per beat.")] = 12,
-    bars: Annotated[int, typer.Option(min=1, help="Bars per phrase.")] = 4,
-    metre: Annotated[
-        str,
-        typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files."),
-    ] = "4/4",
-    join: Annotated[
-        bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")
-    ] = False,
-    pedal: Annotated[
-        bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")
-    ] = False,
-    min_tracks: Annotated[
-        int | None,
-        typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
-    ] = None,
+    tracks: TracksOption = "lpd-5",
+    resolution: ResolutionOption = 12,
+    bars: BarsOption = 4,
+    metre: MetreOption = "4/4",
+    join: JoinOption = False,
+    pedal: PedalOption = False,
+    min_tracks: MinTracksOption = None,
 ) -> None:
     """Report how MIDI files fit a corpus: bars, phrases, notes lost, and repaired damage.
 
     The exit code is 2 if no file is usable.
     """
     from bgmusic.music.corpora.check import describe
-    from bgmusic.music.corpora.metres import with_any_metre
-    from bgmusic.music.corpora.settings import Settings
+    from bgmusic.music.corpora.metre_advice import metre_advice, metre_fit
     from bgmusic.music.corpora.sources.folder import midi_files
     from bgmusic.music.midi.read import read_midi
-    from bgmusic.music.rolls.metre import COMMON_TIME, parse_metre
-    from bgmusic.music.rolls.tracks import TrackSet
 
-    any_metre = metre == "any"
-    settings = Settings.create(
-        TrackSet.load(tracks),
-        resolution,
-        bars=bars,
-        metre=COMMON_TIME if any_metre else parse_metre(metre),
-        any_metre=any_metre,
-        join=join,
-        pedal=pedal,
-        min_tracks=min_tracks,
-    )
-    if any_metre:
-        settings = with_any_metre([str(file) for file in files if file.exists()], settings)
-    usable, paths = 0, [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]
+    sources = [str(file) for file in files if file.exists()]
+    settings = corpus_settings(sources, tracks, resolution, metre, min_tracks, bars=bars, join=join, pedal=pedal)
+    fits, paths = [], [path for file in files for path in (midi_files(file) if file.is_dir() else [file])]
     for file in paths:
         try:
-            lines = describe(read_midi(file, controls=True), settings)
+            song = read_midi(file, controls=True)
+            lines = describe(song, settings)
+            fits.append(metre_fit(song, settings))
         except UserError as error:
             typer.echo(f"{file}: unusable: {error}")
         except OSError as error:
             typer.echo(f"{file}: unusable: {error.strerror or error}")
         else:
-            usable += 1
             typer.echo("\n  ".join([f"{file}:", *lines]))
-    if not usable:
+    if advice := metre_advice(fits, settings):
+        typer.echo(advice)
+    if not fits:
         if not paths:
             raise UserError("no MIDI file in the given folders")
         raise UserError(f"none of {len(paths)} files is usable" if len(paths) > 1 else "the file is not usable")

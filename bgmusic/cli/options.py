@@ -1,11 +1,11 @@
-"""Options shared by the training commands, their checks, and the config that they resolve to."""
+"""Options that several commands share, their checks, and the config or settings that they resolve to."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ import typer
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
+    from bgmusic.music.corpora.settings import Settings
     from bgmusic.training.runs import AnyConfig
 
 
@@ -70,6 +71,50 @@ FirstOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume the run in --out. --steps or --minutes extend it.")
 ]
+
+
+# How music becomes a corpus: for ``data build`` and ``data check``.
+TracksOption = Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909, satb, or a YAML file.")]
+ResolutionOption = Annotated[int, typer.Option(min=1, max=480, help="Steps per beat.")]
+BarsOption = Annotated[int, typer.Option(min=1, help="Bars per phrase.")]
+MetreOption = Annotated[
+    str, typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files.")
+]
+JoinOption = Annotated[bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")]
+PedalOption = Annotated[bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")]
+MinTracksOption = Annotated[
+    int | None,
+    typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),
+]
+
+
+def corpus_settings(
+    sources: Sequence[str], tracks: str, resolution: int, metre: str, min_tracks: int | None, **options: Any
+) -> Settings:
+    """Make the settings of a corpus from the options of ``data build`` and ``data check``.
+
+    Args:
+        sources: the sources, which are read for ``--metre any``.
+        tracks: name or file of the track set.
+        resolution: steps per beat.
+        metre: such as ``4/4``, or ``any``.
+        min_tracks: least number of tracks that play in a phrase; None for half of them.
+        options: further arguments of ``Settings.create``.
+
+    Raises:
+        UserError: a value is out of range, or a source does not exist.
+
+    """
+    from bgmusic.music.corpora.metres import with_any_metre
+    from bgmusic.music.corpora.settings import Settings
+    from bgmusic.music.rolls.metre import COMMON_TIME, parse_metre
+    from bgmusic.music.rolls.tracks import TrackSet
+
+    any_metre = metre == "any"
+    bar = COMMON_TIME if any_metre else parse_metre(metre)
+    track_set = TrackSet.load(tracks)
+    settings = Settings.create(track_set, resolution, metre=bar, any_metre=any_metre, min_tracks=min_tracks, **options)
+    return with_any_metre(sources, settings) if any_metre else settings
 
 
 def check_training(
@@ -154,8 +199,10 @@ def run_training(
     try:
         finished = training()
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the training started
-        if out.exists():
+        if (out / "state.pt").is_file():
             typer.echo(f"Stopped. Resume from the last checkpoint: {go_on}")
+        elif (out / "config.yaml").is_file():
+            typer.echo(f"Stopped before the first checkpoint. Start again: {go_on}")
         raise typer.Exit(130) from None
     if not finished:
         typer.echo(f"Interrupted and saved. Resume with: {go_on}")

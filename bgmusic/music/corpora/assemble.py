@@ -22,6 +22,7 @@ from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
 from bgmusic.music.corpora.row_files import RowFile, compress_file
 from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.corpora.summary import skipped_for_metre
 from bgmusic.music.corpora.tiles import SILENT_RANGE, plane_bytes, plane_count
 
 META = "meta.json"
@@ -128,6 +129,8 @@ class Assembly:
         if not self._tables["phrases"].rows:
             first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
             hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
+            if self._settings.metre is not None and any(skipped_for_metre(s["skipped"]) for s in self._skipped):
+                hint = f"try --metre any{' or --join' * (not self._settings.join)}, or {hint}"
             if self._settings.shape.track_set.by == "part" and any("that sound" in s["skipped"] for s in self._skipped):
                 hint += "; a track set with `by: name` leaves out the parts that no track names"
             raise NoPhrase(f"no phrase in {_any_of(len(self._skipped))} ({hint}). {first}")

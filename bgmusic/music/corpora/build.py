@@ -84,14 +84,13 @@ def build_corpus(
         progress: callback, called with the number of entries done and in all.
 
     Raises:
-        UserError: a source does not exist, no source contains a phrase, or ``out`` holds a corpus.
+        UserError: a source does not exist, no source contains a phrase, or ``out`` holds a corpus or other files.
         OSError: ``out`` can't be written.
 
     """
     names = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
     out = Path(out)
-    if (out / META).exists() and not overwrite:
-        raise UserError(f"{out} already holds a corpus: give another folder, or --overwrite")
+    _require_place(out, overwrite)
     opened, ignored = open_sources(names)
     was_there = out.exists()
     try:
@@ -116,6 +115,19 @@ def build_corpus(
             source.close()
     shutil.rmtree(building)
     return meta
+
+
+def _require_place(out: Path, overwrite: bool) -> None:
+    """Check that a corpus can be built in a folder: in a new or empty one, or in place of a corpus."""
+    if (out / META).exists():
+        if not overwrite:
+            raise UserError(f"{out} already holds a corpus: give another folder, or --overwrite")
+    elif out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: give a folder")
+    elif out.is_dir() and not (out / BUILDING).is_dir():
+        others = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+        if others:
+            raise UserError(f"{out} is no corpus, but holds {printable(others[0])}: give a new folder")
 
 
 def _shown(name: str) -> str:

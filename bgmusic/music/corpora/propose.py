@@ -72,8 +72,8 @@ def propose_tracks(
     found = survey(files, progress)
     if not found.files:
         first = "; ".join(f"{file}: {reason}" for file, reason in found.unusable[:3])
-        files = "the file cannot" if len(found.unusable) == 1 else f"none of {len(found.unusable)} files can"
-        raise UserError(f"{files} be read. {first}")
+        none = "the file cannot" if len(found.unusable) == 1 else f"none of {len(found.unusable)} files can"
+        raise UserError(f"{none} be read. {first}")
     rough, unused, needed = _track_set(found, name, most)
     fit = measure(files, rough, progress)
     heard = np.flatnonzero(fit.files)

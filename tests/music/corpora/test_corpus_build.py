@@ -346,3 +346,20 @@ def test_a_song_that_is_silent_in_the_metre_is_skipped(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--min-tracks.*all its bars of that metre are silent"):
         build_corpus([str(tmp_path / "songs")], out, SETTINGS)
     assert not out.exists()  # a refused build leaves nothing
+
+
+def test_a_corpus_is_built_in_an_empty_folder_alone(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", range(2))
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"songs is no corpus, but holds song000\.mid: give a new folder"):
+            build_corpus(songs, songs, SETTINGS, overwrite=overwrite)
+    with pytest.raises(UserError, match=r"song000\.mid is a file: give a folder"):
+        build_corpus(songs, songs / "song000.mid", SETTINGS)
+    assert sorted(path.name for path in songs.iterdir()) == ["song000.mid", "song001.mid"]
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".DS_Store").touch()  # hidden files don't count
+    assert build_corpus(songs, out, SETTINGS)["counts"]["pieces"] == 2
+    (out / "notes.txt").touch()
+    assert build_corpus(songs, out, SETTINGS, overwrite=True)["counts"]["pieces"] == 2
+    assert (out / "notes.txt").exists()

@@ -93,3 +93,31 @@ def test_the_advice_for_a_corpus_without_held_out_pieces_works(tmp_path: Path) -
         (copies / name).write_bytes((one / "song000.mid").read_bytes())
     _, lines = _build(copies, tmp_path / "d")
     assert any("its pieces share phrases, so they stay in one split: add another file" in line for line in lines)
+
+
+def _unlucky(count: int) -> dict[int, str]:
+    """Find hashes of pieces of which most fall into the test split."""
+    for seed in range(20_000):
+        groups = _hashes(count, seed)
+        splits = list(assign_splits(groups, (0.8, 0.1, 0.1))[0].values())
+        if splits.count("test") > splits.count("train"):
+            return groups
+    raise AssertionError("none found")
+
+
+def test_the_advice_for_more_test_than_training_pieces_works(tmp_path: Path) -> None:
+    meta, lines = _build(write_songs(tmp_path / "songs", range(3), bars=6), tmp_path / "out")
+    assert not any("to train on" in line for line in lines)
+    groups = _unlucky(4)
+
+    def described(shares: tuple[float, ...]) -> list[str]:
+        splits, _ = assign_splits(groups, shares)  # type: ignore[arg-type]
+        pieces = [meta["pieces"][0] | {"group": g, "sha256": sha, "split": splits[g]} for g, sha in groups.items()]
+        lines = describe_corpus(meta | {"pieces": pieces, "settings": meta["settings"] | {"shares": list(shares)}})
+        return [line for line in lines if "to train on" in line]
+
+    (line,) = described((0.8, 0.1, 0.1))
+    assert line.startswith("warning: 1 piece to train on, 2 in the test split: add files, or give --splits ")
+    advised = tuple(float(share) for share in line.rpartition(" ")[2].split(","))
+    assert described(advised) == []
+    assert described((0.2, 0.4, 0.4)) == []  # as was asked for
