@@ -18,6 +18,7 @@ from bgmusic.cli.plan import plan
 from bgmusic.cli.render import render
 from bgmusic.cli.report import report
 from bgmusic.cli.text import one_line
+from bgmusic.cli.usage_errors import usage_message
 from bgmusic.errors import UserError
 from bgmusic.version import __version__
 
@@ -76,7 +77,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except _UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "bgmusic"
-        _fail(f"{error.format_message()} (see {command} --help)")
+        _fail(f"{usage_message(error)} (see {command} --help)")
     except UserError as error:
         _fail(str(error))
     except OSError as error:

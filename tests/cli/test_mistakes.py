@@ -14,7 +14,7 @@ from small_run import RESUME, SMALL
 from bgmusic.training.locks import Lock
 
 MISTAKES: dict[str, tuple[list[Any], str]] = {
-    "unknown command": (["compose"], "'compose'"),
+    "unknown command": (["sing"], "'sing'"),
     "unknown option": (["info", "--loud"], "No such option: --loud"),
     "no subcommand": (["train"], "Missing command"),
     "no argument": (["generate"], "Missing argument 'RUN'"),

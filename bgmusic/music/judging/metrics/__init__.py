@@ -6,7 +6,7 @@ such as the share of long notes of a track without notes; each docstring says wh
 
 Raises:
     TypeError: rolls or onsets are not boolean tensors, or a number is not an integer.
-    ValueError: the number of dimensions is wrong, the shapes differ, or a number is out of range.
+    ValueError: the number of dimensions is wrong, the batch is empty, the shapes differ, or a number is out of range.
 
 """
 

@@ -14,7 +14,7 @@ def require_boolean(value: object, name: str, axes: tuple[str, ...] = ROLLS) -> 
 
     Raises:
         TypeError: it is no tensor, or not boolean.
-        ValueError: the number of dimensions differs from the number of axes.
+        ValueError: the number of dimensions differs from the number of axes, or the batch is empty.
 
     """
     if not isinstance(value, Tensor):
@@ -23,6 +23,8 @@ def require_boolean(value: object, name: str, axes: tuple[str, ...] = ROLLS) -> 
         raise TypeError(f"{name} must be boolean, not {value.dtype}: binarize it first, for example {name} > 0.5")
     if value.ndim != len(axes):
         raise ValueError(f"{name} must have shape ({', '.join(axes)}), not {tuple(value.shape)}")
+    if axes[0] == "batch" and not len(value):
+        raise ValueError(f"{name} must hold at least one phrase; the batch is empty")
     return value
 
 

@@ -329,6 +329,8 @@ def test_wrong_numbers_and_masks_are_rejected(metric, words):
         metric()
 
 
-def test_an_empty_batch_has_empty_results():
-    assert metrics.qualified_note_rate(ROLL[:0], 2).shape == (0, 3)
-    assert metrics.tonal_distance(ROLL[:0], LOW, 4).shape == (0, 3, 3)
+@pytest.mark.parametrize("name", TAKE_ROLLS)
+def test_an_empty_batch_is_refused(name):
+    good = TRACK if name.startswith("interval") else ROLL
+    with pytest.raises(ValueError, match="must hold at least one phrase; the batch is empty"):
+        TAKE_ROLLS[name](good[:0])
