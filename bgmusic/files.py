@@ -171,5 +171,5 @@ def read_npz(path: str | Path, names: Sequence[str], limit: int = 2**30) -> dict
                     raise ValueError("no array")
                 return found
         except Exception:  # a broken archive can raise anything
-            raise UserError(f"{path}: not an npz file with {' and '.join(names)} in it") from None
+            raise UserError(f"{path}: no npz file with {' and '.join(names)} in it, or a damaged one") from None
     raise UserError(f"{path}: {size / 1e6:.0f} MB of arrays, more than the {limit / 1e6:.0f} MB that are read")

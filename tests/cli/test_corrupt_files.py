@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from children import command
+from command_line import refusal
 from pickles import Bomb, saved
 from small_run import RESUME
+
+from bgmusic.music.corpora.corpus import open_corpus
 
 
 @pytest.fixture
@@ -158,3 +161,23 @@ def test_corrupt_samples_are_one_line(name: str, tmp_path: Path) -> None:
     assert result.is_user_error(), result.err
     assert "samples.npz: " in result.err
     assert not (tmp_path / "mark").exists()
+
+
+def damaged_phrases(folder: Path) -> dict[str, bytes]:
+    """Return damaged forms of an npz of phrases."""
+    open_corpus("bach").roll(0).save(folder / "good.npz")
+    good = (folder / "good.npz").read_bytes()
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 0xFF
+    return {"flipped": bytes(flipped), "cut": good[:200], "text": b"hello", "empty": b""}
+
+
+def test_damaged_phrases_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = tmp_path / "sound.wav"
+    for name, content in damaged_phrases(tmp_path).items():
+        path = tmp_path / f"{name}.npz"
+        path.write_bytes(content)
+        for arguments in (("evaluate", path, "--against", "bach"), ("render", path, "--out", sound)):
+            assert "or a damaged one" in refusal(capsys, *arguments)
+        assert "is a file, no corpus" in refusal(capsys, "evaluate", "bach", "--against", path)
+    assert not sound.exists()

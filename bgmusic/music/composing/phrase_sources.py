@@ -37,7 +37,7 @@ def is_music(source: Path) -> bool:
     Reads no large file.
 
     Raises:
-        UserError: it is a run without a generator.
+        UserError: it is a run without a generator, or a damaged npz.
 
     """
     if source.is_file():
@@ -47,6 +47,8 @@ def is_music(source: Path) -> bool:
             with zipfile.ZipFile(source) as archive:
                 return "rolls.npy" in archive.namelist()
         except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+            if source.suffix.lower() == ".npz":
+                raise UserError(f"{source}: no npz file, or a damaged one") from None
             return False
     if is_run(source):
         return weights.kind_of(source) == load.KIND

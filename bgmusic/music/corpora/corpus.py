@@ -206,9 +206,9 @@ def open_corpus(name_or_folder: str | Path) -> Corpus:
             "work in another folder"
         )
     if not (path / META).is_file():
-        raise UserError(
-            f"no corpus {str(name_or_folder)!r}: give {', '.join(embedded)}, or a folder made by bgmusic data build"
-        )
+        known = f"give {', '.join(embedded)}, or a folder made by bgmusic data build"
+        what = f"{own} is a file, no corpus" if own.is_file() else f"no corpus {str(name_or_folder)!r}"
+        raise UserError(f"{what}: {known}")
     return Corpus(path)
 
 

@@ -215,6 +215,9 @@ def test_a_missing_phrase_or_corpus_is_an_error(folder: Path, tmp_path: Path) ->
                 ask(index)
     with pytest.raises(UserError, match="no corpus 'nothing'"):
         open_corpus("nothing")
+    (tmp_path / "phrases.npz").touch()
+    with pytest.raises(UserError, match=r"phrases\.npz is a file, no corpus: give bach"):
+        open_corpus(tmp_path / "phrases.npz")
 
 
 def test_overlapping_passages_are_refused(folder: Path) -> None:

@@ -88,7 +88,7 @@ def test_damaged_files_give_one_line(bach, tmp_path):
         ({"rolls": rolls[0], "meta": np.array(json.dumps(good))}, "'satb' need shape"),
         ({"rolls": rolls * 0.5, "meta": np.array(json.dumps(good))}, "zeros and ones"),
         ({"rolls": rolls[:0], "meta": np.array(json.dumps(good))}, "at least one phrase"),
-        ({"rolls": np.array([{}], object), "meta": np.array(json.dumps(good))}, "not an npz"),
+        ({"rolls": np.array([{}], object), "meta": np.array(json.dumps(good))}, "no npz file with rolls and meta"),
     ]
     for arrays, message in cases:
         with pytest.raises(UserError, match=message) as error:
