@@ -71,16 +71,12 @@ def pieces(
     A longer piece starts as a shorter one does: with the phrase of that seed and number
     (:func:`bgmusic.music.composing.generate.phrases`).
 
+    The other arguments are those of :func:`~bgmusic.music.composing.generate.phrases`.
+
     Args:
-        generator: in evaluation mode.
-        shape: shape of its phrases.
         bars: length of each piece.
         count: number of pieces.
-        seed: seed of the noise.
-        binarize: ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling), for a real-valued generator.
-        progress: receives the number of phrases generated since the last call.
         first: number of the first piece, from 0.
-        jobs: number of processes.
 
     Returns:
         Booleans ``(count, channels, bars, steps, pitches)``.
