@@ -17,6 +17,7 @@ from bgmusic.cli.interpolate import interpolate
 from bgmusic.cli.plan import plan
 from bgmusic.cli.render import render
 from bgmusic.cli.report import report
+from bgmusic.cli.studio import studio
 from bgmusic.cli.text import one_line
 from bgmusic.cli.usage_errors import usage_message
 from bgmusic.errors import UserError
@@ -36,6 +37,7 @@ app.add_typer(paper.app, name="paper")
 app.add_typer(neurons.app, name="neurons")
 app.command()(generate)
 app.command()(compose)
+app.command()(studio)
 app.command()(plan)
 app.command()(interpolate)
 app.command()(accompany)

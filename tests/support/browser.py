@@ -25,7 +25,7 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # requests to the network fail, and appear in the log
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # requests to the network fail, and appear in the log
 )
 _SECONDS = 300
 

@@ -16,7 +16,7 @@ beats as channels, weights shared over pitches and coupled thresholds are ours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -139,6 +139,30 @@ class Composer(SampleNetwork):
         check_inputs(given, free, noise, self.shape, self.latent)
         return self._complete(to_draft(given, self.shape), free, noise)
 
+    def revisions(self, given: Tensor, free: Tensor, noise: Tensor, allowed: Tensor | None = None) -> Iterator[Tensor]:
+        """Compose as :meth:`accompany` does, and yield the phrases after each stage; the last are the result.
+
+        Args:
+            given: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            free: units to compose, boolean ``(batch, tracks, bars * beats)``.
+            noise: ``(batch, latent)``.
+            allowed: pitches that a track may begin at each step, boolean ``(batch, tracks, bars * steps, pitches)``;
+                all within its range by default.
+
+        Raises:
+            TypeError, ValueError: an argument has another type or shape.
+
+        """
+        check_inputs(given, free, noise, self.shape, self.latent)
+        if allowed is not None:
+            expected = len(given), *free.shape[1:2], self.shape.bars * self.shape.steps, self.shape.pitches
+            if allowed.dtype != torch.bool or allowed.shape != expected:
+                found = f"{allowed.dtype} of shape {tuple(allowed.shape)}"
+                raise ValueError(f"allowed pitches are boolean of shape {tuple(expected)}, not {found}")
+        draft = to_draft(given, self.shape)
+        for stage in self._stages(draft, free, noise, self._form(draft, free, noise), allowed):
+            yield to_phrases(stage.draft, self.shape)
+
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
         """Compose a random share of the free units again, several times, each time given all the others.
 
@@ -227,19 +251,29 @@ class Composer(SampleNetwork):
         weights = hidden.float()
         return ((losses * weights).sum((1, 2)) / weights.sum((1, 2))).mean()
 
-    def logits(self, draft: Draft, opened: Tensor, matrices: Sequence[Matrices] | None = None) -> Logits:
+    def logits(
+        self,
+        draft: Draft,
+        opened: Tensor,
+        matrices: Sequence[Matrices] | None = None,
+        allowed: Tensor | None = None,
+    ) -> Logits:
         """Return the logits of all decisions, at open and other units.
 
         Args:
             draft: the phrases; the network does not see their open units.
             opened: units to decide on, boolean ``(batch, tracks, bars * beats)``.
             matrices: those of the mixer for the present weights, to save computing them.
+            allowed: see :meth:`revisions`.
 
         """
         features = self.mixer(network_inputs(draft, opened, self.shape), matrices)
         cells = self.notes(features)
         steps = self.steps(torch.cat([features.mean(3, keepdim=True), features.amax(3, keepdim=True)]))
-        return network_logits(self.decisions, steps, cells, self.shape, self._tracks())
+        tracks = self._tracks()
+        if allowed is not None:
+            tracks = replace(tracks, playable=tracks.playable[:, None] & allowed)
+        return network_logits(self.decisions, steps, cells, self.shape, tracks)
 
     def _tracks(self) -> Tracks:
         return Tracks(self.drums, self.most, playable_pitches(self.shape, self.drums.device))
@@ -266,7 +300,9 @@ class Composer(SampleNetwork):
             return None
         return draw_form(self.forms, self.seen, draft.bars(self.shape.bars), free, self.noise.form_noise(noise))
 
-    def _stages(self, draft: Draft, free: Tensor, noise: Tensor, form: Form | None) -> Iterator[Stage]:
+    def _stages(
+        self, draft: Draft, free: Tensor, noise: Tensor, form: Form | None, allowed: Tensor | None = None
+    ) -> Iterator[Stage]:
         """Yield the stages that decide on the free units of a draft; gradients flow through the last one alone."""
         settings, last = self.settings, self.settings.stages - 1
         if form:  # a bar that repeats a given one is given too
@@ -279,7 +315,7 @@ class Composer(SampleNetwork):
             opening = form.repeat(chances.opening) if form else chances.opening
             opened = free if number == 0 else free & (opening < share)
             with torch.set_grad_enabled(learns):
-                logits = self.logits(draft, opened, None if learns else matrices)
+                logits = self.logits(draft, opened, None if learns else matrices, allowed)
                 draft = self._decide(draft, opened, logits, chances, form)
             yield Stage(opened, logits, draft)
 

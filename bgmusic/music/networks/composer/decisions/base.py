@@ -27,7 +27,7 @@ class Tracks:
     Attributes:
         drums: whether it is drums, boolean ``(tracks,)``.
         most: the most notes that it played at once in training data, int64 ``(tracks,)``.
-        playable: pitches within its range, boolean ``(tracks, pitches)``.
+        playable: pitches within its range, boolean ``(tracks, pitches)``, or ``(batch, tracks, steps, pitches)``.
 
     """
 

@@ -42,7 +42,8 @@ class Cells(Decision):
 
     def logits(self, steps: Tensor, cells: Tensor, tracks: Tracks) -> Tensor:
         """Return log-shares of a step's notes; if their number is not decided, log-probabilities of cells."""
-        shares = F.log_softmax(cells[0].masked_fill(~tracks.playable.unsqueeze(1), IMPOSSIBLE), -1)
+        playable = tracks.playable if tracks.playable.dim() == cells.dim() - 1 else tracks.playable.unsqueeze(1)
+        shares = F.log_softmax(cells[0].masked_fill(~playable, IMPOSSIBLE), -1)
         if self.counted:
             return shares
         most = tracks.most.view(-1, 1)

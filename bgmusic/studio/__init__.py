@@ -1,0 +1,1 @@
+"""The studio: compose in the browser by flipping decisions. ``bgmusic studio`` starts it."""

@@ -1,0 +1,98 @@
+"""Ways out of the studio: files in every format, and ways in: MIDI files."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bgmusic.errors import UserError
+from bgmusic.music.midi.song import PLAYABLE_BPM, Table
+from bgmusic.studio.state import MAX_BARS, State
+
+KINDS = {
+    "mid": "audio/midi",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "musicxml": "application/vnd.recordare.musicxml+xml",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+}
+"""Suffixes of files, and their media types."""
+
+
+def export(state: State, kind: str) -> bytes:
+    """Return the piece as the content of a file.
+
+    Raises:
+        UserError: the format is unknown, a library is missing, or the piece does not fit the format.
+
+    """
+    if kind not in KINDS:
+        raise UserError(f"no format {kind[:20]!r}: choose {', '.join(KINDS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{state.title.strip() or 'piece'}"[:100].replace("/", "-")
+        path = path.with_name(f"{path.name}.{kind}")
+        options: dict[str, Any] = {"title": state.title} if kind == "musicxml" else {}
+        state.roll().save(path, **options)
+        return path.read_bytes()
+
+
+def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
+    """Return the edit that loads a MIDI file, which is untrusted, into the tracks of the project's composer.
+
+    Args:
+        state: the project.
+        content: content of the file.
+        given: numbers of the tracks that are taken from the file and locked; the others are left to the composer. With
+            none, all tracks are taken, and nothing is locked.
+
+    Raises:
+        UserError: it is no MIDI file, or has no such tracks, or no bars of the composer's length.
+
+    """
+    tracks = state.shape.track_set.tracks
+    if any(track >= len(tracks) for track in given):
+        raise UserError(f"there is no track {max(given)}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dropped.mid"
+        path.write_bytes(content)
+        try:
+            notes, bars, bpm = _given(path, state, given) if given else _everything(path, state)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), "the file")) from None
+    bars = min(bars, MAX_BARS)
+    inside = (notes["onset"] >= 0) & (notes["onset"] + notes["duration"] <= bars * state.shape.steps)
+    rows = [list(row) for row in notes[inside].tolist() if tracks[row[0]].low <= row[3] <= tracks[row[0]].high]
+    if not rows:
+        raise UserError("the file has no notes for the tracks of this composer")
+    low, high = PLAYABLE_BPM
+    return {"do": "load", "notes": rows, "bars": bars, "bpm": min(max(bpm, low), high), "given": given}
+
+
+def _everything(path: Path, state: State) -> tuple[Table, int, float]:
+    """Return all notes of a file, its bars, and its tempo."""
+    import warnings
+
+    from bgmusic.music.rolls.reading import read_midi_roll
+
+    shape = state.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which bars were read
+        roll = read_midi_roll(path, shape.track_set, shape.resolution, 0, None, False)
+    if roll.steps != shape.steps:
+        raise UserError(f"its bars have {roll.steps} steps, those of this composer {shape.steps}")
+    return roll.notes(), roll.bars, roll.bpm
+
+
+def _given(path: Path, state: State, given: list[int]) -> tuple[Table, int, float]:
+    """Return the notes of some tracks of a file, in its longest run of bars that fit; the bars, and the tempo."""
+    from bgmusic.music.composing.given import read_given
+
+    parts = [read_given(path, state.shape, track) for track in given]
+    start, bars = max(parts[0].stretches, key=lambda stretch: stretch[1])
+    notes = np.concatenate([part.notes for part in parts])
+    notes["onset"] -= start
+    return notes, bars, parts[0].song.bpm

@@ -1,0 +1,166 @@
+// The keyboard: everything can be done without a pointer.
+
+import { openCell, openKeys } from "./dialogs.js";
+import { nameOf, place } from "./layout.js";
+import { choose, toggle } from "./plan.js";
+import { audition, pause, play, seek } from "./player.js";
+import { deleteChosen, grain, hint, moveChosen, redraw } from "./roll.js";
+import { area, changed, compose, edit, notes, redo, request, say, steps, store, undo } from "./store.js";
+
+const LIST = [
+  ["space", "play and pause"], ["Enter", "compose the selection, or all that is not locked"], ["1 to 9", "show an alternative"],
+  ["l", "lock or unlock the selection"], ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Tab", "go to the next switch; space or Enter flips it"],
+  [".", "on a bar of a track: more decisions"], ["[ ]", "choose a track"], ["t", "select the chosen track alone"],
+  ["m, s", "mute, solo the chosen track"], ["o", "loop the selection, or all"], ["Home", "go to the beginning"], ["+ −", "zoom"],
+  ["arrows", "in the roll: move the cursor; with notes selected: move them"], ["Shift + left, right", "shorten, lengthen selected notes"],
+  ["n", "add a note at the cursor"], ["Delete", "delete the selected notes, or the note at the cursor"],
+  ["Esc", "stop composing, or select nothing"], ["Ctrl+S", "save the project"], ["?", "show this list"],
+];
+
+export const showKeys = () => openKeys(LIST);
+
+const OTHERS = {
+  "[": () => step(-1),
+  "]": () => step(1),
+  "+": () => zoom(1.25),
+  "=": () => zoom(1.25),
+  "-": () => zoom(0.8),
+  "?": showKeys,
+  l: lock,
+  m: () => toggle(store.muted, store.track),
+  s: () => toggle(store.solo, store.track),
+  t: () => choose(store.track),
+  o: () => ((store.loop = !store.loop), changed("playing")),
+  n: addAtCursor,
+  Home: () => seek(0),
+  Enter: () => compose(),
+  Escape: escape,
+  Delete: remove,
+  Backspace: remove,
+};
+
+export function start() {
+  document.addEventListener("keydown", (event) => {
+    if (!store.view || document.querySelector("dialog[open]")) return;
+    const typing = event.target.matches("input:not([type=checkbox]), select");
+    if (event.ctrlKey || event.metaKey) return withControl(event, typing);
+    if (typing || event.altKey) return undefined;
+    const onButton = event.target.matches("button, input");
+    if (onButton && (event.key === " " || event.key === "Enter")) return undefined;
+    if (event.key === "." && event.target.dataset.bar !== undefined) {
+      event.preventDefault();
+      return openCell(Number(event.target.dataset.track), Number(event.target.dataset.bar));
+    }
+    if (event.key === " ") {
+      event.preventDefault();
+      return store.playing ? pause() : play();
+    }
+    if (/^[1-9]$/.test(event.key)) return show(Number(event.key) - 1);
+    if (event.key.startsWith("Arrow") && event.target.id === "roll") {
+      event.preventDefault();
+      return arrow(event);
+    }
+    const act = OTHERS[event.key];
+    if (act) {
+      event.preventDefault();
+      act();
+    }
+    return undefined;
+  });
+}
+
+function withControl(event, typing) {
+  const key = event.key.toLowerCase();
+  if (key === "s") {
+    event.preventDefault();
+    save();
+  } else if (!typing && key === "z") {
+    event.preventDefault();
+    if (event.shiftKey) redo();
+    else undo();
+  } else if (!typing && key === "y") {
+    event.preventDefault();
+    redo();
+  }
+}
+
+export async function save() {
+  if (!store.view.file) {
+    document.getElementById("export").value = "bgstudio";
+    document.getElementById("export").dispatchEvent(new Event("change"));
+    return;
+  }
+  const done = await request("save");
+  if (done) say(`saved: ${done.file}`);
+}
+
+export function show(take) {
+  if (take < store.view.takes) edit({ do: "show", take });
+}
+
+export function lock() {
+  const where = area();
+  const { view } = store;
+  const tracks = where.tracks ?? [...view.tracks.keys()];
+  const [first, stop] = where.beats ?? [0, view.bars * view.beats];
+  const all = tracks.every((track) => !view.locks[track].slice(first, stop).includes("0"));
+  edit({ do: "lock", ...where, on: !all });
+}
+
+function escape() {
+  if (store.job) {
+    request("cancel");
+    return;
+  }
+  store.selection = null;
+  store.onlyTrack = false;
+  store.chosen.clear();
+  changed("selection");
+}
+
+function step(by) {
+  store.track = (store.track + by + store.view.tracks.length) % store.view.tracks.length;
+  say(store.view.tracks[store.track].name);
+  changed("selection");
+}
+
+export function zoom(factor) {
+  store.barWidth = Math.max(48, Math.min(1200, store.barWidth * factor));
+  changed("zoom");
+}
+
+const atCursor = () =>
+  notes().find((note) => note[0] === store.track && note[3] === store.cursor.pitch && note[1] <= store.cursor.step && store.cursor.step < note[1] + note[2]);
+
+function arrow(event) {
+  const { key, shiftKey } = event;
+  const sideways = { ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0;
+  const upwards = { ArrowUp: 1, ArrowDown: -1 }[key] ?? 0;
+  if (store.chosen.size) {
+    if (shiftKey && sideways) moveChosen({ longer: sideways * grain() });
+    else moveChosen({ steps: sideways * grain(), semitones: upwards * (shiftKey ? 12 : 1) });
+    return;
+  }
+  const track = store.view.tracks[store.track];
+  const { cursor } = store;
+  const wide = shiftKey ? store.view.unit : grain();
+  cursor.step = Math.max(0, Math.min(steps() - grain(), cursor.step + sideways * wide));
+  cursor.pitch = Math.max(track.low, Math.min(track.high, cursor.pitch + upwards * (shiftKey ? 12 : 1)));
+  const note = atCursor();
+  if (note) hint(note);
+  else say(`${track.name}: ${nameOf(store.track, cursor.pitch)} at ${place(cursor.step)}, no note`);
+  redraw();
+}
+
+async function addAtCursor() {
+  const { cursor, track } = store;
+  const done = await edit({ do: "add", notes: [[track, cursor.step, grain() * 4 <= steps() - cursor.step ? grain() * 4 : grain(), cursor.pitch]] });
+  if (done) audition(track, cursor.pitch);
+}
+
+function remove() {
+  const note = atCursor();
+  if (store.chosen.size) deleteChosen();
+  else if (note) edit({ do: "delete", notes: [[note[0], note[1], note[3]]] });
+}
+

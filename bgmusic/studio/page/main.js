@@ -1,0 +1,147 @@
+// Start the page: the buttons of the header, and all parts.
+
+import { download, get, listen } from "./api.js";
+import { theme } from "./colours.js";
+import { openGiven } from "./dialogs.js";
+import * as keys from "./keys.js";
+import { head, place } from "./layout.js";
+import * as plan from "./plan.js";
+import * as player from "./player.js";
+import * as roll from "./roll.js";
+import { changed, compose, edit, hear, onChange, redo, request, say, store, take, undo } from "./store.js";
+
+const at = (id) => document.getElementById(id);
+const PREFERRED = "bgmusic-studio-theme";
+const KEYS = "Press ? for the keys.";
+
+function header() {
+  const { view } = store;
+  at("undo").disabled = !view.undos;
+  at("redo").disabled = !view.redos;
+  at("bars").value = view.bars;
+  at("tempo").value = Math.round(view.bpm * 100) / 100;
+  const names = view.generators.map((name) => new Option(name, name));
+  if (at("generator").options.length !== names.length) at("generator").replaceChildren(...names);
+  at("generator").value = view.generator;
+  const buttons = [...Array(view.takes).keys()].map((number) => {
+    const button = document.createElement("button");
+    button.textContent = number + 1;
+    button.title = `Alternative ${number + 1} (key ${number + 1})`;
+    button.setAttribute("aria-label", `Alternative ${number + 1}`);
+    button.setAttribute("aria-pressed", String(number === view.shown));
+    button.addEventListener("click", () => keys.show(number));
+    return button;
+  });
+  at("takes").replaceChildren(...buttons);
+  at("empty").hidden = Boolean(view.notes.length || store.job || view.undos);
+}
+
+function playing() {
+  at("play").textContent = store.playing ? "❚❚" : "▶";
+  at("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
+  at("loop").setAttribute("aria-pressed", String(store.loop));
+}
+
+function job() {
+  const { job: one } = store;
+  at("progress").hidden = at("cancel").hidden = !one;
+  at("progress").value = one?.done ?? 0;
+  if (one) at("empty").hidden = true;
+}
+
+function buttons() {
+  at("play").addEventListener("click", () => (store.playing ? player.pause() : player.play()));
+  at("loop").addEventListener("click", () => ((store.loop = !store.loop), changed("playing")));
+  at("compose").addEventListener("click", () => compose());
+  at("cancel").addEventListener("click", () => request("cancel"));
+  at("lock").addEventListener("click", keys.lock);
+  at("undo").addEventListener("click", undo);
+  at("redo").addEventListener("click", redo);
+  at("help").addEventListener("click", keys.showKeys);
+  at("auto").addEventListener("change", () => (store.auto = at("auto").checked));
+  at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
+  at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
+  at("generator").addEventListener("change", () => request("new", { generator: at("generator").value }));
+  at("chords").addEventListener("keydown", async (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    const bar = store.selection ? Math.floor(store.selection[0] / store.view.beats) : 0;
+    if (await edit({ do: "chords", line: at("chords").value, bar })) say("The chords are decided: compose to hear them.");
+  });
+  at("export").addEventListener("change", async () => {
+    const kind = at("export").value;
+    at("export").value = "";
+    say("One moment …");
+    await download(kind, store.view.title).then(() => say(""), (error) => say(error.message, true));
+  });
+  at("begin").addEventListener("click", begin);
+  at("theme").addEventListener("click", () => {
+    const name = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    localStorage.setItem(PREFERRED, name);
+    theme(name);
+    changed();
+  });
+  at("open").addEventListener("click", () => at("file").click());
+  at("file").addEventListener("change", () => ((at("file").files[0] && openFile(at("file").files[0])), (at("file").value = "")));
+}
+
+// The first click: compose, and play as soon as the music is there.
+async function begin() {
+  at("empty").hidden = true;
+  const ready = player.prepare().catch((error) => say(`no sound: ${error.message}`, true));
+  await compose({}, Math.floor(Math.random() * 2 ** 31));
+  begin.waiting = ready;
+}
+
+function composed() {
+  if (begin.waiting && store.view.notes.length) {
+    begin.waiting = null;
+    player.play();
+  }
+}
+
+function openFile(file) {
+  if (file.name.toLowerCase().endsWith(".bgstudio")) return request("open", file);
+  return openGiven(file);
+}
+
+function dropping() {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer.files[0];
+    if (file) openFile(file);
+  });
+}
+
+function start() {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  theme(localStorage.getItem(PREFERRED) ?? (dark.matches ? "dark" : "light"));
+  dark.addEventListener("change", () => localStorage.getItem(PREFERRED) || (theme(dark.matches ? "dark" : "light"), changed()));
+  onChange((what) => {
+    if (what === "all") header();
+    if (what === "all" || what === "playing") playing();
+    if (what === "job" || what === "all") job();
+    if (what === "composed") composed();
+    if (what === "step") {
+      at("place").textContent = place(Math.floor(store.step));
+      if (store.playing) roll.follow();
+    }
+  });
+  roll.start();
+  plan.start();
+  keys.start();
+  buttons();
+  dropping();
+  get("state").then((view) => {
+    take(view);
+    const { tracks, bars } = view;
+    store.barWidth = Math.max(110, Math.min(420, (at("score").clientWidth - head() - 4) / Math.min(bars, innerWidth < 700 ? 2 : 8)));
+    store.track = Math.max(0, tracks.findIndex((track) => !track.drum));
+    changed();
+    say(KEYS);
+    listen(hear);
+  }, (error) => say(error.message, true));
+}
+
+start();

@@ -1,0 +1,148 @@
+// Play the project: a SoundFont synthesizer in an audio worklet, fed a fraction of a second ahead, so that edits are heard at once.
+
+import { changed, heard, say, steps, store } from "./store.js";
+import { WorkletSynthesizer } from "./vendor/spessasynth.js";
+
+const AHEAD = 0.18; // seconds
+const TICK = 40; // milliseconds
+const VELOCITY = 92;
+
+let context, synth, loading, timer;
+export let analyser;
+let began; // { time, step }: where and when the present round of playing began
+let next; // the first step that is not scheduled
+let programs = "";
+
+async function load() {
+  context = new AudioContext();
+  const [font] = await Promise.all([
+    fetch("/soundfont.sf2").then((response) => {
+      if (!response.ok) throw new Error("the SoundFont is missing");
+      return response.arrayBuffer();
+    }),
+    context.audioWorklet.addModule("/page/vendor/spessasynth_processor.min.js"),
+  ]);
+  synth = new WorkletSynthesizer(context);
+  await synth.soundBankManager.addSoundBank(font, "main");
+  await synth.isReady;
+  analyser = context.createAnalyser();
+  synth.connect(analyser);
+  analyser.connect(context.destination);
+}
+
+// Load before the first play, so that a click sounds at once.
+export function prepare() {
+  loading ??= load().catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
+// Channels of tracks: drums on the tenth.
+const channel = (number) => (store.view.tracks[number].drum ? 9 : number % 15 < 9 ? number % 15 : (number % 15) + 1);
+
+function choosePrograms() {
+  const wanted = JSON.stringify(store.view.tracks.map((track) => track.program));
+  if (wanted === programs) return;
+  programs = wanted;
+  store.view.tracks.forEach((track, number) => track.drum || synth.programChange(channel(number), track.program));
+}
+
+const seconds = () => 60 / store.view.bpm / store.view.resolution; // of a step
+
+function range() {
+  const { selection, view } = store;
+  return store.loop && selection ? selection.map((beat) => beat * view.unit) : [0, steps()];
+}
+
+export async function play() {
+  if (store.playing) return;
+  try {
+    await prepare();
+    await context.resume();
+  } catch (error) {
+    say(`no sound: ${error.message}`, true);
+    return;
+  }
+  const [first, stop] = range();
+  if (store.step >= stop - 0.01 || store.step < first) store.step = first;
+  choosePrograms();
+  begin(store.step);
+  store.playing = true;
+  timer = setInterval(tick, TICK);
+  requestAnimationFrame(frame);
+  changed("playing");
+}
+
+function begin(step) {
+  began = { time: context.currentTime + 0.05, step };
+  next = step;
+}
+
+export function pause() {
+  if (!store.playing) return;
+  store.playing = false;
+  clearInterval(timer);
+  synth.stopAll(true);
+  changed("playing");
+}
+
+export function seek(step) {
+  store.step = Math.max(0, Math.min(steps(), step));
+  if (store.playing) {
+    synth.stopAll(true);
+    begin(store.step);
+  }
+  changed("step");
+}
+
+const now = () => began.step + Math.max(0, context.currentTime - began.time) / seconds();
+let bpm;
+
+function tick() {
+  if (bpm !== store.view.bpm) {
+    // A new tempo goes on from where the music is.
+    if (bpm !== undefined) began = { step: now(), time: context.currentTime };
+    bpm = store.view.bpm;
+  }
+  choosePrograms();
+  const [first, stop] = range();
+  const until = now() + AHEAD / seconds();
+  schedule(next, Math.min(until, stop));
+  next = Math.max(next, Math.min(until, stop));
+  if (now() >= stop) {
+    if (store.loop) begin(first);
+    else {
+      pause();
+      store.step = first;
+      changed("step");
+    }
+  }
+}
+
+function schedule(from, to) {
+  for (const [track, onset, duration, pitch] of store.view.notes) {
+    if (onset < from || onset >= to || !heard(track)) continue;
+    const at = began.time + (onset - began.step) * seconds();
+    const end = at + (store.view.tracks[track].drum ? 0.1 : duration * seconds() - 0.01);
+    synth.noteOn(channel(track), pitch, VELOCITY, { time: Math.max(at, context.currentTime) });
+    synth.noteOff(channel(track), pitch, { time: Math.max(end, context.currentTime + 0.03) });
+  }
+}
+
+function frame() {
+  if (!store.playing) return;
+  store.step = Math.min(now(), range()[1]);
+  changed("step");
+  requestAnimationFrame(frame);
+}
+
+// One note at once, to hear what is drawn or chosen.
+export async function audition(track, pitch) {
+  if (!synth || store.playing || !heard(track)) return;
+  await context.resume();
+  choosePrograms();
+  synth.noteOn(channel(track), pitch, VELOCITY);
+  setTimeout(() => synth.noteOff(channel(track), pitch), 300);
+}

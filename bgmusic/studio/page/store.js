@@ -1,0 +1,112 @@
+// What the page knows: the project as the server shows it, and what only this tab knows (selection, zoom, mutes).
+
+import { get, post } from "./api.js";
+
+export const store = {
+  view: null, // the project, see view.py
+  preview: null, // notes of a composition under way
+  job: null, // { number, kept, done }
+  selection: null, // [first beat, beat after the last], or null
+  track: 0, // the active track
+  chosen: new Set(), // selected notes, by key
+  cursor: { step: 0, pitch: 60 },
+  barWidth: 168,
+  muted: new Set(),
+  solo: new Set(),
+  playing: false,
+  step: 0, // where the playhead is, in steps
+  loop: false,
+  auto: false,
+};
+
+const listeners = new Set();
+export function onChange(listener) {
+  listeners.add(listener);
+}
+export function changed(what = "all") {
+  for (const listener of listeners) listener(what);
+}
+
+export function say(text, isError = false) {
+  const status = document.getElementById("status");
+  status.textContent = text;
+  status.classList.toggle("error", isError);
+}
+
+export const keyOf = (note) => `${note[0]}/${note[1]}/${note[3]}`;
+export const rowOf = (key) => key.split("/").map(Number);
+export const notes = () => store.preview ?? store.view.notes;
+export const steps = () => store.view.bars * store.view.steps;
+export const heard = (track) =>
+  store.solo.size ? store.solo.has(track) : !store.muted.has(track);
+
+export function take(view) {
+  store.view = view;
+  const known = new Set(view.notes.map(keyOf));
+  for (const key of store.chosen) if (!known.has(key)) store.chosen.delete(key);
+  if (store.track >= view.tracks.length) store.track = 0;
+  if (store.selection && store.selection[1] > view.bars * view.beats) store.selection = null;
+  changed();
+}
+
+async function attempt(work) {
+  try {
+    const view = await work();
+    if (view?.notes) take(view);
+    return view;
+  } catch (error) {
+    say(error.message, true);
+    return null;
+  }
+}
+
+export const refresh = () => attempt(() => get("state"));
+export const undo = () => attempt(() => post("undo"));
+export const redo = () => attempt(() => post("redo"));
+export const request = (path, body) => attempt(() => post(path, body));
+
+export async function edit(...edits) {
+  const done = await attempt(() => post("edit", { edits }));
+  if (done) say("");
+  return done;
+}
+
+// Edit, and compose the area that the decision is about if the page composes by itself.
+export async function decide(edits, area) {
+  const done = await edit(...edits);
+  if (done && store.auto) await compose(area);
+  return done;
+}
+
+export function area() {
+  const found = {};
+  if (store.selection) found.beats = store.selection;
+  if (store.onlyTrack) found.tracks = [store.track];
+  return found;
+}
+
+export async function compose(where = area(), seed = undefined) {
+  return attempt(() => post("compose", seed === undefined ? where : { ...where, seed }));
+}
+
+export function hear(event, data) {
+  if (event === "started") {
+    store.job = { number: data.job, kept: data.kept, done: 0 };
+    changed("job");
+  } else if (event === "progress" && store.job?.number === data.job) {
+    store.job.done = data.done;
+    store.preview = [...store.job.kept, ...data.notes.map((row) => [...row, 0])];
+    changed("notes");
+    changed("job");
+  } else if (event === "done") {
+    if (store.job?.number === data.job) store.job = store.preview = null;
+    if (data.error) say(data.error, true);
+    refresh().then(() => changed("composed"));
+  } else if (event === "changed") {
+    if (!store.view || data.revision > store.view.revision) refresh();
+  } else if (event === "connected") {
+    refresh();
+  } else if (event === "lost") {
+    say(data.error, true);
+  }
+}

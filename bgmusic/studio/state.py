@@ -1,0 +1,153 @@
+"""The state of a project: notes, locks, decisions, alternatives. Immutable; edits make new states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.music.midi.song import DEFAULT_BPM, Table
+from bgmusic.music.plans.extract import extract
+from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.shape import PlanShape
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.studio import notes as tables
+
+MAX_BARS = 128
+MAX_TAKES = 9
+"""Alternatives that are kept, one for each number key."""
+Units = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A project at one moment.
+
+    Attributes:
+        generator: name of the composer.
+        shape: shape of its phrases.
+        bars: bars of the piece.
+        bpm: tempo in beats per minute.
+        title: title of the piece.
+        notes: dtype ``notes.NOTE``, sorted by onset, track and pitch.
+        locks: units that the composer and edits leave as they are, boolean ``(tracks, bars * beats)``.
+        decided: what the user decided of the plan; the rest is unknown.
+        takes: alternatives, notes of the whole piece.
+        shown: number of the alternative that is shown, or -1.
+        composed: number of compositions so far; the next one has this seed by default.
+
+    """
+
+    generator: str
+    shape: RollShape
+    bars: int
+    bpm: float
+    title: str
+    notes: Table
+    locks: Units
+    decided: Plan
+    takes: tuple[Table, ...] = ()
+    shown: int = -1
+    composed: int = 0
+
+    @staticmethod
+    def new(generator: str, shape: RollShape, bars: int | None = None) -> State:
+        """Return an empty project.
+
+        Raises:
+            UserError: it has too many bars.
+
+        """
+        bars = require_bars(shape.bars if bars is None else bars)
+        locks = np.zeros((len(shape.track_set), bars * shape.beats), np.bool_)
+        decided = Plan.unknown(PlanShape.of(shape, bars))
+        return State(generator, shape, bars, shape.bpm or DEFAULT_BPM, "", tables.no_notes(), locks, decided)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the piece."""
+        return self.bars * self.shape.steps
+
+    @property
+    def kept(self) -> Units:
+        """Units that the composer leaves as they are: locked ones, and those where a kept note sounds.
+
+        Kept notes are the user's, and those that sound in a locked unit.
+        """
+        kept_notes = self.notes[self.notes["by_user"] | tables.touches(self.shape, self.notes, self.locks)]
+        return self.locks | tables.units_of(self.shape, self.bars, kept_notes)
+
+    def roll(self, bpm: float | None = None) -> Roll:
+        """Return the piece as a roll, in its tempo by default."""
+        shape, notes = self.shape, tables.plain(self.notes)
+        roll = Roll.from_notes(notes, shape.track_set, shape.resolution, self.bars, shape.steps, shape.encoding)
+        return replace(roll, metre=shape.metre, tempos=((0, bpm or self.bpm),))
+
+    def plan(self) -> Plan:
+        """Return the plan that the notes show."""
+        return extract(self.roll())
+
+    def with_notes(self, notes: Table) -> State:
+        """Return the state with other notes.
+
+        Raises:
+            UserError: one is outside the piece or its track.
+
+        """
+        tables.require_notes(self.shape, self.bars, notes)
+        return replace(self, notes=notes)
+
+    def merged(self, notes: Table, free: Units) -> Table:
+        """Return the notes with those in free units replaced; what is kept stays.
+
+        Args:
+            notes: the new notes; those that do not lie wholly in free units are left out.
+            free: boolean ``(tracks, bars * beats)``.
+
+        """
+        if free.shape != self.locks.shape:
+            raise UserError("the piece has another length now: compose again")
+        free = free & ~self.kept
+        staying = self.notes[~tables.touches(self.shape, self.notes, free)]
+        cut = self._cut(self.notes[tables.touches(self.shape, self.notes, free)], free)
+        fitting = notes[~tables.touches(self.shape, notes, ~free)]
+        return tables.table([*staying.tolist(), *cut, *fitting.tolist()])
+
+    def _cut(self, notes: Table, free: Units) -> list[tables.Row]:
+        """Return what is left of notes outside of free units: each keeps its beginning."""
+        left: list[tables.Row] = []
+        for track, onset, duration, pitch, by_user in notes.tolist():
+            first = onset // self.shape.unit
+            places = np.flatnonzero(free[track, first : (onset + duration - 1) // self.shape.unit + 1])
+            stop = (first + int(places[0])) * self.shape.unit
+            if stop > onset:
+                left.append((track, onset, stop - onset, pitch, by_user))
+        return left
+
+
+def require_bars(bars: int) -> int:
+    """Check a number of bars.
+
+    Raises:
+        UserError: it is out of range.
+
+    """
+    if not 1 <= bars <= MAX_BARS:
+        raise UserError(f"a piece has 1 to {MAX_BARS} bars, not {bars}")
+    return bars
+
+
+def equal(one: State, other: State) -> bool:
+    """Whether two states are the same."""
+    return (
+        (one.generator, one.shape, one.bars, one.bpm, one.title, one.shown, one.composed)
+        == (other.generator, other.shape, other.bars, other.bpm, other.title, other.shown, other.composed)
+        and np.array_equal(one.notes, other.notes)
+        and np.array_equal(one.locks, other.locks)
+        and one.decided == other.decided
+        and len(one.takes) == len(other.takes)
+        and all(np.array_equal(a, b) for a, b in zip(one.takes, other.takes, strict=True))
+    )

@@ -1,0 +1,79 @@
+"""What the page shows of a project, as plain values for JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bgmusic.music.plans.chord_names import chord_name
+from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.studio.history import History
+from bgmusic.studio.state import State, Units
+
+
+def view_of(history: History) -> dict[str, Any]:
+    """Return the present state of a project."""
+    state = history.state
+    shape = state.shape
+    return {
+        "generator": state.generator,
+        "title": state.title,
+        "bpm": state.bpm,
+        "bars": state.bars,
+        "beats": shape.beats,
+        "unit": shape.unit,
+        "steps": shape.steps,
+        "resolution": shape.resolution,
+        "metre": shape.metre,
+        "tracks": _tracks(shape),
+        "notes": rows_of(state),
+        "locks": _signs(state.locks),
+        "plan": _plan(state),
+        "takes": len(state.takes),
+        "shown": state.shown,
+        "composed": state.composed,
+        "undos": history.undos,
+        "redos": history.redos,
+    }
+
+
+def rows_of(state: State) -> list[list[int]]:
+    """Return notes as rows of track, onset, duration, pitch, and 1 for the user's."""
+    return [[int(value) for value in row] for row in state.notes.tolist()]
+
+
+def _tracks(shape: RollShape) -> list[dict[str, Any]]:
+    return [
+        {"name": track.name, "program": track.program, "drum": track.is_drum, "low": track.low, "high": track.high}
+        for track in shape.track_set.tracks
+    ]
+
+
+def _signs(units: Units) -> list[str]:
+    return ["".join("1" if on else "0" for on in row) for row in units.tolist()]
+
+
+def _plan(state: State) -> dict[str, Any]:
+    """Return what the notes show and what the user decided (null where nothing), by track and bar, or by beat."""
+    shown, decided = state.plan(), state.decided
+    found: dict[str, Any] = {}
+    for name, plan in (("shown", shown), ("decided", decided)):
+        found[name] = {
+            "instruments": _known(plan.instruments_known, plan.instruments),
+            "form": _known(plan.form_known, plan.form.argmax(-1)),
+            "activity": _known(plan.activity_known, plan.activity.sum(-1)),
+            "harmony": _chords(plan),
+        }
+    return found
+
+
+def _known(known: Bits, values: Any) -> list[list[Any]]:
+    both = zip(known.tolist(), np.asarray(values).tolist(), strict=True)
+    return [[value if sure else None for sure, value in zip(*row, strict=True)] for row in both]
+
+
+def _chords(plan: Plan) -> list[str | None]:
+    both = zip(plan.harmony_known.tolist(), plan.harmony, strict=True)
+    return [chord_name(bits) if sure else None for sure, bits in both]
