@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bgmusic.errors import UserError
+from bgmusic.music.judging.by_folds import FEW_PIECES, compare_by_folds, piece_count
 from bgmusic.music.judging.copied_runs import ALL_TRACKS, Ints, copied_runs
 from bgmusic.music.judging.copying import known_bars, notes_in_common
 from bgmusic.music.judging.families import Compared, FamilyDistances, compare_families, core_distance, resample
@@ -19,6 +20,7 @@ from bgmusic.music.judging.statistics import Statistic, all_statistics, statisti
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.judging.two_sample import MIN_PHRASES, two_sample
 from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.plurals import count_of
 
 MAX_JUDGED = 400
 """Most phrases of a side in the two-sample test and in the search for copies."""
@@ -29,7 +31,8 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     """Compare ``samples`` with ``held_out`` phrases, and ``training`` phrases with the same (the floor).
 
     Held-out and training phrases are converted to the encoding of the samples. The floor uses as many training phrases
-    as there are samples, evenly spread; copies are searched for in all training phrases.
+    as there are samples, evenly spread; copies are searched for in all training phrases. If the held-out phrases are of
+    fewer than 20 pieces, the samples are also compared with all pieces by folds (``by_folds``).
 
     Args:
         samples: the phrases to evaluate.
@@ -47,9 +50,16 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
     weights, floor_weights = _resamples(sides, seed)
     rows, distances = compare_families(compared, weights, floor_weights)
     compared_with = sides.held_out.spread(MAX_JUDGED)
+    faults, pieces = worst_faults(compared, rows, weights, sides.samples), piece_count(held_out)
+    by_folds = None
+    if pieces < FEW_PIECES:
+        tested = 0 if judged else MAX_JUDGED
+        found = compare_by_folds(sides.samples, sides.training, sides.held_out, seed, tested)
+        by_folds, faults = found or (None, faults)
     return Evaluation(
         phrases=len(samples),
         held_out=len(held_out),
+        held_out_pieces=pieces,
         rows=rows,
         distance=distances.core,
         floor=distances.core_floor,
@@ -60,8 +70,10 @@ def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int =
         families=distances.families,
         family_distance=distances.mean,
         family_floor=distances.floor,
-        faults=worst_faults(compared, rows, weights, sides.samples),
+        faults=faults,
         judge=_judged(sides, seed) if judged else None,
+        by_folds=by_folds,
+        few_pieces=pieces < FEW_PIECES,
     )
 
 
@@ -114,7 +126,7 @@ def _sides(samples: Phrases, held_out: Phrases, training: Phrases) -> _Sides:
     for phrases, name in ((samples, "samples"), (held_out, "held-out data"), (training, "training data")):
         if not has_enough(phrases):
             raise UserError(
-                f"too few {name} to compare: {len(phrases)} phrases; {MIN_PHRASES} of two pieces are needed"
+                f"too few {name} to compare: {count_of(len(phrases), 'phrase')}; {MIN_PHRASES} of two pieces are needed"
             )
     training = training.encoded(samples.encoding)
     return _Sides(samples, held_out.encoded(samples.encoding), training.spread(len(samples)), training)

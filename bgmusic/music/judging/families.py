@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import nan
 from statistics import median
@@ -33,6 +33,11 @@ class Part:
     floor: Distribution
     scale: float
 
+    def of_rows(self, data: Tensor, floor: Tensor) -> Part:
+        """Return the part with the given phrases of the data and the floor: int64 ``(m,)`` each."""
+        sides = [replace(side, counts=side.counts[rows]) for side, rows in ((self.data, data), (self.floor, floor))]
+        return Part(self.samples, sides[0], sides[1], self.scale)
+
 
 @dataclass(frozen=True, eq=False)
 class Compared:
@@ -56,8 +61,7 @@ class Compared:
             floor: whether to compare the floor instead of the samples.
 
         """
-        sides = [(part.floor if floor else part.samples, part) for part in self.parts]
-        return torch.stack([distance(side, part.data, part.scale, *weights) for side, part in sides]).mean(0)
+        return mean_of_parts(self.parts, weights, floor)
 
     def standard_error(self, data_weights: Tensor) -> float:
         """Return the standard error of the data: the root mean square distance of resamples of the data to the data.
@@ -87,6 +91,12 @@ class FamilyDistances:
     families: tuple[Family, ...]
     mean: Distance
     floor: Distance
+
+
+def mean_of_parts(parts: Sequence[Part], weights: Sequence[Tensor], floor: bool = False) -> Tensor:
+    """Return the mean distance over parts in each resample; see :meth:`Compared.distances`."""
+    sides = [(part.floor if floor else part.samples, part) for part in parts]
+    return torch.stack([distance(side, part.data, part.scale, *weights) for side, part in sides]).mean(0)
 
 
 def resample(groups: Tensor, rng: torch.Generator) -> Tensor:
@@ -139,8 +149,27 @@ def compare_families(
     known = [one for one in compared if one.parts]
     far = {one.data.name: one.distances(weights) for one in known}
     near = {one.data.name: one.distances(floor_weights, floor=True) for one in known}
-    errors = {one.data.name: one.standard_error(weights[1]) for one in known}
-    rows = [_row(one, errors.get(one.data.name, nan)) for one in compared]
+    return join_families(compared, far, near, weights[1])
+
+
+def join_families(
+    compared: Sequence[Compared], far: dict[str, Tensor], near: dict[str, Tensor], data_weights: Tensor
+) -> tuple[tuple[Row, ...], FamilyDistances]:
+    """Average distances over families.
+
+    Args:
+        compared: the statistics.
+        far: by name, the distances ``(1 + resamples,)`` of the samples to the data; without the statistics of which
+            the data have no observations.
+        near: those of the floor.
+        data_weights: resamples of the data.
+
+    Returns:
+        A row for each statistic, core statistics first, and the mean distances.
+
+    """
+    known = [one for one in compared if one.parts]
+    rows = [_row(one, far, near, data_weights) for one in compared]
     families = []
     means: tuple[list[Tensor], list[Tensor]] = ([], [])
     for family in FAMILIES:
@@ -172,22 +201,22 @@ def compare_families(
     return tuple(sorted(rows, key=lambda row: not row.core)), distances
 
 
-def _row(compared: Compared, error: float) -> Row:
-    parts = compared.parts
-    far = _mean([float(distance(part.samples, part.data, part.scale)) for part in parts])
-    near = _mean([float(distance(part.floor, part.data, part.scale)) for part in parts])
+def _row(compared: Compared, far: dict[str, Tensor], near: dict[str, Tensor], data_weights: Tensor) -> Row:
+    parts, name = compared.parts, compared.data.name
+    distances = [float(side[name][0]) if parts else nan for side in (far, near)]
+    error = compared.standard_error(data_weights) if parts else nan
     return Row(
-        name=compared.data.name,
+        name=name,
         core=compared.data.core,
         samples=_mean([part.samples.mean() for part in parts if part.samples]),
         data=_mean([part.data.mean() for part in parts]),
-        distance=far,
-        floor=near,
+        distance=distances[0],
+        floor=distances[1],
         overlap=_mean([overlap(part.samples, part.data) for part in parts]),
         floor_overlap=_mean([overlap(part.floor, part.data) for part in parts]),
         family=compared.data.family,
-        errors=far / error,
-        floor_errors=near / error,
+        errors=distances[0] / error,
+        floor_errors=distances[1] / error,
         note=_largest_category(compared),
     )
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from bgmusic.errors import UserError
 from bgmusic.music.judging.judge_features import MAX_SHIFT, Described, describe_all, transposed
 from bgmusic.music.judging.tensors import to_tensors
-from bgmusic.music.judging.two_sample import MIN_PHRASES, balanced_accuracy, folds, interval
+from bgmusic.music.judging.two_sample import FOLDS, MIN_PHRASES, balanced_accuracy, folds, interval
 from bgmusic.music.rolls.phrases import Phrases
 
 MAX_SAMPLES = 500
@@ -25,8 +25,7 @@ MAX_SAMPLES = 500
 MAX_REAL = 3200
 """Most real phrases that they are compared with."""
 CHANNELS = 48
-_FOLDS = 5
-_BATCH = 50
+_BATCH, _LEAST_BATCHES = 50, 16
 _DILATIONS = (1, 2, 4, 8)
 _PLACES = 10
 _PER_BEAT = 4  # positions that the convolutions see
@@ -41,6 +40,8 @@ class Place:
         bar: index of the bar.
         track: name of the track.
         logit: mean logit of the phrase; the lower, the less real.
+        evidence: what each bar of each track contributes to the logit, by track; the bar and track above have the
+            lowest.
 
     """
 
@@ -48,9 +49,10 @@ class Place:
     bar: int
     track: str
     logit: float
+    evidence: tuple[tuple[float, ...], ...] = ()
 
     def __str__(self) -> str:
-        return f"phrase {self.phrase}, bar {self.bar + 1}, {self.track}"
+        return f"phrase {self.phrase + 1}, bar {self.bar + 1}, {self.track}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Judgement:
         high: its upper end.
         auc: probability that a real phrase looks more real than a generated one; 0.5 is best.
         seeds: number of networks that judged each phrase.
-        logits: float32 ``(n,)``, mean logit of each judged phrase; positive looks real.
+        logits: float32 ``(n,)``, mean logit of each judged phrase; the higher, the more real.
         evidence: float32 ``(n, tracks, bars)``, contribution of each track and bar to the logit; the lowest values
             gave a phrase away.
         numbers: int64 ``(n,)``, indices of the judged phrases.
@@ -120,7 +122,8 @@ class Judgement:
         places = []
         for row in self.logits.argsort()[:_PLACES].tolist():
             track, bar = divmod(int(self.evidence[row].argmin()), self.evidence.shape[2])
-            places.append(Place(int(self.numbers[row]), bar, tracks[track], float(self.logits[row])))
+            by_track = tuple(tuple(contributions) for contributions in self.evidence[row].tolist())
+            places.append(Place(int(self.numbers[row]), bar, tracks[track], float(self.logits[row]), by_track))
         return Judged(self.accuracy, self.low, self.high, self.auc, self.seeds, tuple(places))
 
 
@@ -177,7 +180,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
         real: batches of real phrases, such as training and held-out ones, in the same encoding.
         seed: seed of the folds, the networks and the bootstrap.
         seeds: number of networks for each fold.
-        epochs: passes over the samples.
+        epochs: passes over the samples; fewer than 500 are passed over more often, for as many updates.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
@@ -197,7 +200,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
     fold = torch.cat([folds(groups[0], rng), folds(real_group, rng)])
     logits = torch.zeros(len(label))
     evidence = torch.zeros(fake, *samples.cells.shape[1:3])
-    for held in range(_FOLDS):
+    for held in range(FOLDS):
         train, test = (fold != held).nonzero().flatten(), (fold == held).nonzero().flatten()
         generated = test[test < fake]
         for _ in range(seeds):
@@ -205,7 +208,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
             with torch.no_grad():
                 logits[test] += torch.cat([network(*_batch(described, part)) for part in test.split(200)]) / seeds
             evidence[generated] += _evidence(network, described, generated, samples.cells.shape[1:3]) / seeds
-    correct = ((logits > 0) == (label > 0)).double()
+    correct = ((logits > _thresholds(logits, label, fold)) == (label > 0)).double()
     low, high = interval(correct, label, _separate([groups[0], real_group]), rng)
     accuracy = balanced_accuracy(correct, label)
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
@@ -242,10 +245,14 @@ def _batch(described: Described, rows: Tensor, rng: torch.Generator | None = Non
 def _fit(
     described: Described, label: Tensor, train: Tensor, resolution: int, epochs: int, rng: torch.Generator
 ) -> JudgeNetwork:
-    """Train a network; each batch holds as many real phrases as generated ones."""
+    """Train a network; each batch holds as many real phrases as generated ones.
+
+    An epoch has 16 batches or more: few samples must be seen more often before a network distinguishes them at all.
+    """
     fake, real = train[label[train] == 0], train[label[train] == 1]
     half = max(1, min(_BATCH // 2, len(fake)))
-    batches = max(1, len(fake) // half)
+    batches = max(_LEAST_BATCHES, len(fake) // half)
+    passes = -(-batches * half // len(fake))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
         network = JudgeNetwork(described, resolution)
@@ -254,7 +261,8 @@ def _fit(
         target = torch.cat([torch.zeros(half), torch.ones(half)])
         stream = torch.empty(0, dtype=torch.int64)
         for _ in range(epochs):
-            for chosen in fake[torch.randperm(len(fake), generator=rng)][: batches * half].split(half):
+            order = torch.cat([torch.randperm(len(fake), generator=rng) for _ in range(passes)])
+            for chosen in fake[order][: batches * half].split(half):
                 while len(stream) < half:
                     stream = torch.cat([stream, real[torch.randperm(len(real), generator=rng)]])
                 rows, stream = torch.cat([chosen, stream[:half]]), stream[half:]
@@ -293,6 +301,22 @@ def _evidence(network: JudgeNetwork, described: Described, rows: Tensor, shape: 
             added[..., list(described.drums)] += drummed.sum(-1)
         found.append(added.unflatten(1, (bars, -1)).sum(2).transpose(1, 2))
     return torch.cat(found)
+
+
+def _thresholds(logits: Tensor, label: Tensor, fold: Tensor) -> Tensor:
+    """Return for each phrase the threshold that is best in the other folds: float32 ``(n,)``.
+
+    Networks that learn few phrases by heart find other phrases of the same generator too real, by a constant.
+    """
+    found = torch.zeros_like(logits)
+    for held in range(FOLDS):
+        others = fold != held
+        values, order = logits[others].sort()
+        real = label[others][order]
+        below = (1 - real).cumsum(0) / (1 - real).sum() - real.cumsum(0) / real.sum()
+        best = int(below[:-1].argmax())
+        found[fold == held] = (values[best] + values[best + 1]) / 2
+    return found
 
 
 def _auc(logits: Tensor, label: Tensor) -> float:

@@ -138,16 +138,46 @@ class Copying:
 
 
 @dataclass(frozen=True)
+class RealPieces:
+    """Comparison with all real pieces, training and held-out, as means over five folds of pieces.
+
+    Each fold is the data once, and the other pieces are the floor.
+
+    Attributes:
+        pieces: number of real pieces.
+        phrases: number of their phrases that were read.
+        distance: mean distance over the twelve core statistics.
+        floor: the same of the other pieces.
+        families: the families of statistics.
+        family_distance: mean distance over families.
+        family_floor: the same of the other pieces.
+        two_sample: two-sample test by folds; None beside the learned judge, which does the same better.
+
+    """
+
+    pieces: int
+    phrases: int
+    distance: Distance
+    floor: Distance
+    families: tuple[Family, ...]
+    family_distance: Distance
+    family_floor: Distance
+    two_sample: TwoSample | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The result of :func:`bgmusic.music.judging.evaluation.evaluate`.
 
     The fields that begin with ``floor`` hold the same for training phrases, ``held_out_copying`` for held-out ones.
     ``distance`` is the mean over twelve core statistics, ``family_distance`` the mean over families of all statistics.
-    ``judge`` is None if the learned judge was left out.
+    ``judge`` is None if the learned judge was left out. If held-out pieces are too few to tell, ``by_folds`` compares
+    with all real pieces, ``faults`` are relative to these, and the verdict is based on both; otherwise it is None.
     """
 
     phrases: int
     held_out: int
+    held_out_pieces: int
     rows: tuple[Row, ...]
     distance: Distance
     floor: Distance
@@ -160,6 +190,8 @@ class Evaluation:
     family_floor: Distance
     faults: tuple[Fault, ...]
     judge: Judged | None = None
+    by_folds: RealPieces | None = None
+    few_pieces: bool = False
 
     def __str__(self) -> str:
         lines = [f"{self.phrases} phrases compared with {self.held_out} held-out ones"]
@@ -169,7 +201,9 @@ class Evaluation:
         """Return a summary of the results: families, the worst faults, distance, two-sample test and copying."""
         faults = [str(fault) for fault in self.faults[:_FAULTS]]
         judge = [] if self.judge is None else [str(self.judge)]
-        return [_families(self), *faults, *judge, _distance(self), _two_sample(self), _copying(self)]
+        few = [_too_few(self)] if self.few_pieces else []
+        tests = [test for test in (_two_sample(self),) if test]
+        return [*few, _families(self), *faults, *judge, _distance(self), *tests, _copying(self)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all results by name, ready for JSON; NaN becomes None."""
@@ -177,35 +211,51 @@ class Evaluation:
         return values
 
 
+def _too_few(result: Evaluation) -> str:
+    line = f"held-out pieces: {result.held_out_pieces}, too few to tell"
+    if result.by_folds is None:
+        return f"{line}, as are all real pieces; that no difference is found does not show that there is none"
+    return f"{line}; compared by folds with all {result.by_folds.pieces} real pieces, training and held-out"
+
+
 def _families(result: Evaluation) -> str:
-    floor = result.family_floor.mean
-    times = result.family_distance.mean / floor if floor else nan
-    far = sorted((family for family in result.families if family.differs), key=lambda family: -family.times)
+    found = result.by_folds or result
+    data, floor = ("others", "real pieces") if result.by_folds else ("held-out pieces", "the training set")
+    times = found.family_distance.mean / found.family_floor.mean if found.family_floor.mean else nan
+    far = sorted((family for family in found.families if family.differs), key=lambda family: -family.times)
     if not far:
-        return f"families: {times:.1f} times the floor; as close to held-out pieces as the training set"
+        close = "no family differs clearly" if result.few_pieces else f"as close to {data} as {floor}"
+        return f"families: {times:.1f} times the floor; {close}"
     names = ", ".join(f"{family.name} ({family.times:.1f})" for family in far)
-    return f"families: {times:.1f} times the floor; farther from held-out pieces than the training set: {names}"
+    return f"families: {times:.1f} times the floor; farther from {data} than {floor}: {names}"
 
 
 def _distance(result: Evaluation) -> str:
-    times = result.distance.mean / result.floor.mean if result.floor.mean else nan
+    found = result.by_folds or result
+    times = found.distance.mean / found.floor.mean if found.floor.mean else nan
     line = f"core distance: {times:.1f} times the floor"
-    if times <= _CLOSE or result.distance.low <= result.floor.high:
+    if times <= _CLOSE or found.distance.low <= found.floor.high:
         return f"{line}; no clear difference in the twelve core statistics"
     word = "close to" if times <= 3 else "at some distance from" if times <= 8 else "far from"
     largest = sorted((row for row in result.rows if row.core), key=lambda row: row.floor - row.distance)[:3]
     names = ", ".join(row.name for row in largest)
-    return f"{line}; {word} held-out pieces; largest differences: {names}"
+    return f"{line}; {word} {'real' if result.by_folds else 'held-out'} pieces; largest differences: {names}"
 
 
 def _two_sample(result: Evaluation) -> str:
-    test = result.two_sample
+    """Describe the two-sample test; "" if the judge replaces it."""
+    test, least, data = result.two_sample, result.floor_two_sample.high, "held-out ones"
+    if result.by_folds is not None:
+        if result.by_folds.two_sample is None:
+            return ""
+        test, least, data = result.by_folds.two_sample, 0.5, "real ones"
     interval = f"{test.low:.0%} to {test.high:.0%}"
     accuracy = f"a small network classifies {test.accuracy:.0%} of phrases correctly ({interval})"
-    if test.low <= max(0.5, result.floor_two_sample.high):
-        return f"two-sample test: {accuracy}; no better than for training phrases"
+    if test.low <= max(0.5, least):
+        chance = "chance" if result.by_folds else "for training phrases"
+        return f"two-sample test: {accuracy}; no better than {chance}"
     word = "easily" if test.accuracy > 0.9 else "often"
-    return f"two-sample test: {accuracy}; it {word} distinguishes the phrases from held-out ones"
+    return f"two-sample test: {accuracy}; it {word} distinguishes the phrases from {data}"
 
 
 def _copying(result: Evaluation) -> str:

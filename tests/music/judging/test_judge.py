@@ -93,8 +93,31 @@ def test_damaged_phrases_are_distinguished_and_places_named(bach):
     assert found.evidence.shape == (100, 4, 4)
     summary = found.summary(["S", "A", "T", "B"])
     assert summary.places[0].logit == found.logits.min()
+    place = summary.places[0]
+    track = ["S", "A", "T", "B"].index(place.track)
+    assert place.evidence[track][place.bar] == min(min(row) for row in place.evidence)
+    assert f"phrase {place.phrase + 1}, bar {place.bar + 1}" in str(place)
     assert "distinguishes the phrases" in str(summary)
     assert "phrase" in str(summary)
+
+
+def test_the_threshold_of_a_fold_is_that_of_the_others():
+    fold = torch.arange(5).repeat(4)
+    label = torch.tensor([0.0, 0, 1, 1]).repeat_interleave(5)
+    logits = torch.tensor([3.0, 3, 5, 5]).repeat_interleave(5)
+    logits[0] = 9  # a generated phrase of fold 0, which must not count for it
+    found = module._thresholds(logits, label, fold)
+    assert found[fold == 0].tolist() == [4.0] * 4
+    assert ((found >= 3) & (found <= 5)).all()
+
+
+@pytest.mark.slow
+def test_few_phrases_are_seen_often_enough(bach):
+    half, other = bach
+    damaged = CONTROLS["rhythm quantized to quarters"](half)[:30]
+    found = judge(damaged, [other], seeds=1)
+    assert found.low > 0.6
+    assert found.auc > 0.9
 
 
 @pytest.mark.slow
