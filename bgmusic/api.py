@@ -115,6 +115,7 @@ def evaluate(
     *,
     n: int = 500,
     seed: int = 0,
+    judged: bool = False,
 ) -> Evaluation:
     """Compare music with the held-out pieces of a corpus.
 
@@ -124,6 +125,8 @@ def evaluate(
         against: a corpus, or its name or folder.
         n: number of phrases, at most, that are generated or read from a path.
         seed: seed of a run's phrases, of the two-sample test and of the bootstrap.
+        judged: whether to add the learned judge, which takes some CPU-minutes for 500 phrases; the command
+            ``bgmusic evaluate`` adds it unless ``--quick`` is given.
 
     Returns:
         Distances, two-sample test and copying beside the same figures of training phrases; ``print`` shows the verdict.
@@ -140,7 +143,7 @@ def evaluate(
     check_seed(seed)
     corpus = against if isinstance(against, Corpus) else open_corpus(against)
     if isinstance(source, str | Path):
-        return compare(Path(source), corpus, n, seed)
-    if isinstance(source, Phrases):
-        return compare(source, corpus, n, seed)
-    return compare(cut_rolls(source, corpus), corpus, n, seed)
+        music: Path | Phrases = Path(source)
+    else:
+        music = source if isinstance(source, Phrases) else cut_rolls(source, corpus)
+    return compare(music, corpus, n, seed, judged=judged)[0]

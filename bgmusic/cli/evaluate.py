@@ -14,6 +14,7 @@ from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
     from bgmusic.music.judging.results import Evaluation
+    from bgmusic.music.rolls.phrases import Phrases
 
 _DIGITS, _PHRASES = 10_000, 500
 _LARGE = 10  # numbers from here on have no three decimals
@@ -39,6 +40,12 @@ def evaluate(
     html_file: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="For music: also write an HTML page that works offline."),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="For music: also write pictures of the least real phrases, the judge's reasons marked."
+        ),
     ] = None,
     number: Annotated[
         int | None,
@@ -71,14 +78,18 @@ def evaluate(
         source = find_run(source)
     # Print the scores before writing files, so that a failed write does not lose them.
     if is_music(source):
-        found, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick)
+        if figures and quick:
+            raise UserError("--figures shows the reasons of the learned judge, which --quick leaves out")
+        found, samples, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick)
         _show(found, against)
         if json_file:
             _write_json(json_file, found.as_dict())
         if html_file:
-            _write_page(html_file, found, source, against)
+            _write_page(html_file, found, samples, source, against)
+        if figures:
+            _write_figures(figures, found, samples)
         return
-    for option, given in (("--against", against), ("--html", html_file)):
+    for option, given in (("--against", against), ("--html", html_file), ("--figures", figures)):
         if given is not None:
             why = f"{source} holds no phrases" if source.exists() else f"there is no {source}"
             raise UserError(f"{option} is for music: {why}")
@@ -95,15 +106,22 @@ def _write_json(path: Path, scores: dict[str, Any]) -> None:
     write_text(path, json.dumps(scores, indent=2) + "\n")
 
 
-def _write_page(path: Path, found: Evaluation, source: Path, against: str) -> None:
+def _write_figures(folder: Path, found: Evaluation, samples: Phrases) -> None:
+    from bgmusic.music.report import save_marked
+
+    if found.judge is not None:
+        save_marked(folder, found.judge, samples)
+
+
+def _write_page(path: Path, found: Evaluation, samples: Phrases, source: Path, against: str) -> None:
     import shlex
     import sys
 
     from bgmusic.files import write_text
-    from bgmusic.music.report import evaluation_page
+    from bgmusic.music.report import PhraseSounds, evaluation_page
 
-    command = shlex.join(["bgmusic", *sys.argv[1:]])
-    write_text(path, evaluation_page(found, f"{source} against {against}", against, command))
+    command, title = shlex.join(["bgmusic", *sys.argv[1:]]), f"{source} against {against}"
+    write_text(path, evaluation_page(found, title, against, command, samples, PhraseSounds()))
 
 
 def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[str, Any]:
@@ -135,8 +153,8 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
 
 def _phrases(
     source: Path, against: str | None, number: int, seed: int, binarize: str, judged: bool
-) -> tuple[Evaluation, str]:
-    """Evaluate phrases; returns the evaluation and the corpus's name or folder."""
+) -> tuple[Evaluation, Phrases, str]:
+    """Evaluate phrases; returns the evaluation, the phrases, and the corpus's name or folder."""
     from bgmusic.music.composing.comparison import compare
     from bgmusic.music.composing.phrase_sources import trained_on
     from bgmusic.music.corpora.corpus import open_corpus
@@ -148,7 +166,7 @@ def _phrases(
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
     data = against or trained_on(source)
     with progress_bar("Composing", number) as progress:
-        return compare(source, open_corpus(data), number, seed, binarize, progress, judged), data
+        return *compare(source, open_corpus(data), number, seed, binarize, progress, judged), data
 
 
 def _show(found: Evaluation, against: str) -> None:
@@ -178,6 +196,9 @@ def _show(found: Evaluation, against: str) -> None:
     summary = Table("", "samples", "floor")
     families = (found.family_distance, found.family_floor)
     summary.add_row("mean over families", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d in families))
+    if found.by_folds is not None:
+        families = (found.by_folds.family_distance, found.by_folds.family_floor)
+        summary.add_row("  the same by folds", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d in families))
     both = ((found.distance, found.two_sample), (found.floor, found.floor_two_sample))
     summary.add_row("mean over 12 core statistics", *(f"{d.mean:.3f} ({d.low:.3f} to {d.high:.3f})" for d, _ in both))
     summary.add_row(

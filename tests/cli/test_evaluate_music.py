@@ -36,7 +36,7 @@ def quick(monkeypatch):
 
 
 def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quick):
-    files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html"]
+    files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html", "--figures", tmp_path / "figures"]
     assert evaluate(music_run, "-n", 12, "--seed", 3, *files) == 0
     shown = capsys.readouterr().out
     assert "12 phrases" in shown
@@ -50,6 +50,8 @@ def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quic
     assert scores["judge"]["networks"] == 3
     assert scores == json.loads((tmp_path / "npz.json").read_text())
     page = Page((tmp_path / "page.html").read_text())
+    assert page.tags.count("img") == len(list((tmp_path / "figures").iterdir())) == 4
+    assert "Least real phrases" in page.words
     for row in scores["rows"]:
         assert row["name"] in page.words
         assert pages.number(row["distance"]) in page.words
@@ -171,6 +173,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys):
         ([tmp_path / "none", "--against", "bach"], "--against"),
         ([digits, "--against", "bach"], "--against"),
         ([digits, "--html", tmp_path / "page.html"], "--html"),
+        ([npz, "--against", "bach", "--quick", "--figures", tmp_path / "figures"], "--figures"),
         ([empty, "--against", "bach"], "0 MIDI files"),
         ([tmp_path / "odd.mid", "--against", "bach"], "odd.mid"),
     ):

@@ -25,7 +25,7 @@ def compare(
     binarize: str = "ht",
     progress: Progress | None = None,
     judged: bool = False,
-) -> Evaluation:
+) -> tuple[Evaluation, Phrases]:
     """Evaluate phrases against the held-out pieces of a corpus.
 
     Args:
@@ -37,6 +37,9 @@ def compare(
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
         judged: whether to add the learned judge.
+
+    Returns:
+        The evaluation, and the phrases that were evaluated.
 
     Raises:
         UserError: the source holds no such phrases, or too few.
@@ -52,7 +55,7 @@ def compare(
         phrases = phrase_sources.open_phrases(source, corpus, number)
         itself = str(source) == corpus.path.name or source.resolve() == corpus.path.resolve()
     held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
-    return evaluate(phrases, held_out, training, seed, judged)
+    return evaluate(phrases, held_out, training, seed, judged), phrases
 
 
 def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:

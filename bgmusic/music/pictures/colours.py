@@ -19,6 +19,8 @@ _TRACKS = (
     (118, 42, 131),
 )
 _DRUMS = (110, 110, 110)
+MARK: Colour = (220, 38, 38)
+"""Colour of marked bars."""
 
 PAPER, BLACK_KEY, BEAT, OCTAVE, BAR, INK = range(6)
 _GRID = ((255, 255, 255), (246, 247, 249), (232, 234, 238), (205, 210, 218), (130, 138, 150), (40, 44, 52))

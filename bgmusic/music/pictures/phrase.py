@@ -24,13 +24,19 @@ _BAR_WIDTH, _HEIGHT = 160, 900  # target width of a bar and height of all tracks
 _MAX_PIXELS = 1 << 24
 _TEXT, _SMALL = 19, 16  # font sizes: track names, note names
 _HEAD = 24  # pixels above the cells
+_TINT, _FRAME = 0.5, 3  # of marks: most of their colour, and pixels of a frame
+_PAPER = 200  # least value of the channels of paper and lines, not of notes
 _MAX_NAME = 12  # characters of a track name
 # Short names that fit beside the rows; those of General MIDI (pretty_midi's "Acoustic Bass Drum") do not.
 _DRUM_NAMES = {36: "kick", 38: "snare", 42: "hat", 46: "open", 49: "crash", 51: "ride"}
 
 
 def draw_phrase(
-    roll: Roll, rows: Rows | None = None, caption: str = "", preactivated: NDArray[np.float32] | None = None
+    roll: Roll,
+    rows: Rows | None = None,
+    caption: str = "",
+    preactivated: NDArray[np.float32] | None = None,
+    marks: NDArray[np.float32] | None = None,
 ) -> Image:
     """Draw a phrase as an RGB image, about 700 pixels wide for four bars; bars beyond 16 million pixels are left out.
 
@@ -39,12 +45,15 @@ def draw_phrase(
         rows: pitch rows to show per track, ``used_rows`` of all phrases to be compared; by default those with notes.
         caption: a few words for the upper right corner.
         preactivated: drawn instead of the notes: floating-point ``(tracks, bars, steps, pitches)`` in [0, 1].
+        marks: bars of tracks to mark: floating-point ``(tracks, bars)`` in [0, 1], from no mark to a strong tint; the
+            strongest has a frame.
 
     Returns:
         The image, mode RGB.
 
     Raises:
-        UserError: ``roll`` is not a ``Roll``, rows out of range, or ``preactivated`` of another dtype or shape.
+        UserError: ``roll`` is not a ``Roll``, rows out of range, or ``preactivated`` or ``marks`` of another dtype or
+            shape.
 
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -58,6 +67,8 @@ def draw_phrase(
             )
         if np.isnan(preactivated).any():
             raise UserError("preactivated has NaN")
+    if marks is not None:
+        _require_marks(marks, roll)
     rows = used_rows([roll]) if rows is None else require_rows(rows, roll)
     lines = sum(high - low + 1 for low, high in rows)
     width = max(1, round(max(_BAR_WIDTH, 4 * _BAR_WIDTH / roll.bars) / roll.steps))
@@ -70,6 +81,8 @@ def draw_phrase(
         cells = table[draw(roll, rows, width, height)]
     else:
         cells = shade(roll, preactivated[:, :bars], rows, width, height)
+    if marks is not None:
+        cells = _marked(cells, marks[:, :bars], band_tops(rows, height), roll.steps * width)
     font, names = ImageFont.load_default(_TEXT), [track.name[:_MAX_NAME] for track in roll.track_set.tracks]
     gutter = 10 + round(max(font.getlength(name) for name in names))
     picture = Image.new("RGB", (gutter + cells.shape[1] + 1, _HEAD + cells.shape[0]), "white")
@@ -88,6 +101,31 @@ def draw_phrase(
         for middle, name in _row_names(roll, track, rows[track], height):
             pen.text((gutter - 6, _HEAD + top + middle), name, colour, font=small, anchor="rm")
     return picture
+
+
+def _require_marks(marks: NDArray[np.float32], roll: Roll) -> None:
+    form = roll.cells.shape[:2]
+    if marks.shape != form or not np.issubdtype(marks.dtype, np.floating):
+        raise UserError(f"marks must be floating-point of shape {form}, not {marks.dtype} {marks.shape}")
+    if not ((marks >= 0) & (marks <= 1)).all():
+        raise UserError("marks must be between 0 and 1")
+
+
+def _marked(cells: NDArray[np.uint8], marks: NDArray[np.float32], tops: list[int], bar_width: int) -> NDArray[np.uint8]:
+    """Tint the paper in bars of tracks, and frame the one with the strongest mark."""
+    colour = np.array(colours.MARK, np.float32)
+    marked = cells.astype(np.float32)
+    strongest = np.unravel_index(marks.argmax(), marks.shape)
+    for track, bar in zip(*np.nonzero(marks), strict=True):
+        box = marked[tops[track] : tops[track + 1], bar * bar_width : (bar + 1) * bar_width + 1]
+        paper = box.min(-1) >= _PAPER
+        tint = _TINT * marks[track, bar]
+        box[paper] = box[paper] * (1 - tint) + colour * tint
+        if (track, bar) == strongest:
+            for edge in (box[:_FRAME], box[-_FRAME:], box[:, :_FRAME], box[:, -_FRAME:]):
+                edge[:] = colour
+    pixels: NDArray[np.uint8] = np.rint(marked).astype(np.uint8)
+    return pixels
 
 
 def _row_names(roll: Roll, track: int, rows: tuple[int, int], height: int) -> Iterator[tuple[int, str]]:

@@ -24,6 +24,7 @@ from bgmusic.music.report.history import (
     score_curves,
     timelapse_uri,
 )
+from bgmusic.music.report.marked_phrases import marked_figures
 from bgmusic.music.report.nearest_pairs import NearestPair, nearest_pairs
 from bgmusic.music.report.neuron_outputs import neuron_figures
 from bgmusic.music.report.phrase_figure import PhraseFigure, PhraseSounds, make_figure
@@ -50,7 +51,14 @@ class Report:
     evaluation: Evaluation | None
 
 
-def evaluation_page(found: Evaluation, title: str, against: str, command: str = "") -> str:
+def evaluation_page(
+    found: Evaluation,
+    title: str,
+    against: str,
+    command: str = "",
+    samples: Phrases | None = None,
+    sounds: PhraseSounds | None = None,
+) -> str:
     """Make the self-contained HTML page of an evaluation.
 
     Args:
@@ -58,10 +66,16 @@ def evaluation_page(found: Evaluation, title: str, against: str, command: str = 
         title: title of the page.
         against: name of the corpus that the phrases were compared with.
         command: the command that makes the page, printed in it.
+        samples: the phrases that were evaluated; if they were judged, the least real ones are shown.
+        sounds: renders their sound; None for a page without sound.
 
     """
-    values = {"title": title, "found": found, "against": against, "command": command}
-    return page(_TEMPLATES, "evaluation_page.html", version=__version__, **values)
+    marked: list[PhraseFigure] = []
+    if samples is not None and found.judge is not None:
+        marked = marked_figures(found.judge, samples, sounds)
+    values = {"title": title, "found": found, "against": against, "command": command, "marked": marked}
+    no_sound = sounds.missing if sounds else ""
+    return page(_TEMPLATES, "evaluation_page.html", version=__version__, no_sound=no_sound, **values)
 
 
 def make_report(

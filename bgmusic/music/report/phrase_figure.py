@@ -86,6 +86,7 @@ def make_figure(
     rows: Rows | None = None,
     sounds: PhraseSounds | None = None,
     preactivated: NDArray[np.float32] | None = None,
+    marks: NDArray[np.float32] | None = None,
 ) -> PhraseFigure:
     """Make the figure of a phrase, or of its preactivated outputs ``(tracks, bars, steps, pitches)``.
 
@@ -96,9 +97,10 @@ def make_figure(
         rows: rows of each track to draw; by default those that are used.
         sounds: renders the sound; None for a figure without sound.
         preactivated: drawn in place of the phrase's cells.
+        marks: bars of tracks to mark, see ``draw_phrase``.
 
     """
-    picture = draw_phrase(roll, rows, preactivated=preactivated)
+    picture = draw_phrase(roll, rows, preactivated=preactivated, marks=marks)
     shown = "preactivated outputs" if preactivated is not None else f"piano-roll with {describe(roll)}"
     sound = sounds.render(roll) if sounds else None
     return PhraseFigure(title, note, data_uri(png(picture), "image/png"), *picture.size, f"{title}: {shown}", sound)
