@@ -145,6 +145,13 @@ def test_evaluate_checks_its_source(roll: bgmusic.Roll, tmp_path: Path) -> None:
         bgmusic.evaluate([roll], against="bach", seed=-5)
 
 
+def test_evaluate_adds_the_judge_on_request(roll: bgmusic.Roll, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "bgmusic.music.composing.comparison.evaluate"
+    monkeypatch.setattr(module, lambda samples, held_out, training, seed, judged: judged)
+    assert [bgmusic.evaluate([roll], judged=judged) for judged in (False, True)] == [False, True]
+    assert bgmusic.evaluate([roll]) is False
+
+
 def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = builtins.__import__
 
