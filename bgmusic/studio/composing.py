@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from bgmusic.studio.state import State, Units
 if TYPE_CHECKING:
     from bgmusic.music.composing.composer import Composer
 
+_PERIOD = 0.12  # seconds from one report to the next, so that composing has the time
 MOST_WAITING = 4
 """Compositions that may wait or run."""
 
@@ -161,8 +163,13 @@ class Composers:
             state.shape.encoding,
         )
 
+        reported = 0.0
+
         def watch(channels: tables.Bits, share: float) -> bool:
-            if not job.cancelled.is_set():
+            nonlocal reported
+            now = time.monotonic()
+            if not job.cancelled.is_set() and now - reported >= _PERIOD:
+                reported = now
                 job.report(job, composed_rows(state, channels, job.free), share)
             return not job.cancelled.is_set()
 

@@ -15,6 +15,7 @@ from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
 from bgmusic.music.composing.windows import window_starts
+from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.plans.plan import Plan
@@ -49,9 +50,9 @@ class Wanted:
 def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watch | None = None) -> Bits | None:
     """Compose the free units of a piece.
 
-    Of the plan, these decisions are obeyed exactly where units are free: silent bars are silent, notes of pitched
-    tracks belong to the chord, and bars that repeat a bar are copies of it. The composer cannot be made to play in a
-    bar, nor to a level of activity.
+    Of the plan, these decisions are obeyed where units are free: silent bars are silent, tracks that play in a bar sound
+    at its first step, notes of pitched tracks belong to the chord, and bars that repeat a bar are copies of it. The
+    level of activity is the composer's.
 
     Args:
         generator: in evaluation mode.
@@ -76,10 +77,12 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
     piece = torch.from_numpy(wanted.channels & ~quiet)
     free = torch.from_numpy(wanted.free & ~silent)
     allowed = torch.from_numpy(_allowed(shape, plan))
+    sounding = torch.from_numpy(_sounding(shape, plan))
     missing = max(0, shape.bars - bars)  # a shorter piece is composed to a whole phrase and cut again
     piece = F.pad(piece, (0, 0, 0, 0, 0, missing)).clone(memory_format=torch.contiguous_format)
     free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
     allowed = F.pad(allowed, (0, 0, 0, missing * shape.steps), value=True)
+    sounding = F.pad(sounding, (0, missing * shape.steps))
     path = noise_path(Draws(wanted.seed, 0, 1), generator.latent)
     windows = window_starts(bars, shape.bars)
     device = device_of(generator)
@@ -94,9 +97,9 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         chosen = cells_of(opened, shape)
         stages = generator.settings.stages
         with torch.no_grad():
-            revisions = generator.revisions(
-                given.to(device, torch.float32), opened.to(device), noise.to(device), allowed[None, :, steps].to(device)
-            )
+            limits = Limits(allowed[None, :, steps].to(device), sounding[None, :, steps].to(device))
+            seen = given.to(device, torch.float32)
+            revisions = generator.revisions(seen, opened.to(device), noise.to(device), limits)
             for stage, revision in enumerate(revisions, start=1):
                 piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
                 done = (number + stage / stages) / len(windows)
@@ -140,6 +143,15 @@ def _allowed(shape: RollShape, plan: Plan) -> Bits:
         else:
             allowed[number, nothing] = True
     return allowed
+
+
+def _sounding(shape: RollShape, plan: Plan) -> Bits:
+    """Return the steps at which tracks must sound, boolean ``(tracks, bars * steps)``: the first of bars they play in.
+
+    What the others are to be, the composer decides when it sees these.
+    """
+    plays = plan.instruments_known & plan.instruments
+    return (plays[..., None] & (np.arange(shape.steps) == 0)).reshape(len(plays), -1)
 
 
 def _obey(piece: Bits, shape: RollShape, wanted: Wanted) -> Bits:

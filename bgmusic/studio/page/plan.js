@@ -66,8 +66,10 @@ export function chordRuns() {
     const shown = view.plan.shown.harmony[beat];
     const decided = view.plan.decided.harmony[beat];
     const last = runs.at(-1);
-    if (last && beat % view.beats && last.shown === shown && last.decided === decided) last.stop = beat + 1;
-    else runs.push({ first: beat, stop: beat + 1, shown, decided });
+    const same = last && (decided === null ? last.shown === shown : true) && last.decided === decided;
+    const heard = decided === null || decided === shown;
+    if (same && beat % view.beats) Object.assign(last, { stop: beat + 1, heard: last.heard && heard });
+    else runs.push({ first: beat, stop: beat + 1, shown, decided, heard });
   }
   return runs;
 }
@@ -78,8 +80,8 @@ function harmony() {
   const cells = chordRuns().map((run) => {
     const name = run.decided ?? run.shown ?? "";
     const user = run.decided !== null;
-    const who = user ? (run.decided === run.shown ? "your decision" : "your decision, not heard yet") : "as composed";
-    return make("button", { text: name, classes: ["chord", user && "user", user && run.decided !== run.shown && "pending"],
+    const who = user ? (run.heard ? "your decision" : "your decision, not heard yet") : "as composed";
+    return make("button", { text: name, classes: ["chord", user && "user", !run.heard && "pending"],
       label: `Chord of beats ${run.first + 1} to ${run.stop}: ${name}, ${who}`, title: who, id: `chord-${run.first}`,
       style: { width: `${width * (run.stop - run.first) - 2}px` }, click: () => openChord(run) });
   });

@@ -16,7 +16,7 @@ beats as channels, weights shared over pitches and coupled thresholds are ours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ from bgmusic.music.networks.composer.features import (
     playable_pitches,
     steps_of,
 )
+from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.composer.mixer import Matrices, Mixer, Pointwise
 from bgmusic.music.networks.composer.noise import StageNoise, layout_of, share_of
@@ -139,28 +140,24 @@ class Composer(SampleNetwork):
         check_inputs(given, free, noise, self.shape, self.latent)
         return self._complete(to_draft(given, self.shape), free, noise)
 
-    def revisions(self, given: Tensor, free: Tensor, noise: Tensor, allowed: Tensor | None = None) -> Iterator[Tensor]:
+    def revisions(self, given: Tensor, free: Tensor, noise: Tensor, limits: Limits | None = None) -> Iterator[Tensor]:
         """Compose as :meth:`accompany` does, and yield the phrases after each stage; the last are the result.
 
         Args:
             given: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
             free: units to compose, boolean ``(batch, tracks, bars * beats)``.
             noise: ``(batch, latent)``.
-            allowed: pitches that a track may begin at each step, boolean ``(batch, tracks, bars * steps, pitches)``;
-                all within its range by default.
+            limits: what may be decided; anything by default.
 
         Raises:
             TypeError, ValueError: an argument has another type or shape.
 
         """
         check_inputs(given, free, noise, self.shape, self.latent)
-        if allowed is not None:
-            expected = len(given), *free.shape[1:2], self.shape.bars * self.shape.steps, self.shape.pitches
-            if allowed.dtype != torch.bool or allowed.shape != expected:
-                found = f"{allowed.dtype} of shape {tuple(allowed.shape)}"
-                raise ValueError(f"allowed pitches are boolean of shape {tuple(expected)}, not {found}")
+        if limits is not None:
+            limits.check(len(given), self.shape)
         draft = to_draft(given, self.shape)
-        for stage in self._stages(draft, free, noise, self._form(draft, free, noise), allowed):
+        for stage in self._stages(draft, free, noise, self._form(draft, free, noise), limits):
             yield to_phrases(stage.draft, self.shape)
 
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
@@ -256,7 +253,7 @@ class Composer(SampleNetwork):
         draft: Draft,
         opened: Tensor,
         matrices: Sequence[Matrices] | None = None,
-        allowed: Tensor | None = None,
+        limits: Limits | None = None,
     ) -> Logits:
         """Return the logits of all decisions, at open and other units.
 
@@ -264,16 +261,15 @@ class Composer(SampleNetwork):
             draft: the phrases; the network does not see their open units.
             opened: units to decide on, boolean ``(batch, tracks, bars * beats)``.
             matrices: those of the mixer for the present weights, to save computing them.
-            allowed: see :meth:`revisions`.
+            limits: see :meth:`revisions`.
 
         """
         features = self.mixer(network_inputs(draft, opened, self.shape), matrices)
         cells = self.notes(features)
         steps = self.steps(torch.cat([features.mean(3, keepdim=True), features.amax(3, keepdim=True)]))
-        tracks = self._tracks()
-        if allowed is not None:
-            tracks = replace(tracks, playable=tracks.playable[:, None] & allowed)
-        return network_logits(self.decisions, steps, cells, self.shape, tracks)
+        tracks = self._tracks() if limits is None else limits.tracks(self._tracks())
+        made = network_logits(self.decisions, steps, cells, self.shape, tracks)
+        return made if limits is None else limits.logits(made)
 
     def _tracks(self) -> Tracks:
         return Tracks(self.drums, self.most, playable_pitches(self.shape, self.drums.device))
@@ -301,7 +297,7 @@ class Composer(SampleNetwork):
         return draw_form(self.forms, self.seen, draft.bars(self.shape.bars), free, self.noise.form_noise(noise))
 
     def _stages(
-        self, draft: Draft, free: Tensor, noise: Tensor, form: Form | None, allowed: Tensor | None = None
+        self, draft: Draft, free: Tensor, noise: Tensor, form: Form | None, limits: Limits | None = None
     ) -> Iterator[Stage]:
         """Yield the stages that decide on the free units of a draft; gradients flow through the last one alone."""
         settings, last = self.settings, self.settings.stages - 1
@@ -315,7 +311,7 @@ class Composer(SampleNetwork):
             opening = form.repeat(chances.opening) if form else chances.opening
             opened = free if number == 0 else free & (opening < share)
             with torch.set_grad_enabled(learns):
-                logits = self.logits(draft, opened, None if learns else matrices, allowed)
+                logits = self.logits(draft, opened, None if learns else matrices, limits)
                 draft = self._decide(draft, opened, logits, chances, form)
             yield Stage(opened, logits, draft)
 
