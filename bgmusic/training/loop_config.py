@@ -33,6 +33,8 @@ class OptimizerConfig(Config):
     """Adam's decay of the first and second moment."""
     smoothing: Decay = 0.9
     """RMSprop's decay of the squared gradient."""
+    decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Adam's decoupled weight decay of matrices (AdamW, arXiv 1711.05101); vectors are not decayed."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the rate decays from `decay_from` to the end of training."""
     decay_from: Share = 0.0

@@ -14,6 +14,13 @@ from bgmusic.training.loop_config import OptimizerConfig
 
 def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
     """Make Adam or RMSprop over the given weights."""
+    if config.kind == "adam" and config.decay:
+        matrices = [weight for weight in weights if weight.dim() > 1]
+        others = [weight for weight in weights if weight.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(
+            [group for group in groups if group["params"]], lr=config.rate, betas=config.betas, fused=True
+        )
     if config.kind == "adam":
         return torch.optim.Adam(weights, lr=config.rate, betas=config.betas, fused=True)
     return torch.optim.RMSprop(weights, lr=config.rate, alpha=config.smoothing, foreach=True)

@@ -23,13 +23,13 @@ from bgmusic.music.composing.load import load_generator
 from bgmusic.music.composing.pieces import check_length, noise_path, report_wanted
 from bgmusic.music.composing.windows import compose, window_starts
 from bgmusic.music.composing.workers import in_parts
-from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
 
-def load_composer(run: Path) -> tuple[RollShape, Composer]:
+def load_composer(run: Path) -> tuple[RollShape, ComposingNetwork]:
     """Load a run's composer and the shape of its rolls.
 
     Raises:
@@ -40,14 +40,14 @@ def load_composer(run: Path) -> tuple[RollShape, Composer]:
     return shape, require_composer(generator, shape, str(run))
 
 
-def require_composer(generator: SampleNetwork, shape: RollShape, name: str) -> Composer:
+def require_composer(generator: SampleNetwork, shape: RollShape, name: str) -> ComposingNetwork:
     """Check that a generator can accompany: a composer of two or more tracks.
 
     Raises:
         UserError: it can't; the message starts with ``name``.
 
     """
-    if not isinstance(generator, Composer):
+    if not isinstance(generator, ComposingNetwork):
         raise UserError(f"{name}: only a composer can accompany (network.kind: composer), not BinaryMuseGAN's networks")
     if len(shape.track_set) < 2:
         raise UserError(f"{name}: it has a single track, so there is no other track to compose")
@@ -60,7 +60,7 @@ def phrases_needed(given: Given) -> int:
 
 
 def accompany(
-    composer: Composer,
+    composer: ComposingNetwork,
     given: Given,
     count: int,
     seed: int,

@@ -22,7 +22,7 @@ from bgmusic.gan.latent import great_circle
 from bgmusic.music.composing.generate import batch_of, phrases
 from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.networks.composer.masks import cells_of
-from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
@@ -67,7 +67,7 @@ def interpolate(
     check_binarize(binarize)
     if steps < 2:
         raise UserError(f"an interpolation has at least 2 phrases, not {steps}")
-    if not isinstance(generator, Composer):
+    if not isinstance(generator, ComposingNetwork):
         task = partial(_along_circle, shape=shape, seeds=seeds, steps=steps, binarize=binarize)
         return np.concatenate(in_parts(generator, task, 0, steps, 1, jobs, progress))
     ends = (torch.from_numpy(phrases(generator, shape, 1, seed, binarize)) for seed in seeds)
@@ -107,7 +107,9 @@ def _order_draws(seeds: tuple[int, int]) -> torch.Generator:
 
 
 @torch.no_grad()
-def morph(composer: Composer, first: Tensor, last: Tensor, steps: int, rng: torch.Generator) -> Iterator[Tensor]:
+def morph(
+    composer: ComposingNetwork, first: Tensor, last: Tensor, steps: int, rng: torch.Generator
+) -> Iterator[Tensor]:
     """Yield ``steps`` phrases ``(1, channels, bars, steps, pitches)`` from ``first`` to ``last``, both included.
 
     Beats are taken over in random order, one track after another within a beat, at an even pace.

@@ -23,7 +23,7 @@ from bgmusic.gan.latent import wander
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.windows import compose, hop_of, window_starts
 from bgmusic.music.composing.workers import in_parts
-from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import RealValued
 from bgmusic.training.protocols import SampleNetwork
@@ -49,7 +49,7 @@ def check_length(shape: RollShape, bars: int, count: int) -> None:
 
 def phrases_needed(generator: SampleNetwork, shape: RollShape, bars: int) -> int:
     """Return the number of phrases that a piece of ``bars`` bars is made of."""
-    if isinstance(generator, Composer):
+    if isinstance(generator, ComposingNetwork):
         return len(window_starts(_whole(bars, shape.bars), shape.bars))
     return -(-bars // shape.bars)
 
@@ -88,7 +88,7 @@ def pieces(
     """
     check_binarize(binarize)
     check_length(shape, bars, count)
-    if binarize == "bs" and isinstance(generator, Composer) and isinstance(generator.neuron, RealValued):
+    if binarize == "bs" and isinstance(generator, ComposingNetwork) and isinstance(generator.neuron, RealValued):
         raise UserError("a real-valued composer generates long pieces with --binarize ht only")
     task = partial(_pieces, shape=shape, bars=bars, seed=seed, binarize=binarize)
     return np.concatenate(in_parts(generator, task, first, count, batch_of(generator, shape), jobs, progress))
@@ -108,7 +108,7 @@ def _pieces(
     made = []
     for draws, wanted in batches(seed, first, count, batch_of(generator, shape)):
         advance = partial(report_wanted, progress, wanted)
-        if isinstance(generator, Composer):
+        if isinstance(generator, ComposingNetwork):
             parts = _overlapping(generator, shape, bars, draws, advance)
         else:
             parts = _consecutive(generator, shape, bars, draws, binarize, advance)
@@ -133,7 +133,7 @@ def _whole(bars: int, phrase: int) -> int:
     return phrase + max(0, -(-(bars - phrase) // hop)) * hop
 
 
-def _overlapping(composer: Composer, shape: RollShape, bars: int, draws: Draws, progress: Progress) -> Tensor:
+def _overlapping(composer: ComposingNetwork, shape: RollShape, bars: int, draws: Draws, progress: Progress) -> Tensor:
     length = _whole(bars, shape.bars)
     nothing = torch.zeros(draws.count, shape.channels, length, shape.steps, shape.pitches, dtype=torch.bool)
     free = torch.ones(draws.count, len(shape.track_set), length * shape.beats, dtype=torch.bool)

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
+from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import Progress
+from bgmusic.music.composing import windows
 from bgmusic.music.composing.given import Given
-from bgmusic.music.composing.pieces import check_length
+from bgmusic.music.composing.pieces import check_length, noise_path
+from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plan, Plans
 from bgmusic.music.plans.roman import parse_key
@@ -45,16 +49,16 @@ class Wishes:
     key: str | None = None
 
 
-def wished_plan(shape: RollShape, wishes: Wishes, base: Plan | str | Path | None = None) -> Plan:
+def wished_plan(phrase: PlanShape, wishes: Wishes, base: Plan | str | Path | None = None) -> Plan:
     """Make a plan of what a user says; what is not said stays unknown.
 
     Args:
-        shape: shape of the composer's phrases.
+        phrase: tracks, beats and bars of a phrase.
         wishes: what is said; it overrules ``base``.
         base: a plan, or the path of its JSON file.
 
     Raises:
-        UserError: something is not understood, contradicts itself, or does not fit the shape or the base.
+        UserError: something is not understood, contradicts itself, or does not fit the phrase or the base.
         OSError: the file can't be read.
 
     """
@@ -62,9 +66,8 @@ def wished_plan(shape: RollShape, wishes: Wishes, base: Plan | str | Path | None
     base = read_plan(base) if isinstance(base, str | Path) else base
     bars = wishes.bars
     if bars is None:
-        bars = bars_of(wishes.chords, wishes.form, shape.bars) if base is None else base.shape.bars
-    check_length(shape, bars, 1)
-    size = PlanShape.of(shape, bars)
+        bars = bars_of(wishes.chords, wishes.form, phrase.bars) if base is None else base.shape.bars
+    size = phrase.with_bars(bars)
     if base is not None:
         try:
             require_fit(base.shape, size)
@@ -180,4 +183,18 @@ def compose(
     """
     require_fit(plans.shape, PlanShape.of(shape, plans.shape.bars))
     check_length(shape, plans.shape.bars, len(plans))
-    raise UserError("this generator composes without plans")
+    if not isinstance(generator, ComposingNetwork) or not generator.plans:
+        raise UserError("this generator composes without plans (network.kind: causal composes with them)")
+    pieces = []
+    for number in range(len(plans)):
+        draws = Draws(seed, first + number, 1)
+        units = (1, len(shape.track_set), plans.shape.bars * shape.beats)
+        free = torch.ones(units, dtype=torch.bool)
+        notes = torch.zeros(1, shape.channels, plans.shape.bars, shape.steps, shape.pitches, dtype=torch.bool)
+        if given is not None:
+            notes, free[:, given.track] = torch.from_numpy(given.channels)[None], False
+        plan = plans[slice(number, number + 1)]
+        pieces.append(windows.compose(generator, notes, free, noise_path(draws, generator.latent), plans=plan).numpy())
+        if progress:
+            progress(1)
+    return np.concatenate(pieces)

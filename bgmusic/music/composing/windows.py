@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.gan.generate import Progress, device_of
 from bgmusic.music.networks.composer.masks import cells_of
-from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.plan_bits import plan_bits
+from bgmusic.music.plans.plan import Plans
+from bgmusic.music.rolls.shape import RollShape
 
 
 def hop_of(bars: int) -> int:
@@ -30,7 +34,12 @@ def window_starts(length: int, bars: int) -> list[int]:
 
 @torch.no_grad()
 def compose(
-    composer: Composer, given: Tensor, free: Tensor, noises: Iterator[Tensor], progress: Progress | None = None
+    composer: ComposingNetwork,
+    given: Tensor,
+    free: Tensor,
+    noises: Iterator[Tensor],
+    progress: Progress | None = None,
+    plans: Plans | None = None,
 ) -> Tensor:
     """Compose the free units of rolls of any length; the other units stay as given.
 
@@ -40,6 +49,7 @@ def compose(
         free: booleans ``(batch, tracks, bars * beats)``: units to compose.
         noises: noise ``(batch, latent)`` of each window.
         progress: receives the number of rolls after each window.
+        plans: plans of the rolls; what is unknown, the composer decides.
 
     Returns:
         Booleans ``(batch, channels, bars, steps, pitches)``.
@@ -59,13 +69,43 @@ def compose(
     missing = max(0, shape.bars - length)
     rolls = F.pad(given.to(torch.bool), (0, 0, 0, 0, 0, missing)).clone(memory_format=torch.contiguous_format)
     free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
+    plans = None if plans is None else _padded(plans, length + missing)
     for start in window_starts(length, shape.bars):
+        if plans is not None:
+            _copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
         bars = slice(start, start + shape.bars)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
         seen, opened = rolls[:, :, bars], free[:, :, units]
-        made = composer.accompany(seen.to(device, torch.float32), opened.to(device), next(noises).to(device)) > 0.5
+        plan = None if plans is None else plan_bits(_window(plans, start, shape.bars), shape, device)
+        noise = next(noises).to(device)
+        made = composer.accompany(seen.to(device, torch.float32), opened.to(device), noise, plan) > 0.5
         rolls[:, :, bars] = torch.where(cells_of(opened, shape), made.to(rolls.device), seen)
         free[:, :, units] = False
         if progress:
             progress(len(rolls))
     return rolls[:, :, :length]
+
+
+def _padded(plans: Plans, bars: int) -> Plans:
+    """Return plans with unknown bars at the end."""
+    if plans.shape.bars == bars:
+        return plans
+    longer = Plans.unknown(plans.shape.with_bars(bars), len(plans))
+    for name, values in plans.arrays().items():
+        place = tuple(slice(size) for size in values.shape)
+        getattr(longer, name)[place] = values
+    return longer
+
+
+def _window(plans: Plans, start: int, bars: int) -> Plans:
+    return Plans.stack([plans.plan(index).window(start, bars) for index in range(len(plans))])
+
+
+def _copy_repeated(rolls: Tensor, free: Tensor, plans: Plans, window: slice, shape: RollShape) -> None:
+    """Copy bars that repeat one before the window, in place; they are not composed."""
+    repeats, tracks, beats = plans.repeats, len(shape.track_set), shape.beats
+    for index, track, bar in np.argwhere((repeats >= 0) & (repeats < window.start)).tolist():
+        units = slice(bar * beats, (bar + 1) * beats)
+        if window.start <= bar < window.stop and bool(free[index, track, units].all()):
+            rolls[index, track::tracks, bar] = rolls[index, track::tracks, int(repeats[index, track, bar])]
+            free[index, track, units] = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.discriminator import ComposerDiscriminator
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.musegan.discriminator import Discriminator
@@ -15,6 +17,8 @@ from bgmusic.training.protocols import SampleNetwork
 
 def make_generator(config: PianorollConfig, shape: RollShape) -> SampleNetwork:
     """Build a config's generator for phrases of a shape."""
+    if isinstance(config.network, CausalConfig):
+        return CausalComposer(config, shape)
     return Composer(config, shape) if isinstance(config.network, ComposerConfig) else Generator(config, shape)
 
 
@@ -23,4 +27,6 @@ def make_discriminator(config: PianorollConfig, shape: RollShape) -> nn.Module:
     network = config.network
     if isinstance(network, ComposerConfig):
         return ComposerDiscriminator(network, shape)
+    if isinstance(network, CausalConfig):
+        raise TypeError("a causal composer has no discriminator of phrases; its critic is a part of it")
     return Discriminator(network, shape)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from bgmusic.gan.game_config import GameConfig, PenaltyConfig
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.loop_config import AverageConfig, EstimatorName, ImitationConfig, OptimizerConfig, Share
@@ -105,7 +106,10 @@ class PianorollConfig(Config):
     """
 
     network: Annotated[
-        Annotated[MuseGANConfig, Tag("musegan")] | Annotated[ComposerConfig, Tag("composer")], Discriminator(_kind)
+        Annotated[MuseGANConfig, Tag("musegan")]
+        | Annotated[ComposerConfig, Tag("composer")]
+        | Annotated[CausalConfig, Tag("causal")],
+        Discriminator(_kind),
     ] = ComposerConfig()
     """The networks: our own (`kind: composer`), or BinaryMuseGAN's (`kind: musegan`)."""
     neuron: Literal["dbn", "sbn", "real"] = "sbn"
@@ -137,7 +141,10 @@ class PianorollConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> PianorollConfig:
-        if isinstance(self.network, ComposerConfig):
+        if isinstance(self.network, CausalConfig):
+            if self.strategy == "joint":
+                raise ValueError("strategy joint is for network.kind=musegan; a causal composer's critic is two-stage")
+        elif isinstance(self.network, ComposerConfig):
             if self.strategy != "end-to-end":
                 raise ValueError(f"strategy {self.strategy} is for network.kind=musegan; a composer trains end-to-end")
         else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import Tensor
 
 from bgmusic.errors import UserError
 from bgmusic.gan.game import Game
@@ -13,12 +15,14 @@ from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.load import KIND, shape_of
 from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
+from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.scores import Scores
 from bgmusic.training.loop import Imitation, Training
+from bgmusic.training.protocols import SampleNetwork
 from bgmusic.training.runs import Run, environment
 from bgmusic.training.session import choose_device, resume, train
 from bgmusic.training.weights import read_generator
@@ -98,21 +102,31 @@ def begin_with(training: Game | Imitation, config: PianorollConfig, first_stage:
     """
     path = first_stage / "generator.safetensors"
     theirs, weights = read_generator(path, KIND, PianorollConfig)
+    if theirs.rolls is None or config.rolls is None or _form(theirs.rolls) != _form(config.rolls):
+        raise UserError(f"{first_stage} makes other rolls (tracks, bars, steps or encoding) than this training")
+    networks = [training.generator, *([training.average] if training.average else [])]
+    try:
+        if isinstance(training.generator, CausalComposer):
+            for network in networks:
+                cast("CausalComposer", network).begin_with(weights)
+        else:
+            _begin_refiner(training, networks, weights, first_stage)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        raise UserError(f"{first_stage}: its networks don't fit this config's network settings") from None
+
+
+def _begin_refiner(
+    training: Game | Imitation, networks: Sequence[SampleNetwork], weights: Mapping[str, Tensor], first_stage: Path
+) -> None:
     state = Run.open(first_stage, KIND).load_state()
     if state is None:
         raise UserError(f"{first_stage} has no checkpoint, and so no discriminator; train it first")
-    if theirs.rolls is None or config.rolls is None or _form(theirs.rolls) != _form(config.rolls):
-        raise UserError(f"{first_stage} makes other rolls (tracks, bars, steps or encoding) than this training")
     body = {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")}
     if not isinstance(training, Game):
         raise UserError("a second stage needs a game: training.imitation.alone is 1")
-    networks = [training.generator, *([training.average] if training.average else [])]
-    try:
-        for network in networks:
-            network.get_submodule("body").load_state_dict(body)
-        training.discriminator.load_state_dict(state["discriminator"])
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
-        raise UserError(f"{first_stage}: its networks don't fit this config's network settings") from None
+    for network in networks:
+        network.get_submodule("body").load_state_dict(body)
+    training.discriminator.load_state_dict(state["discriminator"])
 
 
 def _form(rolls: RollShape) -> RollShape:

@@ -38,10 +38,11 @@ from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.composer.mixer import Matrices, Mixer, Pointwise
 from bgmusic.music.networks.composer.noise import StageNoise, layout_of, share_of
+from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.pianoroll_config import ComposerConfig, PianorollConfig
+from bgmusic.music.networks.plan_bits import PlanBits
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
-from bgmusic.training.protocols import SampleNetwork
 
 _MAX_DISTANCES = 1 << 26  # numbers in a layer's matrices over beats, or pitches; 256 MiB
 _MAX_NOISE = 1 << 24
@@ -56,7 +57,7 @@ class Stage:
     draft: Draft
 
 
-class Composer(SampleNetwork):
+class Composer(ComposingNetwork):
     """Generate phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones, from noise ``(batch, latent)``.
 
     ``channels`` are the tracks' cells, then (onset encoding) their onsets, as :meth:`Roll.channels` stacks them.
@@ -122,21 +123,10 @@ class Composer(SampleNetwork):
         check_noise(noise, self.latent)
         return self._complete(*self._blank(noise), noise)
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor) -> Tensor:
-        """Compose the free units of phrases to the others, which stay as they are.
-
-        Args:
-            given: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
-            free: units to compose, boolean ``(batch, tracks, bars * beats)``.
-            noise: ``(batch, latent)``.
-
-        Returns:
-            Phrases of the same shape.
-
-        Raises:
-            TypeError, ValueError: an argument has another type or shape.
-
-        """
+    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+        """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`; without a plan."""
+        if plan is not None:
+            raise ValueError("this composer composes without plans")
         check_inputs(given, free, noise, self.shape, self.latent)
         return self._complete(to_draft(given, self.shape), free, noise)
 
@@ -161,22 +151,7 @@ class Composer(SampleNetwork):
             yield to_phrases(stage.draft, self.shape)
 
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
-        """Compose a random share of the free units again, several times, each time given all the others.
-
-        Args:
-            phrases: ``(batch, channels, bars, steps, pitches)``, zeros and ones.
-            free: units that may change, boolean ``(batch, tracks, bars * beats)``.
-            noise: ``(batch, latent)``; the numbers of its first stages are used.
-            passes: how often, at most the number of stages.
-            share: share of the free units that each pass opens.
-
-        Returns:
-            Phrases of the same shape.
-
-        Raises:
-            TypeError, ValueError: an argument has another type or shape.
-
-        """
+        """Compose shares of the free units again, see :meth:`ComposingNetwork.revise`; at most one pass a stage."""
         check_inputs(phrases, free, noise, self.shape, self.latent)
         draft, matrices = to_draft(phrases, self.shape), self.mixer.matrices()
         for _, chances in zip(range(passes), self.noise.stage_noise(noise), strict=False):

@@ -1,0 +1,1 @@
+"""The causal composer: each decision sees all decisions before it."""

@@ -1,0 +1,85 @@
+"""The critic: a discriminator that judges every beginning of a phrase.
+
+It estimates the log of the ratio of the probabilities that real music and the generator give to the steps so far. While
+a phrase is composed, several drafts are weighted by these ratios, and the critic decides which of them go on: a
+particle filter. With a perfect critic and many drafts the result follows the distribution of real music.
+
+Sources: the ratio from a discriminator: Sugiyama et al., "Density ratio estimation", 2012; rejection by it: Azadi et
+al., "Discriminator rejection sampling", arXiv 1810.06758; particle filters: Doucet et al., 2001; the same for text:
+Deng et al., "Residual energy-based models", arXiv 2004.11714.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.critic_features import describe, feature_sizes
+from bgmusic.music.networks.causal.steps import Steps
+from bgmusic.music.networks.keys import MARGIN
+from bgmusic.music.rolls.shape import RollShape
+
+_DILATIONS = (1, 2, 4, 8, 16)
+_PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
+
+
+class Critic(nn.Module):
+    """Judge the beginnings of phrases by dilated causal convolutions over categories of steps.
+
+    Args:
+        shape: of the phrases.
+        channels: channels of a step.
+        dropout: share of dropped channels.
+
+    """
+
+    offsets: Tensor
+
+    def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.shape, self.channels, rows = shape, channels, shape.pitches + 2 * MARGIN
+        sizes = torch.tensor(feature_sizes(shape, rows))
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        self.table = nn.EmbeddingBag(int(sizes.sum()), channels, mode="sum")
+        nn.init.normal_(self.table.weight, std=0.3 / len(sizes) ** 0.5)
+        # Drums, and the tracks' own chords over their lowest notes.
+        tracks = len(shape.track_set)
+        self.drums = [track for track in range(tracks) if shape.drums[track]]
+        self.hits = nn.Linear(max(1, len(self.drums)) * rows, channels, bias=False)
+        self.chords = nn.Linear(tracks * 12, channels, bias=False)
+        # Steps of fine grids are joined to a quarter of a beat or so.
+        self.stride = max(1, shape.unit // 4)
+        self.join = nn.Conv1d(channels, channels, self.stride, self.stride)
+        self.blocks = nn.ModuleList(nn.Conv1d(channels, channels, 3, dilation=d) for d in _DILATIONS)
+        self.judge = nn.Conv1d(channels, 1, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, steps: Steps, cells: Tensor) -> Tensor:
+        """Return the logits of the beginnings ``(batch, steps / stride)``, positive for real ones.
+
+        Args:
+            steps: of the phrases, in the common key.
+            cells: their notes, boolean ``(batch, steps, tracks, rows)``; whole strides are judged.
+
+        """
+        codes = describe(steps, cells, self.shape) + self.offsets
+        x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels) + self._chords(cells)
+        if self.drums:
+            x = x + self.hits(steps.started[:, :, self.drums].flatten(2).to(x.dtype))
+        x = self.dropout(x.transpose(1, 2))
+        if self.stride > 1:
+            x = self.dropout(F.leaky_relu(self.join(x), 0.1))
+        for block, dilation in zip(self.blocks, _DILATIONS, strict=True):
+            x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
+        whole = self.shape.bars * self.shape.steps // self.stride
+        logits: Tensor = self.judge(x)[:, 0].float().cumsum(1)
+        return logits * (_PER_PHRASE / whole)
+
+    def _chords(self, cells: Tensor) -> Tensor:
+        rows = cells.shape[-1]
+        lowest = torch.where(cells.any(-1), cells.to(torch.uint8).argmax(-1), 0)
+        folded = F.pad(cells, (0, -rows % 12)).unflatten(-1, (-1, 12)).any(-2)
+        above = (torch.arange(12, device=cells.device) + lowest[..., None]) % 12
+        embedded: Tensor = self.chords(folded.gather(-1, above).flatten(2).to(self.chords.weight.dtype))
+        return embedded

@@ -1,0 +1,150 @@
+"""Decide what a track plays in a step: does it change, which notes go on, and which start, from the lowest up.
+
+Rows get their logits from tables of intervals to the track's own line, to the lines of the other tracks and to the note
+that was chosen last, so that keys are alike; a term of each row's own adds ranges and drums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS, UNKNOWN, interval_of
+
+REACH = 24
+"""Semitones of the interval tables, up and down; larger intervals share the outermost entries."""
+IMPOSSIBLE = -1e4
+_SCALE = 0.1  # of the initial embeddings
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a track sees of a step when it decides: int64 ``(items, tracks)`` each, rows -1 for none.
+
+    Attributes:
+        last: the last row of each line before the step.
+        now: rows that sound: in this step of tracks that have decided, else in the step before.
+        motion: motion classes of the tracks that have decided, else ``UNKNOWN``.
+        since: steps since each track's last change.
+
+    """
+
+    last: Tensor
+    now: Tensor
+    motion: Tensor
+    since: Tensor
+
+    def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor) -> Seen:
+        """Return the view in which the tracks ``decided``, boolean ``(items, tracks)``, are known."""
+        return Seen(
+            self.last,
+            torch.where(decided, line, self.now),
+            torch.where(decided, motion, self.motion),
+            self.since,
+        )
+
+    def at(self, rows: Tensor) -> Seen:
+        """Return the items ``rows``."""
+        return Seen(self.last[rows], self.now[rows], self.motion[rows], self.since[rows])
+
+
+class TrackDecoder(nn.Module):
+    """The decisions of one track.
+
+    Args:
+        track: its number.
+        drums: whether each track is drums.
+        pitches: rows.
+        width: channels of the state that it reads.
+        hidden: channels of its hidden layers.
+        dropout: share of dropped channels.
+
+    """
+
+    def __init__(
+        self, track: int, drums: Sequence[bool], pitches: int, width: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.track, self.is_drum, self.pitches = track, drums[track], pitches
+        self.others = [other for other in range(len(drums)) if other != track]
+        self.pitched = [] if self.is_drum else [other for other in self.others if not drums[other]]
+        intervals = 2 * pitches + 1
+        scale = _SCALE / math.sqrt(len(drums))
+        self.motions = _embedding(max(1, len(self.others)) * MOTIONS, width, scale)
+        self.intervals_before = _embedding(max(1, len(self.pitched)) * intervals, width, scale)
+        self.intervals_now = _embedding(max(1, len(self.pitched)) * intervals, width, scale)
+        self.since = _embedding(LONGEST + 1, width, scale)
+        self.chosen = _embedding(pitches, width, _SCALE)
+        self.first = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.change = nn.Linear(hidden, 1)
+        self.going_on = nn.Linear(hidden, pitches)
+        self.second = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.references = 0 if self.is_drum else len(self.pitched) + 2
+        self.rows = nn.Linear(hidden, pitches + 1 + self.references * (2 * REACH + 1))
+        with torch.no_grad():
+            self.rows.weight.mul_(0.3)
+
+    def state(self, state: Tensor, seen: Seen) -> Tensor:
+        """Add what the track sees of the step to the state ``(items, width)``."""
+        state = state + self.since(seen.since[:, self.track])
+        if self.others:
+            state = state + self.motions(_numbered(seen.motion[:, self.others], MOTIONS)).sum(1)
+        if self.pitched:
+            own, size = seen.last[:, self.track, None], 2 * self.pitches + 1
+            before = interval_of(own, seen.last[:, self.pitched], self.pitches)
+            now = interval_of(seen.now[:, self.pitched], own, self.pitches)
+            state = state + self.intervals_before(_numbered(before, size)).sum(1)
+            state = state + self.intervals_now(_numbered(now, size)).sum(1)
+        return state
+
+    def references_of(self, seen: Seen) -> Tensor:
+        """Return the rows from which intervals are counted: int64 ``(items, references - 1)``."""
+        return torch.cat([seen.last[:, self.track, None], seen.now[:, self.pitched]], 1)
+
+    def note_logits(
+        self, state: Tensor, references: Tensor, lowest: Tensor, impossible: Tensor, must: Tensor
+    ) -> Tensor:
+        """Return the logits of the next note that starts, in rising order: float32 ``(items, pitches + 1)``.
+
+        Args:
+            state: ``(items, width)``, with the notes chosen so far.
+            references: see :meth:`references_of`.
+            lowest: row of the note chosen last, -1 for none: only higher ones can follow.
+            impossible: rows that cannot start, boolean ``(items, pitches)``.
+            must: whether a note has to start, boolean ``(items,)``.
+
+        Returns:
+            Logits of the rows, then that of no further note.
+
+        """
+        outputs = self.rows(self.second(state)).float()
+        logits, tables = outputs.split([self.pitches + 1, outputs.shape[1] - self.pitches - 1], 1)
+        rows = torch.arange(self.pitches, device=state.device)
+        if self.references:
+            references = torch.cat([references, lowest[:, None]], 1)
+            place = (rows - references[..., None]).clamp(-REACH, REACH) + REACH
+            relative = tables.unflatten(1, (self.references, -1)).gather(2, place) * (references >= 0)[..., None]
+            logits = torch.cat([logits[:, :-1] + relative.sum(1), logits[:, -1:]], 1)
+        barred = torch.cat([(rows <= lowest[:, None]) | impossible, must[:, None]], 1)
+        allowed: Tensor = logits.masked_fill(barred, IMPOSSIBLE)
+        return allowed
+
+
+def unknown_motion(like: Tensor) -> Tensor:
+    """Return motion classes of tracks that have not decided."""
+    return torch.full_like(like, UNKNOWN)
+
+
+def _numbered(classes: Tensor, size: int) -> Tensor:
+    """Give the columns of ``(items, columns)`` their own ranges of ``size`` numbers."""
+    return classes + torch.arange(classes.shape[1], device=classes.device) * size
+
+
+def _embedding(size: int, width: int, scale: float) -> nn.Embedding:
+    table = nn.Embedding(size, width)
+    nn.init.normal_(table.weight, std=scale)
+    return table

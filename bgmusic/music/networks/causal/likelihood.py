@@ -1,0 +1,106 @@
+"""The likelihood of phrases: the losses of all decisions that they show, computed for all steps at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder, unknown_motion
+from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.steps import UNKNOWN, Steps
+from bgmusic.music.networks.causal.trunk import Trunk
+from bgmusic.music.networks.composer.decisions.base import cross_entropy
+
+
+def embed_past(trunk: Trunk, cells: Tensor, steps: Steps, onsets: bool, hidden: float) -> Tensor:
+    """Embed the steps of phrases ``(batch, steps, width)``, with some units of their past hidden.
+
+    Args:
+        trunk: embeds them.
+        cells: boolean ``(batch, steps, tracks, rows)``.
+        steps: their description.
+        onsets: whether the encoding has onsets.
+        hidden: mean share of units that are hidden; the share differs between phrases.
+
+    """
+    line, motion = steps.line, steps.motion
+    planes = [cells, *([steps.started] if onsets else [])]
+    if hidden:
+        batch, length, tracks = line.shape
+        unit = trunk.shape.unit
+        share = 2 * hidden * torch.rand(batch, 1, 1, device=cells.device)
+        gone = torch.rand(batch, length // unit, tracks, device=cells.device) < share
+        gone = gone.repeat_interleave(unit, 1)
+        line, motion = torch.where(gone, -1, line), torch.where(gone, UNKNOWN, motion)
+        planes = [plane & ~gone.unsqueeze(3) for plane in planes]
+    return trunk.embed(planes[0].float(), planes[1].float() if onsets else None, line, motion)
+
+
+def track_losses(parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor) -> Tensor:
+    """Return the negative log likelihoods of all decisions in nats: float32 ``(batch, steps, tracks)``.
+
+    Args:
+        parts: the composer.
+        state: of each step, ``(batch, steps, width)``.
+        steps: the phrases.
+        cells: their notes, boolean ``(batch, steps, tracks, rows)``.
+        known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``.
+        playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
+
+    """
+    size, limits = cells.shape[:2], parts.limits
+    flat = Steps(*(value.flatten(0, 1) for value in vars(steps).values()))
+    state, notes, known = state.flatten(0, 1), cells.flatten(0, 1), known.flatten(0, 1)
+    playable = playable.repeat_interleave(size[1], 0)
+    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since)
+    losses = []
+    for track, decoder in enumerate(parts.decoders):
+        decided = known.clone()
+        decided[:, :track] = True
+        decided[:, track] = False
+        view = seen.with_decided(decided, flat.line, flat.motion)
+        losses.append(_track_loss(parts, decoder, state, view, flat, limits[track], playable[:, track]))
+        state = state + parts.trunk.notes.notes_of(track, notes[:, track].to(state.dtype))
+    stacked: Tensor = torch.stack(losses, 1).unflatten(0, size)
+    return stacked
+
+
+def _track_loss(
+    parts: Parts,
+    decoder: TrackDecoder,
+    state: Tensor,
+    seen: Seen,
+    steps: Steps,
+    limit: int,
+    playable: Tensor,
+) -> Tensor:
+    track = decoder.track
+    changed, started = steps.changed[:, track], steps.started[:, track]
+    state = decoder.state(state, seen)
+    hidden = decoder.first(state)
+    losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
+    rows = changed.nonzero()[:, 0]
+    state, references = state[rows], decoder.references_of(seen.at(rows))
+    before, kept = steps.before[rows, track], steps.kept[rows, track]
+    if limit > 1:
+        going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
+        losses = losses.index_add(0, rows, (going_on * before).sum(1))
+        state = state + parts.trunk.notes.notes_of(track, kept.to(state.dtype))
+    left, lowest = started[rows], torch.full_like(rows, -1)
+    impossible = kept | ~(playable[rows] | started[rows])
+    if not parts.restrikes:
+        impossible = impossible | before
+    must = ~(before & ~kept).any(1)  # where nothing ends, something starts, or nothing would change
+    while len(rows):
+        logits = decoder.note_logits(state, references, lowest, impossible, must)
+        note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
+        losses = losses.index_add(0, rows, F.cross_entropy(logits, note, reduction="none"))
+        if limit == 1:
+            break
+        chosen = (note < decoder.pitches).nonzero()[:, 0]
+        rows, references, lowest = rows[chosen], references[chosen], note[chosen]
+        left = left[chosen].scatter(1, lowest[:, None], value=False)
+        state, impossible = state[chosen] + decoder.chosen(lowest), impossible[chosen]
+        must = torch.zeros_like(rows, dtype=torch.bool)
+    return losses

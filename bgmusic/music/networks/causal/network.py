@@ -1,0 +1,329 @@
+"""The causal composer: a generator in which every decision sees all decisions before it.
+
+A phrase is composed from its first step to its last, within a step track by track. A track decides whether anything
+changes, which notes go on, and which start, from the lowest up; each of these is a binary neuron's decision. All steps
+of a phrase are learnt at once, by imitation. What is known of a phrase (given units, a plan) is seen from every step.
+
+All random numbers are part of the noise (see :mod:`.noise`): the output is a deterministic function of it.
+
+Sources: chain rule over voices and steps: Boulanger-Lewandowski et al., ICML 2012 (arXiv 1206.6392); weights shared
+over pitches: Johnson, "Generating polyphonic music using tied parallel networks", EvoMUSART 2017. Interval tables and
+coupled thresholds are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.errors import UserError
+from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
+from bgmusic.music.networks.causal.critic import Critic
+from bgmusic.music.networks.causal.decoder import TrackDecoder
+from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
+from bgmusic.music.networks.causal.noise import NoiseLayout
+from bgmusic.music.networks.causal.particles import ParticleFilter
+from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.pool import DraftPool, critic_loss, in_common_key
+from bgmusic.music.networks.causal.sampling import Given, Task, compose_steps
+from bgmusic.music.networks.causal.steps import describe_steps
+from bgmusic.music.networks.causal.trunk import Trunk
+from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
+from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
+from bgmusic.music.networks.composer.features import playable_pitches, steps_of
+from bgmusic.music.networks.composer.masks import draw_open
+from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.keys import KEYS, MARGIN, from_common, key_of, pitch_classes, to_common
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.networks.plan_bits import PlanBits, draw_plans, features_of
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.neurons import NEURONS
+
+_MAX_NOISE = 1 << 24
+_MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
+
+
+class CausalComposer(ComposingNetwork):
+    """Generate phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones, from noise ``(batch, latent)``.
+
+    Args:
+        config: its ``network`` is a :class:`CausalConfig`.
+        shape: shape of the phrases.
+
+    Raises:
+        TypeError: the config is one of another network.
+        UserError: the shape would need far too much memory.
+
+    """
+
+    plans = True
+    most: Tensor
+    keys: Tensor
+    playable: Tensor
+
+    def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
+        super().__init__()
+        settings = config.network
+        if not isinstance(settings, CausalConfig):
+            raise TypeError("a causal composer needs a CausalConfig")
+        self.shape, self.settings = shape, settings
+        tracks, steps = len(shape.track_set), shape.bars * shape.steps
+        if steps > _MAX_STEPS:
+            raise UserError(f"phrases of {steps:,} steps are too long for a causal composer; at most {_MAX_STEPS:,}")
+        # A second stage trains the critic alone; without it, the first draft is the result.
+        self.critic = None
+        if config.strategy == "two-stage":
+            self.critic = Critic(shape, settings.critic_channels, settings.critic_dropout)
+        drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
+        self.first_draft = NoiseLayout(steps, tracks, settings.chords)
+        self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
+        self._pool: DraftPool | None = None
+        self.latent = self.noise.size
+        if self.latent > _MAX_NOISE:
+            raise UserError(f"{self.latent:,} numbers of noise for a phrase are too many; at most {_MAX_NOISE:,}")
+        # The most notes that each track played at once in training data: a voice that sings one never sings two.
+        self.register_buffer("most", torch.ones(tracks, dtype=torch.int64))
+        # Keys of training phrases; a new phrase draws its key from them.
+        self.register_buffer("keys", torch.ones(KEYS, dtype=torch.int64))
+        self.register_buffer("playable", playable_pitches(shape, torch.device("cpu")), persistent=False)
+        width, dropout, rows = settings.width, settings.dropout, shape.pitches + 2 * MARGIN
+        self.known_notes = StepEmbedding(shape, width)
+        self.encoder = ContextEncoder(
+            shape, features_of(shape), width, settings.encoder_layers, settings.heads, dropout
+        )
+        self.key = nn.Embedding(2 * KEYS, width)  # the keys of phrases in C, then distances to C of others
+        nn.init.normal_(self.key.weight, std=0.1)
+        self.trunk = Trunk(shape, StepEmbedding(shape, width), width, settings.layers, settings.heads, dropout)
+        self.decoders = nn.ModuleList(
+            TrackDecoder(track, shape.drums, rows, width, settings.hidden, dropout) for track in range(tracks)
+        )
+        self.neuron = NEURONS[config.neuron](config.estimator)
+        if self.critic is not None:
+            self.requires_grad_(False)
+            self.critic.requires_grad_()
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Load the weights of a first stage: all but the critic's.
+
+        Raises:
+            ValueError: they are those of another network.
+
+        """
+        missing, unexpected = self.load_state_dict(weights, strict=False)
+        if unexpected or any(not name.startswith("critic.") for name in missing):
+            raise ValueError("weights of another network")
+
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Generate phrases. ``generator`` and ``thresholds`` are ignored: the noise determines them."""
+        check_noise(noise, self.latent)
+        return self._compose(*self._blank(noise), noise)
+
+    def draft(self, noise: Tensor) -> Tensor:
+        """Generate first drafts of phrases, without the critic, from noise ``(batch, first_draft.size)``."""
+        check_noise(noise, self.first_draft.size)
+        return self._compose(*self._blank(noise), noise, critic=False)
+
+    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+        """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`."""
+        check_inputs(given, free, noise, self.shape, self.latent)
+        return self._compose(to_draft(given, self.shape), free, noise, plan)
+
+    def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
+        """Compose shares of the free units again, see :meth:`ComposingNetwork.revise`."""
+        check_inputs(phrases, free, noise, self.shape, self.latent)
+        draft = to_draft(phrases, self.shape)
+        for number in range(passes):
+            # Each pass has another order of the same noise.
+            moved = noise.roll(number * (self.latent // max(1, passes)), 1)
+            opened = free & (self.first_draft.openings(moved, free.shape[2]) < share)
+            draft = to_draft(self._compose(draft, opened, moved), self.shape)
+        return to_phrases(draft, self.shape)
+
+    def see(self, phrases: Tensor) -> None:
+        """Update the statistics of training data: each track's most notes at once.
+
+        Args:
+            phrases: real ones, ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+
+        """
+        check_phrases(phrases, self.shape)
+        self._see(to_draft(phrases, self.shape))
+
+    def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the cross-entropy of the decisions that real phrases show.
+
+        In a second stage: the critic's loss, see :meth:`_critic_loss`.
+
+        In a share ``blank`` of the phrases nothing is known in advance; in the others, units drawn by
+        :func:`draw_open` are decided on and the rest is given. The statistics are updated as by :meth:`see`.
+
+        Args:
+            real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            generator: source of the draws, on the CPU.
+
+        Returns:
+            The loss in nats per step of a track, without dimensions.
+
+        Raises:
+            TypeError, ValueError: ``real`` has another type, shape or values.
+
+        """
+        check_phrases(real, self.shape)
+        if self.critic is not None:
+            return self._critic_loss(real, generator)
+        shape, draft, settings = self.shape, to_draft(real, self.shape), self.settings
+        self._see(draft)
+        opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
+        blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
+        opened = (opened | blank).to(real.device)
+        plan = draw_plans(real, shape, generator)
+        weights = (opened & ~plan.decided).repeat_interleave(shape.unit, 2).transpose(1, 2).float()
+        frames = torch.randint(KEYS, (len(real),), generator=generator)
+        frames = torch.where(torch.rand(len(real), generator=generator) < settings.other_keys, frames, -1)
+        losses = self.nats(draft, opened, plan, frames.to(real.device))
+        return (losses * weights).sum() / weights.sum().clamp(min=1)
+
+    def nats(self, draft: Draft, opened: Tensor, plan: PlanBits | None = None, frames: Tensor | None = None) -> Tensor:
+        """Return the negative log likelihoods of decisions, given the key: float32 ``(batch, steps, tracks)``.
+
+        Args:
+            draft: the phrases.
+            opened: units that are not known in advance, boolean ``(batch, tracks, units)``.
+            plan: what was decided before; None: nothing.
+            frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
+
+        """
+        keys, everything = self._keys(draft, opened, plan), key_of(pitch_classes(draft.cells, self.shape))
+        keys = own = torch.where(keys < 0, everything, keys)
+        if frames is not None:
+            keys = torch.where(frames >= 0, frames, own)
+        frame = torch.where(keys == own, own, KEYS + (own - keys) % KEYS)
+        draft = draft.map(lambda plane: to_common(plane, keys, self.shape))
+        cells = draft.cells.transpose(1, 2) > 0.5
+        onsets = None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5
+        steps = describe_steps(cells, onsets)
+        known = ~steps_of(opened, self.shape).transpose(1, 2)
+        context = self._context(draft, opened, plan, keys, frame)
+        share = self.settings.history if self.training else 0.0
+        embedded = embed_past(self.trunk, cells, steps, onsets is not None, share)
+        state = self.trunk(embedded, context) + context
+        return track_losses(self._parts(), state, steps, cells, known, self._playable(keys))
+
+    def limits(self) -> list[int]:
+        """Return the most notes that each track plays at once; drums may strike all their rows."""
+        return [
+            self.shape.pitches if drums else int(most)
+            for most, drums in zip(self.most.tolist(), self.shape.drums, strict=True)
+        ]
+
+    def _parts(self) -> Parts:
+        decoders = [cast("TrackDecoder", decoder) for decoder in self.decoders]
+        return Parts(self.shape, self.settings, self.trunk, decoders, self.limits(), self.neuron, self.shape.planes > 1)
+
+    def _keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
+        """Return the keys of what is known, -1 where no pitched note and no chord is: int64 ``(batch,)``."""
+        known = ~steps_of(opened, self.shape).unsqueeze(3)
+        weights = pitch_classes(draft.cells * known, self.shape)
+        if plan is not None:
+            weights = weights + self.shape.unit * plan.pitch_classes
+        return torch.where(weights.sum(1) > 0, key_of(weights), -1)
+
+    def _playable(self, keys: Tensor) -> Tensor:
+        """Return the rows within each track's range: boolean ``(batch, tracks, rows)``."""
+        pitches = self.playable[None, :, None].expand(len(keys), -1, 1, -1)
+        return to_common(pitches, keys, self.shape)[:, :, 0]
+
+    def _context(
+        self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
+    ) -> Tensor:
+        """Return what is known of each step as the network sees it: ``(batch, steps, width)``."""
+        known = ~steps_of(opened, self.shape).transpose(1, 2).unsqueeze(3)
+        shown = [plane.transpose(1, 2) * known for plane in draft.planes]
+        steps = self.known_notes(shown[0], shown[1] if len(shown) > 1 else None)
+        beats = self.encoder(steps, ~opened, None if plan is None else plan.in_common(keys))
+        context: Tensor = (
+            steps + self.key(keys if frame is None else frame)[:, None] + beats.repeat_interleave(self.shape.unit, 1)
+        )
+        return context
+
+    def _see(self, draft: Draft) -> None:
+        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
+        self.keys += key_of(pitch_classes(draft.cells, self.shape)).bincount(minlength=KEYS)
+
+    @torch.no_grad()
+    def _compose(
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None = None, critic: bool = True
+    ) -> Tensor:
+        layout = self.noise if critic else self.first_draft
+        if plan is not None:
+            free, draft = free & ~plan.silent, draft.map(lambda plane: self._silenced(plane, free & plan.silent))
+        keys = self._keys(draft, free, plan)
+        keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
+        common = draft.map(lambda plane: to_common(plane, keys, self.shape))
+        planes = [plane.transpose(1, 2) > 0.5 for plane in common.planes]
+        known = ~steps_of(free, self.shape).transpose(1, 2)
+        task = Task(
+            Given(planes[0], planes[1] if len(planes) > 1 else None, known),
+            None if plan is None else plan.repeats,
+            self._context(common, free, plan, keys),
+            self._playable(keys),
+        )
+        particles = None
+        if layout.drafts > 1:
+            task = task.repeated(layout.drafts)
+            particles = ParticleFilter(self._judge, layout.drafts, layout.of_draws(noise))
+        both = compose_steps(self._parts(), task, layout.thresholds(noise), particles)
+        made = [from_common(plane.transpose(1, 2).to(noise.dtype), keys, self.shape) for plane in both]
+        phrases = to_phrases(Draft(made[0], made[1] if draft.onsets is not None else None), self.shape)
+        if plan is None or draft.onsets is None:
+            return phrases
+        return self._equal_beginnings(phrases, plan.repeats)
+
+    def _judge(self, cells: Tensor, starts: Tensor) -> Tensor:
+        """Return the critic's logits of beginnings ``(batch,)``."""
+        logits: Tensor = cast("Critic", self.critic)(describe_steps(cells, starts), cells)
+        return logits[:, -1]
+
+    def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
+        """Return a silent draft, and all its units as free."""
+        units = len(noise), len(self.shape.track_set), self.shape.bars * self.shape.beats
+        free = torch.ones(units, dtype=torch.bool, device=noise.device)
+        return silent_draft(len(noise), self.shape, noise), free
+
+    def _critic_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return the loss of the critic, which learns to tell real phrases from first drafts."""
+        critic = cast("Critic", self.critic)
+        if self._pool is None:
+            training, device = self.training, self.most.device
+            self.eval()
+            size = self.first_draft.size
+            self._pool = DraftPool(
+                lambda noise: self.draft(noise.to(device)), size, self.shape, self.settings.critic_pool
+            )
+            self.train(training)
+        drafts = self._pool.batch(len(real), generator)
+        return critic_loss(critic, in_common_key(to_draft(real, self.shape), self.shape), drafts)
+
+    def _drawn_keys(self, numbers: Tensor) -> Tensor:
+        """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""
+        shares = self.keys.double().cumsum(0) / self.keys.sum()
+        return torch.searchsorted(shares, numbers.double(), right=True).clamp(max=KEYS - 1)
+
+    def _silenced(self, plane: Tensor, units: Tensor) -> Tensor:
+        return plane * ~steps_of(units, self.shape).unsqueeze(3)
+
+    def _equal_beginnings(self, phrases: Tensor, repeats: Tensor) -> Tensor:
+        """Let notes that begin with a bar in one of its repetitions begin in all, so that the bars are equal."""
+        tracks = len(self.shape.track_set)
+        first = phrases[:, tracks:, :, 0]  # onsets of the first step, (batch, tracks, bars, pitches)
+        group = (repeats.unsqueeze(3) == repeats.unsqueeze(2)).to(first.dtype)
+        begins = torch.einsum("ntab,ntbp->ntap", group, first).clamp(max=1) * phrases[:, :tracks, :, 0]
+        result = phrases.clone()
+        result[:, tracks:, :, 0] = begins
+        return result

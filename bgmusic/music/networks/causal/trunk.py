@@ -1,0 +1,111 @@
+"""Read the steps so far: a causal transformer over steps."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from bgmusic.music.networks.causal.attention import Cache, Layer, rotations
+from bgmusic.music.networks.causal.context import StepEmbedding
+from bgmusic.music.networks.causal.steps import MOTIONS, interval_of
+from bgmusic.music.rolls.shape import RollShape
+
+
+class Trunk(nn.Module):
+    """Map the steps before each step, and what is known, to a state of each step.
+
+    Args:
+        shape: of the phrases.
+        notes: embedding of the cells and onsets of a step.
+        width: channels.
+        layers: number of layers.
+        heads: attention heads.
+        dropout: share of dropped channels.
+
+    """
+
+    rotations: Tensor
+
+    def __init__(
+        self, shape: RollShape, notes: StepEmbedding, width: int, layers: int, heads: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.shape, self.notes, self.heads, self.width = shape, notes, heads, width
+        tracks, rows = len(shape.track_set), notes.rows
+        pitched = [track for track in range(tracks) if not shape.drums[track]]
+        self.pairs = list(combinations(pitched, 2))
+        self.motions = nn.Embedding(tracks * MOTIONS, width)
+        self.intervals = nn.Embedding(max(1, len(self.pairs)) * (2 * rows + 1), width)
+        for table in (self.motions, self.intervals):
+            nn.init.normal_(table.weight, std=0.1 / math.sqrt(tracks))
+        self.begin = nn.Parameter(torch.zeros(width))
+        self.place = nn.Parameter(torch.randn(shape.steps, width) * 0.1)
+        self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
+        self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=True) for _ in range(layers))
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout / 3)
+        self.register_buffer("rotations", rotations(shape.bars * shape.steps, width // heads), persistent=False)
+
+    def embed(self, cells: Tensor, onsets: Tensor | None, line: Tensor, motion: Tensor) -> Tensor:
+        """Embed what happens in steps.
+
+        Args:
+            cells: float ``(..., tracks, pitches)``.
+            onsets: of the same shape, or None.
+            line: rows ``(..., tracks)``, -1 for none.
+            motion: motion classes ``(..., tracks)``.
+
+        Returns:
+            ``(..., width)``.
+
+        """
+        device = line.device
+        x = self.notes(cells, onsets)
+        x = x + self.motions(motion + torch.arange(motion.shape[-1], device=device) * MOTIONS).sum(-2)
+        if self.pairs:
+            first, second = torch.tensor(self.pairs, device=device).T
+            classes = interval_of(line[..., first], line[..., second], self.notes.rows)
+            places = torch.arange(len(self.pairs), device=device) * (2 * self.notes.rows + 1)
+            x = x + self.intervals(classes + places).sum(-2)
+        embedded: Tensor = x
+        return embedded
+
+    def forward(self, embedded: Tensor, context: Tensor) -> Tensor:
+        """Return the states of all steps ``(batch, steps, width)``.
+
+        Args:
+            embedded: all steps, see :meth:`embed`; each state sees those before it.
+            context: what is known of each step, ``(batch, steps, width)``.
+
+        """
+        before = torch.cat([self.begin.expand(len(embedded), 1, -1).to(embedded.dtype), embedded[:, :-1]], 1)
+        x = self.dropout(before) + context + (self.bar + self.place).flatten(0, 1)
+        for layer in self.layers:
+            x = layer(x, self.rotations)
+        states: Tensor = self.norm(x)
+        return states
+
+    def caches(self, batch: int) -> list[Cache]:
+        """Return empty caches for :meth:`step`."""
+        length, like = self.shape.bars * self.shape.steps, self.begin
+        return [Cache(batch, self.heads, length, self.width // self.heads, like) for _ in self.layers]
+
+    def step(self, before: Tensor | None, context: Tensor, caches: list[Cache]) -> Tensor:
+        """Return the state of the next step ``(batch, width)``.
+
+        Args:
+            before: the embedded step before it ``(batch, width)``; None: it is the first.
+            context: what is known of the step ``(batch, width)``.
+            caches: of the steps before; they are extended.
+
+        """
+        number = caches[0].length
+        bar, place = divmod(number, self.shape.steps)
+        x = (self.begin if before is None else before) + context + self.bar[bar, 0] + self.place[place]
+        x = x[:, None]
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x = layer(x, self.rotations[:, number : number + 1], cache)
+        state: Tensor = self.norm(x)[:, 0]
+        return state

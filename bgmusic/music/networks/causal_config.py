@@ -1,0 +1,56 @@
+"""Config of the causal composer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bgmusic.training.loop_config import Decay, Share
+from bgmusic.yaml import Config
+
+
+class CausalConfig(Config):
+    """Our own networks: a generator in which every decision sees all decisions before it."""
+
+    kind: Literal["causal"] = "causal"
+    """`causal`."""
+    width: Annotated[int, Field(ge=8, le=4096)] = 160
+    """Channels of a step in G."""
+    layers: Annotated[int, Field(ge=1, le=64)] = 3
+    """Layers of the transformer over the steps so far."""
+    encoder_layers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Layers of the transformer over the beats that are known."""
+    heads: Annotated[int, Field(ge=1, le=64)] = 5
+    """Attention heads of a layer."""
+    hidden: Annotated[int, Field(ge=8, le=16_384)] = 384
+    """Channels of a track's hidden layers."""
+    dropout: Decay = 0.3
+    """Share of channels that are dropped in training."""
+    history: Share = 0.15
+    """Mean share of the earlier units of each track that are hidden in training, so that others are heeded."""
+    other_keys: Share = 0.6
+    """Share of the phrases that are shown in another key than C in training, with the distance to it."""
+    chords: Annotated[int, Field(ge=1, le=32)] = 8
+    """Most notes that a track starts in a step."""
+    nucleus: Share = 1.0
+    """Notes are chosen among the most likely ones that together have this probability."""
+    blank: Share = 0.5
+    """Share of the phrases of which nothing is given in imitation."""
+    hidden_units: Literal["any", "tracks"] = "any"
+    """Units that are hidden from G while it imitates: `any` kind; `tracks`: whole tracks, to learn to accompany."""
+
+    drafts: Annotated[int, Field(ge=1, le=256)] = 16
+    """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""
+    critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64
+    """Channels of a step in the critic."""
+    critic_dropout: Decay = 0.25
+    """Share of channels that are dropped in the critic's training."""
+    critic_pool: Annotated[int, Field(ge=64, le=65_536)] = 2400
+    """Generated phrases that the critic is trained on."""
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> CausalConfig:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} is no multiple of twice the number of heads, {2 * self.heads}")
+        return self

@@ -1,0 +1,62 @@
+"""The interface of networks that compose free units of a phrase to given ones."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bgmusic.music.networks.plan_bits import PlanBits
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.neurons import BinaryNeuron
+from bgmusic.training.protocols import SampleNetwork
+
+
+class ComposingNetwork(SampleNetwork):
+    """Generator of phrases that can compose some units to others.
+
+    Attributes:
+        shape: shape of its phrases.
+        neuron: its output neuron.
+        plans: whether it composes under plans.
+
+    """
+
+    shape: RollShape
+    neuron: BinaryNeuron
+    plans: bool = False
+
+    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+        """Compose the free units of phrases to the others, which stay as they are.
+
+        Args:
+            given: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            free: units to compose, boolean ``(batch, tracks, bars * beats)``.
+            noise: ``(batch, latent)``.
+            plan: what was decided before; None: nothing.
+
+        Returns:
+            Phrases of the same shape.
+
+        Raises:
+            TypeError, ValueError: an argument has another type or shape.
+
+        """
+        raise NotImplementedError
+
+    def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
+        """Compose a random share of the free units again, several times, each time given all the others.
+
+        Args:
+            phrases: ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            free: units that may change, boolean ``(batch, tracks, bars * beats)``.
+            noise: ``(batch, latent)``.
+            passes: how often.
+            share: share of the free units that each pass opens.
+
+        Returns:
+            Phrases of the same shape.
+
+        Raises:
+            TypeError, ValueError: an argument has another type or shape.
+
+        """
+        raise NotImplementedError

@@ -1,0 +1,209 @@
+"""Test the causal composer: likelihoods, sampling, given units, plans, keys, particles, and its critic."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from composers import BAND, SATB, random_phrases
+from torch import Tensor
+
+from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.networks.causal.particles import ParticleFilter
+from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.composer.masks import cells_of
+from bgmusic.music.networks.keys import common_harmony, from_common, key_of, pitch_classes, to_common
+from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.networks.plan_bits import draw_plans, features_of, plan_bits
+from bgmusic.music.plans.extract import extract_channels
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.rolls.tracks import Track, TrackSet
+
+_SIZES: dict[str, Any] = {"width": 16, "layers": 1, "encoder_layers": 1, "heads": 2, "hidden": 16, "dropout": 0.0}
+
+
+def causal(shape: RollShape, strategy: str = "end-to-end", **changes: Any) -> CausalComposer:
+    config = PianorollConfig(network=CausalConfig(**{**_SIZES, **changes}), strategy=strategy)
+    torch.manual_seed(0)
+    network = make_generator(config, shape)
+    assert isinstance(network, CausalComposer)
+    with torch.no_grad():  # untrained logits are nearly even; these differ
+        for decoder in network.decoders:
+            for weights in decoder.parameters():
+                weights.add_(torch.randn(weights.shape) * 0.3)
+        network.key.weight.copy_(network.key.weight[:1].expand_as(network.key.weight))  # keys come from whole phrases
+    network.see(random_phrases(shape))
+    return network.eval()
+
+
+def two_pitches(encoding: str = "onset", steps: int = 1) -> RollShape:
+    tracks = TrackSet("two", (Track("A", program=0, low=60, high=62), Track("B", program=1, low=60, high=62)), 60, 3)
+    return RollShape(track_set=tracks, resolution=1, bars=1, steps=steps, encoding=encoding)
+
+
+def everything(shape: RollShape) -> Tensor:
+    return torch.ones(1, len(shape.track_set), shape.bars * shape.beats, dtype=torch.bool)
+
+
+@pytest.mark.parametrize("encoding", ["onset", "pause"])
+def test_the_probabilities_of_all_phrases_sum_to_one(encoding: str) -> None:
+    shape = two_pitches(encoding)
+    network = causal(shape)
+    network.most.fill_(3)
+    total = 0.0
+    for bits in itertools.product((0.0, 1.0), repeat=6):
+        cells = torch.tensor(bits).view(1, 2, 1, 1, 3)
+        phrase = torch.cat([cells, cells], 1) if encoding == "onset" else cells
+        frames = torch.zeros(1, dtype=torch.int64)  # otherwise the notes would choose the key
+        with torch.no_grad():
+            total += float((-network.nats(to_draft(phrase, shape), everything(shape), None, frames).sum()).exp())
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_phrases_are_as_frequent_as_their_likelihood_says() -> None:
+    shape = two_pitches(steps=2)
+    network = causal(shape)
+    network.keys.fill_(0)
+    network.keys[0] = 1
+    number = 6000
+    noise = torch.randn(number, network.latent, generator=torch.Generator().manual_seed(1))
+    phrases = network(noise)
+    different, counts = phrases.flatten(1).unique(dim=0, return_counts=True)
+    frames = torch.zeros(len(different), dtype=torch.int64)
+    units = everything(shape).expand(len(different), -1, -1)
+    draft = to_draft(different.view(-1, *phrases.shape[1:]), shape)
+    with torch.no_grad():
+        likely = (-network.nats(draft, units, None, frames).sum((1, 2))).exp()
+    expected = number * likely
+    spread = (expected * (1 - likely)).sqrt().clamp(min=1)
+    assert float(((counts - expected).abs() / spread).max()) < 5
+    assert float(likely.sum()) > 0.9
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+def test_earlier_decisions_do_not_depend_on_later_ones(shape: RollShape) -> None:
+    network, phrases = causal(shape), random_phrases(shape)
+    other = phrases.clone()
+    other[:, :, -1] = random_phrases(shape, density=0.2)[:, :, -1]
+    frames = torch.full((len(phrases),), 2)
+    units = everything(shape).expand(len(phrases), -1, -1)
+    one, two = (network.nats(to_draft(x, shape), units, None, frames) for x in (phrases, other))
+    before = (shape.bars - 1) * shape.steps
+    assert torch.allclose(one[:, :before], two[:, :before], atol=1e-4)
+    assert not torch.allclose(one[:, before:], two[:, before:], atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["end-to-end", "two-stage"])
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["satb", "lpd-5"])
+def test_given_units_stay_and_the_noise_decides(shape: RollShape, strategy: str) -> None:
+    network, phrases = causal(shape, strategy, drafts=3), random_phrases(shape)
+    free = torch.rand(3, len(shape.track_set), shape.bars * shape.beats, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(3, network.latent, generator=torch.Generator().manual_seed(2))
+    made = network.accompany(phrases, free < 0.5, noise)
+    assert set(made.unique().tolist()) <= {0.0, 1.0}
+    cells = len(shape.track_set)
+    given = ~cells_of(free < 0.5, shape)[:, :cells].expand_as(made[:, :cells])
+    assert torch.equal(made[:, :cells][given], phrases[:, :cells][given])
+    assert torch.equal(made, network.accompany(phrases, free < 0.5, noise))
+    assert not torch.equal(made, network.accompany(phrases, free < 0.5, -noise))
+    revised = network.revise(phrases, free < 0.5, noise, 2, 0.5)
+    assert torch.equal(revised[:, :cells][given], phrases[:, :cells][given])
+
+
+def test_plans_are_obeyed() -> None:
+    band = BAND.model_copy(update={"bars": 2, "encoding": "onset"})
+    network, phrases = causal(band), random_phrases(band)
+    phrases[:, :, 1] = phrases[:, :, 0]
+    phrases[:, 0::5, 0] = 0  # the first track rests in the first bar
+    plans = extract_channels(phrases.numpy() > 0.5, band)
+    noise = torch.randn(3, network.latent)
+    free = torch.ones(3, len(band.track_set), band.bars * band.beats, dtype=torch.bool)
+    made = network.accompany(torch.zeros_like(phrases), free, noise, plan_bits(plans, band))
+    found = extract_channels(made.numpy() > 0.5, band)
+    assert not (found.instruments & ~plans.instruments).any()
+    again = plans.repeats < np.arange(band.bars)
+    assert again.any()
+    assert (found.repeats[again] == plans.repeats[again]).all()
+    assert made.any()
+
+
+def test_imitation_learns_and_reaches_every_weight() -> None:
+    network = causal(SATB).train()
+    loss = network.imitation(random_phrases(SATB), torch.Generator().manual_seed(0))
+    loss.backward()
+    assert loss.isfinite()
+    still = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert not still
+
+
+def test_the_critic_tells_drafts_from_real_music_and_alone_learns() -> None:
+    network = causal(SATB, "two-stage", critic_pool=64, critic_dropout=0.0).train()
+    assert {name.split(".")[0] for name, weight in network.named_parameters() if weight.requires_grad} == {"critic"}
+    optimizer = torch.optim.Adam([weight for weight in network.parameters() if weight.requires_grad], 1e-2)
+    rng, losses = torch.Generator().manual_seed(0), []
+    for _ in range(12):
+        losses.append(network.imitation(random_phrases(SATB, 8), rng))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert float(losses[-1].detach()) < 0.5 * float(losses[0].detach())
+    made = network.eval()(torch.randn(1, network.latent))
+    assert made.shape == (1, SATB.channels, SATB.bars, SATB.steps, SATB.pitches)
+
+
+def test_particles_follow_the_judged_distribution() -> None:
+    batch, drafts = 400, 32
+    rng = torch.Generator().manual_seed(0)
+    uniforms = torch.rand(batch, 2, generator=rng)
+    weights = torch.tensor([0.2, 1.8]).log()  # of real music over drafts, for silence and for a note
+
+    def judge(cells: Tensor, _: Tensor) -> Tensor:
+        return weights[cells[:, :, 0, 0].long()].sum(1)
+
+    particles = ParticleFilter(judge, drafts, uniforms)
+    bits = torch.rand(batch * drafts, 2, 1, 1, generator=rng) < 0.5
+    rows = particles.draw(bits[:, :1], bits[:, :1])
+    bits[:, :1] = bits[rows, :1]
+    chosen = bits[particles.result(bits, bits)][:, :, 0, 0].float()
+    assert chosen.mean(0).tolist() == pytest.approx([0.9, 0.9], abs=0.05)
+
+
+def test_keys_are_found_and_transposition_is_undone() -> None:
+    shape = SATB
+    for key in range(12):
+        scale = [(key + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)]
+        cells = torch.zeros(1, 4, 8, shape.pitches)
+        for row in range(shape.pitches):
+            if (row + shape.track_set.low) % 12 in scale:
+                cells[:, :, row % 8, row] = 1
+        found = key_of(pitch_classes(cells, shape))
+        assert found.tolist() == [key]
+        common = to_common(cells, found, shape)
+        assert torch.equal(from_common(common, found, shape), cells)
+        classes = (torch.arange(common.shape[3]) + shape.track_set.low - 6) % 12
+        assert set(classes[common.any(1).any(1)[0]].tolist()) == {0, 2, 4, 5, 7, 9, 11}
+        harmony = torch.zeros(1, 1, 12)
+        harmony[0, 0, scale] = 1
+        assert common_harmony(harmony, found)[0, 0].nonzero().flatten().tolist() == [0, 2, 4, 5, 7, 9, 11]
+
+
+def test_drums_stay_in_every_key() -> None:
+    phrases = random_phrases(BAND)
+    draft = to_draft(phrases, BAND)
+    common = to_common(draft.cells, torch.tensor([1, 6, 11]), BAND)
+    assert torch.equal(common[:, 0, :, 6:-6], draft.cells[:, 0])
+
+
+def test_hidden_plans_say_nothing() -> None:
+    phrases = random_phrases(SATB, 64)
+    plan = draw_plans(phrases, SATB, torch.Generator().manual_seed(0))
+    assert plan.bits.shape == (64, SATB.bars * SATB.beats, features_of(SATB))
+    unknown = ~plan.bits.flatten(1).any(1)
+    assert 0.2 < float(unknown.float().mean()) < 0.6
+    assert not plan.silent[unknown].any()
+    assert not plan.decided[unknown].any()
