@@ -28,6 +28,9 @@ class SampleNetwork(nn.Module):
     latent: int
     """Size of the noise of a sample."""
 
+    batch: int = 1
+    """Samples to generate at a time on a CPU; more where a single one leaves it idle."""
+
     @property
     def threshold_shape(self) -> tuple[int, ...] | None:
         """Shape of the thresholds of a sample's stochastic neurons, which :meth:`forward` takes; None without any."""

@@ -61,11 +61,10 @@ def _phrases(
 def batch_of(generator: SampleNetwork, shape: RollShape) -> int:
     """Return the number of phrases to generate at a time.
 
-    It is the same for any number of phrases (:func:`bgmusic.gan.draws.batches`). On a CPU one at a time is about as
-    fast as many.
+    It is the same for any number of phrases (:func:`bgmusic.gan.draws.batches`).
     """
     if device_of(generator).type == "cpu":
-        return 1
+        return generator.batch
     return max(1, min(_BATCH, _CELLS // shape.cells))
 
 

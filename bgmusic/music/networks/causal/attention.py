@@ -5,6 +5,8 @@ Sources: attention: Vaswani et al., arXiv 1706.03762; rotary positions: Su et al
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,10 +64,11 @@ class Layer(nn.Module):
         return x + change
 
 
-def rotations(length: int, size: int) -> Tensor:
+@lru_cache(maxsize=16)
+def rotations(length: int, size: int, device: torch.device) -> Tensor:
     """Return cosines and sines of the rotary positions: ``(2, length, size / 2)``."""
-    frequency = _LONGEST_WAVE ** -(torch.arange(0, size, 2) / size)
-    angle = torch.arange(length)[:, None] * frequency
+    frequency = _LONGEST_WAVE ** -(torch.arange(0, size, 2, device=device) / size)
+    angle = torch.arange(length, device=device)[:, None] * frequency
     return torch.stack([angle.cos(), angle.sin()])
 
 

@@ -47,8 +47,6 @@ class ContextEncoder(nn.Module):
 
     """
 
-    rotations: Tensor
-
     def __init__(
         self, shape: RollShape, features: int, width: int, layers: int, heads: int, dropout: float
     ) -> None:  # fmt: skip
@@ -61,8 +59,7 @@ class ContextEncoder(nn.Module):
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
         self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=False) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        length = shape.bars * shape.beats
-        self.register_buffer("rotations", rotations(length, width // heads), persistent=False)
+        self.size = width // heads
 
     def forward(self, known_steps: Tensor, units: Tensor, plan: Tensor | None) -> Tensor:
         """Return the context of each beat ``(batch, units, width)``.
@@ -77,7 +74,8 @@ class ContextEncoder(nn.Module):
         x = x + self.units(units.transpose(1, 2).to(x.dtype)) + (self.bar + self.beat).flatten(0, 1)
         if plan is not None:
             x = x + self.plan(plan)
+        angles = rotations(x.shape[1], self.size, x.device)
         for layer in self.layers:
-            x = layer(x, self.rotations)
+            x = layer(x, angles)
         normal: Tensor = self.norm(x)
         return normal

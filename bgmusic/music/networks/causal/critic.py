@@ -34,14 +34,12 @@ class Critic(nn.Module):
 
     """
 
-    offsets: Tensor
-
     def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
         super().__init__()
         self.shape, self.channels, rows = shape, channels, shape.pitches + 2 * MARGIN
-        sizes = torch.tensor(feature_sizes(shape, rows))
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
-        self.table = nn.EmbeddingBag(int(sizes.sum()), channels, mode="sum")
+        sizes = feature_sizes(shape, rows)
+        self.offsets = [sum(sizes[:number]) for number in range(len(sizes))]
+        self.table = nn.EmbeddingBag(sum(sizes), channels, mode="sum")
         nn.init.normal_(self.table.weight, std=0.3 / len(sizes) ** 0.5)
         # Drums, and the tracks' own chords over their lowest notes.
         tracks = len(shape.track_set)
@@ -63,7 +61,7 @@ class Critic(nn.Module):
             cells: their notes, boolean ``(batch, steps, tracks, rows)``; whole strides are judged.
 
         """
-        codes = describe(steps, cells, self.shape) + self.offsets
+        codes = describe(steps, cells, self.shape) + torch.tensor(self.offsets, device=cells.device)
         x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels) + self._chords(cells)
         if self.drums:
             x = x + self.hits(steps.started[:, :, self.drums].flatten(2).to(x.dtype))

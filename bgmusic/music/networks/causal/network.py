@@ -44,6 +44,7 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 
 _MAX_NOISE = 1 << 24
+_ROWS = 16  # drafts to compose at a time on a CPU
 _MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
 
 
@@ -63,7 +64,6 @@ class CausalComposer(ComposingNetwork):
     plans = True
     most: Tensor
     keys: Tensor
-    playable: Tensor
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
@@ -82,6 +82,7 @@ class CausalComposer(ComposingNetwork):
         self.first_draft = NoiseLayout(steps, tracks, settings.chords)
         self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
         self._pool: DraftPool | None = None
+        self.batch = max(1, _ROWS // drafts)
         self.latent = self.noise.size
         if self.latent > _MAX_NOISE:
             raise UserError(f"{self.latent:,} numbers of noise for a phrase are too many; at most {_MAX_NOISE:,}")
@@ -89,7 +90,6 @@ class CausalComposer(ComposingNetwork):
         self.register_buffer("most", torch.ones(tracks, dtype=torch.int64))
         # Keys of training phrases; a new phrase draws its key from them.
         self.register_buffer("keys", torch.ones(KEYS, dtype=torch.int64))
-        self.register_buffer("playable", playable_pitches(shape, torch.device("cpu")), persistent=False)
         width, dropout, rows = settings.width, settings.dropout, shape.pitches + 2 * MARGIN
         self.known_notes = StepEmbedding(shape, width)
         self.encoder = ContextEncoder(
@@ -236,7 +236,7 @@ class CausalComposer(ComposingNetwork):
 
     def _playable(self, keys: Tensor) -> Tensor:
         """Return the rows within each track's range: boolean ``(batch, tracks, rows)``."""
-        pitches = self.playable[None, :, None].expand(len(keys), -1, 1, -1)
+        pitches = playable_pitches(self.shape, keys.device)[None, :, None].expand(len(keys), -1, 1, -1)
         return to_common(pitches, keys, self.shape)[:, :, 0]
 
     def _context(

@@ -27,8 +27,6 @@ class Trunk(nn.Module):
 
     """
 
-    rotations: Tensor
-
     def __init__(
         self, shape: RollShape, notes: StepEmbedding, width: int, layers: int, heads: int, dropout: float
     ) -> None:
@@ -46,7 +44,6 @@ class Trunk(nn.Module):
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
         self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=True) for _ in range(layers))
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout / 3)
-        self.register_buffer("rotations", rotations(shape.bars * shape.steps, width // heads), persistent=False)
 
     def embed(self, cells: Tensor, onsets: Tensor | None, line: Tensor, motion: Tensor) -> Tensor:
         """Embed what happens in steps.
@@ -82,8 +79,9 @@ class Trunk(nn.Module):
         """
         before = torch.cat([self.begin.expand(len(embedded), 1, -1).to(embedded.dtype), embedded[:, :-1]], 1)
         x = self.dropout(before) + context + (self.bar + self.place).flatten(0, 1)
+        angles = self._rotations(x.device)
         for layer in self.layers:
-            x = layer(x, self.rotations)
+            x = layer(x, angles)
         states: Tensor = self.norm(x)
         return states
 
@@ -105,7 +103,11 @@ class Trunk(nn.Module):
         bar, place = divmod(number, self.shape.steps)
         x = (self.begin if before is None else before) + context + self.bar[bar, 0] + self.place[place]
         x = x[:, None]
+        angles = self._rotations(x.device)[:, number : number + 1]
         for layer, cache in zip(self.layers, caches, strict=True):
-            x = layer(x, self.rotations[:, number : number + 1], cache)
+            x = layer(x, angles, cache)
         state: Tensor = self.norm(x)[:, 0]
         return state
+
+    def _rotations(self, device: torch.device) -> Tensor:
+        return rotations(self.shape.bars * self.shape.steps, self.width // self.heads, device)
