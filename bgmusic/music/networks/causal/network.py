@@ -175,8 +175,13 @@ class CausalComposer(ComposingNetwork):
 
         """
         check_phrases(real, self.shape)
-        if self.critic is not None:
-            return self._critic_loss(real, generator)
+        # Dropout draws from torch's own generator: seeded here, so that a resumed training goes on exactly.
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        with torch.random.fork_rng([real.device.index or 0] if real.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            return self._draft_loss(real, generator) if self.critic is None else self._critic_loss(real, generator)
+
+    def _draft_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
         shape, draft, settings = self.shape, to_draft(real, self.shape), self.settings
         self._see(draft)
         opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)

@@ -1,0 +1,61 @@
+"""Test trainings of the causal composer: its draft, then its critic; resumption, and mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import bgmusic, refusal
+
+from bgmusic.music.composing.load import load_generator
+from bgmusic.music.networks.causal.network import CausalComposer
+
+_SMALL = [
+    *("--set", "network.width=16", "--set", "network.heads=2", "--set", "network.hidden=16"),
+    *("--set", "network.layers=1", "--set", "network.encoder_layers=1"),
+    *("--set", "training.batch=4", "--set", "training.log_every=2", "--set", "training.checkpoint_every=2"),
+    *("--set", "training.g_optimizer.schedule=constant"),
+    *("--device", "cpu", "--seed", "3"),
+]
+_CRITIC = ["--set", "network.critic_pool=64", "--set", "network.critic_channels=8", "--set", "network.drafts=3"]
+
+
+def _train(config: str, out: Path, *more: object) -> int:
+    command = ("train", "pianoroll", "--config", config, "--data", "bach", "--out", out)
+    return bgmusic(*command, *_SMALL, *(_CRITIC if config == "critic" else []), *more)
+
+
+@pytest.mark.slow
+def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draft, judged, music = tmp_path / "draft", tmp_path / "judged", tmp_path / "music"
+    assert _train("causal", draft, "--steps", 4) == 0
+    assert _train("critic", judged, "--steps", 4, "--start", draft) == 0
+    (_, _, first), (_, _, second) = load_generator(draft), load_generator(judged)
+    assert isinstance(first, CausalComposer)
+    assert isinstance(second, CausalComposer)
+    theirs = second.state_dict()
+    assert all(bool((value == theirs[name]).all()) for name, value in first.state_dict().items())
+    assert any(name.startswith("critic.") for name in theirs)
+    assert bgmusic("generate", judged, "-n", 2, "--out", music) == 0
+    assert (music / "phrase-0001.mid").is_file()
+    other = tmp_path / "other"
+    capsys.readouterr()
+    command = ("train", "pianoroll", "--config", "critic", "--data", "bach", "--out", other, "--start", draft)
+    assert "don't fit" in refusal(capsys, *command, *_SMALL, "--set", "network.width=8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["causal", "critic"])
+def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -> None:
+    start: list[object] = []
+    if config == "critic":
+        assert _train("causal", tmp_path / "draft", "--steps", 2) == 0
+        start = ["--start", tmp_path / "draft"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert _train(config, whole, "--steps", 6, *start) == 0
+    assert _train(config, parts, "--steps", 2, *start) == 0
+    assert bgmusic("train", "pianoroll", "--resume", "--out", parts, "--steps", 6) == 0
+    (_, _, one), (_, _, two) = (load_generator(run) for run in (whole, parts))
+    weights = two.state_dict()
+    for name, value in one.state_dict().items():
+        assert bool((value == weights[name]).all()), name
