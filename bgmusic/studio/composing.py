@@ -178,7 +178,7 @@ class Composers:
         if channels is None or job.cancelled.is_set():
             return None
         rows = composed_rows(state, channels, job.free)
-        return {"do": "take", "notes": rows, "free": pack(job.free)}
+        return {"do": "take", "notes": rows, "free": pack(job.free), "seed": job.seed}
 
 
 class Busy(UserError):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import PLAYABLE_BPM, Table
+from bgmusic.music.plans.plan import Plan
 from bgmusic.studio import notes as tables
 from bgmusic.studio import plan_edits
 from bgmusic.studio.areas import area, unpack
@@ -217,6 +218,7 @@ class Take(_Edit):
     do: Literal["take"]
     notes: Notes
     free: Annotated[str, Field(max_length=100_000)]
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] | None = None
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
@@ -226,7 +228,9 @@ class Take(_Edit):
         takes = [*state.takes] if state.takes or not len(state.notes) else [state.notes]
         if len(takes) == MAX_TAKES:
             del takes[0]
-        return replace(after, takes=(*takes, after.notes), shown=len(takes), composed=state.composed + 1)
+        alone = bool(free.all()) and not state.kept.any() and state.decided == Plan.unknown(state.decided.shape)
+        seed = self.seed if alone else None
+        return replace(after, takes=(*takes, after.notes), shown=len(takes), composed=state.composed + 1, seed=seed)
 
 
 class Show(_Edit):

@@ -44,6 +44,7 @@ class _State(Config):
     takes: Annotated[list[_Rows], Field(max_length=MAX_TAKES)]
     shown: Annotated[int, Field(ge=-1, lt=MAX_TAKES)]
     composed: Annotated[int, Field(ge=0, le=1 << 40)]
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None
 
 
 class _File(Config):
@@ -113,6 +114,7 @@ def _state_values(state: State) -> dict[str, Any]:
         "takes": [take.tolist() for take in state.takes],
         "shown": state.shown,
         "composed": state.composed,
+        "seed": state.seed,
     }
 
 
@@ -146,7 +148,7 @@ def _state(values: _State) -> State:
         raise UserError("there is no such alternative")
     state = replace(state, locks=unpack(values.locks, state.locks.shape), decided=decided)
     takes = tuple(_notes(state, rows) for rows in values.takes)
-    return replace(state, notes=_notes(state, values.notes), takes=takes)
+    return replace(state, notes=_notes(state, values.notes), takes=takes, seed=values.seed)
 
 
 def _notes(state: State, rows: list[_Row]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 import threading
@@ -84,6 +85,7 @@ def serve(
         pass
     finally:
         session.close()
+        gc.freeze()  # Python's last collection of garbage takes seconds on a busy machine
 
 
 def _listen(host: str, port: int) -> socket.socket:

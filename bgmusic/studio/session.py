@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Session:
             "generators": list(self.composers.names),
             "composing": [{"job": job, "done": done} for job, done in self._running.items()],
             "file": self._path.name if self._path else None,
+            "command": self._command(),
         }
         return view_of(self._history) | more
 
@@ -173,6 +175,18 @@ class Session:
     def close(self) -> None:
         """End all compositions."""
         self.composers.close()
+
+    def _command(self) -> str | None:
+        """Return the command that composes the piece, or None if there is none: it was edited, or decided on."""
+        state = self.state
+        if state.seed is None:
+            return None
+        words = ["bgmusic", "generate", self.composers.names[state.generator], "-n", "1", "--seed", str(state.seed)]
+        if state.bars != state.shape.bars:
+            words += ["--bars", str(state.bars)]
+        if state.bpm != state.shape.bpm:
+            words += ["--bpm", f"{state.bpm:g}"]
+        return shlex.join(words)
 
     def _opened(self, content: bytes, source: str) -> History:
         history = read_project(content, source)

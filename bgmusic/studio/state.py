@@ -38,6 +38,7 @@ class State:
         takes: alternatives, notes of the whole piece.
         shown: number of the alternative that is shown, or -1.
         composed: number of compositions so far; the next one has this seed by default.
+        seed: the seed that gives the whole piece, or None if more than a seed went into it.
 
     """
 
@@ -52,6 +53,7 @@ class State:
     takes: tuple[Table, ...] = ()
     shown: int = -1
     composed: int = 0
+    seed: int | None = None
 
     @staticmethod
     def new(generator: str, shape: RollShape, bars: int | None = None) -> State:
@@ -98,7 +100,7 @@ class State:
 
         """
         tables.require_notes(self.shape, self.bars, notes)
-        return replace(self, notes=notes)
+        return replace(self, notes=notes, seed=None)
 
     def merged(self, notes: Table, free: Units) -> Table:
         """Return the notes with those in free units replaced; what is kept stays.
@@ -143,8 +145,8 @@ def require_bars(bars: int) -> int:
 def equal(one: State, other: State) -> bool:
     """Whether two states are the same."""
     return (
-        (one.generator, one.shape, one.bars, one.bpm, one.title, one.shown, one.composed)
-        == (other.generator, other.shape, other.bars, other.bpm, other.title, other.shown, other.composed)
+        (one.generator, one.shape, one.bars, one.bpm, one.title, one.shown, one.composed, one.seed)
+        == (other.generator, other.shape, other.bars, other.bpm, other.title, other.shown, other.composed, other.seed)
         and np.array_equal(one.notes, other.notes)
         and np.array_equal(one.locks, other.locks)
         and one.decided == other.decided

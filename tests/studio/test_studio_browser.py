@@ -144,8 +144,8 @@ def test_notes_are_drawn_and_kept(page):
         run(
             page,
             "const roll = document.querySelector('#roll'); const box = roll.getBoundingClientRect();"
-            "const [x, y, to] = args; const at = (type, left) => roll.dispatchEvent(new PointerEvent(type, {clientX: box.left + left,"
-            "clientY: box.top + y, pointerId: 1, button: 0, bubbles: true}));"
+            "const [x, y, to] = args; const event = { clientY: box.top + y, pointerId: 1, button: 0, bubbles: true };"
+            "const at = (type, to) => roll.dispatchEvent(new PointerEvent(type, { ...event, clientX: box.left + to }));"
             "roll.setPointerCapture = () => 0; at('pointerdown', x); at('pointermove', to); at('pointerup', to)",
             x, y, to,
         )  # fmt: skip
@@ -188,14 +188,16 @@ def test_phone(page, tmp_path, scheme):
         compose(page)
     small = run(
         page,
-        "return [...document.querySelectorAll('header button, header select, header input')].filter((one) => one.offsetParent)"
-        ".map((one) => one.getBoundingClientRect()).filter((box) => box.right > 391 || box.height < 15).length",
+        "const all = [...document.querySelectorAll('header button, header select, header input')];"
+        "return all.filter((one) => one.offsetParent).map((one) => one.getBoundingClientRect())"
+        ".filter((box) => box.right > 391 || box.height < 15).length",
     )
     assert small == 0
     unnamed = run(
         page,
-        "return [...document.querySelectorAll('button, select, input:not([type=file])')].filter((one) => one.offsetParent &&"
-        "!one.textContent.trim() && !one.getAttribute('aria-label') && !one.labels?.length).map((one) => one.outerHTML)",
+        "const all = [...document.querySelectorAll('button, select, input:not([type=file])')];"
+        "const named = (one) => one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length;"
+        "return all.filter((one) => one.offsetParent && !named(one)).map((one) => one.outerHTML)",
     )
     assert unnamed == []
     screenshot(page, tmp_path / "phone.png")

@@ -92,6 +92,24 @@ def test_the_same_seed_composes_the_same(client):
     assert compose(client, seed=7)["notes"] == one
 
 
+def test_the_command_composes_the_piece(client, tmp_path, monkeypatch):
+    import shlex
+
+    from command_line import bgmusic
+
+    from bgmusic.music.rolls.reading import read_npz_roll
+
+    edit(client, do="bars", bars=7)
+    view = compose(client, seed=11)
+    words = shlex.split(view["command"])
+    assert words[0] == "bgmusic"
+    monkeypatch.chdir(tmp_path)
+    assert bgmusic(*words[1:], "--format", "npz") == 0
+    roll = read_npz_roll(tmp_path / "samples/rolls.npz", None, 0, None)
+    assert [list(row) for row in roll.notes().tolist()] == [row[:4] for row in view["notes"]]
+    assert compose(client, beats=[0, 4])["command"] is None
+
+
 def test_silent_bars_and_bars_that_come_back(client):
     edit(client, do="decide", part="instruments", track=1, bar=2, value=False)
     edit(client, do="decide", part="form", track=0, bar=3, value=1)

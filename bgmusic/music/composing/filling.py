@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import window_starts
+from bgmusic.music.composing.windows import hop_of, window_starts
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
-from bgmusic.music.plans.plan import Plan
+from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.plan_bits import plan_bits
+from bgmusic.music.plans.plan import Plan, Plans
 from bgmusic.music.plans.shape import CLASSES, PlanShape
 from bgmusic.music.rolls.checks import require_boolean
 from bgmusic.music.rolls.shape import RollShape
@@ -50,9 +53,9 @@ class Wanted:
 def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watch | None = None) -> Bits | None:
     """Compose the free units of a piece.
 
-    Of the plan, these decisions are obeyed where units are free: silent bars are silent, tracks that play in a bar sound
-    at its first step, notes of pitched tracks belong to the chord, and bars that repeat a bar are copies of it. The
-    level of activity is the composer's.
+    Of the plan, silent bars and bars that repeat another are obeyed exactly where units are free. A composer under
+    plans is given the rest. With any other, tracks that play in a bar sound at its first step, notes of pitched tracks
+    belong to the chord, and the level of activity is the composer's.
 
     Args:
         generator: in evaluation mode.
@@ -65,48 +68,91 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
 
     Raises:
         TypeError: an array is not boolean.
-        UserError: the network is no composer, or the piece or the plan has another shape.
+        UserError: the network cannot fill in parts, or the piece or the plan has another shape.
 
     """
-    if not isinstance(generator, Composer):
+    if not isinstance(generator, ComposingNetwork):
         raise UserError("only a composer can fill in parts (network.kind: composer), not BinaryMuseGAN's networks")
     _check(shape, wanted)
     plan, bars = wanted.plan, wanted.channels.shape[1]
+    whole = _whole(wanted.free, shape)  # the piece is composed to whole windows and cut again
+    longer = _lengthened(plan, whole)
     silent = np.repeat(plan.instruments_known & ~plan.instruments, shape.beats, axis=1)
     quiet = cells_of(torch.from_numpy(wanted.free & silent)[None], shape)[0].numpy()
-    piece = torch.from_numpy(wanted.channels & ~quiet)
-    free = torch.from_numpy(wanted.free & ~silent)
-    allowed = torch.from_numpy(_allowed(shape, plan))
-    sounding = torch.from_numpy(_sounding(shape, plan))
-    missing = max(0, shape.bars - bars)  # a shorter piece is composed to a whole phrase and cut again
-    piece = F.pad(piece, (0, 0, 0, 0, 0, missing)).clone(memory_format=torch.contiguous_format)
-    free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
-    allowed = F.pad(allowed, (0, 0, 0, missing * shape.steps), value=True)
-    sounding = F.pad(sounding, (0, missing * shape.steps))
+    piece = F.pad(torch.from_numpy(wanted.channels & ~quiet), (0, 0, 0, 0, 0, whole - bars))
+    piece = piece.clone(memory_format=torch.contiguous_format)
+    free = F.pad(torch.from_numpy(wanted.free & ~silent), (0, (whole - bars) * shape.beats), value=True)
+    free = free.clone(memory_format=torch.contiguous_format)
     path = noise_path(Draws(wanted.seed, 0, 1), generator.latent)
-    windows = window_starts(bars, shape.bars)
-    device = device_of(generator)
+    windows = _windows(wanted.free, shape)
     for number, start in enumerate(windows):
         noise = next(path)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
-        inside, steps = slice(start, start + shape.bars), slice(start * shape.steps, (start + shape.bars) * shape.steps)
+        inside = slice(start, start + shape.bars)
         opened = free[None, :, units]
         if not opened.any():
             continue
         given = piece[None, :, inside]
         chosen = cells_of(opened, shape)
-        stages = generator.settings.stages
-        with torch.no_grad():
-            limits = Limits(allowed[None, :, steps].to(device), sounding[None, :, steps].to(device))
-            seen = given.to(device, torch.float32)
-            revisions = generator.revisions(seen, opened.to(device), noise.to(device), limits)
-            for stage, revision in enumerate(revisions, start=1):
-                piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
-                done = (number + stage / stages) / len(windows)
-                if watch and not watch(piece[:, :bars].numpy().copy(), done):
-                    return None
+        for revision, share in _revisions(generator, given, opened, noise, longer.window(start, shape.bars)):
+            piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
+            if watch and not watch(piece[:, :bars].numpy().copy(), (number + share) / len(windows)):
+                return None
         free[:, units] = False
-    return _obey(piece[:, :bars].numpy().copy(), shape, wanted)
+    return _obey(piece[:, :bars].numpy().copy(), shape, wanted, cut=not generator.plans)
+
+
+@torch.no_grad()
+def _revisions(
+    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan
+) -> Iterator[tuple[Tensor, float]]:
+    """Compose one window, and yield each revision with the share of the work that is done."""
+    shape, device = generator.shape, device_of(generator)
+    seen, opened, noise = given.to(device, torch.float32), opened.to(device), noise.to(device)
+    if not isinstance(generator, Composer):
+        yield generator.accompany(seen, opened, noise, plan_bits(Plans.stack([plan]), shape, device)), 1.0
+        return
+    allowed, sounding = torch.from_numpy(_allowed(shape, plan)), torch.from_numpy(_sounding(shape, plan))
+    limits = Limits(allowed[None].to(device), sounding[None].to(device))
+    for stage, revision in enumerate(generator.revisions(seen, opened, noise, limits), start=1):
+        yield revision, stage / generator.settings.stages
+
+
+def _lengthened(plan: Plan, bars: int) -> Plan:
+    """Return a plan with unknown bars at its end."""
+    longer = Plan.unknown(plan.shape.with_bars(bars))
+    for name, values in plan.arrays().items():
+        getattr(longer, name)[tuple(map(slice, values.shape))] = values
+    return longer
+
+
+def _whole(free: Bits, shape: RollShape) -> int:
+    """Return the number of bars that are composed, those that are cut off again included."""
+    bars = int(free.shape[1]) // shape.beats
+    if not free.all():
+        return max(bars, shape.bars)
+    hop = hop_of(shape.bars)
+    return shape.bars + max(0, -(-(bars - shape.bars) // hop)) * hop
+
+
+def _windows(free: Bits, shape: RollShape) -> list[int]:
+    """Return the first bars of the windows to compose, so that each sees bars before and after its free ones.
+
+    A piece that is free everywhere has the windows of a generated one, so the same seed gives the same music.
+    """
+    of_bars = np.asarray(free.reshape(len(free), -1, shape.beats).any((0, 2)))
+    last_start = max(0, len(of_bars) - shape.bars)
+    if free.all():
+        return window_starts(_whole(free, shape), shape.bars)
+    starts = []
+    while of_bars.any():
+        places = np.flatnonzero(of_bars)
+        first, length = int(places[0]), int(places[-1] - places[0]) + 1
+        before = (shape.bars - length) // 2 if length <= shape.bars else shape.bars // 2
+        start = min(max(0, first - before), last_start)
+        starts.append(start)
+        of_bars[start : start + shape.bars] = False
+    return starts
 
 
 def _check(shape: RollShape, wanted: Wanted) -> None:
@@ -151,17 +197,19 @@ def _sounding(shape: RollShape, plan: Plan) -> Bits:
     What the others are to be, the composer decides when it sees these.
     """
     plays = plan.instruments_known & plan.instruments
-    return (plays[..., None] & (np.arange(shape.steps) == 0)).reshape(len(plays), -1)
+    sounding: Bits = (plays[..., None] & (np.arange(shape.steps) == 0)).reshape(len(plays), -1)
+    return sounding
 
 
-def _obey(piece: Bits, shape: RollShape, wanted: Wanted) -> Bits:
-    """Cut notes that are held into another chord, and copy bars that are decided to repeat another."""
+def _obey(piece: Bits, shape: RollShape, wanted: Wanted, cut: bool) -> Bits:
+    """Copy bars that are decided to repeat another, and with ``cut`` cut notes that are held into another chord."""
     plan, tracks = wanted.plan, len(shape.track_set)
     planes = piece.reshape(shape.planes, tracks, -1, shape.pitches)
     free = np.repeat(wanted.free, shape.unit, axis=1)[..., None]
     no_chord = (plan.harmony_known & ~plan.harmony.any(-1)).repeat(shape.unit)[:, None]
     pitched = ~np.array(shape.drums)[:, None, None]
-    planes &= ~free | _allowed(shape, plan) & ~(no_chord & pitched)
+    if cut:
+        planes &= ~free | _allowed(shape, plan) & ~(no_chord & pitched)
     of_bars = wanted.free.reshape(tracks, -1, shape.beats).all(2)
     for track, bar in np.argwhere(plan.form_known & of_bars).tolist():
         first = int(plan.form[track, bar].argmax())

@@ -32,8 +32,12 @@ export async function post(path, body) {
   return (await answer(fetch(`/api/${path}`, { method: "POST", headers, body: content }))).json();
 }
 
+export async function file(kind) {
+  return (await answer(fetch(`/api/export/${kind}`, { headers }))).blob();
+}
+
 export async function download(kind, name) {
-  const blob = await (await answer(fetch(`/api/export/${kind}`, { headers }))).blob();
+  const blob = await file(kind);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = `${name || "piece"}.${kind}`;

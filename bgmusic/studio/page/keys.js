@@ -11,7 +11,7 @@ const LIST = [
   ["space", "play and pause"], ["Enter", "compose the selection, or all that is not locked"], ["1 to 9", "show an alternative"],
   ["l", "lock or unlock the selection"], ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Tab", "go to the next switch; space or Enter flips it"],
   [".", "on a bar of a track: more decisions"], ["[ ]", "choose a track"], ["t", "select the chosen track alone"],
-  ["m, s", "mute, solo the chosen track"], ["o", "loop the selection, or all"], ["Home", "go to the beginning"], ["+ −", "zoom"],
+  ["m, s", "mute, solo the chosen track"], ["e", "show the score"], ["o", "loop the selection, or all"], ["Home", "go to the beginning"], ["+ −", "zoom"],
   ["arrows", "in the roll: move the cursor; with notes selected: move them"], ["Shift + left, right", "shorten, lengthen selected notes"],
   ["n", "add a note at the cursor"], ["Delete", "delete the selected notes, or the note at the cursor"],
   ["Esc", "stop composing, or select nothing"], ["Ctrl+S", "save the project"], ["?", "show this list"],
@@ -32,6 +32,7 @@ const OTHERS = {
   t: () => choose(store.track),
   o: () => ((store.loop = !store.loop), changed("playing")),
   n: addAtCursor,
+  e: () => document.getElementById("engrave").click(),
   Home: () => seek(0),
   Enter: () => compose(),
   Escape: escape,
@@ -125,6 +126,7 @@ function step(by) {
 }
 
 export function zoom(factor) {
+  store.zoomed = true;
   store.barWidth = Math.max(48, Math.min(1200, store.barWidth * factor));
   changed("zoom");
 }

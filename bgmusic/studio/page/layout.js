@@ -18,6 +18,14 @@ export const place = (step) => {
   return `${Math.floor(step / steps) + 1}.${Math.floor((step % steps) / unit) + 1}`;
 };
 
+// Fit the bars into the page, unless the user chose a width.
+export function fit() {
+  if (store.zoomed || !store.view) return;
+  const few = innerWidth < 700 ? 2 : 8;
+  const width = document.getElementById("score").clientWidth - head() - 4;
+  store.barWidth = Math.max(110, Math.min(420, width / Math.min(store.view.bars, few)));
+}
+
 // Rows from top to bottom: pitches of pitched tracks, then drums. Each is { drum, pitch }.
 export function rows() {
   const { tracks } = store.view;
@@ -44,5 +52,5 @@ export function rows() {
 }
 
 export function rowHeight(count, room) {
-  return Math.max(8, Math.min(18, Math.floor(room / count)));
+  return Math.max(6, Math.min(18, Math.floor(room / count)));
 }

@@ -1,10 +1,10 @@
 // Start the page: the buttons of the header, and all parts.
 
-import { download, get, listen } from "./api.js";
+import { download, file as made, get, listen } from "./api.js";
 import { theme } from "./colours.js";
 import { openGiven } from "./dialogs.js";
 import * as keys from "./keys.js";
-import { head, place } from "./layout.js";
+import { fit, place } from "./layout.js";
 import * as plan from "./plan.js";
 import * as player from "./player.js";
 import * as roll from "./roll.js";
@@ -23,6 +23,8 @@ function header() {
   const names = view.generators.map((name) => new Option(name, name));
   if (at("generator").options.length !== names.length) at("generator").replaceChildren(...names);
   at("generator").value = view.generator;
+  if (document.activeElement !== at("title")) at("title").value = view.title;
+  at("copy").hidden = !view.command;
   const buttons = [...Array(view.takes).keys()].map((number) => {
     const button = document.createElement("button");
     button.textContent = number + 1;
@@ -74,6 +76,12 @@ function buttons() {
     say("One moment …");
     await download(kind, store.view.title).then(() => say(""), (error) => say(error.message, true));
   });
+  at("title").addEventListener("change", () => edit({ do: "title", title: at("title").value }));
+  at("seed").addEventListener("change", () => (store.seed = at("seed").value === "" ? null : Math.floor(Math.abs(Number(at("seed").value)))));
+  at("engrave").addEventListener("click", engrave);
+  at("page").querySelector("button").addEventListener("click", () => at("page").close());
+  at("copy").addEventListener("click", () =>
+    navigator.clipboard.writeText(store.view.command).then(() => say(`copied: ${store.view.command}`), () => say(store.view.command)));
   at("begin").addEventListener("click", begin);
   at("theme").addEventListener("click", () => {
     const name = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
@@ -100,6 +108,19 @@ function composed() {
   }
 }
 
+async function engrave() {
+  say("Engraving …");
+  try {
+    const image = at("page").querySelector("img");
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(await made("svg"));
+    at("page").showModal();
+    say("");
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
 function openFile(file) {
   if (file.name.toLowerCase().endsWith(".bgstudio")) return request("open", file);
   return openGiven(file);
@@ -118,6 +139,7 @@ function start() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   theme(localStorage.getItem(PREFERRED) ?? (dark.matches ? "dark" : "light"));
   dark.addEventListener("change", () => localStorage.getItem(PREFERRED) || (theme(dark.matches ? "dark" : "light"), changed()));
+  addEventListener("resize", () => (fit(), changed("zoom")));
   onChange((what) => {
     if (what === "all") header();
     if (what === "all" || what === "playing") playing();
@@ -135,8 +157,7 @@ function start() {
   dropping();
   get("state").then((view) => {
     take(view);
-    const { tracks, bars } = view;
-    store.barWidth = Math.max(110, Math.min(420, (at("score").clientWidth - head() - 4) / Math.min(bars, innerWidth < 700 ? 2 : 8)));
+    const { tracks } = view;
     store.track = Math.max(0, tracks.findIndex((track) => !track.drum));
     changed();
     say(KEYS);

@@ -1,6 +1,7 @@
 // What the page knows: the project as the server shows it, and what only this tab knows (selection, zoom, mutes).
 
 import { get, post } from "./api.js";
+import { fit } from "./layout.js";
 
 export const store = {
   view: null, // the project, see view.py
@@ -17,6 +18,8 @@ export const store = {
   step: 0, // where the playhead is, in steps
   loop: false,
   auto: false,
+  seed: null, // of the next composition; null: the next number
+  zoomed: false, // whether the user chose the width of bars
 };
 
 const listeners = new Set();
@@ -42,6 +45,7 @@ export const heard = (track) =>
 
 export function take(view) {
   store.view = view;
+  fit();
   const known = new Set(view.notes.map(keyOf));
   for (const key of store.chosen) if (!known.has(key)) store.chosen.delete(key);
   if (store.track >= view.tracks.length) store.track = 0;
@@ -85,8 +89,8 @@ export function area() {
   return found;
 }
 
-export async function compose(where = area(), seed = undefined) {
-  return attempt(() => post("compose", seed === undefined ? where : { ...where, seed }));
+export async function compose(where = area(), seed = store.seed) {
+  return attempt(() => post("compose", seed === null ? where : { ...where, seed }));
 }
 
 export function hear(event, data) {

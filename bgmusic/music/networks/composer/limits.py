@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bgmusic.music.networks.composer.decisions.base import IMPOSSIBLE, Tracks
+from bgmusic.music.networks.composer.decisions.form import Form
 from bgmusic.music.networks.composer.features import Logits
 from bgmusic.music.rolls.shape import RollShape
 
@@ -43,6 +44,17 @@ class Limits:
                 raise TypeError(f"{name} must be boolean, not {tensor.dtype}")
             if tensor.shape != expected:
                 raise ValueError(f"{name} have shape {expected}, not {tuple(tensor.shape)}")
+
+    def form(self, form: Form | None) -> Form | None:
+        """Return a form in which only bars of the same limits repeat each other."""
+        if form is None:
+            return None
+        bars = form.repeats.shape[2]
+        bits = [self.pitches.unflatten(2, (bars, -1)).flatten(3), self.sounding.unflatten(2, (bars, -1))]
+        of_bars = torch.cat(bits, 3)
+        of_repeated = of_bars.gather(2, form.repeats.unsqueeze(3).expand_as(of_bars))
+        itself = torch.arange(bars, device=form.repeats.device)
+        return Form(torch.where((of_bars == of_repeated).all(3), form.repeats, itself))
 
     def tracks(self, tracks: Tracks) -> Tracks:
         """Return the facts about the tracks, with the pitches that may begin."""

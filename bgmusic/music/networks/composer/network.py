@@ -147,7 +147,8 @@ class Composer(ComposingNetwork):
         if limits is not None:
             limits.check(len(given), self.shape)
         draft = to_draft(given, self.shape)
-        for stage in self._stages(draft, free, noise, self._form(draft, free, noise), limits):
+        form = self._form(draft, free, noise)
+        for stage in self._stages(draft, free, noise, limits.form(form) if limits else form, limits):
             yield to_phrases(stage.draft, self.shape)
 
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:

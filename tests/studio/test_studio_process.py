@@ -1,0 +1,129 @@
+"""The studio as a process: Ctrl-C, slow and broken clients, several tabs, mistakes on the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+
+import pytest
+from command_line import bgmusic, refusal
+from studio_process import open_studio
+
+from bgmusic.studio.project_file import read_project
+
+pytestmark = pytest.mark.slow
+
+
+def ask(studio, method, path, body=None, token=None):
+    connection = http.client.HTTPConnection("127.0.0.1", studio.port, timeout=20)
+    headers = {"X-Studio-Token": studio.token if token is None else token}
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, json.loads(content) if content.startswith(b"{") else content
+
+
+class Tab:
+    """A tab that listens to news in a thread."""
+
+    def __init__(self, studio):
+        self.connection = http.client.HTTPConnection("127.0.0.1", studio.port, timeout=60)
+        self.connection.request("GET", "/api/events", headers={"X-Studio-Token": studio.token})
+        self.answer = self.connection.getresponse()
+        self.lines = []
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def _listen(self):
+        while line := self.answer.readline():
+            self.lines.append(line.decode().strip())
+
+    def close(self):
+        self.connection.sock and self.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.answer.close()
+        self.connection.close()
+
+    def waits_for(self, event, seconds=30):
+        end = time.monotonic() + seconds
+        while f"event: {event}" not in self.lines:
+            assert time.monotonic() < end, self.lines[-5:]
+            time.sleep(0.02)
+
+
+def test_interrupt_ends_it_while_tabs_listen_and_it_composes(runs, tmp_path):
+    project = tmp_path / "mine.bgstudio"
+    with contextlib.ExitStack() as stack:
+        studio = stack.enter_context(open_studio(runs["voices"], "--project", project))
+        tabs = [stack.enter_context(contextlib.closing(Tab(studio))) for _ in range(3)]
+        assert ask(studio, "POST", "/api/edit", json.dumps({"edits": [{"do": "bars", "bars": 128}]}))[0] == 200
+        assert ask(studio, "POST", "/api/save")[0] == 200
+        for tab in tabs:
+            tab.waits_for("changed")
+        for _ in range(3):
+            assert ask(studio, "POST", "/api/compose", "{}")[0] == 202
+        tabs[0].waits_for("progress")
+        begin = time.monotonic()
+        assert studio.interrupt() == 0
+        assert time.monotonic() - begin < 2
+    assert read_project(project.read_bytes()).state.bars == 128
+    with open_studio(runs["voices"], "--project", project) as studio:
+        assert ask(studio, "GET", "/api/state")[1]["bars"] == 128
+
+
+def test_slow_and_broken_clients(runs):
+    with open_studio(runs["voices"]) as studio:
+        slow = []
+        for number in range(40):
+            client = socket.create_connection(("127.0.0.1", studio.port), 10)
+            head = f"POST /api/import HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nX-Studio-Token: {studio.token}\r\n"
+            client.sendall(
+                [b"G", head.encode(), f"{head}Content-Length: 1000\r\n\r\nMT".encode(), b"\0\xff\r\n\r\n"][number % 4]
+            )
+            slow.append(client)
+        for _ in range(5):
+            begin = time.monotonic()
+            assert ask(studio, "GET", "/api/state")[0] == 200
+            assert time.monotonic() - begin < 2
+        for client in slow:
+            client.close()
+        assert ask(studio, "POST", "/api/compose", "{}")[0] == 202
+        assert ask(studio, "GET", "/api/state", token="x")[0] == 401  # noqa: S106 (no password)
+        assert studio.process.poll() is None
+        assert studio.interrupt() == 0
+
+
+def test_news_reach_all_tabs(runs):
+    with contextlib.ExitStack() as stack:
+        studio = stack.enter_context(open_studio(runs["voices"]))
+        tabs = [stack.enter_context(contextlib.closing(Tab(studio))) for _ in range(2)]
+        ask(studio, "POST", "/api/compose", "{}")
+        for tab in tabs:
+            for event in ("started", "done"):
+                tab.waits_for(event)
+        assert ask(studio, "GET", "/api/state")[1]["notes"]
+
+
+def test_mistakes_on_the_command_line(runs, tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        words = ["studio", runs["voices"], "--no-browser", "--port", port]
+        assert f"port {port} of 127.0.0.1 can't be used" in refusal(capsys, *words)
+    assert "there is no run nobody" in refusal(capsys, "studio", "nobody", "--no-browser")
+    broken = tmp_path / "broken.bgstudio"
+    broken.write_bytes(b"nothing")
+    words = ["studio", runs["voices"], "--no-browser", "--project", broken]
+    assert "no project of the studio" in refusal(capsys, *words)
+    other = tmp_path / "other.bgstudio"
+    with open_studio(runs["band"], "--project", other) as studio:
+        assert ask(studio, "POST", "/api/save")[0] == 200
+    words = ["studio", runs["voices"], "--no-browser", "--project", other]
+    assert "has no composer 'band'" in refusal(capsys, *words)
+    assert bgmusic("studio", "--help") == 0
