@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -17,14 +18,29 @@ from bgmusic.yaml import Config, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
-KINDS = ("digits", "music")
+KINDS = ("digits", "music", "plans")
 
 
-def save_generator(path: Path, generator: nn.Module, config: Config, kind: str) -> None:
-    """Write a generator's weights as safetensors, with its kind and config as metadata."""
+def save_generator(path: Path, generator: nn.Module, config: Config, kind: str, half: bool = False) -> None:
+    """Write a generator's weights as safetensors, with its kind and config as metadata.
+
+    Args:
+        path: the file.
+        generator: the network.
+        config: its config.
+        kind: ``digits``, ``music`` or ``plans``.
+        half: write float32 as float16, for half the size; it is converted back when read.
+
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    if half:
+        weights = {name: _halved(value) for name, value in weights.items()}
     metadata = {"bgmusic": __version__, "kind": kind, "config": config.model_dump_json()}
     write_bytes(path, _sorted_header(save(weights, metadata)))
+
+
+def _halved(value: Tensor) -> Tensor:
+    return value.half() if value.dtype == torch.float32 else value
 
 
 def _sorted_header(content: bytes) -> bytes:
@@ -90,6 +106,8 @@ def read_generator(path: Path, kind: str, model: type[AnyConfig]) -> tuple[AnyCo
 def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Module:
     """Assign weights to a network that was built on the ``meta`` device, so that a config alone allocates nothing.
 
+    Weights in float16 are converted where the network's are float32.
+
     Raises:
         UserError: names, shapes or dtypes of the weights are not the network's.
 
@@ -101,16 +119,21 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: str) -> nn.Modu
         if name not in expected
         or name not in weights
         or expected[name].shape != weights[name].shape
-        or expected[name].dtype != weights[name].dtype
+        or weights[name].dtype not in _accepted(expected[name].dtype)
     ]
     if wrong:
         raise UserError(f"{source}: weights don't fit the config ({', '.join(sorted(wrong)[:3])})")
-    network.load_state_dict(weights, assign=True)
+    converted = {name: value.to(expected[name].dtype) for name, value in weights.items()}
+    network.load_state_dict(converted, assign=True)
     return network.eval().requires_grad_(False)
 
 
+def _accepted(dtype: torch.dtype) -> tuple[torch.dtype, ...]:
+    return (dtype, torch.float16) if dtype == torch.float32 else (dtype,)
+
+
 def kind_of(run: Path) -> str:
-    """Read the kind of a run's generator from its file: ``digits`` or ``music``.
+    """Read the kind of a run's generator from its file: ``digits``, ``music`` or ``plans``.
 
     Raises:
         UserError: there is no generator, or one of an unknown kind.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS, UNKNOWN, interval_of
+from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, UNKNOWN, interval_of
 
 REACH = 24
 """Semitones of the interval tables, up and down; larger intervals share the outermost entries."""
@@ -87,6 +87,8 @@ class TrackDecoder(nn.Module):
         self.rows = nn.Linear(hidden, pitches + 1 + self.references * (2 * REACH + 1))
         with torch.no_grad():
             self.rows.weight.mul_(0.3)
+        # Of each interval before to each interval now, while the other track holds its note and while it moves.
+        self.progress = nn.Parameter(torch.zeros(max(1, len(self.pitched)), 2, 13, 12))
 
     def state(self, state: Tensor, seen: Seen) -> Tensor:
         """Add what the track sees of the step to the state ``(items, width)``."""
@@ -101,20 +103,47 @@ class TrackDecoder(nn.Module):
             state = state + self.intervals_now(_numbered(now, size)).sum(1)
         return state
 
+    def prior(self, seen: Seen, impossible: Tensor) -> Tensor:
+        """Return what is added to the logits of rows: float32 ``(items, pitches)``.
+
+        Args:
+            seen: what the track sees of the step.
+            impossible: rows that cannot start, boolean ``(items, pitches)``.
+
+        """
+        return self._progressions(seen).float().masked_fill(impossible, IMPOSSIBLE)
+
+    def _progressions(self, seen: Seen) -> Tensor:
+        """Return what each row adds by the intervals it makes with other tracks: ``(items, pitches)``.
+
+        Parallel fifths are an interval of 7 semitones before and now, while the other track moves.
+        """
+        if not self.pitched:
+            return torch.zeros(len(seen.last), self.pitches, device=seen.last.device)
+        before, now = seen.last[:, self.pitched], seen.now[:, self.pitched]
+        motion = seen.motion[:, self.pitched]
+        own = seen.last[:, self.track, None]
+        classes = torch.where((own >= 0) & (before >= 0), (own - before) % 12, 12)
+        moves = ((motion < HOLD) & (now != before)).long()
+        tracks = torch.arange(len(self.pitched), device=own.device)
+        table = self.progress[tracks, moves, classes]  # (items, others, 12)
+        rows = torch.arange(self.pitches, device=own.device)
+        of_rows = table.gather(2, (rows - now[..., None]) % 12) * (now >= 0)[..., None]
+        total: Tensor = of_rows.sum(1)
+        return total
+
     def references_of(self, seen: Seen) -> Tensor:
         """Return the rows from which intervals are counted: int64 ``(items, references - 1)``."""
         return torch.cat([seen.last[:, self.track, None], seen.now[:, self.pitched]], 1)
 
-    def note_logits(
-        self, state: Tensor, references: Tensor, lowest: Tensor, impossible: Tensor, must: Tensor
-    ) -> Tensor:
+    def note_logits(self, state: Tensor, references: Tensor, lowest: Tensor, prior: Tensor, must: Tensor) -> Tensor:
         """Return the logits of the next note that starts, in rising order: float32 ``(items, pitches + 1)``.
 
         Args:
             state: ``(items, width)``, with the notes chosen so far.
             references: see :meth:`references_of`.
             lowest: row of the note chosen last, -1 for none: only higher ones can follow.
-            impossible: rows that cannot start, boolean ``(items, pitches)``.
+            prior: see :meth:`prior`.
             must: whether a note has to start, boolean ``(items,)``.
 
         Returns:
@@ -128,10 +157,11 @@ class TrackDecoder(nn.Module):
             references = torch.cat([references, lowest[:, None]], 1)
             place = (rows - references[..., None]).clamp(-REACH, REACH) + REACH
             relative = tables.unflatten(1, (self.references, -1)).gather(2, place) * (references >= 0)[..., None]
-            logits = torch.cat([logits[:, :-1] + relative.sum(1), logits[:, -1:]], 1)
-        barred = torch.cat([(rows <= lowest[:, None]) | impossible, must[:, None]], 1)
-        allowed: Tensor = logits.masked_fill(barred, IMPOSSIBLE)
-        return allowed
+            prior = prior + relative.sum(1)
+        prior = prior.masked_fill(rows <= lowest[:, None], IMPOSSIBLE)
+        last = torch.where(must, IMPOSSIBLE, 0.0)
+        total: Tensor = logits + torch.cat([prior, last[:, None]], 1)
+        return total
 
 
 def unknown_motion(like: Tensor) -> Tensor:

@@ -81,7 +81,8 @@ def _track_loss(
     hidden = decoder.first(state)
     losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
     rows = changed.nonzero()[:, 0]
-    state, references = state[rows], decoder.references_of(seen.at(rows))
+    state, seen = state[rows], seen.at(rows)
+    references = decoder.references_of(seen)
     before, kept = steps.before[rows, track], steps.kept[rows, track]
     if limit > 1:
         going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
@@ -91,9 +92,10 @@ def _track_loss(
     impossible = kept | ~(playable[rows] | started[rows])
     if not parts.restrikes:
         impossible = impossible | before
+    prior = decoder.prior(seen, impossible)
     must = ~(before & ~kept).any(1)  # where nothing ends, something starts, or nothing would change
     while len(rows):
-        logits = decoder.note_logits(state, references, lowest, impossible, must)
+        logits = decoder.note_logits(state, references, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
         losses = losses.index_add(0, rows, F.cross_entropy(logits, note, reduction="none"))
         if limit == 1:
@@ -101,6 +103,6 @@ def _track_loss(
         chosen = (note < decoder.pitches).nonzero()[:, 0]
         rows, references, lowest = rows[chosen], references[chosen], note[chosen]
         left = left[chosen].scatter(1, lowest[:, None], value=False)
-        state, impossible = state[chosen] + decoder.chosen(lowest), impossible[chosen]
+        state, prior = state[chosen] + decoder.chosen(lowest), prior[chosen]
         must = torch.zeros_like(rows, dtype=torch.bool)
     return losses

@@ -245,7 +245,8 @@ def _decide_track(
     rows = changed.nonzero()[:, 0]
     if not len(rows):
         return kept, started, changed
-    state, references = state[rows], decoder.references_of(seen.at(rows))
+    state, seen = state[rows], seen.at(rows)
+    references = decoder.references_of(seen)
     if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
         going = fire(neuron, decoder.going_on(hidden[rows]).float(), thresholds[GOING_ON][rows, None]) > 0.5
         kept[rows] = going & before[rows]
@@ -255,9 +256,10 @@ def _decide_track(
     impossible = kept[rows] | ~playable[rows]
     if not parts.restrikes:
         impossible = impossible | before[rows]
+    prior = decoder.prior(seen, impossible)
     must = ~(before[rows] & ~kept[rows]).any(1)  # where nothing ends, something starts, or nothing would change
     for number in range(min(limit, parts.settings.chords)):
-        logits = decoder.note_logits(state, references, lowest, impossible, must)
+        logits = decoder.note_logits(state, references, lowest, prior, must)
         note = _choose(parts, logits, thresholds[NOTES + number][rows])
         note = torch.where(room > 0, note, decoder.pitches)
         chosen = (note < decoder.pitches).nonzero()[:, 0]
@@ -265,7 +267,7 @@ def _decide_track(
         if not len(chosen) or number + 1 == min(limit, parts.settings.chords):
             break
         rows, references, lowest, room = rows[chosen], references[chosen], note[chosen], room[chosen] - 1
-        impossible, must = impossible[chosen], torch.zeros_like(rows, dtype=torch.bool)
+        prior, must = prior[chosen], torch.zeros_like(rows, dtype=torch.bool)
         state = state[chosen] + decoder.chosen(lowest)
     return kept, started, changed
 
