@@ -30,6 +30,7 @@ class Seen:
         now: rows that sound: in this step of tracks that have decided, else in the step before.
         motion: motion classes of the tracks that have decided, else ``UNKNOWN``.
         since: steps since each track's last change.
+        chord: the planned chord and its bass as rows, float ``(items, 2, pitches)``, zeros where unknown.
 
     """
 
@@ -37,6 +38,7 @@ class Seen:
     now: Tensor
     motion: Tensor
     since: Tensor
+    chord: Tensor
 
     def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor) -> Seen:
         """Return the view in which the tracks ``decided``, boolean ``(items, tracks)``, are known."""
@@ -45,11 +47,12 @@ class Seen:
             torch.where(decided, line, self.now),
             torch.where(decided, motion, self.motion),
             self.since,
+            self.chord,
         )
 
     def at(self, rows: Tensor) -> Seen:
         """Return the items ``rows``."""
-        return Seen(self.last[rows], self.now[rows], self.motion[rows], self.since[rows])
+        return Seen(self.last[rows], self.now[rows], self.motion[rows], self.since[rows], self.chord[rows])
 
 
 class TrackDecoder(nn.Module):
@@ -85,6 +88,7 @@ class TrackDecoder(nn.Module):
         self.second = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
         self.references = 0 if self.is_drum else len(self.pitched) + 2
         self.rows = nn.Linear(hidden, pitches + 1 + self.references * (2 * REACH + 1))
+        self.harmony = nn.Linear(hidden, 2)  # how much a row gains from being in the planned chord, or its bass
         with torch.no_grad():
             self.rows.weight.mul_(0.3)
         # Of each interval before to each interval now, while the other track holds its note and while it moves.
@@ -136,12 +140,15 @@ class TrackDecoder(nn.Module):
         """Return the rows from which intervals are counted: int64 ``(items, references - 1)``."""
         return torch.cat([seen.last[:, self.track, None], seen.now[:, self.pitched]], 1)
 
-    def note_logits(self, state: Tensor, references: Tensor, lowest: Tensor, prior: Tensor, must: Tensor) -> Tensor:
+    def note_logits(
+        self, state: Tensor, references: Tensor, chord: Tensor, lowest: Tensor, prior: Tensor, must: Tensor
+    ) -> Tensor:
         """Return the logits of the next note that starts, in rising order: float32 ``(items, pitches + 1)``.
 
         Args:
             state: ``(items, width)``, with the notes chosen so far.
             references: see :meth:`references_of`.
+            chord: see :class:`Seen`.
             lowest: row of the note chosen last, -1 for none: only higher ones can follow.
             prior: see :meth:`prior`.
             must: whether a note has to start, boolean ``(items,)``.
@@ -150,14 +157,15 @@ class TrackDecoder(nn.Module):
             Logits of the rows, then that of no further note.
 
         """
-        outputs = self.rows(self.second(state)).float()
+        hidden = self.second(state)
+        outputs = self.rows(hidden).float()
         logits, tables = outputs.split([self.pitches + 1, outputs.shape[1] - self.pitches - 1], 1)
         rows = torch.arange(self.pitches, device=state.device)
         if self.references:
             references = torch.cat([references, lowest[:, None]], 1)
             place = (rows - references[..., None]).clamp(-REACH, REACH) + REACH
             relative = tables.unflatten(1, (self.references, -1)).gather(2, place) * (references >= 0)[..., None]
-            prior = prior + relative.sum(1)
+            prior = prior + relative.sum(1) + (self.harmony(hidden).float().unsqueeze(2) * chord).sum(1)
         prior = prior.masked_fill(rows <= lowest[:, None], IMPOSSIBLE)
         last = torch.where(must, IMPOSSIBLE, 0.0)
         total: Tensor = logits + torch.cat([prior, last[:, None]], 1)

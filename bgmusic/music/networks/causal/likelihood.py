@@ -37,7 +37,9 @@ def embed_past(trunk: Trunk, cells: Tensor, steps: Steps, onsets: bool, hidden: 
     return trunk.embed(planes[0].float(), planes[1].float() if onsets else None, line, motion)
 
 
-def track_losses(parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor) -> Tensor:
+def track_losses(
+    parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor, chords: Tensor
+) -> Tensor:
     """Return the negative log likelihoods of all decisions in nats: float32 ``(batch, steps, tracks)``.
 
     Args:
@@ -47,13 +49,14 @@ def track_losses(parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known
         cells: their notes, boolean ``(batch, steps, tracks, rows)``.
         known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
+        chords: planned chords and their basses as rows, float ``(batch, steps, 2, rows)``.
 
     """
     size, limits = cells.shape[:2], parts.limits
     flat = Steps(*(value.flatten(0, 1) for value in vars(steps).values()))
     state, notes, known = state.flatten(0, 1), cells.flatten(0, 1), known.flatten(0, 1)
     playable = playable.repeat_interleave(size[1], 0)
-    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since)
+    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since, chords.flatten(0, 1))
     losses = []
     for track, decoder in enumerate(parts.decoders):
         decided = known.clone()
@@ -82,7 +85,7 @@ def _track_loss(
     losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
     rows = changed.nonzero()[:, 0]
     state, seen = state[rows], seen.at(rows)
-    references = decoder.references_of(seen)
+    references, chord = decoder.references_of(seen), seen.chord
     before, kept = steps.before[rows, track], steps.kept[rows, track]
     if limit > 1:
         going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
@@ -95,13 +98,14 @@ def _track_loss(
     prior = decoder.prior(seen, impossible)
     must = ~(before & ~kept).any(1)  # where nothing ends, something starts, or nothing would change
     while len(rows):
-        logits = decoder.note_logits(state, references, lowest, prior, must)
+        logits = decoder.note_logits(state, references, chord, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
         losses = losses.index_add(0, rows, F.cross_entropy(logits, note, reduction="none"))
         if limit == 1:
             break
         chosen = (note < decoder.pitches).nonzero()[:, 0]
         rows, references, lowest = rows[chosen], references[chosen], note[chosen]
+        chord = chord[chosen]
         left = left[chosen].scatter(1, lowest[:, None], value=False)
         state, prior = state[chosen] + decoder.chosen(lowest), prior[chosen]
         must = torch.zeros_like(rows, dtype=torch.bool)

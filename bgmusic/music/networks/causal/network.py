@@ -218,7 +218,9 @@ class CausalComposer(ComposingNetwork):
         share = self.settings.history if self.training else 0.0
         embedded = embed_past(self.trunk, cells, steps, onsets is not None, share)
         state = self.trunk(embedded, context) + context
-        return track_losses(self._parts(), state, steps, cells, known, self._playable(keys))
+        return track_losses(
+            self._parts(), state, steps, cells, known, self._playable(keys), self._chords(len(cells), plan, keys)
+        )
 
     def limits(self) -> list[int]:
         """Return the most notes that each track plays at once; drums may strike all their rows."""
@@ -243,6 +245,15 @@ class CausalComposer(ComposingNetwork):
         """Return the rows within each track's range: boolean ``(batch, tracks, rows)``."""
         pitches = playable_pitches(self.shape, keys.device)[None, :, None].expand(len(keys), -1, 1, -1)
         return to_common(pitches, keys, self.shape)[:, :, 0]
+
+    def _chords(self, batch: int, plan: PlanBits | None, keys: Tensor) -> Tensor:
+        """Return the planned chords and basses as rows of the common key: ``(batch, steps, 2, rows)``."""
+        rows = torch.arange(-MARGIN, self.shape.pitches + MARGIN, device=keys.device)
+        if plan is None:
+            return rows.new_zeros(batch, self.shape.bars * self.shape.steps, 2, len(rows), dtype=torch.float32)
+        harmony = plan.in_common(keys)[..., : 2 * KEYS].unflatten(-1, (2, KEYS))
+        chords: Tensor = harmony[..., (rows + self.shape.track_set.low) % KEYS]
+        return chords.repeat_interleave(self.shape.unit, 1)
 
     def _context(
         self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
@@ -278,6 +289,7 @@ class CausalComposer(ComposingNetwork):
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
             self._playable(keys),
+            self._chords(len(noise), plan, keys),
         )
         particles = None
         if layout.drafts > 1:

@@ -79,6 +79,7 @@ class Task:
         repeats: number of the bar that each bar repeats or its own, int64 ``(batch, tracks, bars)``; None: all are new.
         context: what is known as the network sees it, float ``(batch, steps, width)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
+        chords: planned chords and their basses as rows, float ``(batch, steps, 2, rows)``, zeros where unknown.
 
     """
 
@@ -86,12 +87,14 @@ class Task:
     repeats: Tensor | None
     context: Tensor
     playable: Tensor
+    chords: Tensor
 
     def repeated(self, drafts: int) -> Task:
         """Return each phrase ``drafts`` times in a row."""
         rows = torch.arange(len(self.context), device=self.context.device).repeat_interleave(drafts)
         repeats = None if self.repeats is None else self.repeats[rows]
-        return Task(self.given.select(rows), repeats, self.context[rows], self.playable[rows])
+        given = self.given.select(rows)
+        return Task(given, repeats, self.context[rows], self.playable[rows], self.chords[rows])
 
 
 @torch.no_grad()
@@ -110,7 +113,7 @@ def compose_steps(
         Cells and onsets of each phrase, boolean ``(batch, steps, tracks, rows)``.
 
     """
-    given, repeats, context, playable = task.given, task.repeats, task.context, task.playable
+    given, repeats, context = task.given, task.repeats, task.context
     batch, steps, tracks, pitches = given.cells.shape
     trunk, limits = parts.trunk, parts.limits
     progress = Progress.begin(batch, tracks, pitches, context.device)
@@ -126,7 +129,7 @@ def compose_steps(
             computed = (~given.known).any(0).tolist()
         state = trunk.step(before, context[:, step], caches) + context[:, step]
         progress, started, motion = _compose_step(
-            parts, state, progress, given.at(step), playable, thresholds[step], computed[step], limits
+            parts, state, progress, given.at(step), task, step, thresholds[step], computed[step], limits
         )
         cells[:, step], onsets[:, step] = progress.cells, started
         if particles and (step + 1) % parts.shape.unit == 0 and step + 1 < steps:
@@ -168,7 +171,8 @@ def _compose_step(
     state: Tensor,
     progress: Progress,
     given: Given,
-    playable: Tensor,
+    task: Task,
+    step: int,
     thresholds: Tensor,
     computed: list[bool],
     limits: list[int],
@@ -179,14 +183,15 @@ def _compose_step(
         given_started = given_started | (given.cells & given.onsets)
     given_line = line_of(given.cells)
     given_motion = motion_of(given_line, progress.last, given_started.any(-1))
-    seen = Seen(progress.last, progress.line, unknown_motion(progress.line), progress.since)
+    chord = task.chords[:, step]
+    seen = Seen(progress.last, progress.line, unknown_motion(progress.line), progress.since, chord)
     seen = seen.with_decided(given.known, given_line, given_motion)
     cells, starts, lines, motions, changes = [], [], [], [], []
     for track, decoder in enumerate(parts.decoders):
         before, known = progress.cells[:, track], given.known[:, track]
         if computed[track]:
             kept, started, changed = _decide_track(
-                parts, decoder, state, seen, before, playable[:, track], thresholds[track], limits[track]
+                parts, decoder, state, seen, before, task.playable[:, track], thresholds[track], limits[track]
             )
             now = torch.where(changed[:, None], kept | started, before)
             now = torch.where(known[:, None], given.cells[:, track], now)
@@ -246,7 +251,7 @@ def _decide_track(
     if not len(rows):
         return kept, started, changed
     state, seen = state[rows], seen.at(rows)
-    references = decoder.references_of(seen)
+    references, chord = decoder.references_of(seen), seen.chord
     if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
         going = fire(neuron, decoder.going_on(hidden[rows]).float(), thresholds[GOING_ON][rows, None]) > 0.5
         kept[rows] = going & before[rows]
@@ -259,7 +264,7 @@ def _decide_track(
     prior = decoder.prior(seen, impossible)
     must = ~(before[rows] & ~kept[rows]).any(1)  # where nothing ends, something starts, or nothing would change
     for number in range(min(limit, parts.settings.chords)):
-        logits = decoder.note_logits(state, references, lowest, prior, must)
+        logits = decoder.note_logits(state, references, chord, lowest, prior, must)
         note = _choose(parts, logits, thresholds[NOTES + number][rows])
         note = torch.where(room > 0, note, decoder.pitches)
         chosen = (note < decoder.pitches).nonzero()[:, 0]
@@ -267,6 +272,7 @@ def _decide_track(
         if not len(chosen) or number + 1 == min(limit, parts.settings.chords):
             break
         rows, references, lowest, room = rows[chosen], references[chosen], note[chosen], room[chosen] - 1
+        chord = chord[chosen]
         prior, must = prior[chosen], torch.zeros_like(rows, dtype=torch.bool)
         state = state[chosen] + decoder.chosen(lowest)
     return kept, started, changed
