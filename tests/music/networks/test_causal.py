@@ -21,6 +21,7 @@ from bgmusic.music.networks.keys import common_harmony, from_common, key_of, pit
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.plan_bits import draw_plans, features_of, plan_bits
 from bgmusic.music.plans.extract import extract_channels
+from bgmusic.music.plans.plan import PARTS, Plans
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import Track, TrackSet
 
@@ -207,3 +208,26 @@ def test_hidden_plans_say_nothing() -> None:
     assert 0.2 < float(unknown.float().mean()) < 0.6
     assert not plan.silent[unknown].any()
     assert not plan.decided[unknown].any()
+
+
+def test_planned_chords_and_basses_are_weighed() -> None:
+    network, phrases = causal(SATB), random_phrases(SATB)
+    plans = extract_channels(phrases.numpy() > 0.5, SATB)
+    network.most.fill_(1)
+    harmony = np.zeros_like(plans.harmony)
+    harmony[..., [0, 4, 7, 12]] = True  # a C major triad over C
+    plans = Plans(plans.shape, **{**plans.hidden(**_nothing(plans)).arrays(), "harmony": harmony,
+                                  "harmony_known": np.ones_like(plans.harmony_known)})  # fmt: skip
+    with torch.no_grad():
+        for decoder in network.decoders:
+            decoder.harmony.weight.zero_()
+            decoder.harmony.bias.copy_(torch.tensor([500.0, 0.0]))
+    free = torch.ones(3, 4, SATB.bars * SATB.beats, dtype=torch.bool)
+    made = network.accompany(torch.zeros_like(phrases), free, torch.randn(3, network.latent), plan_bits(plans, SATB))
+    rows = made[:, :4].any(1).any(1).any(1).any(0).nonzero().flatten() + SATB.track_set.low
+    assert set((rows % 12).tolist()) <= {0, 4, 7}
+    assert made.any()
+
+
+def _nothing(plans: Plans) -> dict[str, Any]:
+    return {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
