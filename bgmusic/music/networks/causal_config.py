@@ -44,7 +44,7 @@ class CausalConfig(Config):
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64
     """Channels of a step in the critic."""
-    critic_dropout: Decay = 0.25
+    critic_dropout: Decay = 0.4
     """Share of channels that are dropped in the critic's training."""
     critic_pool: Annotated[int, Field(ge=64, le=65_536)] = 2400
     """Generated phrases that the critic is trained on."""
