@@ -19,7 +19,7 @@ _TRACKS = (
     (118, 42, 131),
 )
 _DRUMS = (110, 110, 110)
-MARK: Colour = (220, 38, 38)
+MARK = (220, 38, 38)
 """Colour of marked bars."""
 
 PAPER, BLACK_KEY, BEAT, OCTAVE, BAR, INK = range(6)
