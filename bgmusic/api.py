@@ -37,19 +37,23 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
     from bgmusic.music.composing.composer import Composer
     from bgmusic.music.composing.hub import download, is_repo_id
     from bgmusic.music.composing.load import load_generator
+    from bgmusic.music.composing.planners import has_planner, load_planner
     from bgmusic.music.composing.pretrained import is_pretrained, load_pretrained
     from bgmusic.training.lookup import find_run, is_run, shipped_generators
 
     if not str(name):
         raise UserError(f"no name of a composer: give {', '.join(shipped_generators())}, or a run folder")
     folder = Path(name)
+    planner = None
     if not is_run(folder) and is_pretrained(folder):
         loaded = load_pretrained(folder)
     elif is_repo_id(str(name)) and not folder.exists() and str(name) not in shipped_generators():
         loaded = load_pretrained(download(str(name), revision), str(name))
     else:
-        loaded = load_generator(find_run(name))
-    return Composer(str(name), *loaded).to(device)
+        run = find_run(name)
+        loaded = load_generator(run)
+        planner = load_planner(run) if has_planner(run) else None
+    return Composer(str(name), *loaded, planner).to(device)
 
 
 def read(
@@ -136,7 +140,7 @@ def evaluate(
 
     """
     from bgmusic.music.composing.comparison import compare, cut_rolls
-    from bgmusic.music.composing.composer import check_seed
+    from bgmusic.music.composing.arguments import check_seed
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.rolls.phrases import Phrases
 

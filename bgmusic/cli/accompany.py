@@ -59,7 +59,7 @@ def accompany(
 
     folder = find_run(run)
     if kind_of(folder) != "music":
-        raise UserError(f"{run} is a run of digits: accompany is for music")
+        raise UserError(f"{run} is a run of {kind_of(folder)}: accompany is for music")
     shape, composer = load_composer(folder)
     track = read_given(file, shape, track_number(given, shape.track_set))
     for remark in track.remarks:

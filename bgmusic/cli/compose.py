@@ -16,7 +16,9 @@ from bgmusic.cli.plan_options import (
     FormOption,
     InstrumentsOption,
     KeyOption,
+    PlannerOption,
     PlanOption,
+    decide_plans,
     wishes_of,
 )
 from bgmusic.cli.progress import progress_bar
@@ -32,6 +34,7 @@ def compose(
     key: KeyOption = None,
     bars: BarsOption = None,
     base: PlanOption = None,
+    planner: PlannerOption = None,
     given: Annotated[
         Path | None, typer.Option(metavar="FILE.mid", help="MIDI file with a track that stays as it is; needs --track.")
     ] = None,
@@ -61,6 +64,7 @@ def compose(
     from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.write_back import with_accompaniment
     from bgmusic.music.midi.song import DEFAULT_BPM
+    from bgmusic.music.plans.shape import PlanShape
     from bgmusic.music.plans.storing import write_plan
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
@@ -76,14 +80,14 @@ def compose(
         if bars is not None and bars != source.bars:
             raise UserError(f"--bars {bars}: the given track has {source.bars} bars")
         bars = source.bars
-    plan = planned.wished_plan(shape, wishes_of(bars, chords, form, instruments, activity, key), base)
+    plan = planned.wished_plan(PlanShape.of(shape), wishes_of(bars, chords, form, instruments, activity, key), base)
     if notes is not None:
         plan = planned.with_given(plan, notes, shape)
     length = plan.shape.bars * shape.steps / shape.resolution
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)
     keep_freed_memory()
-    plans = plan.repeated(number)
+    plans = decide_plans(folder, planner, plan, number, seed, first)
     with progress_bar("Composing", number) as progress:
         channels = planned.compose(generator, shape, plans, seed, first=first, given=notes, progress=progress)
     rolls = to_rolls(channels, shape, bpm)

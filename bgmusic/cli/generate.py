@@ -77,6 +77,8 @@ def generate(
 
     folder = find_run(run)
     kind = kind_of(folder)
+    if kind not in _FORMATS:
+        raise UserError(f"{run} is a run of {kind}: bgmusic plan makes them")
     formats = formats or [name for name in music_files.DEFAULT if name in _FORMATS[kind]]
     music_files.check_formats(formats, _FORMATS[kind])
     if kind == "digits" and (bars is not None or bpm is not None):

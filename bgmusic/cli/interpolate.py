@@ -57,7 +57,7 @@ def interpolate(
 
     folder = find_run(run)
     if kind_of(folder) != "music":
-        raise UserError(f"{run} is a run of digits: interpolate is for music")
+        raise UserError(f"{run} is a run of {kind_of(folder)}: interpolate is for music")
     music_files.require_libraries(formats)
     keep_freed_memory()
     require_writable(out, folder=True)

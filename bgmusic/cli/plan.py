@@ -14,7 +14,9 @@ from bgmusic.cli.plan_options import (
     FormOption,
     InstrumentsOption,
     KeyOption,
+    PlannerOption,
     PlanOption,
+    decide_plans,
     wishes_of,
 )
 from bgmusic.errors import UserError
@@ -22,7 +24,7 @@ from bgmusic.errors import UserError
 if TYPE_CHECKING:
     from bgmusic.music.composing.planned import Wishes
     from bgmusic.music.plans.plan import Plan
-    from bgmusic.music.rolls.shape import RollShape
+    from bgmusic.music.plans.shape import PlanShape
 
 
 def plan(
@@ -30,7 +32,7 @@ def plan(
         Path,
         typer.Argument(
             metavar="RUN|CORPUS|FILE",
-            help="Composer or corpus, whose tracks are planned; or FILE.mid or a plan, FILE.json, to show.",
+            help="Composer, planner or corpus, whose tracks are planned; or FILE.mid or a plan, FILE.json, to show.",
         ),
     ],
     chords: ChordsOption = None,
@@ -40,6 +42,8 @@ def plan(
     key: KeyOption = None,
     bars: BarsOption = None,
     base: PlanOption = None,
+    planner: PlannerOption = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what the planner decides.")] = 0,
     index: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus.")
     ] = None,
@@ -58,7 +62,7 @@ def plan(
     from bgmusic.music.plans.storing import plan_json, read_plan
     from bgmusic.music.plans.table import LEGEND, table
 
-    said = (chords, form, instruments, activity, key, bars, base)
+    said = (chords, form, instruments, activity, key, bars, base, planner)
     if out is not None:
         require_writable(out)
     suffix = source.suffix.lower()
@@ -71,7 +75,7 @@ def plan(
             raise UserError("--index extracts a plan of music: give no other wishes")
         made = _of_corpus(source, index)
     else:
-        made = _wished(source, wishes_of(bars, chords, form, instruments, activity, key), base)
+        made = _wished(source, wishes_of(bars, chords, form, instruments, activity, key), base, planner, seed)
     typer.echo(table(made))
     typer.echo(LEGEND)
     if out is not None:
@@ -100,18 +104,31 @@ def _of_corpus(source: Path, index: int) -> Plan:
     return extract(open_corpus(source).roll(index))
 
 
-def _wished(source: Path, wishes: Wishes, base: Path | None) -> Plan:
+def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int) -> Plan:
     from bgmusic.music.composing.planned import wished_plan
-
-    return wished_plan(_shape(source), wishes, base)
-
-
-def _shape(source: Path) -> RollShape:
-    """Return the shape of the phrases of a run or a corpus."""
-    from bgmusic.music.composing.load import load_generator
-    from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.training.lookup import find_run, is_run, shipped_generators
+    from bgmusic.training.weights import kind_of
 
+    folder = None
     if is_run(source) or str(source).removeprefix("generator:") in shipped_generators():
-        return load_generator(find_run(source))[1]
-    return open_corpus(source).settings.shape
+        folder = find_run(source)
+        if kind_of(folder) == "plans":
+            planner = planner or folder
+    plan = wished_plan(_size(source, folder), wishes, base)
+    return decide_plans(folder, planner, plan, 1, seed, 0).plan(0)
+
+
+def _size(source: Path, folder: Path | None) -> PlanShape:
+    """Return the size of the plans of a run or a corpus."""
+    from bgmusic.music.composing.load import load_generator
+    from bgmusic.music.composing.planners import load_planner
+    from bgmusic.music.corpora.corpus import open_corpus
+    from bgmusic.music.plans.shape import PlanShape
+    from bgmusic.training.weights import kind_of
+
+    if folder is None:
+        return PlanShape.of(open_corpus(source).settings.shape)
+    kind = kind_of(folder)
+    if kind not in ("plans", "music"):
+        raise UserError(f"{source} is a run of {kind}: plans are for music")
+    return load_planner(folder).layout.shape if kind == "plans" else PlanShape.of(load_generator(folder)[1])

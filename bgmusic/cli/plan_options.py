@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from bgmusic.music.composing.planned import Wishes
+    from bgmusic.music.plans.plan import Plan, Plans
 
 BarsOption = Annotated[
     int | None,
@@ -32,6 +33,35 @@ KeyOption = Annotated[str | None, typer.Option(help="Key of Roman numerals: C, A
 PlanOption = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="Plan, a JSON file; the other options overrule it.")
 ]
+PlannerOption = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="Run of a planner, for what is not said.", show_default="that of the composer"),
+]
+
+
+def decide_plans(folder: Path | None, planner: Path | None, plan: Plan, number: int, seed: int, first: int) -> Plans:
+    """Complete a plan by a planner; without one, what is not said stays open.
+
+    Args:
+        folder: run folder of the composer, which may have a planner of its own.
+        planner: run of another planner.
+        plan: what is said.
+        number: number of plans.
+        seed: seed of the plans.
+        first: number of the first plan.
+
+    Raises:
+        UserError: the planner is for other tracks, or corrupt.
+
+    """
+    from bgmusic.music.composing.planners import decide, has_planner, load_planner
+    from bgmusic.training.lookup import find_run
+
+    if planner is not None:
+        return decide(load_planner(find_run(planner)), plan, number, seed, first)
+    if folder is not None and has_planner(folder):
+        return decide(load_planner(folder), plan, number, seed, first)
+    return plan.repeated(number)
 
 
 def wishes_of(

@@ -54,6 +54,8 @@ def report(
     run = find_run(source)
     require_writable(out)
     kind, command = kind_of(run), shlex.join(["bgmusic", *sys.argv[1:]])
+    if kind not in _NUMBER:
+        raise UserError(f"{run} is a run of {kind}: reports are for music and digits")
     number = number or _NUMBER[kind]
     if kind == "digits":
         from bgmusic.digits import report as digits

@@ -10,9 +10,11 @@ import typer
 from bgmusic.cli import options
 from bgmusic.cli.options import Device, check_training, run_training
 from bgmusic.cli.train_pianoroll import pianoroll
+from bgmusic.cli.train_plans import plans
 
 app = typer.Typer(help="Train a generator.")
 app.command()(pianoroll)
+app.command()(plans)
 
 
 class Network(str, Enum):

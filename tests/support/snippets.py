@@ -46,6 +46,6 @@ def shortened(words: list[str]) -> list[str]:
         place = words.index("--minutes")
         del words[place : place + 2]
     words += ["--set", "training.warmup=null"]  # a hundred D updates before each of the first G updates
-    if words[2] == "pianoroll" and "satb" not in words:  # a composer
+    if words[2] == "pianoroll" and not {"satb", "causal"} & set(words):  # a composer
         words += ["--set", "network.channels=8", "--set", "network.stages=3"]
     return [*words, "--steps", "2"]

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
 from bgmusic.music import sound
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
+from bgmusic.music.composing.arguments import check_bpm, check_count, check_seed
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
+from bgmusic.music.composing.planned import Wishes, compose, wished_plan
+from bgmusic.music.composing.planners import decide
 from bgmusic.music.composing.write_back import with_accompaniment
-from bgmusic.music.midi.song import PLAYABLE_BPM, Song
+from bgmusic.music.midi.song import Song
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.networks.planner.network import Planner
+from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
@@ -75,11 +78,19 @@ class Composer:
         config: the config that it was trained with.
         shape: tracks, resolution, bars, steps and encoding of its phrases.
         network: the PyTorch module, in evaluation mode.
+        planner: completes plans; None leaves open what is not said.
 
     """
 
-    def __init__(self, name: str, config: PianorollConfig, shape: RollShape, network: SampleNetwork) -> None:
-        self.name, self.config, self.shape, self.network = name, config, shape, network
+    def __init__(
+        self,
+        name: str,
+        config: PianorollConfig,
+        shape: RollShape,
+        network: SampleNetwork,
+        planner: Planner | None = None,
+    ) -> None:
+        self.name, self.config, self.shape, self.network, self.planner = name, config, shape, network, planner
 
     def __repr__(self) -> str:
         shape = self.shape
@@ -135,6 +146,72 @@ class Composer:
                 self.network, self.shape, bars, n, seed, binarize, progress, first=first, jobs=jobs
             )
         return to_rolls(channels, self.shape, bpm)
+
+    def plan(
+        self,
+        *,
+        bars: int | None = None,
+        chords: str | None = None,
+        form: str | None = None,
+        instruments: str | None = None,
+        activity: str | None = None,
+        key: str | None = None,
+        base: Plan | str | Path | None = None,
+        seed: int = 0,
+    ) -> Plan:
+        """Make a plan; what is not said, the planner decides.
+
+        Args:
+            bars: number of bars.
+            chords: ``C | Am | F G | C``.
+            form: sections, ``AABA``, or of tracks, ``Drums:AAAA``.
+            instruments: ``x`` where a track plays, ``-`` where it is silent: ``Bass:xx-x``.
+            activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or 0 to 8: ``Piano:low``.
+            key: key of Roman numerals.
+            base: a plan or the path of its JSON file, which the other arguments overrule.
+            seed: seed of what the planner decides.
+
+        Raises:
+            UserError: an argument is not understood, contradicts another, or does not fit the composer.
+            OSError: the file can't be read.
+
+        """
+        check_seed(seed)
+        wishes = Wishes(bars, chords, form, instruments, activity, key)
+        plan = wished_plan(PlanShape.of(self.shape), wishes, base)
+        return plan if self.planner is None else decide(self.planner, plan, 1, seed).plan(0)
+
+    def compose(
+        self,
+        plan: Plan | str | Path,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        bpm: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Roll]:
+        """Compose ``n`` pieces under a plan: numbers ``first``, ``first + 1``, ... of a seed.
+
+        Args:
+            plan: a plan, or the path of its JSON file.
+            n: number of pieces.
+            seed: seed of the noise.
+            first: number of the first piece, from 0.
+            bpm: tempo of the rolls, as in :meth:`generate`.
+            progress: receives the number of pieces composed since the last call.
+
+        Raises:
+            UserError: the network composes without plans, or the plan does not fit it.
+            OSError: the file can't be read.
+
+        """
+        check_count("n", n)
+        check_seed(seed)
+        check_count("first", first, 0)
+        check_bpm(bpm)
+        plans = wished_plan(PlanShape.of(self.shape), Wishes(), plan).repeated(n)
+        return to_rolls(compose(self.network, self.shape, plans, seed, first=first, progress=progress), self.shape, bpm)
 
     def accompany(
         self,
@@ -248,37 +325,3 @@ class Composer:
         from bgmusic.music.composing.hub import upload
 
         return upload(self.network, self.config, repo_id, private=private, token=token, message=commit_message)
-
-
-def check_bpm(bpm: float | None) -> None:
-    """Check that a tempo is None or within ``PLAYABLE_BPM``.
-
-    Raises:
-        UserError: it is not.
-
-    """
-    low, high = PLAYABLE_BPM
-    if bpm is not None and not low <= bpm <= high:
-        raise UserError(f"bpm must be from {low:g} to {high:g} beats per minute, not {bpm:g}")
-
-
-def check_count(name: str, value: int, least: int = 1) -> None:
-    """Check that a value is a whole number of ``least`` or more.
-
-    Raises:
-        UserError: it is not.
-
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise UserError(f"{name} is a whole number of {least} or more, not {value!r}")
-
-
-def check_seed(seed: int) -> None:
-    """Check that a seed is a whole number from 0 to 2^63 - 1.
-
-    Raises:
-        UserError: it is not.
-
-    """
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise UserError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")

@@ -1,0 +1,42 @@
+"""Check arguments of a composer's methods."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bgmusic.errors import UserError
+from bgmusic.music.midi.song import PLAYABLE_BPM
+
+
+def check_bpm(bpm: float | None) -> None:
+    """Check that a tempo is None or within ``PLAYABLE_BPM``.
+
+    Raises:
+        UserError: it is not.
+
+    """
+    low, high = PLAYABLE_BPM
+    if bpm is not None and not low <= bpm <= high:
+        raise UserError(f"bpm must be from {low:g} to {high:g} beats per minute, not {bpm:g}")
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Check that a value is a whole number of ``least`` or more.
+
+    Raises:
+        UserError: it is not.
+
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise UserError(f"{name} is a whole number of {least} or more, not {value!r}")
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is a whole number from 0 to 2^63 - 1.
+
+    Raises:
+        UserError: it is not.
+
+    """
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise UserError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")

@@ -1,0 +1,120 @@
+"""Load trained planners, and complete plans with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bgmusic.errors import UserError
+from bgmusic.gan.draws import batches
+from bgmusic.music.networks.planner.config import PlannerConfig
+from bgmusic.music.networks.planner.network import Planner, layout_of
+from bgmusic.music.plans.complete import adopt
+from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.training.weights import fill, read_generator
+
+KIND = "plans"
+FILE = "planner.safetensors"
+"""A planner beside a composer, in the composer's run folder."""
+_BATCH = 16
+
+
+def load_planner(run: Path) -> Planner:
+    """Load the planner of a run of plans, or the one beside a composer, in evaluation mode.
+
+    Raises:
+        UserError: there is none, or its file is corrupt.
+
+    """
+    path = run / FILE if (run / FILE).is_file() else run / "generator.safetensors"
+    config, weights = read_generator(path, KIND, PlannerConfig)
+    layout_of(config.plans)
+    with torch.device("meta"):
+        planner = Planner(config)
+    # Buffers that are not stored are made anew.
+    filled = fill(planner, weights, str(path))
+    if not isinstance(filled, Planner):
+        raise TypeError("fill returns the network that it was given")
+    return filled.eval()
+
+
+def has_planner(run: Path) -> bool:
+    """Whether a composer's run folder has a planner beside it."""
+    return (run / FILE).is_file()
+
+
+@torch.no_grad()
+def sample_bits(planner: Planner, count: int, seed: int, first: int = 0) -> NDArray[np.float32]:
+    """Draw the bits of whole plans: zeros and ones ``(count, bits)``. Each depends on the seed and its number alone."""
+    layout = planner.layout
+    nothing = np.zeros((count, layout.bits), np.float32), np.zeros((count, sum(layout.places.values())), np.float32)
+    return _complete(planner, *nothing, seed, first)
+
+
+@torch.no_grad()
+def _complete(
+    planner: Planner, bits: NDArray[np.float32], places: NDArray[np.float32], seed: int, first: int, part: int = 0
+) -> NDArray[np.float32]:
+    """Complete plans: known bits ``(count, bits)`` and places ``(count, places)`` to all bits."""
+    device = next(planner.parameters()).device
+    mode = planner.training
+    planner.eval()
+    made = []
+    for draws, wanted in batches(seed, first, len(bits), _BATCH):
+        rows = np.clip(np.arange(draws.first, draws.first + _BATCH) - first, 0, len(bits) - 1)
+        some, given = (torch.from_numpy(values[rows]).to(device) for values in (bits, places))
+        noise = draws.at(part).noise(planner.latent).to(device)
+        made.append(planner.plan(some, given, noise)[wanted].float().cpu().numpy())
+    planner.train(mode)
+    return np.concatenate(made)
+
+
+def decide(planner: Planner, plan: Plan, count: int, seed: int, first: int = 0) -> Plans:
+    """Complete a plan in ``count`` ways. Each depends on the plan, the seed and its number alone.
+
+    A longer plan is completed window by window; each window sees the bars before it.
+
+    Args:
+        planner: for plans of these tracks and beats.
+        plan: a settled plan; what it knows stays.
+        count: number of plans.
+        seed: seed of the noise.
+        first: number of the first plan, from 0.
+
+    Raises:
+        UserError: the planner is for other tracks or beats.
+
+    """
+    shape, layout = plan.shape, planner.layout
+    ours = layout.shape
+    if (ours.tracks, ours.drums, ours.beats) != (shape.tracks, shape.drums, shape.beats):
+        raise UserError(
+            f"the planner has the tracks {', '.join(ours.tracks)} in bars of {ours.beats} beats, the plan "
+            f"{', '.join(shape.tracks)} in bars of {shape.beats}"
+        )
+    plans = [plan] * count
+    hop = ours.bars - ours.bars // 2
+    starts = [*range(0, max(0, shape.bars - ours.bars), hop), max(0, shape.bars - ours.bars)]
+    for part, start in enumerate(starts):
+        bars = min(ours.bars, shape.bars)
+        windows = [_padded(each.window(start, bars), ours.bars) for each in plans]
+        bits, known = layout.to_vectors(Plans.stack(windows))
+        made = _complete(planner, bits.astype(np.float32), known.astype(np.float32), seed, first, part)
+        everything = np.ones_like(known)
+        proposals = [layout.to_plans(row[None] > 0.5, everything[:1]).plan(0).window(0, bars) for row in made]
+        plans = [adopt(each, proposal, start) for each, proposal in zip(plans, proposals, strict=True)]
+    return Plans.stack(plans)
+
+
+def _padded(plan: Plan, bars: int) -> Plan:
+    """Return a plan with open bars at its end."""
+    if plan.shape.bars == bars:
+        return plan
+    longer = Plan.unknown(plan.shape.with_bars(bars))
+    arrays = {name: values.copy() for name, values in longer.arrays().items()}
+    for name, values in plan.arrays().items():
+        arrays[name][tuple(slice(size) for size in values.shape)] = values
+    return Plan(longer.shape, **arrays)

@@ -1,0 +1,1 @@
+"""The planner: a BinaryGAN on plans."""
