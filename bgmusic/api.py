@@ -139,8 +139,8 @@ def evaluate(
         UserError: the music has another form than the corpus, or there is too little of it.
 
     """
-    from bgmusic.music.composing.comparison import compare, cut_rolls
     from bgmusic.music.composing.arguments import check_seed
+    from bgmusic.music.composing.comparison import compare, cut_rolls
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.rolls.phrases import Phrases
 
