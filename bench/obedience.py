@@ -1,0 +1,99 @@
+"""Measure how a composer obeys plans: those of held-out phrases, and the same phrases as real music's own obedience.
+
+    python bench/obedience.py bach [--run bach] [--plans 200] [--out rolls.npz]
+
+Prints the share of silent bars that are silent, of repeated bars that are equal, of notes (by steps) outside the
+chord of their beat, of chord changes at whose beat the lowest note is the plan's bass, and the mean difference of the
+levels of activity. The real phrases are compared with their own plans.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgmusic.music.composing.generate import to_rolls
+from bgmusic.music.composing.load import load_generator
+from bgmusic.music.composing.planned import compose
+from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.corpora.phrases import corpus_phrases
+from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.plans.extract import extract_channels
+from bgmusic.music.plans.plan import Plans
+from bgmusic.music.rolls.phrase_files import write_phrases
+from bgmusic.music.rolls.phrases import stack_rolls
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.lookup import find_run
+
+
+def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> dict[str, float]:
+    """Compare music ``(batch, channels, bars, steps, pitches)`` with plans: percent of what is obeyed, by name."""
+    found, tracks = extract_channels(channels, shape), len(shape.track_set)
+    silent = ~plans.instruments
+    again = plans.repeats < np.arange(shape.bars)
+    pitched = np.flatnonzero(~np.array(shape.drums))
+    cells = channels[:, :tracks][:, pitched].any(1).reshape(len(channels), -1, shape.unit, shape.pitches)
+    classes = (np.arange(shape.pitches) + shape.track_set.low) % 12
+    chord = plans.harmony[..., :12]
+    known = chord.any(-1)[..., None, None]
+    outside = cells & ~chord[:, :, classes][:, :, None] & known
+    first = cells[:, :, 0]
+    lowest = classes[first.argmax(-1)]
+    bass = plans.harmony[..., 12:]
+    changes = np.ones(bass.shape[:2], bool)
+    changes[:, 1:] = (plans.harmony[:, 1:] != plans.harmony[:, :-1]).any(-1)
+    counted = changes & bass.any(-1) & first.any(-1)
+    levels = np.abs(found.activity.sum(-1) - plans.activity.sum(-1))
+    return {
+        "silent bars silent, %": 100 * _mean(~found.instruments[silent]),
+        "repeated bars equal, %": 100 * _mean((found.repeats == plans.repeats)[again]),
+        "notes outside the chord, %": 100 * float(outside.sum() / max(1, (cells & known).sum())),
+        "bass right at chord changes, %": 100 * _mean((lowest == bass.argmax(-1))[counted]),
+        "levels of activity apart": float(levels.mean()),
+    }
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus")
+    parser.add_argument("--run", help="a run, or a shipped generator; by default the corpus's name")
+    parser.add_argument("--plans", type=int, default=200)
+    parser.add_argument("--split", default="test", choices=["validation", "test"])
+    parser.add_argument("--obedience", type=float, help="weight of planned chords, in place of the run's own")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the composed phrases as npz")
+    options = parser.parse_args()
+    corpus = open_corpus(options.corpus)
+    _, shape, generator = load_generator(find_run(options.run or options.corpus))
+    if options.obedience is not None and isinstance(generator, CausalComposer):
+        generator.settings = generator.settings.model_copy(update={"obedience": options.obedience})
+    real = corpus_phrases(corpus, corpus.indices(options.split)).encoded(shape.encoding).spread(options.plans)
+    onsets = [] if real.onsets is None else [real.onsets]
+    channels = np.concatenate([real.cells, *onsets], 1)
+    plans = extract_channels(channels, shape)
+    begin = time.process_time()
+    made = compose(generator, shape, plans, options.seed)
+    spent = (time.process_time() - begin) / len(made)
+    print(f"{len(made)} plans, {spent:.2f} CPU-s each")
+    for (name, value), other in zip(
+        obedience(made, plans, shape).items(), obedience(channels, plans, shape).values(), strict=True
+    ):
+        print(f"{name:32} composed {value:6.2f}  real {other:6.2f}")
+    if options.out:
+        write_phrases(stack_rolls(to_rolls(made, shape)), options.out, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()
