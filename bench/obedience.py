@@ -39,7 +39,7 @@ def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> di
     found, tracks = extract_channels(channels, shape), len(shape.track_set)
     silent = ~plans.instruments
     again = plans.repeats < np.arange(shape.bars)
-    pitched = np.flatnonzero(~np.array(shape.drums))
+    pitched = [number for number, drums in enumerate(shape.drums) if not drums]
     cells = channels[:, :tracks][:, pitched].any(1).reshape(len(channels), -1, shape.unit, shape.pitches)
     classes = (np.arange(shape.pitches) + shape.track_set.low) % 12
     chord = plans.harmony[..., :12]
