@@ -16,8 +16,8 @@ import bgmusic
 from bgmusic.yaml import read_yaml
 
 SLOW = pytest.mark.slow
-# Tests of their own run these: experiments take minutes.
-ELSEWHERE = {("bgmusic", "paper")}
+# Tests of their own run these: experiments take minutes, and the studio runs until it is interrupted.
+ELSEWHERE = {("bgmusic", "paper"), ("bgmusic", "studio")}
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -50,7 +50,7 @@ def test_snippets_run_in_order(page: str, tmp_path: Path) -> None:
                 continue
             run([sys.executable, "-m", "bgmusic.cli.main", *shortened(words)[1:]], tmp_path)
             ran += 1
-    assert ran or page == "reproduce"
+    assert ran or page in ("reproduce", "studio")
 
 
 @pytest.mark.parametrize("page", PAGES)

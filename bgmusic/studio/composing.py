@@ -95,6 +95,10 @@ class Composers:
         """Return the shape of a composer's phrases; see :meth:`load`."""
         return self.load(name).shape
 
+    def obeys_plans(self, name: str) -> bool:
+        """Return whether a composer takes chords and activity as a plan; see :meth:`load`."""
+        return bool(getattr(self.load(name).network, "plans", False))
+
     def start(
         self,
         state: State,

@@ -58,6 +58,7 @@ class Session:
             "composing": [{"job": job, "done": done} for job, done in self._running.items()],
             "file": self._path.name if self._path else None,
             "command": self._command(),
+            "plans": self.composers.obeys_plans(self.state.generator),
         }
         return view_of(self._history) | more
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bgmusic.music.plans.chord_names import chord_name
 from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.shape import CLASSES
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio.history import History
 from bgmusic.studio.state import State, Units
@@ -66,7 +67,26 @@ def _plan(state: State) -> dict[str, Any]:
             "activity": _known(plan.activity_known, plan.activity.sum(-1)),
             "harmony": _chords(plan),
         }
+    found["obeyed"] = _obeyed(state, shown)
     return found
+
+
+def _obeyed(state: State, shown: Plan) -> list[bool]:
+    """Return for each beat whether the chord that the user decided on is heard; True where nothing is decided.
+
+    It is heard if nothing but its notes sounds, or if it is recognised, whatever the bass.
+    """
+    shape, decided = state.shape, state.decided
+    pitched = ~np.array(shape.drums)
+    cells = state.roll().cells[pitched].any(0).reshape(len(decided.harmony), shape.unit, shape.pitches).any(1)
+    sounding = np.zeros((len(cells), CLASSES), np.bool_)
+    for row in range(shape.pitches):
+        sounding[:, (row + shape.track_set.low) % CLASSES] |= cells[:, row]
+    wanted = decided.harmony[:, :CLASSES]
+    alone = ~(sounding & ~wanted).any(1) & (sounding.any(1) | ~wanted.any(1))
+    recognised = (shown.harmony[:, :CLASSES] == wanted).all(1)
+    obeyed: list[bool] = (alone | recognised | ~decided.harmony_known).tolist()
+    return obeyed
 
 
 def _known(known: Bits, values: Any) -> list[list[Any]]:

@@ -52,7 +52,7 @@ def run(browser, script, *arguments):
     return browser.execute_async_script(wrapped, *arguments)
 
 
-def until(browser, script, seconds=30):
+def until(browser, script, seconds=120):
     end = time.monotonic() + seconds
     while not (value := run(browser, script)):
         assert time.monotonic() < end, script

@@ -46,7 +46,7 @@ def compose(client, **where):
     before = client.get("/api/state").json()["composed"]
     answer = post(client, "compose", **where)
     assert answer.status_code == 202, answer.text
-    for _ in range(400):
+    for _ in range(3000):
         view = client.get("/api/state").json()
         if view["composed"] > before:
             return view
@@ -68,6 +68,7 @@ def test_a_session(client):
     first = view["notes"]
     edit(client, do="lock", tracks=[0], on=True)
     edit(client, do="chord", beats=[4, 8], name="C")
+    assert not all(client.get("/api/state").json()["plan"]["obeyed"])
     view = compose(client, beats=[4, 12], seed=4)
     assert sounding(view, 0, (0, 16)) == sorted(row for row in first if row[0] == 0)
     for track in range(4):
@@ -171,27 +172,17 @@ def test_a_project_is_saved_and_opened(composers, tmp_path):
 
 
 def test_composing_is_cancelled(client, session, monkeypatch):
-    from bgmusic.music.composing import filling
-
-    slow = filling.fill
-
     def fill(generator, shape, wanted, watch):
-        def slowly(channels, share):
-            time.sleep(0.5)
-            return watch(channels, share)
+        while watch(wanted.channels, 0.5):  # goes on until it is cancelled
+            time.sleep(0.01)
 
-        return slow(generator, shape, wanted, slowly)
-
-    monkeypatch.setattr(filling, "fill", fill)
+    monkeypatch.setattr("bgmusic.music.composing.filling.fill", fill)
     answers = [post(client, "compose") for _ in range(50)]
-    codes = [answer.status_code for answer in answers]
-    assert codes.count(202) <= 9
-    assert codes.count(429) >= 40
-    assert set(codes) == {202, 429}
+    assert [answer.status_code for answer in answers] == [202] * 4 + [429] * 46
     assert "wait, or cancel" in answers[-1].json()["error"]
     assert client.get("/api/state").json()["composing"]
     post(client, "cancel")
-    for _ in range(200):
+    for _ in range(3000):
         if not client.get("/api/state").json()["composing"]:
             break
         time.sleep(0.02)
@@ -275,11 +266,9 @@ def test_edits_are_all_or_none(client):
 
 @pytest.mark.parametrize("path", ODD, ids=lambda path: path.stem)
 def test_odd_midi_files_end_in_an_answer(client, path):
-    begin = time.monotonic()
     for given in ("", "0"):
         answer = client.post("/api/import", params={"given": given}, content=path.read_bytes())
         assert answer.status_code in (200, 400)
-    assert time.monotonic() - begin < 20
     assert client.get("/api/state").status_code == 200
 
 

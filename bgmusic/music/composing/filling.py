@@ -27,6 +27,7 @@ from bgmusic.music.rolls.checks import require_boolean
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
+_BASSES = range(32, 40)  # General MIDI programs
 Bits = NDArray[np.bool_]
 Watch = Callable[[Bits, float], bool]
 """Called with the piece after each revision and the share that is done; False stops the composing."""
@@ -171,15 +172,24 @@ def _check(shape: RollShape, wanted: Wanted) -> None:
         raise UserError("the plan has other tracks, bars or beats than the piece")
 
 
-def _allowed(shape: RollShape, plan: Plan) -> Bits:
+def _allowed(shape: RollShape, plan: Plan, with_bass: bool = True) -> Bits:
     """Return the pitches that each track may play at each step, boolean ``(tracks, bars * steps, pitches)``.
 
-    A bass note alone would do for a track without a pitch of the chord in its range, so all are allowed there.
+    They are those of the chord; the bass begins a chord, and a bar, with the chord's bass. A track without such a pitch
+    in its range may play any.
     """
     classes = (np.arange(shape.pitches) + shape.track_set.low) % CLASSES
     of_beats = plan.harmony[:, :CLASSES][:, classes]
     of_beats |= ~plan.harmony_known[:, None]
     allowed = np.repeat(of_beats, shape.unit, axis=0)[None].repeat(len(shape.track_set), 0)
+    bass = _bass_track(shape) if with_bass else None
+    if bass is not None:
+        same = (plan.harmony[1:] == plan.harmony[:-1]).all(1) & plan.harmony_known[1:] & plan.harmony_known[:-1]
+        begins = np.concatenate([[True], ~same]) | (np.arange(len(plan.harmony)) % shape.beats == 0)
+        lowest = plan.harmony[:, CLASSES:][:, classes]
+        first_steps = np.arange(len(of_beats)) * shape.unit
+        chosen = begins & plan.harmony_known & plan.harmony.any(1)
+        allowed[bass, first_steps[chosen]] = lowest[chosen]
     pitches = np.arange(shape.pitches) + shape.track_set.low
     for number, track in enumerate(shape.track_set.tracks):
         playable = (pitches >= track.low) & (pitches <= track.high)
@@ -189,6 +199,18 @@ def _allowed(shape: RollShape, plan: Plan) -> Bits:
         else:
             allowed[number, nothing] = True
     return allowed
+
+
+def _bass_track(shape: RollShape) -> int | None:
+    """Return the track that plays the bass: by its program, or else the pitched one with the lowest range."""
+    tracks = shape.track_set.tracks
+    pitched = [number for number, track in enumerate(tracks) if not track.is_drum]
+    by_program = [number for number in pitched if tracks[number].program in _BASSES]
+    if len(by_program) == 1:
+        return by_program[0]
+    lowest = min((tracks[number].high for number in pitched), default=0)
+    found = [number for number in pitched if tracks[number].high == lowest]
+    return found[0] if len(found) == 1 and len(pitched) > 1 else None
 
 
 def _sounding(shape: RollShape, plan: Plan) -> Bits:
@@ -209,7 +231,7 @@ def _obey(piece: Bits, shape: RollShape, wanted: Wanted, cut: bool) -> Bits:
     no_chord = (plan.harmony_known & ~plan.harmony.any(-1)).repeat(shape.unit)[:, None]
     pitched = ~np.array(shape.drums)[:, None, None]
     if cut:
-        planes &= ~free | _allowed(shape, plan) & ~(no_chord & pitched)
+        planes &= ~free | _allowed(shape, plan, with_bass=False) & ~(no_chord & pitched)
     of_bars = wanted.free.reshape(tracks, -1, shape.beats).all(2)
     for track, bar in np.argwhere(plan.form_known & of_bars).tolist():
         first = int(plan.form[track, bar].argmax())

@@ -93,6 +93,13 @@ export function openCell(track, bar) {
   for (let other = 0; other < bar; other++) form.append(new Option(`the same as bar ${other + 1}`, String(other)));
   form.value = String(decided.form[track][bar] ?? "");
   form.addEventListener("change", () => choice("form", form.value === "" ? null : Number(form.value))());
+  const busy = element("select", "", { "aria-label": "How busy" });
+  busy.append(new Option("as busy as the composer decides", ""));
+  ["no notes begin", "1 step with onsets", ...[2, 3, 4, 6, 8, 12, 16].map((count) => `${count} or more steps with onsets`)]
+    .forEach((text, level) => busy.append(new Option(text, String(level))));
+  busy.value = String(decided.activity[track][bar] ?? "");
+  busy.addEventListener("change", () => choice("activity", busy.value === "" ? null : Number(busy.value))());
+  busy.hidden = !view.plans;
   const locked = view.locks[track].slice(area.beats[0], area.beats[1]).includes("1");
   const dialog = open("cell", `${view.tracks[track].name}, bar ${bar + 1}`,
     button("Plays", choice("instruments", true)), button("Silent", choice("instruments", false)),
@@ -100,7 +107,7 @@ export function openCell(track, bar) {
       dialog.close();
       await decide(["instruments", "form", "activity"].map((part) => ({ do: "decide", part, track, bar, value: null })), area);
     }),
-    form, button(locked ? "Unlock" : "Lock", act({ do: "lock", ...area, on: !locked })));
+    form, busy, button(locked ? "Unlock" : "Lock", act({ do: "lock", ...area, on: !locked })));
 }
 
 // A MIDI file: which tracks are given?

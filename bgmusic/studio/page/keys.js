@@ -5,7 +5,7 @@ import { nameOf, place } from "./layout.js";
 import { choose, toggle } from "./plan.js";
 import { audition, pause, play, seek } from "./player.js";
 import { deleteChosen, grain, hint, moveChosen, redraw } from "./roll.js";
-import { area, changed, compose, edit, notes, redo, request, say, steps, store, undo } from "./store.js";
+import { area, changed, compose, edit, keyOf, notes, redo, request, rowOf, say, steps, store, undo } from "./store.js";
 
 const LIST = [
   ["space", "play and pause"], ["Enter", "compose the selection, or all that is not locked"], ["1 to 9", "show an alternative"],
@@ -13,7 +13,8 @@ const LIST = [
   [".", "on a bar of a track: more decisions"], ["[ ]", "choose a track"], ["t", "select the chosen track alone"],
   ["m, s", "mute, solo the chosen track"], ["e", "show the score"], ["o", "loop the selection, or all"], ["Home", "go to the beginning"], ["+ −", "zoom"],
   ["arrows", "in the roll: move the cursor; with notes selected: move them"], ["Shift + left, right", "shorten, lengthen selected notes"],
-  ["n", "add a note at the cursor"], ["Delete", "delete the selected notes, or the note at the cursor"],
+  ["n", "add a note at the cursor"], ["k", "keep the selected notes as yours, or give them back"],
+  ["Delete", "delete the selected notes, or the note at the cursor"],
   ["Esc", "stop composing, or select nothing"], ["Ctrl+S", "save the project"], ["?", "show this list"],
 ];
 
@@ -32,6 +33,7 @@ const OTHERS = {
   t: () => choose(store.track),
   o: () => ((store.loop = !store.loop), changed("playing")),
   n: addAtCursor,
+  k: keep,
   e: () => document.getElementById("engrave").click(),
   Home: () => seek(0),
   Enter: () => compose(),
@@ -158,6 +160,13 @@ async function addAtCursor() {
   const { cursor, track } = store;
   const done = await edit({ do: "add", notes: [[track, cursor.step, grain() * 4 <= steps() - cursor.step ? grain() * 4 : grain(), cursor.pitch]] });
   if (done) audition(track, cursor.pitch);
+}
+
+function keep() {
+  if (!store.chosen.size) return;
+  const keys = [...store.chosen].map(rowOf);
+  const on = !notes().every((note) => !store.chosen.has(keyOf(note)) || note[4]);
+  edit({ do: "own", notes: keys, on });
 }
 
 function remove() {

@@ -38,6 +38,14 @@ function header() {
   at("empty").hidden = Boolean(view.notes.length || store.job || view.undos);
 }
 
+// The button says what it composes.
+function composing() {
+  const { view, selection, onlyTrack, track } = store;
+  const bars = selection?.map((beat) => beat / view.beats);
+  const where = bars ? (bars[1] - bars[0] > 1 ? ` bars ${bars[0] + 1}–${bars[1]}` : ` bar ${bars[0] + 1}`) : "";
+  at("compose").textContent = `Compose${onlyTrack ? ` ${view.tracks[track].name}` : ""}${where}`;
+}
+
 function playing() {
   at("play").textContent = store.playing ? "❚❚" : "▶";
   at("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
@@ -142,6 +150,7 @@ function start() {
   addEventListener("resize", () => (fit(), changed("zoom")));
   onChange((what) => {
     if (what === "all") header();
+    if (what === "all" || what === "selection") composing();
     if (what === "all" || what === "playing") playing();
     if (what === "job" || what === "all") job();
     if (what === "composed") composed();

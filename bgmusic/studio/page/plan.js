@@ -67,7 +67,7 @@ export function chordRuns() {
     const decided = view.plan.decided.harmony[beat];
     const last = runs.at(-1);
     const same = last && (decided === null ? last.shown === shown : true) && last.decided === decided;
-    const heard = decided === null || decided === shown;
+    const heard = view.plan.obeyed[beat];
     if (same && beat % view.beats) Object.assign(last, { stop: beat + 1, heard: last.heard && heard });
     else runs.push({ first: beat, stop: beat + 1, shown, decided, heard });
   }

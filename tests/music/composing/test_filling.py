@@ -55,6 +55,8 @@ def test_chords_are_obeyed():
     assert classes[1] <= {5, 9, 0}
     assert classes[3] <= {9, 0, 4}
     assert len(classes[2]) > 3
+    basses = [{int(pitch) % 12 for pitch in np.nonzero(made[3, bar, 0])[0]} for bar in (0, 1, 3)]
+    assert [low <= {bass} for low, bass in zip(basses, (0, 5, 4), strict=True)] == [True] * 3
     assert not fill(NETWORK, SATB, wanted(chords="C | N.C. | C | C"))[:4, 1].any()
 
 
