@@ -43,13 +43,13 @@ def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> di
     cells = channels[:, :tracks][:, pitched].any(1).reshape(len(channels), -1, shape.unit, shape.pitches)
     classes = (np.arange(shape.pitches) + shape.track_set.low) % 12
     chord = plans.harmony[..., :12]
-    known = chord.any(-1)[..., None, None]
+    known = np.any(chord, axis=-1, keepdims=True)[..., None]
     outside = cells & ~chord[:, :, classes][:, :, None] & known
     first = cells[:, :, 0]
     lowest = classes[first.argmax(-1)]
     bass = plans.harmony[..., 12:]
     changes = np.ones(bass.shape[:2], bool)
-    changes[:, 1:] = (plans.harmony[:, 1:] != plans.harmony[:, :-1]).any(-1)
+    changes[:, 1:] = np.any(plans.harmony[:, 1:] != plans.harmony[:, :-1], axis=-1)
     counted = changes & bass.any(-1) & first.any(-1)
     levels = np.abs(found.activity.sum(-1) - plans.activity.sum(-1))
     return {

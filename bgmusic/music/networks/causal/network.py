@@ -289,7 +289,7 @@ class CausalComposer(ComposingNetwork):
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
             self._playable(keys),
-            self._chords(len(noise), plan, keys),
+            self.settings.obedience * self._chords(len(noise), plan, keys),
         )
         particles = None
         if layout.drafts > 1:
