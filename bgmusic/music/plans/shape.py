@@ -15,7 +15,7 @@ HARMONY = 2 * CLASSES
 LEVELS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Activity: bit i is on in a bar in which the track begins notes at LEVELS[i] steps or more."""
 MAX_BARS = 1024
-_MAX_FORM = 1 << 26  # booleans of one plan's form
+_MAX_FORM = 1 << 24  # booleans of one plan's form
 _MAX_TRACKS = 64
 _MAX_BEATS = 4096
 
