@@ -1,0 +1,99 @@
+"""Compose under plans: silence, form, given tracks, files, planners beside composers."""
+
+import shutil
+
+import numpy as np
+import pytest
+from command_line import bgmusic as command
+from tiny_runs import make_run
+
+import bgmusic
+from bgmusic.errors import UserError
+from bgmusic.music.composing.planners import FILE
+from bgmusic.music.networks.planner.config import PlannerConfig, PlanSize
+from bgmusic.music.networks.planner.network import Planner
+from bgmusic.music.plans.storing import read_plan
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.training.runs import Run, environment
+from bgmusic.yaml import validate
+
+SHAPE = RollShape(track_set="satb", resolution=1, bars=2, steps=4, encoding="onset")
+CAUSAL = {"kind": "causal", "width": 16, "layers": 1, "encoder_layers": 1, "heads": 2, "hidden": 16}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "causal", SHAPE, CAUSAL)
+
+
+@pytest.fixture(scope="module")
+def planner(tmp_path_factory):
+    size = PlanSize(tracks=("Soprano", "Alto", "Tenor", "Bass"), drums=(False,) * 4, bars=2, beats=4)
+    network = {"keyed": 4, "plain": 4, "layers": 1, "noise": 4}
+    config = validate(PlannerConfig, {"network": network, "plans": size}, "test")
+    made = Run.create(tmp_path_factory.mktemp("planners") / "run", "plans", config, environment(0, "cpu", "test"))
+    made.save_generator(Planner(config), config)
+    return made.path
+
+
+def test_silent_bars_are_silent_and_sections_return(run):
+    composer = bgmusic.load(run)
+    plan = composer.plan(bars=4, chords="C | F", form="ABAB", instruments="Bass:x-x-, Alto:-")
+    (roll,) = composer.compose(plan, seed=3)
+    assert not roll.cells[1].any()
+    assert not roll.cells[3, [1, 3]].any()
+    assert (roll.cells[:, 2:] == roll.cells[:, :2]).all()
+    assert roll.cells[3, 0].any()
+
+
+def test_a_piece_depends_on_its_plan_seed_and_number(run):
+    composer = bgmusic.load(run)
+    plan = composer.plan(chords="C | G")
+    both = composer.compose(plan, 2, seed=5)
+    (second,) = composer.compose(plan, 1, seed=5, first=1)
+    assert (both[1].cells == second.cells).all()
+    assert (both[0].cells != second.cells).any()
+
+
+def test_a_planner_beside_the_composer_completes_plans(run, planner, tmp_path):
+    folder = tmp_path / "with-planner"
+    shutil.copytree(run, folder)
+    shutil.copy(planner / "generator.safetensors", folder / FILE)
+    plan = bgmusic.load(folder).plan(chords="C | G", seed=1)
+    assert plan.complete
+    assert not bgmusic.load(run).plan(chords="C | G").complete
+
+
+def test_the_command_writes_the_plan_beside_the_music(run, planner, tmp_path, capsys):
+    wishes = ["--chords", "C | Am", "--instruments", "Tenor:x-", "--planner", planner]
+    assert command("compose", run, *wishes, "-n", 2, "--seed", 4, "--format", "npz,mid", "--out", tmp_path / "one") == 0
+    assert "piece-0000.plan.json and so on" in capsys.readouterr().out
+    plan = read_plan(tmp_path / "one" / "piece-0001.plan.json")
+    assert plan.complete
+    again = ["--plan", tmp_path / "one" / "piece-0001.plan.json", "--first", 1, "--seed", 4]
+    assert command("compose", run, *again, "--format", "npz", "--out", tmp_path / "two") == 0
+    first, second = (np.load(tmp_path / name / "rolls.npz")["rolls"] for name in ("one", "two"))
+    assert (first[1] == second[0]).all()
+    assert not first[:, 2, 1].any()
+
+
+def test_a_given_track_stays(run, tmp_path, capsys):
+    tune = bgmusic.load(run).generate(1, seed=1)[0]
+    tune.save(tmp_path / "tune.mid")
+    given = ["--given", tmp_path / "tune.mid", "--track", "Soprano", "--format", "mid,npz"]
+    assert command("compose", run, *given, "--out", tmp_path / "composed") == 0
+    composed = bgmusic.read(tmp_path / "composed" / "rolls.npz")
+    assert (composed.cells[0] == tune.cells[0]).all()
+    plan = read_plan(tmp_path / "composed" / "piece-0000.plan.json")
+    assert plan.activity_known[0].all()
+    assert not plan.activity_known[1].any()
+
+
+def test_wrong_arguments(run):
+    composer = bgmusic.load(run)
+    with pytest.raises(UserError, match="seed"):
+        composer.plan(seed=-1)
+    with pytest.raises(UserError, match="n is a whole number"):
+        composer.compose(composer.plan(), 0)
+    with pytest.raises(UserError, match="tracks Soprano, Alto, Tenor, Bass, the composer Drums"):
+        bgmusic.load("freedoom").compose(composer.plan())
