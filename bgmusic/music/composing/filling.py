@@ -21,7 +21,7 @@ from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.plan_bits import plan_bits
-from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.music.plans.plan import PARTS, Plan, Plans
 from bgmusic.music.plans.shape import CLASSES, PlanShape
 from bgmusic.music.rolls.checks import require_boolean
 from bgmusic.music.rolls.shape import RollShape
@@ -111,7 +111,9 @@ def _revisions(
     shape, device = generator.shape, device_of(generator)
     seen, opened, noise = given.to(device, torch.float32), opened.to(device), noise.to(device)
     if not isinstance(generator, Composer):
-        yield generator.accompany(seen, opened, noise, plan_bits(Plans.stack([plan]), shape, device)), 1.0
+        known = any(getattr(plan, f"{name}_known").any() for name in PARTS)  # without, as a piece is generated
+        bits = plan_bits(Plans.stack([plan]), shape, device) if known else None
+        yield generator.accompany(seen, opened, noise, bits), 1.0
         return
     allowed, sounding = torch.from_numpy(_allowed(shape, plan)), torch.from_numpy(_sounding(shape, plan))
     limits = Limits(allowed[None].to(device), sounding[None].to(device))

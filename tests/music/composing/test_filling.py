@@ -29,9 +29,10 @@ def wanted(bars=4, free=None, seed=0, channels=None, **typed):
 
 
 @pytest.mark.parametrize("bars", [1, 4, 7])
-def test_a_whole_piece_is_the_generators(bars):
-    made = fill(NETWORK, SATB, wanted(bars, seed=5))
-    assert np.array_equal(made, pieces(NETWORK, SATB, bars, 1, 5)[0])
+@pytest.mark.parametrize("network", [NETWORK, CAUSAL], ids=["revising", "causal"])
+def test_a_whole_piece_is_the_generators(network, bars):
+    made = fill(network, SATB, wanted(bars, seed=5))
+    assert np.array_equal(made, pieces(network, SATB, bars, 1, 5)[0])
 
 
 def test_given_units_stay():
