@@ -26,7 +26,7 @@ def plans(
 ) -> None:
     """Train a planner on the plans of a corpus: chords, form, instruments and activity of its phrases.
 
-    The preset default plays a game of binary neurons; imitation learns to fill in hidden parts, without an opponent.
+    The preset default learns to fill in hidden parts; game is a BinaryGAN on plans.
     """
     check_training(steps, minutes, resume, out, (data, config != "default", set_, seed))
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bgmusic.gan.game_config import GameConfig, PenaltyConfig
+from bgmusic.gan.game_config import GameConfig
 from bgmusic.music.plans.shape import PlanShape
-from bgmusic.training.loop_config import AverageConfig, EstimatorName, ImitationConfig, OptimizerConfig, SlopeConfig
+from bgmusic.training.loop_config import AverageConfig, EstimatorName, ImitationConfig, OptimizerConfig
 from bgmusic.yaml import Config
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -60,23 +60,20 @@ class PlannerNetworkConfig(Config):
     """Passes over which a planner that imitates decides; a planner of the game decides at once."""
 
 
-GAME = GameConfig(
+IMITATION = ImitationConfig(alone=1.0)
+DEFAULT_TRAINING = GameConfig(
     steps=4000,
-    batch=128,
+    batch=256,
     precision="auto",
-    objective="relativistic",
-    penalty=PenaltyConfig(kind="r1r2", weight=0.05, every=8),
-    reuse_batch=True,
-    g_optimizer=OptimizerConfig(rate=2e-3, betas=(0.0, 0.99)),
-    d_optimizer=OptimizerConfig(rate=1e-3, betas=(0.0, 0.99)),
+    imitation=IMITATION,
+    g_optimizer=OptimizerConfig(rate=2e-3, betas=(0.9, 0.99), schedule="cosine", decay_from=0.3, final=0.03),
     average=AverageConfig(horizon=1000, ramp=0.1),
-    slope=SlopeConfig(final=8.0),
 )
-"""The training of the preset ``default``: a game."""
+"""The training of the preset ``default``: imitation."""
 
 
 class PlannerConfig(Config):
-    """A training on plans: a game of binary neurons, or imitation (``training.imitation.alone: 1``)."""
+    """A training on plans: imitation, or a game of binary neurons (``training.imitation: null``)."""
 
     network: PlannerNetworkConfig = PlannerNetworkConfig()
     """Generator and discriminator."""
@@ -84,7 +81,7 @@ class PlannerConfig(Config):
     """Neurons that decide in a game."""
     estimator: EstimatorName = "sigmoid-adjusted"
     """Gradient estimator of the neurons."""
-    training: GameConfig = GAME
+    training: GameConfig = DEFAULT_TRAINING
     """Objective, optimizers and schedules."""
     plans: PlanSize | None = None
     """The size of the plans; the corpus fills it in."""
@@ -100,6 +97,3 @@ class PlannerConfig(Config):
     def imitates(self) -> bool:
         """Whether the planner learns by imitation alone, and decides in several passes."""
         return not self.training.plays
-
-
-IMITATION = ImitationConfig(alone=1.0)
