@@ -35,8 +35,8 @@ class CausalConfig(Config):
     """Most notes that a track starts in a step."""
     nucleus: Share = 1.0
     """Notes are chosen among the most likely ones that together have this probability."""
-    obedience: Annotated[float, Field(ge=0, le=100)] = 2.5
-    """How much more planned chords weigh in composing than the network has learnt."""
+    obedience: Annotated[float, Field(ge=0, le=100)] = 1.5
+    """How much more planned chords weigh in composing than the network has learnt; music suffers from more."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""
     hidden_units: Literal["any", "tracks"] = "any"
