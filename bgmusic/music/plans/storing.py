@@ -1,17 +1,15 @@
-"""Plans as JSON files that people can read and edit.
+"""Plans as JSON files that people can read and edit::
 
-```json
-{
-  "format": "bgmusic plan",
-  "version": 1,
-  "bars": 4,
-  "beats": 4,
-  "harmony": ["C", "Am", "F G", "?"],
-  "tracks": [
-    {"name": "Piano", "drums": false, "form": [1, 2, 1, null], "instruments": "xx-?", "activity": [4, 4, 0, null]}
-  ]
-}
-```
+    {
+      "format": "bgmusic plan",
+      "version": 1,
+      "bars": 4,
+      "beats": 4,
+      "harmony": ["C", "Am", "F G", "?"],
+      "tracks": [
+        {"name": "Piano", "drums": false, "form": [1, 2, 1, null], "instruments": "xx-?", "activity": [4, 4, 0, null]}
+      ]
+    }
 
 ``harmony`` has the chords of each bar, as on lead sheets; ``form`` the number of the bar, from 1, that each bar
 repeats; ``instruments`` ``x`` or ``-``; ``activity`` the number of levels, 0 to 8. ``?`` and null are unknown, as are

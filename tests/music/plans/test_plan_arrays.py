@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans import LEVELS, Plan, Plans, PlanShape, extract
+from bgmusic.music.plans.extract import extract
+from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.music.plans.shape import LEVELS, PlanShape
 from bgmusic.music.plans.typed import typed_plan
 
 SHAPE = PlanShape(("Drums", "Piano", "Bass"), (True, False, False), 4, 4)

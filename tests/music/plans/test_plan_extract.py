@@ -8,9 +8,10 @@ from small_phrases import LOW, PITCHES, phrases, track_set
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.plans import LEVELS, extract, extract_batch, extract_channels
+from bgmusic.music.plans.extract import extract, extract_batch, extract_channels
 from bgmusic.music.plans.lead_sheet import write_line
 from bgmusic.music.plans.settle import settle
+from bgmusic.music.plans.shape import LEVELS
 from bgmusic.music.rolls.phrases import Phrases
 
 CHORD = [(0, 0, 16, 60), (0, 0, 16, 64), (0, 0, 16, 67), (1, 0, 16, 48)]

@@ -6,8 +6,9 @@ import pytest
 
 import bgmusic
 from bgmusic.errors import UserError
-from bgmusic.music.plans import PlanShape, extract
+from bgmusic.music.plans.extract import extract
 from bgmusic.music.plans.settle import settle
+from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.plans.storing import plan_from_dict, plan_json, plan_to_dict, read_plan, write_plan
 from bgmusic.music.plans.typed import typed_plan
 

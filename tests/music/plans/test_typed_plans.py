@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans import LEVELS, PlanShape
 from bgmusic.music.plans.lead_sheet import parse_line, split_bars, write_line
 from bgmusic.music.plans.roman import parse_key
 from bgmusic.music.plans.settle import overrule, settle
+from bgmusic.music.plans.shape import LEVELS, PlanShape
 from bgmusic.music.plans.table import table
 from bgmusic.music.plans.typed import bars_of, find_track, typed_plan
 
