@@ -16,6 +16,7 @@ from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
 from bgmusic.music.composing.windows import hop_of, window_starts
+from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
@@ -113,7 +114,10 @@ def _revisions(
     if not isinstance(generator, Composer):
         known = any(getattr(plan, f"{name}_known").any() for name in PARTS)  # without, as a piece is generated
         bits = plan_bits(Plans.stack([plan]), shape, device) if known else None
-        yield generator.accompany(seen, opened, noise, bits), 1.0
+        if isinstance(generator, CausalComposer):
+            yield from generator.sketches(seen, opened, noise, bits)
+        else:
+            yield generator.accompany(seen, opened, noise, bits), 1.0
         return
     allowed, sounding = torch.from_numpy(_allowed(shape, plan)), torch.from_numpy(_sounding(shape, plan))
     limits = Limits(allowed[None].to(device), sounding[None].to(device))

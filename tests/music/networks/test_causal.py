@@ -231,3 +231,16 @@ def test_planned_chords_and_basses_are_weighed() -> None:
 
 def _nothing(plans: Plans) -> dict[str, Any]:
     return {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
+
+
+def test_sketches_end_with_the_accompaniment() -> None:
+    network, phrases = causal(SATB, "two-stage", drafts=3), random_phrases(SATB)
+    free = torch.ones(3, 4, SATB.bars * SATB.beats, dtype=torch.bool)
+    free[:, 0] = False
+    noise = torch.randn(3, network.latent, generator=torch.Generator().manual_seed(0))
+    sketches = list(network.sketches(phrases, free, noise))
+    assert [share for _, share in sketches] == [(beat + 1) / 8 for beat in range(8)]
+    first = sketches[0][0]
+    assert first.shape == phrases.shape
+    assert not first[:, 1:4, 1:].any()
+    assert torch.equal(sketches[-1][0], network.accompany(phrases, free, noise))

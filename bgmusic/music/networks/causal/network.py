@@ -13,7 +13,8 @@ coupled thresholds are ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import cast
 
 import torch
@@ -23,6 +24,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
 from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.decoder import TrackDecoder
+from bgmusic.music.networks.causal.finish import finished, silenced
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
@@ -37,7 +39,7 @@ from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft,
 from bgmusic.music.networks.composer.features import playable_pitches, steps_of
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.composing_network import ComposingNetwork
-from bgmusic.music.networks.keys import KEYS, MARGIN, from_common, key_of, pitch_classes, to_common
+from bgmusic.music.networks.keys import KEYS, MARGIN, key_of, pitch_classes, to_common
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.plan_bits import PlanBits, draw_plans, features_of
 from bgmusic.music.rolls.shape import RollShape
@@ -158,9 +160,7 @@ class CausalComposer(ComposingNetwork):
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the cross-entropy of the decisions that real phrases show.
 
-        In a second stage: the critic's loss, see :meth:`_critic_loss`.
-
-        In a share ``blank`` of the phrases nothing is known in advance; in the others, units drawn by
+        In a second stage: the critic's loss. In a share ``blank`` of the phrases nothing is known in advance; in the others, units drawn by
         :func:`draw_open` are decided on and the rest is given. The statistics are updated as by :meth:`see`.
 
         Args:
@@ -168,10 +168,7 @@ class CausalComposer(ComposingNetwork):
             generator: source of the draws, on the CPU.
 
         Returns:
-            The loss in nats per step of a track, without dimensions.
-
-        Raises:
-            TypeError, ValueError: ``real`` has another type, shape or values.
+            The loss in nats per step of a track, without dimensions. Raises as :meth:`see` does.
 
         """
         check_phrases(real, self.shape)
@@ -272,13 +269,35 @@ class CausalComposer(ComposingNetwork):
         self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
         self.keys += key_of(pitch_classes(draft.cells, self.shape)).bincount(minlength=KEYS)
 
-    @torch.no_grad()
+    def sketches(
+        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None
+    ) -> Iterator[tuple[Tensor, float]]:
+        """Compose as :meth:`accompany` does, and yield the phrases so far after each beat.
+
+        Yields:
+            Phrases ``(batch, channels, bars, steps, pitches)``, silent where they are not composed, and the share that
+            is done. The last one is what :meth:`accompany` returns; before it, drafts may still be exchanged.
+
+        """
+        check_inputs(given, free, noise, self.shape, self.latent)
+        steps = self.shape.bars * self.shape.steps
+        for done, phrases in self._progress(to_draft(given, self.shape), free, noise, plan, self.noise):
+            yield phrases(), done / steps
+
     def _compose(
         self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None = None, critic: bool = True
     ) -> Tensor:
         layout = self.noise if critic else self.first_draft
+        *_, (_, phrases) = self._progress(draft, free, noise, plan, layout)
+        return phrases()
+
+    @torch.no_grad()
+    def _progress(
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout
+    ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
         if plan is not None:
-            free, draft = free & ~plan.silent, draft.map(lambda plane: self._silenced(plane, free & plan.silent))
+            free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
         keys = self._keys(draft, free, plan)
         keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
@@ -295,12 +314,10 @@ class CausalComposer(ComposingNetwork):
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             particles = ParticleFilter(self._judge, layout.drafts, layout.of_draws(noise))
-        both = compose_steps(self._parts(), task, layout.thresholds(noise), particles)
-        made = [from_common(plane.transpose(1, 2).to(noise.dtype), keys, self.shape) for plane in both]
-        phrases = to_phrases(Draft(made[0], made[1] if draft.onsets is not None else None), self.shape)
-        if plan is None or draft.onsets is None:
-            return phrases
-        return self._equal_beginnings(phrases, plan.repeats)
+        for done, cells, onsets in compose_steps(self._parts(), task, layout.thresholds(noise), particles):
+            first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
+            both = cells[first], onsets[first]
+            yield done, partial(finished, both, keys, plan, noise.dtype, self.shape)
 
     def _judge(self, cells: Tensor, starts: Tensor) -> Tensor:
         """Return the critic's logits of beginnings ``(batch,)``."""
@@ -331,16 +348,3 @@ class CausalComposer(ComposingNetwork):
         """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""
         shares = self.keys.double().cumsum(0) / self.keys.sum()
         return torch.searchsorted(shares, numbers.double(), right=True).clamp(max=KEYS - 1)
-
-    def _silenced(self, plane: Tensor, units: Tensor) -> Tensor:
-        return plane * ~steps_of(units, self.shape).unsqueeze(3)
-
-    def _equal_beginnings(self, phrases: Tensor, repeats: Tensor) -> Tensor:
-        """Let notes that begin with a bar in one of its repetitions begin in all, so that the bars are equal."""
-        tracks = len(self.shape.track_set)
-        first = phrases[:, tracks:, :, 0]  # onsets of the first step, (batch, tracks, bars, pitches)
-        group = (repeats.unsqueeze(3) == repeats.unsqueeze(2)).to(first.dtype)
-        begins = torch.einsum("ntab,ntbp->ntap", group, first).clamp(max=1) * phrases[:, :tracks, :, 0]
-        result = phrases.clone()
-        result[:, tracks:, :, 0] = begins
-        return result

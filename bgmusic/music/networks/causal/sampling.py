@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -100,8 +101,8 @@ class Task:
 @torch.no_grad()
 def compose_steps(
     parts: Parts, task: Task, thresholds: Tensor, particles: ParticleFilter | None = None
-) -> tuple[Tensor, Tensor]:
-    """Decide on all steps that are not known.
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Decide on all steps that are not known; yield the steps so far after each unit, and at the end the result.
 
     Args:
         parts: the composer, in evaluation mode.
@@ -109,8 +110,9 @@ def compose_steps(
         thresholds: see :meth:`NoiseLayout.thresholds`.
         particles: draws the drafts that go on after each unit; None: each row of the batch is a phrase of its own.
 
-    Returns:
-        Cells and onsets of each phrase, boolean ``(batch, steps, tracks, rows)``.
+    Yields:
+        The number of steps done; cells and onsets, boolean ``(batch, steps, tracks, rows)``: of all drafts, at the end
+        of each phrase.
 
     """
     given, repeats, context = task.given, task.repeats, task.context
@@ -132,7 +134,8 @@ def compose_steps(
             parts, state, progress, given.at(step), task, step, thresholds[step], computed[step], limits
         )
         cells[:, step], onsets[:, step] = progress.cells, started
-        if particles and (step + 1) % parts.shape.unit == 0 and step + 1 < steps:
+        whole = (step + 1) % parts.shape.unit == 0 and step + 1 < steps
+        if particles and whole:
             rows = particles.draw(cells[:, : step + 1], onsets[:, : step + 1])
             cells, onsets, started, motion = cells[rows], onsets[rows], started[rows], motion[rows]
             progress, given = progress.select(rows), given.select(rows)
@@ -140,10 +143,12 @@ def compose_steps(
                 cache.select(rows)
         shown = started.float() if given.onsets is not None else None
         before = trunk.embed(progress.cells.float(), shown, progress.line, motion)
+        if whole:
+            yield step + 1, cells, onsets
     if particles:
         chosen = particles.result(cells, onsets)
         cells, onsets = cells[chosen], onsets[chosen]
-    return cells, onsets
+    yield steps, cells, onsets
 
 
 def _repeat_bar(given: Given, cells: Tensor, onsets: Tensor, repeats: Tensor, bar: int, steps: int) -> Given:
