@@ -161,8 +161,7 @@ class CausalComposer(ComposingNetwork):
         """Return the cross-entropy of the decisions that real phrases show.
 
         In a second stage: the critic's loss. In a share ``blank`` of the phrases nothing is known in advance; in the
-        others, units drawn by :func:`draw_open` are decided on and the rest is given. Statistics are updated as by
-        :meth:`see`.
+        others, units drawn by :func:`draw_open` are decided on and the rest is given. Calls :meth:`see`.
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
