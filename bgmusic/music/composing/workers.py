@@ -104,15 +104,18 @@ def _in_processes(
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from their first moment: it is this process that ends them."""
+    """Start processes that do not see Ctrl-C: it is this process that ends them.
+
+    They inherit the blocked signal. One that arrives meanwhile is not lost: this process receives it at the end.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: list[Any] = []  # network, task and counter of this process, if it is a worker
