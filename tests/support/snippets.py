@@ -46,6 +46,8 @@ def shortened(words: list[str]) -> list[str]:
         place = words.index("--minutes")
         del words[place : place + 2]
     words += ["--set", "training.warmup=null"]  # a hundred D updates before each of the first G updates
-    if words[2] == "pianoroll" and not {"satb", "causal"} & set(words):  # a composer
+    if words[2] == "pianoroll" and not {"satb", "causal", "critic"} & set(words):  # a composer
         words += ["--set", "network.channels=8", "--set", "network.stages=3"]
+    if "critic" in words:
+        words += ["--set", "network.critic_pool=64", "--set", "network.drafts=2"]
     return [*words, "--steps", "2"]
