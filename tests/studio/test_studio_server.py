@@ -128,7 +128,7 @@ def test_files_go_out_and_come_back(client, tmp_path):
     view = compose(client, seed=1)
     for kind, head in (("mid", b"MThd"), ("png", b"\x89PNG"), ("musicxml", b"<?xml"), ("svg", b"<svg")):
         answer = client.get(f"/api/export/{kind}")
-        assert answer.status_code == 200
+        assert answer.status_code == 200, (kind, answer.text)
         assert answer.content.startswith(head)
         assert answer.headers["x-content-type-options"] == "nosniff"
     project = client.get("/api/export/bgstudio").content

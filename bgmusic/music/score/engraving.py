@@ -58,7 +58,9 @@ def svg_text(roll: Roll, bpm: float | None = None) -> str:
 
     data = musicxml_bytes(roll, bpm).decode()
     verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
+    # Verovio sets its fonts when it is imported, but for that thread alone.
+    toolkit = verovio.toolkit(False)
+    toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     toolkit.setOptions(_OPTIONS)
     if not toolkit.loadData(data):
         raise UserError("Verovio cannot read the score of this roll")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -149,6 +150,13 @@ def test_the_picture_has_all_notes(tmp_path):
     heads = text.count('class="note"')
     written = sum(note.find("rest") is None for note in tree(roll).iter("note"))
     assert heads == written
+
+
+def test_pictures_are_engraved_in_any_thread():
+    here = svg_text(a_roll())
+    with ThreadPoolExecutor(1) as pool:
+        there = pool.submit(svg_text, a_roll()).result()
+    assert there.count("<use") == here.count("<use") > 0
 
 
 def test_what_cannot_be_written(monkeypatch):
