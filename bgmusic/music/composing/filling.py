@@ -15,7 +15,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import hop_of, window_starts
+from bgmusic.music.composing.windows import whole_length, window_starts
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
@@ -78,7 +78,7 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
     _check(shape, wanted)
     plan, bars = wanted.plan, wanted.channels.shape[1]
     whole = _whole(wanted.free, shape)  # the piece is composed to whole windows and cut again
-    longer = _lengthened(plan, whole)
+    longer = plan.lengthened(whole)
     silent = np.repeat(plan.instruments_known & ~plan.instruments, shape.beats, axis=1)
     quiet = cells_of(torch.from_numpy(wanted.free & silent)[None], shape)[0].numpy()
     piece = F.pad(torch.from_numpy(wanted.channels & ~quiet), (0, 0, 0, 0, 0, whole - bars))
@@ -125,21 +125,12 @@ def _revisions(
         yield revision, stage / generator.settings.stages
 
 
-def _lengthened(plan: Plan, bars: int) -> Plan:
-    """Return a plan with unknown bars at its end."""
-    longer = Plan.unknown(plan.shape.with_bars(bars))
-    for name, values in plan.arrays().items():
-        getattr(longer, name)[tuple(map(slice, values.shape))] = values
-    return longer
-
-
 def _whole(free: Bits, shape: RollShape) -> int:
     """Return the number of bars that are composed, those that are cut off again included."""
     bars = int(free.shape[1]) // shape.beats
     if not free.all():
         return max(bars, shape.bars)
-    hop = hop_of(shape.bars)
-    return shape.bars + max(0, -(-(bars - shape.bars) // hop)) * hop
+    return whole_length(bars, shape.bars)
 
 
 def _windows(free: Bits, shape: RollShape) -> list[int]:

@@ -21,7 +21,7 @@ from bgmusic.gan.draws import Draws, batches
 from bgmusic.gan.generate import Progress, check_binarize, decide
 from bgmusic.gan.latent import wander
 from bgmusic.music.composing.generate import batch_of
-from bgmusic.music.composing.windows import compose, hop_of, window_starts
+from bgmusic.music.composing.windows import compose, whole_length, window_starts
 from bgmusic.music.composing.workers import in_parts
 from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.rolls.shape import RollShape
@@ -50,7 +50,7 @@ def check_length(shape: RollShape, bars: int, count: int) -> None:
 def phrases_needed(generator: SampleNetwork, shape: RollShape, bars: int) -> int:
     """Return the number of phrases that a piece of ``bars`` bars is made of."""
     if isinstance(generator, ComposingNetwork):
-        return len(window_starts(_whole(bars, shape.bars), shape.bars))
+        return len(window_starts(whole_length(bars, shape.bars), shape.bars))
     return -(-bars // shape.bars)
 
 
@@ -127,14 +127,8 @@ def noise_path(draws: Draws, latent: int) -> Iterator[Tensor]:
     return wander(draws.noise(latent), lambda: draws.at(next(parts)).noise(latent), STRIDE)
 
 
-def _whole(bars: int, phrase: int) -> int:
-    """Round up to bars that whole windows cover, so that cutting off the rest changes nothing before it."""
-    hop = hop_of(phrase)
-    return phrase + max(0, -(-(bars - phrase) // hop)) * hop
-
-
 def _overlapping(composer: ComposingNetwork, shape: RollShape, bars: int, draws: Draws, progress: Progress) -> Tensor:
-    length = _whole(bars, shape.bars)
+    length = whole_length(bars, shape.bars)
     nothing = torch.zeros(draws.count, shape.channels, length, shape.steps, shape.pitches, dtype=torch.bool)
     free = torch.ones(draws.count, len(shape.track_set), length * shape.beats, dtype=torch.bool)
     return compose(composer, nothing, free, noise_path(draws, composer.latent), progress)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import batches
+from bgmusic.music.composing.windows import window_starts
 from bgmusic.music.networks.planner.config import PlannerConfig
 from bgmusic.music.networks.planner.network import Planner, layout_of
 from bgmusic.music.plans.complete import adopt
@@ -96,25 +97,12 @@ def decide(planner: Planner, plan: Plan, count: int, seed: int, first: int = 0) 
             f"{', '.join(shape.tracks)} in bars of {shape.beats}"
         )
     plans = [plan] * count
-    hop = ours.bars - ours.bars // 2
-    starts = [*range(0, max(0, shape.bars - ours.bars), hop), max(0, shape.bars - ours.bars)]
-    for part, start in enumerate(starts):
+    for part, start in enumerate(window_starts(shape.bars, ours.bars)):
         bars = min(ours.bars, shape.bars)
-        windows = [_padded(each.window(start, bars), ours.bars) for each in plans]
+        windows = [each.window(start, bars).lengthened(ours.bars) for each in plans]
         bits, known = layout.to_vectors(Plans.stack(windows))
         made = _complete(planner, bits.astype(np.float32), known.astype(np.float32), seed, first, part)
         everything = np.ones_like(known)
         proposals = [layout.to_plans(row[None] > 0.5, everything[:1]).plan(0).window(0, bars) for row in made]
         plans = [adopt(each, proposal, start) for each, proposal in zip(plans, proposals, strict=True)]
     return Plans.stack(plans)
-
-
-def _padded(plan: Plan, bars: int) -> Plan:
-    """Return a plan with open bars at its end."""
-    if plan.shape.bars == bars:
-        return plan
-    longer = Plan.unknown(plan.shape.with_bars(bars))
-    arrays = {name: values.copy() for name, values in longer.arrays().items()}
-    for name, values in plan.arrays().items():
-        arrays[name][tuple(slice(size) for size in values.shape)] = values
-    return Plan(longer.shape, **arrays)

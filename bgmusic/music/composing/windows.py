@@ -32,6 +32,12 @@ def window_starts(length: int, bars: int) -> list[int]:
     return [*range(0, last, hop_of(bars)), last]
 
 
+def whole_length(length: int, bars: int) -> int:
+    """Round up to bars that whole windows cover, so that cutting off the rest changes nothing before it."""
+    hop = hop_of(bars)
+    return bars + max(0, -(-(length - bars) // hop)) * hop
+
+
 @torch.no_grad()
 def compose(
     composer: ComposingNetwork,
@@ -69,7 +75,7 @@ def compose(
     missing = max(0, shape.bars - length)
     rolls = F.pad(given.to(torch.bool), (0, 0, 0, 0, 0, missing)).clone(memory_format=torch.contiguous_format)
     free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
-    plans = None if plans is None else _padded(plans, length + missing)
+    plans = None if plans is None else plans.lengthened(length + missing)
     for start in window_starts(length, shape.bars):
         if plans is not None:
             _copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
@@ -84,17 +90,6 @@ def compose(
         if progress:
             progress(len(rolls))
     return rolls[:, :, :length]
-
-
-def _padded(plans: Plans, bars: int) -> Plans:
-    """Return plans with unknown bars at the end."""
-    if plans.shape.bars == bars:
-        return plans
-    longer = Plans.unknown(plans.shape.with_bars(bars), len(plans))
-    for name, values in plans.arrays().items():
-        place = tuple(slice(size) for size in values.shape)
-        getattr(longer, name)[place] = values
-    return longer
 
 
 def _window(plans: Plans, start: int, bars: int) -> Plans:

@@ -105,6 +105,15 @@ class Plans:
             arrays[name] = bits & mask.reshape(*mask.shape, *(1,) * (bits.ndim - mask.ndim))
         return Plans(self.shape, **arrays)
 
+    def lengthened(self, bars: int) -> Plans:
+        """Return plans of ``bars`` bars, as many or more; the bars at the end are unknown."""
+        if bars == self.shape.bars:
+            return self
+        longer = Plans.unknown(self.shape.with_bars(bars), len(self))
+        for name, values in self.arrays().items():
+            getattr(longer, name)[tuple(map(slice, values.shape))] = values
+        return longer
+
     @staticmethod
     def unknown(shape: PlanShape, count: int) -> Plans:
         """Return plans in which nothing is known."""
@@ -205,6 +214,10 @@ class Plan:
         }
         arrays["form"] = (np.arange(bars) == first_same[..., None]) & arrays["form_known"][..., None]
         return Plan(self.shape.with_bars(bars), **arrays)
+
+    def lengthened(self, bars: int) -> Plan:
+        """Return a plan of ``bars`` bars, as many or more; the bars at the end are unknown."""
+        return Plans.stack([self]).lengthened(bars).plan(0)
 
     @staticmethod
     def unknown(shape: PlanShape) -> Plan:

@@ -13,13 +13,14 @@ from bgmusic.errors import UserError
 from bgmusic.gan.game import Game
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.load import KIND, shape_of
-from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.training.corpora import open_again, place_of
 from bgmusic.music.training.scores import Scores
 from bgmusic.training.loop import Imitation, Training
 from bgmusic.training.protocols import SampleNetwork
@@ -185,17 +186,12 @@ def train_pianoroll(
     if start:
         begin_with(training, config, Path(start))
     places = {
-        "data": _place(data, corpus),
+        "data": place_of(data, corpus),
         "corpus": corpus.fingerprint,
         "start": str(Path(start).resolve()) if start else None,
     }
     run = Run.create(Path(out), KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
     return _train(run, training, config, corpus, quiet)
-
-
-def _place(data: str, corpus: Corpus) -> str:
-    """Return the name of an embedded corpus, else the absolute path: embedded ones lie elsewhere on other machines."""
-    return data if data in embedded_corpora() else str(corpus.path.resolve())
 
 
 def resume_pianoroll(
@@ -223,16 +219,14 @@ def resume_pianoroll(
     """
     run = Run.open(Path(out), KIND)
     config, places = run.config(PianorollConfig), run.environment()
-    corpus = open_corpus(data or str(places.get("data", "")))
-    if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
-        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: its files or settings differ")
+    corpus = open_again(out, places, data)
     device = choose_device(device)
     config = run.with_budget(fit(config, corpus), steps, minutes)
     training = make_training(config, corpus, run.seed(), device, run.seconds())
     if not resume(run, training) and config.strategy != "end-to-end":
         begin_with(training, config, Path(str(places.get("start", ""))))
     if data:
-        run.note(data=_place(data, corpus))
+        run.note(data=place_of(data, corpus))
     return _train(run, training, config, corpus, quiet)
 
 

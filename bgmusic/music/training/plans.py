@@ -14,7 +14,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
 from bgmusic.gan.game import Game
 from bgmusic.music.composing.planners import KIND, sample_bits
-from bgmusic.music.corpora.corpus import Corpus, embedded_corpora, open_corpus
+from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.corpora.split import Split
 from bgmusic.music.networks.planner.config import PlannerConfig, PlanSize
 from bgmusic.music.networks.planner.discriminator import PlanDiscriminator
@@ -24,6 +24,7 @@ from bgmusic.music.networks.planner.network import Planner, layout_of, match_rat
 from bgmusic.music.plans.extract import extract_batch
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.music.training.corpora import open_again, place_of
 from bgmusic.training.bits import BitSource
 from bgmusic.training.loop import Imitation, Training
 from bgmusic.training.runs import Run, environment
@@ -159,8 +160,7 @@ def train_plans(
     config = fit(config, corpus)
     training = make_training(config, corpus, seed, device, minutes * 60 if minutes else None)
     config = config.model_copy(update={"training": training.config})
-    place = data if data in embedded_corpora() else str(corpus.path.resolve())
-    about = {"minutes": minutes, "data": place, "corpus": corpus.fingerprint}
+    about = {"minutes": minutes, "data": place_of(data, corpus), "corpus": corpus.fingerprint}
     run = Run.create(Path(out), KIND, config, {**environment(seed, device, command), **about})
     return train(run, training, config, _draw, quiet=quiet)
 
@@ -187,9 +187,7 @@ def resume_plans(
     """
     run = Run.open(Path(out), KIND)
     config, places = run.config(PlannerConfig), run.environment()
-    corpus = open_corpus(str(places.get("data", "")))
-    if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
-        raise UserError(f"{corpus.path} is not the corpus that {out} was trained on: its files or settings differ")
+    corpus = open_again(out, places)
     device = choose_device(device)
     config = run.with_budget(fit(config, corpus), steps, minutes)
     training = make_training(config, corpus, run.seed(), device, run.seconds())

@@ -92,11 +92,7 @@ def _track_loss(
         losses = losses.index_add(0, rows, (going_on * before).sum(1))
         state = state + parts.trunk.notes.notes_of(track, kept.to(state.dtype))
     left, lowest = started[rows], torch.full_like(rows, -1)
-    impossible = kept | ~(playable[rows] | started[rows])
-    if not parts.restrikes:
-        impossible = impossible | before
-    prior = decoder.prior(seen, impossible)
-    must = ~(before & ~kept).any(1)  # where nothing ends, something starts, or nothing would change
+    prior, must = parts.constraints(decoder, seen, before, kept, playable[rows] | started[rows])
     while len(rows):
         logits = decoder.note_logits(state, references, chord, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)

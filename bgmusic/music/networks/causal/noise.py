@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.composer.noise import uniform_of
+
 CHANGE, GOING_ON, NOTES = 0, 1, 2
 """Places of a track's numbers in a step: does it change, what goes on, and one for each note that starts."""
 
@@ -41,23 +43,18 @@ class NoiseLayout:
 
     def key(self, noise: Tensor) -> Tensor:
         """Return the number that draws each phrase's key, uniform in [0, 1): float32 ``(batch,)``."""
-        return _uniform(noise[:, 0])
+        return uniform_of(noise[:, 0])
 
     def of_draws(self, noise: Tensor) -> Tensor:
         """Return the numbers that draw drafts, uniform in [0, 1): float32 ``(batch, draws)``."""
-        return _uniform(noise[:, 1 : 1 + self.draws])
+        return uniform_of(noise[:, 1 : 1 + self.draws])
 
     def openings(self, noise: Tensor, units: int) -> Tensor:
         """Return a number for each unit of a phrase, uniform in [0, 1): float32 ``(batch, tracks, units)``."""
         places = torch.arange(self.tracks * units, device=noise.device) * (NOTES + self.notes)
-        return _uniform(noise[:, -1 - places]).view(len(noise), self.tracks, units)
+        return uniform_of(noise[:, -1 - places]).view(len(noise), self.tracks, units)
 
     def thresholds(self, noise: Tensor) -> Tensor:
         """Return thresholds in [0, 1): float32 ``(steps, tracks, numbers, batch * drafts)``."""
-        uniform = _uniform(noise[:, 1 + self.draws :])
+        uniform = uniform_of(noise[:, 1 + self.draws :])
         return uniform.reshape(-1, self.steps, self.tracks, NOTES + self.notes).permute(1, 2, 3, 0)
-
-
-def _uniform(noise: Tensor) -> Tensor:
-    uniform: Tensor = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
-    return uniform

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bgmusic.music.networks.causal.decoder import TrackDecoder
+from torch import Tensor
+
+from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -33,3 +35,26 @@ class Parts:
     limits: list[int]
     neuron: BinaryNeuron
     restrikes: bool
+
+    def constraints(
+        self, decoder: TrackDecoder, seen: Seen, before: Tensor, kept: Tensor, playable: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what limits the first note that a track starts in a step in which it changes.
+
+        Args:
+            decoder: of the track.
+            seen: what the track sees of the step.
+            before: its notes one step before, boolean ``(items, rows)``.
+            kept: those that go on.
+            playable: rows that may start.
+
+        Returns:
+            What is added to the logits of rows, and whether a note has to start; see
+            :meth:`TrackDecoder.note_logits`.
+
+        """
+        impossible = kept | ~playable
+        if not self.restrikes:
+            impossible = impossible | before
+        # Where nothing ends, something starts, or nothing would change.
+        return decoder.prior(seen, impossible), ~(before & ~kept).any(1)

@@ -263,11 +263,7 @@ def _decide_track(
         state = state + parts.trunk.notes.notes_of(track, kept[rows].float())
     lowest = torch.full_like(rows, -1)
     room = limit - kept[rows].sum(1)
-    impossible = kept[rows] | ~playable[rows]
-    if not parts.restrikes:
-        impossible = impossible | before[rows]
-    prior = decoder.prior(seen, impossible)
-    must = ~(before[rows] & ~kept[rows]).any(1)  # where nothing ends, something starts, or nothing would change
+    prior, must = parts.constraints(decoder, seen, before[rows], kept[rows], playable[rows])
     for number in range(min(limit, parts.settings.chords)):
         logits = decoder.note_logits(state, references, chord, lowest, prior, must)
         note = _choose(parts, logits, thresholds[NOTES + number][rows])

@@ -69,7 +69,7 @@ class NoiseLayout:
         """Yield each stage's numbers from standard normal noise ``(batch, size)``."""
         of_stages = noise[:, : self.size - self.form].view(len(noise), self.stages, self.tracks, -1)
         first = None
-        for number, stage in enumerate(_uniform(of_stages).unbind(1)):
+        for number, stage in enumerate(uniform_of(of_stages).unbind(1)):
             of_units, of_tracks = stage.tensor_split([self.units * self.per_unit], 2)
             of_units = of_units.unflatten(2, (self.units, self.per_unit))
             of_steps = of_units[..., 1:].unflatten(3, (len(self.per_step), self.steps)).transpose(2, 3).flatten(3)
@@ -81,7 +81,7 @@ class NoiseLayout:
 
     def form_noise(self, noise: Tensor) -> Tensor:
         """Return the uniform number that draws each phrase's form, ``(batch,)``."""
-        return _uniform(noise[:, -1])
+        return uniform_of(noise[:, -1])
 
 
 def layout_of(decisions: Sequence[Decision], settings: ComposerConfig, shape: RollShape) -> NoiseLayout:
@@ -106,7 +106,7 @@ def share_of(settings: ComposerConfig, stage: int) -> float:
     return max(settings.least, falling)
 
 
-def _uniform(noise: Tensor) -> Tensor:
+def uniform_of(noise: Tensor) -> Tensor:
     """Turn standard normal numbers into uniform ones in [0, 1)."""
     uniform: Tensor = torch.special.ndtr(noise.float()).clamp(max=1 - 2**-24)
     return uniform
