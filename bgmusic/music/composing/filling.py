@@ -15,7 +15,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import whole_length, window_starts
+from bgmusic.music.composing.windows import copy_repeated, whole_length, window_starts
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
@@ -43,6 +43,7 @@ class Wanted:
         free: units to compose, boolean ``(tracks, bars * beats)``; the others stay as they are.
         plan: what is decided; the rest is the composer's.
         seed: seed of the noise.
+        number: number of the piece, from 0: each has other noise.
 
     """
 
@@ -50,6 +51,7 @@ class Wanted:
     free: Bits
     plan: Plan
     seed: int
+    number: int = 0
 
 
 def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watch | None = None) -> Bits | None:
@@ -77,26 +79,32 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         raise UserError("only a composer can fill in parts (network.kind: composer), not BinaryMuseGAN's networks")
     _check(shape, wanted)
     plan, bars = wanted.plan, wanted.channels.shape[1]
-    whole = _whole(wanted.free, shape)  # the piece is composed to whole windows and cut again
+    planned = generator.plans and any(bool(getattr(plan, f"{name}_known").any()) for name in PARTS)
+    generated = wanted.free.all() and not planned
+    whole = whole_length(bars, shape.bars) if generated else max(bars, shape.bars)  # cut again at the end
     longer = plan.lengthened(whole)
+    longer_plans = Plans.stack([longer])
     silent = np.repeat(plan.instruments_known & ~plan.instruments, shape.beats, axis=1)
     quiet = cells_of(torch.from_numpy(wanted.free & silent)[None], shape)[0].numpy()
     piece = F.pad(torch.from_numpy(wanted.channels & ~quiet), (0, 0, 0, 0, 0, whole - bars))
     piece = piece.clone(memory_format=torch.contiguous_format)
     free = F.pad(torch.from_numpy(wanted.free & ~silent), (0, (whole - bars) * shape.beats), value=True)
     free = free.clone(memory_format=torch.contiguous_format)
-    path = noise_path(Draws(wanted.seed, 0, 1), generator.latent)
-    windows = _windows(wanted.free, shape)
+    path = noise_path(Draws(wanted.seed, wanted.number, 1), generator.latent)
+    windows = window_starts(whole, shape.bars) if wanted.free.all() else _windows(wanted.free, shape)
     for number, start in enumerate(windows):
         noise = next(path)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
         inside = slice(start, start + shape.bars)
+        if planned:
+            copy_repeated(piece[None], free[None], longer_plans, inside, shape)
         opened = free[None, :, units]
         if not opened.any():
             continue
         given = piece[None, :, inside]
         chosen = cells_of(opened, shape)
-        for revision, share in _revisions(generator, given, opened, noise, longer.window(start, shape.bars)):
+        window = longer.window(start, shape.bars)
+        for revision, share in _revisions(generator, given, opened, noise, window, planned):
             piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
             if watch and not watch(piece[:, :bars].numpy().copy(), (number + share) / len(windows)):
                 return None
@@ -106,14 +114,13 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
 
 @torch.no_grad()
 def _revisions(
-    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan
+    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan, planned: bool
 ) -> Iterator[tuple[Tensor, float]]:
     """Compose one window, and yield each revision with the share of the work that is done."""
     shape, device = generator.shape, device_of(generator)
     seen, opened, noise = given.to(device, torch.float32), opened.to(device), noise.to(device)
     if not isinstance(generator, Composer):
-        known = any(getattr(plan, f"{name}_known").any() for name in PARTS)  # without, as a piece is generated
-        bits = plan_bits(Plans.stack([plan]), shape, device) if known else None
+        bits = plan_bits(Plans.stack([plan]), shape, device) if planned else None
         if isinstance(generator, CausalComposer):
             yield from generator.sketches(seen, opened, noise, bits)
         else:
@@ -125,23 +132,10 @@ def _revisions(
         yield revision, stage / generator.settings.stages
 
 
-def _whole(free: Bits, shape: RollShape) -> int:
-    """Return the number of bars that are composed, those that are cut off again included."""
-    bars = int(free.shape[1]) // shape.beats
-    if not free.all():
-        return max(bars, shape.bars)
-    return whole_length(bars, shape.bars)
-
-
 def _windows(free: Bits, shape: RollShape) -> list[int]:
-    """Return the first bars of the windows to compose, so that each sees bars before and after its free ones.
-
-    A piece that is free everywhere has the windows of a generated one, so the same seed gives the same music.
-    """
+    """Return the first bars of the windows to compose, so that each sees bars before and after its free ones."""
     of_bars = np.asarray(free.reshape(len(free), -1, shape.beats).any((0, 2)))
     last_start = max(0, len(of_bars) - shape.bars)
-    if free.all():
-        return window_starts(_whole(free, shape), shape.bars)
     starts = []
     while of_bars.any():
         places = np.flatnonzero(of_bars)

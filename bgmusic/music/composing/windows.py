@@ -78,7 +78,7 @@ def compose(
     plans = None if plans is None else plans.lengthened(length + missing)
     for start in window_starts(length, shape.bars):
         if plans is not None:
-            _copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
+            copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
         bars = slice(start, start + shape.bars)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
         seen, opened = rolls[:, :, bars], free[:, :, units]
@@ -96,7 +96,7 @@ def _window(plans: Plans, start: int, bars: int) -> Plans:
     return Plans.stack([plans.plan(index).window(start, bars) for index in range(len(plans))])
 
 
-def _copy_repeated(rolls: Tensor, free: Tensor, plans: Plans, window: slice, shape: RollShape) -> None:
+def copy_repeated(rolls: Tensor, free: Tensor, plans: Plans, window: slice, shape: RollShape) -> None:
     """Copy bars that repeat one before the window, in place; they are not composed."""
     repeats, tracks, beats = plans.repeats, len(shape.track_set), shape.beats
     for index, track, bar in np.argwhere((repeats >= 0) & (repeats < window.start)).tolist():

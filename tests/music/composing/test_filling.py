@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_runs import MUSEGAN, SATB, network_of
 
 from bgmusic.errors import UserError
+from bgmusic.music.composing import planned
 from bgmusic.music.composing.filling import Wanted, fill
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.composing.pieces import pieces
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.plans.typed import typed_plan
 from bgmusic.training.lookup import find_run
@@ -33,6 +37,18 @@ def wanted(bars=4, free=None, seed=0, channels=None, **typed):
 def test_a_whole_piece_is_the_generators(network, bars):
     made = fill(network, SATB, wanted(bars, seed=5))
     assert np.array_equal(made, pieces(network, SATB, bars, 1, 5)[0])
+
+
+def test_a_whole_piece_under_a_plan_is_that_of_planned_compose():
+    for bars, typed in (
+        (4, {"chords": "C|F|?|Am/E"}),
+        (9, {"form": "ABAABCABA", "instruments": "Alto:x-xxx-xxx", "activity": "Bass:low"}),
+        (2, {"chords": "C F|Dm7"}),
+    ):
+        one = wanted(bars, seed=3, **typed)
+        one = replace(one, plan=settle(one.plan), number=2)
+        plans = one.plan.repeated(1)
+        assert np.array_equal(fill(CAUSAL, SATB, one), planned.compose(CAUSAL, SATB, plans, 3, first=2)[0])
 
 
 def test_given_units_stay():
