@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from bgmusic.cli.plan_options import (
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
+if TYPE_CHECKING:
+    from bgmusic.music.plans.plan import Plans
+
 
 def compose(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a composer, or a shipped one.")],
@@ -36,9 +39,18 @@ def compose(
     base: PlanOption = None,
     planner: PlannerOption = None,
     given: Annotated[
-        Path | None, typer.Option(metavar="FILE.mid", help="MIDI file with a track that stays as it is; needs --track.")
+        Path | None,
+        typer.Option(metavar="FILE.mid", help="MIDI file of which a part stays as it is; needs --track or --free."),
     ] = None,
     track: Annotated[str | None, typer.Option(help="Name or number (from 0) of the given track.")] = None,
+    free: Annotated[
+        str | None,
+        typer.Option(
+            metavar="UNITS",
+            help="Compose these only: 'Alto:2-3, Bass', by bars, or by beats as in Alto:2.1-3.4; or all. The rest of "
+            "--given stays as it is. Without a planner unless --planner is given.",
+        ),
+    ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="Number of pieces.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed.")] = 0,
     first: FirstOption = 0,
@@ -54,8 +66,7 @@ def compose(
     piece-0000.plan.json beside the music has the plan. It can be edited and taken back by --plan.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
-    if (given is None) != (track is None):
-        raise UserError("--given and --track belong together: the file, and its track that stays as it is")
+    _require_given(given, track, free)
 
     from bgmusic.files import require_writable
     from bgmusic.music.composing import planned
@@ -65,7 +76,9 @@ def compose(
     from bgmusic.music.composing.write_back import with_accompaniment
     from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.plans.shape import PlanShape
-    from bgmusic.music.plans.storing import write_plan
+    from bgmusic.studio.exports import read_piece
+    from bgmusic.studio.free_pieces import compose_free
+    from bgmusic.studio.free_units import parse_free
     from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
     from bgmusic.training.weights import kind_of
@@ -74,6 +87,8 @@ def compose(
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
     _, shape, generator = load_generator(folder)
+    piece = None if given is None or free is None else read_piece(given, shape)
+    bars = piece.bars if piece is not None and bars is None and base is None else bars
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
     notes = None if source is None else planned.GivenTrack.of(source)
     if source is not None:
@@ -87,14 +102,31 @@ def compose(
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)
     keep_freed_memory()
-    plans = decide_plans(folder, planner, plan, number, seed, first)
+    plans = decide_plans(None if free else folder, planner, plan, number, seed, first)
     with progress_bar("Composing", number) as progress:
-        channels = planned.compose(generator, shape, plans, seed, first=first, given=notes, progress=progress)
-    rolls = to_rolls(channels, shape, bpm)
+        if free is not None:
+            units = parse_free(free, plan.shape)
+            rolls = compose_free(generator, shape, units, plans, piece, seed, first, bpm, progress)
+        else:
+            channels = planned.compose(generator, shape, plans, seed, first=first, given=notes, progress=progress)
+            rolls = to_rolls(channels, shape, bpm)
     songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
     about = {"run": str(run), "seed": seed, "first": first}
     music_files.write_music(rolls, out, formats, "piece", about=about, songs=songs, first=first)
-    paths = [out / f"piece-{first + place:04d}.plan.json" for place in range(number)]
+    _write_plans(plans, out, first)
+
+
+def _write_plans(plans: Plans, out: Path, first: int) -> None:
+    from bgmusic.music.plans.storing import write_plan
+
+    paths = [out / f"piece-{first + place:04d}.plan.json" for place in range(len(plans))]
     for place, path in enumerate(paths):
         write_plan(plans.plan(place), path)
-    typer.echo(f"Plan: {paths[0]}" + (" and so on" if number > 1 else ""))
+    typer.echo(f"Plan: {paths[0]}" + (" and so on" if len(paths) > 1 else ""))
+
+
+def _require_given(given: Path | None, track: str | None, free: str | None) -> None:
+    if free is None and (given is None) != (track is None):
+        raise UserError("--given and --track belong together: the file, and its track that stays as it is")
+    if free is not None and track is not None:
+        raise UserError("--track and --free exclude each other: the track that stays, or the units that are composed")

@@ -21,6 +21,8 @@ from bgmusic.studio.state import State, Units
 
 if TYPE_CHECKING:
     from bgmusic.music.composing.composer import Composer
+    from bgmusic.music.composing.filling import Watch
+    from bgmusic.training.protocols import SampleNetwork
 
 _PERIOD = 0.12  # seconds from one report to the next, so that composing has the time
 MOST_WAITING = 4
@@ -99,6 +101,10 @@ class Composers:
         """Return whether a composer takes chords and activity as a plan; see :meth:`load`."""
         return bool(getattr(self.load(name).network, "plans", False))
 
+    def has_planner(self, name: str) -> bool:
+        """Return whether a planner is beside a composer; see :meth:`load`."""
+        return self.load(name).planner is not None
+
     def start(
         self,
         state: State,
@@ -154,20 +160,7 @@ class Composers:
     def _compose(self, job: Job) -> dict[str, Any] | None:
         if job.cancelled.is_set():
             return None
-        from bgmusic.music.composing.filling import Wanted, fill
-
-        composer, state = self.load(job.state.generator), job.state
-        given = state.merged(tables.no_notes(), job.free)
-        roll = Roll.from_notes(
-            tables.plain(given),
-            state.shape.track_set,
-            state.shape.resolution,
-            state.bars,
-            state.shape.steps,
-            state.shape.encoding,
-        )
-
-        reported = 0.0
+        state, reported = job.state, 0.0
 
         def watch(channels: tables.Bits, share: float) -> bool:
             nonlocal reported
@@ -177,16 +170,38 @@ class Composers:
                 job.report(job, composed_rows(state, channels, job.free), share)
             return not job.cancelled.is_set()
 
-        wanted = Wanted(roll.channels(), job.free, settle(state.decided), job.seed)
-        channels = fill(composer.network, state.shape, wanted, watch)
-        if channels is None or job.cancelled.is_set():
-            return None
-        rows = composed_rows(state, channels, job.free)
-        return {"do": "take", "notes": rows, "free": pack(job.free), "seed": job.seed}
+        edit = take_edit(self.load(state.generator).network, state, job.free, job.seed, watch=watch)
+        return None if job.cancelled.is_set() else edit
 
 
 class Busy(UserError):
     """Too much work waits."""
+
+
+def take_edit(
+    network: SampleNetwork, state: State, free: Units, seed: int, number: int = 0, watch: Watch | None = None
+) -> dict[str, Any] | None:
+    """Compose free units, and return the edit that takes over the notes; None if it was cancelled.
+
+    Args:
+        network: the composer's, in evaluation mode.
+        state: the project.
+        free: units to compose, boolean ``(tracks, bars * beats)``; none of them is kept.
+        seed: seed of the noise.
+        number: number of the piece: each has other noise.
+        watch: called after each revision, see :func:`bgmusic.music.composing.filling.fill`.
+
+    Raises:
+        UserError: the network cannot fill in parts, or the decisions contradict each other.
+
+    """
+    from bgmusic.music.composing.filling import Wanted, fill
+
+    given = state.with_notes(state.merged(tables.no_notes(), free)).roll().channels()
+    channels = fill(network, state.shape, Wanted(given, free, settle(state.decided), seed, number), watch)
+    if channels is None:
+        return None
+    return {"do": "take", "notes": composed_rows(state, channels, free), "free": pack(free), "seed": seed}
 
 
 def composed_rows(state: State, channels: tables.Bits, free: Units) -> list[list[int]]:

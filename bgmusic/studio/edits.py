@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import PLAYABLE_BPM, Table
-from bgmusic.music.plans.plan import Plan
 from bgmusic.studio import notes as tables
 from bgmusic.studio import plan_edits
 from bgmusic.studio.areas import area, unpack
-from bgmusic.studio.state import MAX_BARS, MAX_TAKES, State, Units, require_bars
+from bgmusic.studio.state import MAX_BARS, MAX_TAKES, Alternative, Recipe, State, Units, require_bars
 
 _MOST = tables.MAX_NOTES
 Whole = Annotated[int, Field(strict=True, ge=0, le=1 << 20)]
@@ -213,7 +212,10 @@ class Title(_Edit):
 
 
 class Take(_Edit):
-    """Take over what was composed: the notes of the free units. The piece becomes an alternative."""
+    """Take over what was composed: the notes of the free units. The piece becomes an alternative.
+
+    ``seed`` gives the same notes again from the state before; without it, something was edited meanwhile.
+    """
 
     do: Literal["take"]
     notes: Notes
@@ -222,15 +224,17 @@ class Take(_Edit):
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
-        free = unpack(self.free, state.locks.shape)
+        free = unpack(self.free, state.locks.shape) & ~state.kept
         found = _composed(state, self.notes)
         after = state.with_notes(state.merged(found, free))
-        takes = [*state.takes] if state.takes or not len(state.notes) else [state.notes]
+        recipe = None
+        if self.seed is not None:
+            recipe = Recipe(self.seed, free, state.merged(tables.no_notes(), free), state.decided)
+        takes = [*state.takes] if state.takes or not len(state.notes) else [Alternative(state.notes)]
         if len(takes) == MAX_TAKES:
             del takes[0]
-        alone = bool(free.all()) and not state.kept.any() and state.decided == Plan.unknown(state.decided.shape)
-        seed = self.seed if alone else None
-        return replace(after, takes=(*takes, after.notes), shown=len(takes), composed=state.composed + 1, seed=seed)
+        takes.append(Alternative(after.notes, recipe))
+        return replace(after, takes=tuple(takes), shown=len(takes) - 1, composed=state.composed + 1)
 
 
 class Show(_Edit):
@@ -244,7 +248,7 @@ class Show(_Edit):
         if self.take >= len(state.takes):
             raise UserError(f"there is no alternative {self.take + 1}")
         everything = np.ones_like(state.locks)
-        take = state.takes[self.take]
+        take = state.takes[self.take].notes
         return replace(state.with_notes(state.merged(take, everything)), shown=self.take)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,11 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.song import PLAYABLE_BPM, Table
+from bgmusic.music.plans.storing import plan_json
+from bgmusic.music.rolls.reading import read_midi_roll
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.studio.command import GIVEN, PLAN, composed_plan, given_state
 from bgmusic.studio.state import MAX_BARS, State
 
 KINDS = {
@@ -19,6 +26,8 @@ KINDS = {
     "musicxml": "application/vnd.recordare.musicxml+xml",
     "svg": "image/svg+xml",
     "png": "image/png",
+    GIVEN: "audio/midi",
+    PLAN: "application/json",
 }
 """Suffixes of files, and their media types."""
 
@@ -32,6 +41,10 @@ def export(state: State, kind: str) -> bytes:
     """
     if kind not in KINDS:
         raise UserError(f"no format {kind[:20]!r}: choose {', '.join(KINDS)}")
+    if kind == PLAN:
+        return plan_json(composed_plan(state)).encode()
+    if kind == GIVEN:
+        state, kind = given_state(state), "mid"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{state.title.strip() or 'piece'}"[:100].replace("/", "-")
         path = path.with_name(f"{path.name}.{kind}")
@@ -60,7 +73,7 @@ def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
         path = Path(folder) / "dropped.mid"
         path.write_bytes(content)
         try:
-            notes, bars, bpm = _given(path, state, given) if given else _everything(path, state)
+            notes, bars, bpm = _given(path, state, given) if given else _everything(path, state.shape)
         except UserError as error:
             raise UserError(str(error).replace(str(path), "the file")) from None
     bars = min(bars, MAX_BARS)
@@ -72,19 +85,27 @@ def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
     return {"do": "load", "notes": rows, "bars": bars, "bpm": min(max(bpm, low), high), "given": given}
 
 
-def _everything(path: Path, state: State) -> tuple[Table, int, float]:
-    """Return all notes of a file, its bars, and its tempo."""
-    import warnings
+def read_piece(path: Path, shape: RollShape) -> Roll:
+    """Read all tracks of a MIDI file as a composer's roll, in its longest run of bars of equal length.
 
-    from bgmusic.music.rolls.reading import read_midi_roll
+    Raises:
+        UserError: it is no MIDI file, its parts do not fit the tracks, or its bars have another length.
+        OSError: the file can't be read.
 
-    shape = state.shape
+    """
+    tracks = shape.track_set
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which bars were read
-        roll = read_midi_roll(path, shape.track_set, shape.resolution, 0, None, False)
+        try:
+            roll = read_midi_roll(path, tracks, shape.resolution, 0, None, False)
+        except UserError:
+            if tracks.by != "part":
+                raise
+            # Fewer parts than tracks, such as a part of a piece: their names say which they are.
+            roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
     if roll.steps != shape.steps:
-        raise UserError(f"its bars have {roll.steps} steps, those of this composer {shape.steps}")
-    return roll.notes(), roll.bars, roll.bpm
+        raise UserError(f"{path}: its bars have {roll.steps} steps, those of this composer {shape.steps}")
+    return replace(roll, track_set=tracks)
 
 
 def _given(path: Path, state: State, given: list[int]) -> tuple[Table, int, float]:
@@ -96,3 +117,9 @@ def _given(path: Path, state: State, given: list[int]) -> tuple[Table, int, floa
     notes = np.concatenate([part.notes for part in parts])
     notes["onset"] -= start
     return notes, bars, parts[0].song.bpm
+
+
+def _everything(path: Path, shape: RollShape) -> tuple[Table, int, float]:
+    """Return all notes of a file, its bars, and its tempo."""
+    roll = read_piece(path, shape)
+    return roll.notes(), roll.bars, roll.bpm

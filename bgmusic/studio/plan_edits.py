@@ -118,7 +118,7 @@ def with_bars(state: State, bars: int) -> State:
     notes = state.notes[state.notes["onset"] < length].copy()
     notes["duration"] = np.minimum(notes["duration"], length - notes["onset"])
     decided = Plan(state.decided.shape.with_bars(bars), **arrays)
-    return replace(state, bars=bars, locks=locks, decided=decided, notes=notes, takes=(), shown=-1, seed=None)
+    return replace(state, bars=bars, locks=locks, decided=decided, notes=notes, takes=(), shown=-1)
 
 
 def _copies(plan: Plan) -> dict[str, Bits]:

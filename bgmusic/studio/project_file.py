@@ -21,7 +21,7 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio import notes as tables
 from bgmusic.studio.areas import pack, unpack
 from bgmusic.studio.history import History
-from bgmusic.studio.state import MAX_BARS, MAX_TAKES, State
+from bgmusic.studio.state import MAX_BARS, MAX_TAKES, Alternative, Recipe, State
 from bgmusic.yaml import Config, validate
 
 SUFFIX = ".bgstudio"
@@ -30,6 +30,14 @@ LARGEST = 32 << 20
 _LARGEST_TEXT = 256 << 20
 _Row = tuple[int, int, int, int, bool]
 _Rows = Annotated[list[_Row], Field(max_length=tables.MAX_NOTES)]
+_Decided = dict[str, Annotated[str, Field(max_length=1_000_000)]]
+
+
+class _Recipe(Config):
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
+    free: Annotated[str, Field(max_length=100_000)]
+    given: _Rows
+    decided: _Decided
 
 
 class _State(Config):
@@ -40,11 +48,12 @@ class _State(Config):
     title: Annotated[str, Field(max_length=200)]
     notes: _Rows
     locks: Annotated[str, Field(max_length=100_000)]
-    decided: dict[str, Annotated[str, Field(max_length=1_000_000)]]
+    decided: _Decided
     takes: Annotated[list[_Rows], Field(max_length=MAX_TAKES)]
     shown: Annotated[int, Field(ge=-1, lt=MAX_TAKES)]
     composed: Annotated[int, Field(ge=0, le=1 << 40)]
-    seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None
+    recipes: Annotated[list[_Recipe | None], Field(max_length=MAX_TAKES)] | None = None
+    seed: int | None = None  # of files until 2026-11-28
 
 
 class _File(Config):
@@ -110,12 +119,23 @@ def _state_values(state: State) -> dict[str, Any]:
         "title": state.title,
         "notes": state.notes.tolist(),
         "locks": pack(state.locks),
-        "decided": {name: pack(bits) for name, bits in state.decided.arrays().items()},
-        "takes": [take.tolist() for take in state.takes],
+        "decided": _decided_values(state.decided),
+        "takes": [take.notes.tolist() for take in state.takes],
         "shown": state.shown,
         "composed": state.composed,
-        "seed": state.seed,
+        "recipes": [_recipe_values(take.recipe) for take in state.takes],
     }
+
+
+def _decided_values(decided: Plan) -> dict[str, str]:
+    return {name: pack(bits) for name, bits in decided.arrays().items()}
+
+
+def _recipe_values(recipe: Recipe | None) -> dict[str, Any] | None:
+    if recipe is None:
+        return None
+    decided = _decided_values(recipe.decided)
+    return {"seed": recipe.seed, "free": pack(recipe.free), "given": recipe.given.tolist(), "decided": decided}
 
 
 def shape_values(shape: RollShape) -> dict[str, Any]:
@@ -139,16 +159,29 @@ def _state(values: _State) -> State:
         shown=values.shown,
         composed=values.composed,
     )
-    blank = state.decided.arrays()
-    if values.decided.keys() != blank.keys():
-        raise UserError("the decisions do not fit the piece")
-    arrays = {name: unpack(text, blank[name].shape) for name, text in values.decided.items()}
-    decided = Plan(state.decided.shape, **arrays)
     if values.shown >= len(values.takes):
         raise UserError("there is no such alternative")
-    state = replace(state, locks=unpack(values.locks, state.locks.shape), decided=decided)
-    takes = tuple(_notes(state, rows) for rows in values.takes)
-    return replace(state, notes=_notes(state, values.notes), takes=takes, seed=values.seed)
+    state = replace(state, locks=unpack(values.locks, state.locks.shape), decided=_plan(state, values.decided))
+    recipes = values.recipes or [None] * len(values.takes)
+    if len(recipes) != len(values.takes):
+        raise UserError("the recipes do not fit the alternatives")
+    takes = tuple(
+        Alternative(_notes(state, rows), None if recipe is None else _recipe(state, recipe))
+        for rows, recipe in zip(values.takes, recipes, strict=True)
+    )
+    return replace(state, notes=_notes(state, values.notes), takes=takes)
+
+
+def _plan(state: State, decided: dict[str, str]) -> Plan:
+    blank = state.decided.arrays()
+    if decided.keys() != blank.keys():
+        raise UserError("the decisions do not fit the piece")
+    return Plan(state.decided.shape, **{name: unpack(text, blank[name].shape) for name, text in decided.items()})
+
+
+def _recipe(state: State, recipe: _Recipe) -> Recipe:
+    free = unpack(recipe.free, state.locks.shape)
+    return Recipe(recipe.seed, free, _notes(state, recipe.given), _plan(state, recipe.decided))
 
 
 def _notes(state: State, rows: list[_Row]) -> Table:

@@ -133,6 +133,11 @@ class Api:
         content = await self._in_thread(lambda: export(state, kind))
         return Response(content, media_type=KINDS[kind])
 
+    async def command(self, request: Request) -> Response:
+        """Return the command that makes the piece, and the kinds of the files that it reads."""
+        command = await self._in_thread(self.session.command)
+        return JSONResponse({"line": command.line, "files": command.files})
+
     async def soundfont(self, request: Request) -> Response:
         """Return the SoundFont that the page plays."""
         return FileResponse(default_soundfont(), headers={"Cache-Control": "max-age=86400"})
@@ -186,6 +191,7 @@ def application(session: Session, token: str, hosts: list[str]) -> tuple[ASGIApp
     routes = [
         Route("/", index),
         Route("/api/state", _safe(api.state)),
+        Route("/api/command", _safe(api.command)),
         Route("/api/events", _safe(api.events)),
         Route("/api/export/{kind}", _safe(api.export)),
         *(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bgmusic.errors import UserError
 from bgmusic.studio.areas import area
+from bgmusic.studio.command import Command, command_of, stem_of
 from bgmusic.studio.composing import Composers, Job
 from bgmusic.studio.history import History
 from bgmusic.studio.notes import no_notes
@@ -57,7 +59,7 @@ class Session:
             "generators": list(self.composers.names),
             "composing": [{"job": job, "done": done} for job, done in self._running.items()],
             "file": self._path.name if self._path else None,
-            "command": self._command(),
+            "stem": stem_of(self.state.title),
             "plans": self.composers.obeys_plans(self.state.generator),
         }
         return view_of(self._history) | more
@@ -127,6 +129,12 @@ class Session:
         write_project(self._history, self._path)
         return self._path.name
 
+    def command(self) -> Command:
+        """Return how the command line makes the piece; see :func:`bgmusic.studio.command.command_of`."""
+        name = self.state.generator
+        alone = self.composers.obeys_plans(name) and not self.composers.has_planner(name)
+        return command_of(self.state, self.composers.names[name], alone)
+
     def compose(self, tracks: list[int] | None, beats: tuple[int, int] | None, seed: int | None) -> int:
         """Compose what is free in an area, and return the number of the job; listeners hear of each revision.
 
@@ -177,18 +185,6 @@ class Session:
         """End all compositions."""
         self.composers.close()
 
-    def _command(self) -> str | None:
-        """Return the command that composes the piece, or None if there is none: it was edited, or decided on."""
-        state = self.state
-        if state.seed is None:
-            return None
-        words = ["bgmusic", "generate", self.composers.names[state.generator], "-n", "1", "--seed", str(state.seed)]
-        if state.bars != state.shape.bars:
-            words += ["--bars", str(state.bars)]
-        if state.bpm != state.shape.bpm:
-            words += ["--bpm", f"{state.bpm:g}"]
-        return shlex.join(words)
-
     def _opened(self, content: bytes, source: str) -> History:
         history = read_project(content, source)
         name = history.state.generator
@@ -214,6 +210,8 @@ class Session:
         self._running.pop(job.number, None)
         reason = None
         if isinstance(edit, dict):
+            if not _same_base(job.state, self.state):
+                del edit["seed"]  # it gives other notes now
             try:
                 self._history.apply(edit)
                 self._revision += 1
@@ -230,3 +228,12 @@ class Session:
             if queue.full():  # a slow tab: it hears the latest
                 queue.get_nowait()
             queue.put_nowait(news)
+
+
+def _same_base(one: State, other: State) -> bool:
+    """Whether a composition is given the same in two states."""
+    return (
+        np.array_equal(one.notes, other.notes)
+        and np.array_equal(one.locks, other.locks)
+        and one.decided == other.decided
+    )

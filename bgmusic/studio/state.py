@@ -23,6 +23,32 @@ Units = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
+class Recipe:
+    """What a composition was made of: with the composer, it gives the same notes again.
+
+    Attributes:
+        seed: seed of the noise.
+        free: units that were composed, boolean ``(tracks, bars * beats)``.
+        given: notes that were kept, dtype ``notes.NOTE``.
+        decided: what the user had decided of the plan.
+
+    """
+
+    seed: int
+    free: Units
+    given: Table
+    decided: Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Alternative:
+    """The notes of a whole piece, and the recipe of its last composition, if nothing but that made them."""
+
+    notes: Table
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """A project at one moment.
 
@@ -35,10 +61,9 @@ class State:
         notes: dtype ``notes.NOTE``, sorted by onset, track and pitch.
         locks: units that the composer and edits leave as they are, boolean ``(tracks, bars * beats)``.
         decided: what the user decided of the plan; the rest is unknown.
-        takes: alternatives, notes of the whole piece.
+        takes: alternatives.
         shown: number of the alternative that is shown, or -1.
         composed: number of compositions so far; the next one has this seed by default.
-        seed: the seed that gives the whole piece, or None if more than a seed went into it.
 
     """
 
@@ -50,10 +75,9 @@ class State:
     notes: Table
     locks: Units
     decided: Plan
-    takes: tuple[Table, ...] = ()
+    takes: tuple[Alternative, ...] = ()
     shown: int = -1
     composed: int = 0
-    seed: int | None = None
 
     @staticmethod
     def new(generator: str, shape: RollShape, bars: int | None = None) -> State:
@@ -82,6 +106,13 @@ class State:
         kept_notes = self.notes[self.notes["by_user"] | tables.touches(self.shape, self.notes, self.locks)]
         return self.locks | tables.units_of(self.shape, self.bars, kept_notes)
 
+    @property
+    def recipe(self) -> Recipe | None:
+        """Recipe of the piece, or None if it was not composed, or edited since."""
+        if self.shown < 0 or not np.array_equal(tables.plain(self.notes), tables.plain(self.takes[self.shown].notes)):
+            return None
+        return self.takes[self.shown].recipe
+
     def roll(self, bpm: float | None = None) -> Roll:
         """Return the piece as a roll, in its tempo by default."""
         shape, notes = self.shape, tables.plain(self.notes)
@@ -100,7 +131,7 @@ class State:
 
         """
         tables.require_notes(self.shape, self.bars, notes)
-        return replace(self, notes=notes, seed=None)
+        return replace(self, notes=notes)
 
     def merged(self, notes: Table, free: Units) -> Table:
         """Return the notes with those in free units replaced; what is kept stays.
@@ -145,11 +176,25 @@ def require_bars(bars: int) -> int:
 def equal(one: State, other: State) -> bool:
     """Whether two states are the same."""
     return (
-        (one.generator, one.shape, one.bars, one.bpm, one.title, one.shown, one.composed, one.seed)
-        == (other.generator, other.shape, other.bars, other.bpm, other.title, other.shown, other.composed, other.seed)
+        (one.generator, one.shape, one.bars, one.bpm, one.title, one.shown, one.composed)
+        == (other.generator, other.shape, other.bars, other.bpm, other.title, other.shown, other.composed)
         and np.array_equal(one.notes, other.notes)
         and np.array_equal(one.locks, other.locks)
         and one.decided == other.decided
         and len(one.takes) == len(other.takes)
-        and all(np.array_equal(a, b) for a, b in zip(one.takes, other.takes, strict=True))
+        and all(
+            np.array_equal(a.notes, b.notes) and _same(a.recipe, b.recipe)
+            for a, b in zip(one.takes, other.takes, strict=True)
+        )
+    )
+
+
+def _same(one: Recipe | None, other: Recipe | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return (
+        one.seed == other.seed
+        and np.array_equal(one.free, other.free)
+        and np.array_equal(one.given, other.given)
+        and one.decided == other.decided
     )

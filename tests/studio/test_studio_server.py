@@ -9,49 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from studio_client import HOST, TOKEN, compose, edit, post
 
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.midi.read import read_midi
 from bgmusic.studio.server import LIMITS, application
 from bgmusic.studio.session import Session
 
-TOKEN, HOST = "a-token", "127.0.0.1:8765"
 ODD = sorted((Path(__file__).parents[1] / "data/midi_odd").glob("*.mid"))
-
-
-@pytest.fixture
-def session(composers):
-    return Session(composers)
-
-
-@pytest.fixture
-def client(session):
-    app, _ = application(session, TOKEN, [HOST])
-    with TestClient(app, base_url=f"http://{HOST}", headers={"X-Studio-Token": TOKEN}) as made:
-        yield made
-
-
-def post(client, name, **body):
-    return client.post(f"/api/{name}", json=body)
-
-
-def edit(client, **one):
-    answer = post(client, "edit", edits=[one])
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def compose(client, **where):
-    """Compose, wait, and return the state."""
-    before = client.get("/api/state").json()["composed"]
-    answer = post(client, "compose", **where)
-    assert answer.status_code == 202, answer.text
-    for _ in range(3000):
-        view = client.get("/api/state").json()
-        if view["composed"] > before:
-            return view
-        time.sleep(0.02)
-    raise AssertionError("composing took too long")
 
 
 def sounding(view, track, beats):
@@ -61,7 +26,7 @@ def sounding(view, track, beats):
 
 def test_a_session(client):
     view = client.get("/api/state").json()
-    assert view["generators"] == ["voices", "band"]
+    assert view["generators"] == ["voices", "band", "planned"]
     assert not view["notes"]
     view = compose(client, seed=3)
     assert view["notes"]
@@ -91,24 +56,6 @@ def test_the_same_seed_composes_the_same(client):
     one = compose(client, seed=7)["notes"]
     post(client, "undo")
     assert compose(client, seed=7)["notes"] == one
-
-
-def test_the_command_composes_the_piece(client, tmp_path, monkeypatch):
-    import shlex
-
-    from command_line import bgmusic
-
-    from bgmusic.music.rolls.reading import read_npz_roll
-
-    edit(client, do="bars", bars=7)
-    view = compose(client, seed=11)
-    words = shlex.split(view["command"])
-    assert words[0] == "bgmusic"
-    monkeypatch.chdir(tmp_path)
-    assert bgmusic(*words[1:], "--format", "npz") == 0
-    roll = read_npz_roll(tmp_path / "samples/rolls.npz", None, 0, None)
-    assert [list(row) for row in roll.notes().tolist()] == [row[:4] for row in view["notes"]]
-    assert compose(client, beats=[0, 4])["command"] is None
 
 
 def test_silent_bars_and_bars_that_come_back(client):

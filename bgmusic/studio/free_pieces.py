@@ -1,0 +1,76 @@
+"""Compose free units of a MIDI file outside of the studio, as the studio does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bgmusic.errors import UserError
+from bgmusic.gan.generate import Progress
+from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.music.rolls.roll import Roll
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.studio import notes as tables
+from bgmusic.studio.composing import take_edit
+from bgmusic.studio.edits import read_edit
+from bgmusic.studio.state import State, Units
+from bgmusic.training.protocols import SampleNetwork
+
+
+def free_state(shape: RollShape, free: Units, plan: Plan, given: Roll | None) -> State:
+    """Return a piece whose free units are silent and whose others are locked.
+
+    Args:
+        shape: shape of the composer's phrases.
+        free: units to compose, boolean ``(tracks, bars * beats)``.
+        plan: of the whole piece.
+        given: notes of the other units; None: silence.
+
+    Raises:
+        UserError: the given notes are longer than the plan, or outside of a track's range.
+
+    """
+    state = replace(State.new("", shape, plan.shape.bars), decided=plan)
+    if given is not None:
+        notes = tables.from_roll(given)
+        if len(notes) and int((notes["onset"] + notes["duration"]).max()) > state.steps:
+            raise UserError(f"the given file has notes behind bar {state.bars}: ask for more --bars")
+        state = state.with_notes(notes)
+        state = state.with_notes(state.merged(tables.no_notes(), free))
+    return replace(state, locks=~free)
+
+
+def compose_free(
+    network: SampleNetwork,
+    shape: RollShape,
+    free: Units,
+    plans: Plans,
+    given: Roll | None,
+    seed: int,
+    first: int,
+    bpm: float | None,
+    progress: Progress,
+) -> list[Roll]:
+    """Compose the free units of a piece, once for each plan, as the studio does.
+
+    Args:
+        network: in evaluation mode.
+        shape: shape of its phrases.
+        free: units to compose, boolean ``(tracks, bars * beats)``.
+        plans: of the whole piece.
+        given: notes of the other units; None: silence.
+        seed: seed of the noise.
+        first: number of the first piece, from 0; each has other noise.
+        bpm: tempo; None for the composer's.
+        progress: receives the number of pieces composed since the last call.
+
+    Raises:
+        UserError: the network cannot fill in parts, a plan contradicts itself, or the given notes do not fit.
+
+    """
+    made = []
+    for number in range(len(plans)):
+        state = free_state(shape, free, plans.plan(number), given)
+        edit = take_edit(network, state, ~state.kept, seed, first + number)
+        made.append(read_edit(edit).apply(state).roll(bpm))
+        progress(1)
+    return made
