@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from children import Result, command, python
 from snippets import PAGES, ROOT, shortened, snippets
 
 import bgmusic
@@ -20,11 +21,25 @@ SLOW = pytest.mark.slow
 ELSEWHERE = {("bgmusic", "paper"), ("bgmusic", "studio")}
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
-    assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
-    return result
+def check(result: Result, what: str) -> None:
+    assert result.code == 0, f"{what}:\n{result.out}\n{result.err}"
+
+
+def in_a_new_process(*arguments: str, folder: Path) -> Result:
+    """Run Python: what must find torch unloaded, or starts processes by joblib, which hangs in a forked process."""
+    command = [sys.executable, *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return Result(result.returncode, result.stdout, result.stderr)
+
+
+def run_python(text: str, folder: Path) -> Result:
+    return in_a_new_process("-W", "error", "-c", text, folder=folder) if "sys.modules" in text else python(text, folder)
+
+
+def run_command(words: list[str], folder: Path) -> Result:
+    if "--jobs" in words:
+        return in_a_new_process("-m", "bgmusic", *words[1:], folder=folder)
+    return command(*words[1:], folder=folder)
 
 
 def prepare(folder: Path) -> None:
@@ -42,13 +57,13 @@ def test_snippets_run_in_order(page: str, tmp_path: Path) -> None:
     ran = 0
     for snippet in snippets(PAGES[page]):
         if snippet.language == "python":
-            run([sys.executable, "-W", "error", "-c", snippet.text], tmp_path)
+            check(run_python(snippet.text, tmp_path), snippet.text)
             ran += 1
             continue
         for words in snippet.commands():
             if tuple(words[:2]) in ELSEWHERE:
                 continue
-            run([sys.executable, "-m", "bgmusic.cli.main", *shortened(words)[1:]], tmp_path)
+            check(run_command(shortened(words), tmp_path), shlex.join(words))
             ran += 1
     assert ran or page in ("reproduce", "studio")
 

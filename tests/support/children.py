@@ -1,10 +1,11 @@
-"""Run commands in child processes, forked from a server that has imported the heavy modules."""
+"""Run commands and Python code in child processes, forked from a server that has imported the heavy modules."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -41,26 +42,52 @@ class Result:
         return self.code == 2 and self.err.startswith("bgmusic: error: ") and self.err.count("\n") == 1
 
 
-def _child(args: list[str], folder: str, out: str, err: str, around: AbstractContextManager[Any] | None) -> None:
-    from bgmusic.cli.main import main
-
+def _child(
+    function: Callable[..., object],
+    args: tuple[Any, ...],
+    folder: str,
+    out: str,
+    err: str,
+    around: AbstractContextManager[Any] | None,
+) -> None:
     os.chdir(folder)
     for number, path in ((1, out), (2, err)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, number)
         os.close(handle)
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-    sys.argv = ["bgmusic", *args]
     with around or nullcontext():
-        main(args)
+        function(*args)
+
+
+def _main(args: list[str]) -> None:
+    from bgmusic.cli.main import main
+
+    sys.argv = ["bgmusic", *args]
+    main(args)
+
+
+def _execute(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(text, {"__name__": "__main__"})  # noqa: S102
 
 
 def command(*args: object, folder: Path, around: AbstractContextManager[Any] | None = None) -> Result:
     """Run ``bgmusic ARGS`` in a folder, inside the context manager ``around``."""
+    return _run(_main, [str(arg) for arg in args], folder=folder, around=around)
+
+
+def python(text: str, folder: Path) -> Result:
+    """Run Python code in a folder; warnings are errors."""
+    return _run(_execute, text, folder=folder)
+
+
+def _run(
+    function: Callable[..., object], *args: Any, folder: Path, around: AbstractContextManager[Any] | None = None
+) -> Result:
     out, err = folder / ".stdout", folder / ".stderr"
-    process = _CONTEXT.Process(
-        target=_child, args=([str(arg) for arg in args], str(folder), str(out), str(err), around)
-    )
+    process = _CONTEXT.Process(target=_child, args=(function, args, str(folder), str(out), str(err), around))
     process.start()
     process.join(300)
     if process.exitcode is None:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import symusic
 
+from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.rolls.tracks import TrackSet
+
+LPD5 = TrackSet.load("lpd-5")
+SETTINGS = Settings.create(LPD5, 12)
 PROGRAMS = {"Drums": (0, True), "Piano": (0, False), "Guitar": (25, False), "Bass": (33, False), "Strings": (48, False)}
 
 
@@ -42,3 +47,8 @@ def write_songs(folder: Path, seeds: range, **options: object) -> Path:
     for seed in seeds:
         song(seed, **options).dump_midi(str(folder / f"song{seed:03}.mid"))  # type: ignore[arg-type]
     return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each file of a folder by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
