@@ -193,18 +193,32 @@ def run_training(
         threads: its number of threads, likewise.
 
     """
+    from bgmusic.training import distributed
+
+    with distributed.joined(device):
+        _run_training(command, out, training, advice, device, threads)
+
+
+def _run_training(
+    command: str, out: Path, training: Callable[[], bool], advice: str, device: str, threads: int | None
+) -> None:
+    from bgmusic.training import distributed
+
+    processes = distributed.size()
+    program = f"torchrun --nproc-per-node {processes} -m bgmusic" if processes > 1 else "bgmusic"
     run = shlex.quote(str(out))
-    go_on = f"bgmusic train {command} --resume --out {run}"
+    go_on = f"{program} train {command} --resume --out {run}"
     go_on += (f" --device {device}" if device != "auto" else "") + (f" --threads {threads}" if threads else "")
+    echo = typer.echo if distributed.leads() else lambda _: None
     try:
         finished = training()
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the training started
         if (out / "state.pt").is_file():
-            typer.echo(f"Stopped. Resume from the last checkpoint: {go_on}")
+            echo(f"Stopped. Resume from the last checkpoint: {go_on}")
         elif (out / "config.yaml").is_file():
-            typer.echo(f"Stopped before the first checkpoint. Start again: {go_on}")
+            echo(f"Stopped before the first checkpoint. Start again: {go_on}")
         raise typer.Exit(130) from None
     if not finished:
-        typer.echo(f"Interrupted and saved. Resume with: {go_on}")
+        echo(f"Interrupted and saved. Resume with: {go_on}")
         raise typer.Exit(130)
-    typer.echo(f"Finished: {out}. Next: {advice.format(run=run)}")
+    echo(f"Finished: {out}. Next: {advice.format(run=run)}")

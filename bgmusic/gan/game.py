@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bgmusic.gan import penalties, schedules
 from bgmusic.gan.game_config import GameConfig
 from bgmusic.gan.objectives import OBJECTIVES
-from bgmusic.training.loop import Training
+from bgmusic.training.loop import Stream, Training
 from bgmusic.training.optimizers import make_optimizer, restore_moments
 from bgmusic.training.protocols import SampleNetwork, Source
 
@@ -21,6 +21,7 @@ from bgmusic.training.protocols import SampleNetwork, Source
 class _Round:
     """Real samples and noise of one micro-batch, and G's samples from that noise."""
 
+    stream: Stream
     real: Tensor
     noise: Tensor
     fake: Tensor | None = None
@@ -75,6 +76,11 @@ class Game(Training):
         return {"step": self.steps_done, "d_updates": self.d_updates_done}
 
     @property
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks in training."""
+        return [self.generator, self.discriminator]
+
+    @property
     def weights(self) -> Sequence[Tensor]:
         """All weights that are trained."""
         return [*self._g_weights, *self._d_weights]
@@ -98,24 +104,29 @@ class Game(Training):
             self._update_discriminator(rounds)
         if not rounds or not config.reuse_batch:
             # The last D update's data serve the G update, with fresh noise; the paired loss needs them.
-            rounds = [_Round(r.real, self._noise(len(r.real))) for r in rounds or self._deal()]
+            rounds = [_Round(r.stream, r.real, self._noise(r.stream)) for r in rounds or self._deal()]
         if config.imitation and config.imitation.weight:
             self.imitate(config.imitation.weight)
         self._update_generator(rounds)
 
-    def _noise(self, size: int) -> Tensor:
-        return torch.randn(size, self.generator.latent, generator=self.rng).to(self.device)
+    @property
+    def _size(self) -> int:
+        """The number of samples in a micro-batch."""
+        return self.config.batch // self.config.accumulate
+
+    def _noise(self, stream: Stream) -> Tensor:
+        return torch.randn(self._size, self.generator.latent, generator=stream.data).to(self.device)
 
     def _deal(self) -> list[_Round]:
-        size = self.config.batch // self.config.accumulate
+        """Deal real samples and noise to this process's micro-batches."""
         return [
-            _Round(self.source.batch(size, generator=self.rng), self._noise(size))
-            for _ in range(self.config.accumulate)
+            _Round(stream, self.source.batch(self._size, generator=stream.data), self._noise(stream))
+            for stream in self._streams
         ]
 
-    def _generate(self, noise: Tensor) -> Tensor:
+    def _generate(self, dealt: _Round) -> Tensor:
         with self._autocast():
-            samples: Tensor = self.generator(noise, generator=self._draws)
+            samples: Tensor = self.generator(dealt.noise, generator=dealt.stream.neurons)
         return samples.float()
 
     def _scores(self, samples: Tensor) -> Tensor:
@@ -131,10 +142,10 @@ class Game(Training):
             if dealt.fake is None:
                 # Where all updates share one batch, so do they share one forward pass of G, the G update's.
                 with torch.set_grad_enabled(config.reuse_batch):
-                    dealt.fake = self._generate(dealt.noise)
-            real, fake, penalty = self._judge(dealt.real, dealt.fake.detach(), due)
+                    dealt.fake = self._generate(dealt)
+            real, fake, penalty = self._judge(dealt, dealt.fake.detach(), due)
             loss = self.objective.discriminator(real, fake)
-            ((loss + weight * penalty) / len(rounds)).backward(inputs=self._d_weights)
+            ((loss + weight * penalty) / config.accumulate).backward(inputs=self._d_weights)
             noted = {"penalty": penalty} if due else {}
             self._note(d_loss=loss, real_score=real.mean(), fake_score=fake.mean(), **noted)
         self._step(self.d_optimizer, self._d_weights, config.d_optimizer, self.d_updates_done)
@@ -142,8 +153,9 @@ class Game(Training):
             penalties.clip_weights(self._d_weights, config.clip)
         self.d_updates_done += 1
 
-    def _judge(self, real: Tensor, fake: Tensor, due: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _judge(self, dealt: _Round, fake: Tensor, due: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Scores of real and fake samples and, where it is due, the penalty (else 0)."""
+        real = dealt.real
         kind = self.config.penalty.kind if due else "none"
         none = real.new_zeros(())
         if kind == "r1r2" and self._together:
@@ -156,7 +168,7 @@ class Game(Training):
             fake_scores, of_fake = penalties.scores_and_gradients(self.discriminator, fake)
             return real_scores, fake_scores, penalties.zero_centred(of_real) + penalties.zero_centred(of_fake)
         if kind == "wgan-gp":
-            points = penalties.interpolate(real, fake, self.rng)
+            points = penalties.interpolate(real, fake, dealt.stream.data)
             _, gradients = penalties.scores_and_gradients(self.discriminator, points)
             none = penalties.one_centred(gradients)
         if self._together:
@@ -166,13 +178,13 @@ class Game(Training):
 
     def _update_generator(self, rounds: list[_Round]) -> None:
         for dealt in rounds:
-            fake = self._scores(self._generate(dealt.noise) if dealt.fake is None else dealt.fake)
+            fake = self._scores(self._generate(dealt) if dealt.fake is None else dealt.fake)
             real = fake.detach()
             if self.objective.paired:
                 with torch.no_grad():
                     real = self._scores(dealt.real)
             loss = self.objective.generator(real, fake)
-            (loss / len(rounds)).backward(inputs=self._g_weights)
+            (loss / self.config.accumulate).backward(inputs=self._g_weights)
             self._note(g_loss=loss)
         self.step_generator()
 

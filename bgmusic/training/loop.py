@@ -10,13 +10,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bgmusic.neurons import set_slope
-from bgmusic.training import schedules
+from bgmusic.training import distributed, schedules
 from bgmusic.training.loop_config import LoopConfig, OptimizerConfig
 from bgmusic.training.optimizers import make_optimizer, restore_moments
 from bgmusic.training.precision import settle_precision
@@ -45,10 +47,26 @@ class Callback:
         """Run after the last update; ``interrupted`` if the budget is not spent."""
 
 
+@dataclass(frozen=True)
+class Stream:
+    """Random numbers of a micro-batch.
+
+    Attributes:
+        data: of data, noise and interpolation; on the CPU.
+        neurons: of stochastic neurons; on the device.
+
+    """
+
+    data: torch.Generator
+    neurons: torch.Generator
+
+
 class Training(ABC):
     """A generator in training. Subclasses define :meth:`update`, one G update.
 
-    All randomness comes from one seeded generator, so a restored state continues exactly.
+    All randomness comes from one seeded generator, so a restored state continues exactly. Where an update has several
+    micro-batches, each has random numbers of its own, seeded by that generator: so it does not matter which process of
+    a training works on which.
 
     Args:
         generator: maps noise ``(batch, latent)`` to samples.
@@ -72,7 +90,7 @@ class Training(ABC):
         seconds: float | None = None,
     ) -> None:
         self.device = torch.device(device)
-        self.config = config = settle_precision(config, self.device)
+        self.config = config = distributed.divided(settle_precision(config, self.device))
         self.generator = generator.to(self.device)
         self.source = source
         self.budget_seconds = seconds
@@ -84,10 +102,12 @@ class Training(ABC):
         self._draws = self.rng
         if self.device.type != "cpu":
             self._draws = torch.Generator(self.device).manual_seed(seed)
+        self._streams = [Stream(self.rng, self._draws)]
         self.steps_done = 0
         self.wall_seconds = 0.0
         self.cpu_seconds = 0.0
         self._sums = torch.zeros(len(self.METRICS), dtype=torch.float64, device=self.device)
+        self._own_sums = torch.zeros_like(self._sums)  # of this process, since the last sum over processes
         self._terms = torch.zeros(len(self.METRICS), dtype=torch.int64)  # number of values in each sum
         set_slope(self.generator, schedules.slope(config.slope, 0, 0.0))
 
@@ -102,6 +122,11 @@ class Training(ABC):
     def counts(self) -> dict[str, int]:
         """Return the numbers of updates made, by the names under which they are logged."""
         return {"step": self.steps_done}
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks in training."""
+        return [self.generator]
 
     @property
     def weights(self) -> Sequence[Tensor]:
@@ -127,9 +152,10 @@ class Training(ABC):
             Diverged: a loss is not finite.
 
         """
+        distributed.require_equal(self.steps_done, self.weights)
         for callback in callbacks:
             callback.start(self)
-        while self.progress < 1 and not stop():
+        while self.progress < 1 and not distributed.any_of(stop()):
             self.advance()
             if self.steps_done % self.config.log_every == 0 or self.progress >= 1:
                 values = self._means()
@@ -144,11 +170,14 @@ class Training(ABC):
         """Make one update, then follow with the average, the clocks and the slope."""
         wall, cpu = time.perf_counter(), time.process_time()
         self.train_mode()
-        self.update()
+        self._draw_seeds()
+        with distributed.shared_statistics(self._statistics):
+            self.update()
         self.steps_done += 1
         self._follow_average()
-        self.wall_seconds += time.perf_counter() - wall
-        self.cpu_seconds += time.process_time() - cpu
+        wall, cpu = distributed.clocks(time.perf_counter() - wall, time.process_time() - cpu)
+        self.wall_seconds += wall
+        self.cpu_seconds += cpu
         slope = schedules.slope(self.config.slope, self.steps_done, self.progress)
         set_slope(self.generator, slope)
         if self.average:
@@ -157,16 +186,35 @@ class Training(ABC):
     def imitate(self, weight: float) -> None:
         """Add the gradients of G's imitation loss on fresh data, times ``weight``."""
         config = self.config
-        for _ in range(config.accumulate):
-            real = self.source.batch(config.batch // config.accumulate, generator=self.rng)
+        for stream in self._streams:
+            real = self.source.batch(config.batch // config.accumulate, generator=stream.data)
             with self._autocast():
-                loss = self.generator.imitation(real, self.rng)
+                loss = self.generator.imitation(real, stream.data)
             (weight / config.accumulate * loss).backward(inputs=self._g_weights)
             self._note(imitation=loss)
 
     def step_generator(self) -> None:
         """Step G's optimizer by the gradients that were added."""
         self._step(self.g_optimizer, self._g_weights, self.config.g_optimizer, self.steps_done)
+
+    @cached_property
+    def _statistics(self) -> list[tuple[Tensor, bool]]:
+        return distributed.statistics(*self.networks)
+
+    def _draw_seeds(self) -> None:
+        """Seed the random numbers of this process's micro-batches; a single micro-batch goes on with the training's."""
+        parts = self.config.accumulate
+        if parts == 1:
+            return
+        own = parts // distributed.size()
+        seed = int(torch.randint(1 << 62, (), generator=self.rng)) + own * distributed.rank()
+        self._streams = [self._stream(seed + number) for number in range(own)]
+
+    def _stream(self, seed: int) -> Stream:
+        data = torch.Generator().manual_seed(seed)
+        if self.device.type == "cpu":
+            return Stream(data, data)
+        return Stream(data, torch.Generator(self.device).manual_seed(seed))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
@@ -180,6 +228,10 @@ class Training(ABC):
         for weight in weights:
             if weight.grad is None:  # imitation alone does not reach every weight; its moments exist all the same
                 weight.grad = torch.zeros_like(weight)
+        if distributed.size() > 1:
+            distributed.add_up_all([*(weight.grad for weight in weights if weight.grad is not None), self._own_sums])
+            self._sums += self._own_sums
+            self._own_sums.zero_()
         if settings.longest is not None:
             nn.utils.clip_grad_norm_(weights, settings.longest)
         optimizer.step()
@@ -201,8 +253,9 @@ class Training(ABC):
     @torch.no_grad()
     def _note(self, **values: Tensor) -> None:
         places = [self.METRICS.index(name) for name in values]
-        self._sums[places] += torch.stack(list(values.values())).double()
-        self._terms[places] += 1
+        sums = self._own_sums if distributed.size() > 1 else self._sums  # added up with the gradients
+        sums[places] += torch.stack(list(values.values())).double()
+        self._terms[places] += distributed.size()
 
     def _means(self) -> dict[str, float]:
         sums, terms = self._sums.tolist(), self._terms.tolist()

@@ -102,7 +102,7 @@ class LoopConfig(Config):
     sample_every: Count = 1000
     """G updates between two sample pictures."""
     checkpoint_every: Count = 1000
-    """G updates between two checkpoints."""
+    """G updates between two checkpoints. A training is saved at least every two minutes, too."""
 
     @model_validator(mode="after")
     def _even(self) -> LoopConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,9 @@ class SampleNetwork(nn.Module):
 
     batch: int = 1
     """Samples to generate at a time on a CPU; more where a single one leaves it idle."""
+
+    MAXIMA: ClassVar[tuple[str, ...]] = ("most",)
+    """Names of integer buffers that hold the largest number seen in data; other integer buffers count."""
 
     @property
     def threshold_shape(self) -> tuple[int, ...] | None:

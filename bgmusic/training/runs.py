@@ -5,7 +5,7 @@
 - ``metrics.jsonl``: losses, identical for the same seed; ``timings.jsonl``
 - ``samples/``, ``tensorboard/``
 - ``generator.safetensors``: the sampling generator with its config
-- ``state.pt``: the state to resume from
+- ``state.pt``: the state to resume from; ``state-before.pt``: the one before it
 
 Every file is untrusted when it is read.
 """
@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from torch import nn
 
 from bgmusic.errors import UserError
 from bgmusic.files import usual_permissions, write_text
+from bgmusic.training import distributed
 from bgmusic.training.checkpoints import read_state, write_state
 from bgmusic.training.locks import Lock, new_folder, remove_abandoned
 from bgmusic.training.weights import save_generator
@@ -33,6 +35,7 @@ from bgmusic.yaml import Config, dump_yaml, merge, read_yaml, validate
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
+_BEFORE = "state-before.pt"
 _LARGEST_ENVIRONMENT = 100_000  # bytes; usually a few hundred
 
 
@@ -46,6 +49,7 @@ def environment(seed: int, device: str, command: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": distributed.size(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "seed": seed,
         "command": command,
@@ -53,7 +57,10 @@ def environment(seed: int, device: str, command: str) -> dict[str, Any]:
 
 
 class Run:
-    """A run folder. Make a new one with :meth:`create`; :meth:`open` finds an existing one."""
+    """A run folder. Make a new one with :meth:`create`; :meth:`open` finds an existing one.
+
+    Of several processes of a training (:mod:`bgmusic.training.distributed`) the first alone writes and locks it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,6 +75,8 @@ class Run:
             OSError: it can't be written.
 
         """
+        if not distributed.leads():
+            return cls(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists already; resume it with --resume, or choose another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +118,8 @@ class Run:
             OSError: it can't be written.
 
         """
+        if not distributed.leads():
+            return
         write_text(self.path / "environment.json", json.dumps({**self.environment(), **values}, indent=2) + "\n")
 
     def hold(self) -> None:
@@ -118,7 +129,8 @@ class Run:
             UserError: another process trains in it.
 
         """
-        self._lock = self._lock or Lock(self.path)
+        if distributed.leads():
+            self._lock = self._lock or Lock(self.path)
 
     def release(self) -> None:
         """Unlock the folder."""
@@ -197,6 +209,10 @@ class Run:
         """
         if steps is None and minutes is None:
             return config
+        with distributed.leader_first():  # the others read what it wrote
+            return self._with_budget(config, steps, minutes)
+
+    def _with_budget(self, config: AnyConfig, steps: int | None, minutes: float | None) -> AnyConfig:
         self.hold()
         state = self.load_state() or {}
         done, seconds = state.get("steps_done", 0), state.get("wall_seconds", 0.0)
@@ -210,8 +226,9 @@ class Run:
         if steps is not None:
             longer = merge(config.model_dump(mode="json"), {"training": {"steps": steps}})
             config = validate(type(config), longer, f"{self.path} with --steps {steps}")
-            kind = self.environment()["kind"]
-            write_text(self.path / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
+            if distributed.leads():
+                kind = self.environment()["kind"]
+                write_text(self.path / "config.yaml", f"# bgmusic {kind}\n" + dump_yaml(config))
         self.note(minutes=minutes)
         return config
 
@@ -220,8 +237,13 @@ class Run:
         save_generator(self.path / "generator.safetensors", generator, config, str(self.environment()["kind"]))
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Write the state to resume from, atomically."""
-        write_state(self.path / "state.pt", state)
+        """Write the state to resume from, atomically. The last one stays as ``state-before.pt``."""
+        path, before = self.path / "state.pt", self.path / _BEFORE
+        if path.exists():
+            before.unlink(missing_ok=True)
+            with suppress(OSError):  # a file system without hard links keeps one state
+                os.link(path, before, follow_symlinks=False)
+        write_state(path, state)
 
     def load_state(self) -> dict[str, Any] | None:
         """Read the state to resume from; None if none was saved yet. Nothing in the file can run code.
@@ -231,7 +253,12 @@ class Run:
 
         """
         path = self.path / "state.pt"
-        return read_state(path) if path.exists() else None
+        try:
+            return read_state(path) if path.exists() else None
+        except UserError as error:
+            if not (self.path / _BEFORE).exists():
+                raise
+            raise UserError(f"{error}; to resume from the checkpoint before it, rename {_BEFORE} to state.pt") from None
 
     def truncate(self, name: str, step: int) -> None:
         """Remove the lines after ``step`` from a ``.jsonl`` file: a resumed training writes them again."""
@@ -250,6 +277,8 @@ class Run:
 
     def sweep(self) -> None:
         """Remove temporary files that a killed process left behind."""
+        if not distributed.leads():
+            return
         for left in (*self.path.glob(".*.tmp"), *self.path.glob("samples/.*.tmp")):
             if not left.is_dir():  # a folder belongs to a run that is being created inside this one
                 left.unlink(missing_ok=True)

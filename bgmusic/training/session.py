@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from bgmusic.errors import UserError
+from bgmusic.training import distributed
 from bgmusic.training.callbacks import Checkpoints, Interruption, MetricsLog, ProgressBar, Samples, TensorBoard
 from bgmusic.training.loop import Callback, Training
 from bgmusic.training.runs import Run
@@ -33,7 +34,7 @@ def choose_device(name: str) -> str:
 def resume(run: Run, training: Training) -> bool:
     """Restore a training from a run's last checkpoint; False if there is none yet.
 
-    Locks the run until :func:`train` ends.
+    Locks the run until :func:`train` ends. Of several processes each restores its own training from the same files.
 
     Raises:
         UserError: another process trains in the run, or the checkpoint is corrupt or of another config.
@@ -69,11 +70,18 @@ def train(
         extra: more callbacks.
         quiet: no progress bar.
 
+    Of several processes (:mod:`bgmusic.training.distributed`) the first alone runs callbacks, and so writes.
+
     Raises:
         Diverged: a loss is not finite; the last checkpoint stays.
-        UserError: another process trains in the run.
+        Lost: another process of this training ended; the last checkpoint stays.
+        UserError: another training holds the run.
 
     """
+    if not distributed.leads():
+        with Interruption() as interruption:
+            training.run((), interruption)
+        return training.progress >= 1
     run.hold()
     bar = ProgressBar()
     callbacks: list[Callback] = [

@@ -25,7 +25,9 @@ STEPS = ["--steps", 2, "--set", "training.warmup=null", "--set", "training.batch
 
 def test_train_writes_a_run_and_suggests_the_next_command(whole: Path) -> None:
     names = {"config.yaml", "environment.json", "metrics.jsonl", "timings.jsonl", "samples", "tensorboard"}
-    assert {p.name for p in whole.iterdir()} == names | {"generator.safetensors", "state.pt", ".lock"}
+    assert {p.name for p in whole.iterdir()} == names | {
+        *("generator.safetensors", "state.pt", "state-before.pt", ".lock")
+    }
     assert (whole.parent / ".stdout").read_text().startswith("Finished: run. Next: bgmusic generate run ")
     config = yaml.safe_load((whole / "config.yaml").read_text())
     assert (config["neuron"], config["training"]["batch"], config["training"]["steps"]) == ("sbn", 8, 42)
