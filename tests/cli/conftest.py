@@ -24,7 +24,7 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
     sizes = ["--config", "satb", "--set", "network.width=0.07", "--set", "training.batch=4"]
     sizes += ["--set", "training.warmup=null"]
-    logged = ["--set", "score_every=1", "--set", "training.log_every=1", "--device", "cpu"]
+    logged = ["--set", "score_every=1", "--set", "score_share=null", "--set", "training.log_every=1", "--device", "cpu"]
     result = command("train", "pianoroll", "--steps", 2, "--out", "run", *sizes, *logged, folder=folder)
     assert result.code == 0, result.err
     return folder / "run"

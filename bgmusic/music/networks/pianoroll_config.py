@@ -128,6 +128,8 @@ class PianorollConfig(Config):
     """Required shape of the corpus's phrases; by default any. A run's config holds the shape it was trained on."""
     score_every: Annotated[int, Field(ge=0)] = 2000
     """G updates between two scores of samples (`scores.jsonl`, `samples/`); 0: never."""
+    score_share: Annotated[float, Field(gt=0, le=10)] | None = 0.1
+    """Most time for scores, as a share of the training's other time: what costs more is left out. null: no limit."""
     training: GameConfig = DEFAULT_TRAINING
     """The rules of the game."""
 

@@ -18,7 +18,7 @@ from bgmusic.music.pictures.timelapse import timelapse
 from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
-from bgmusic.music.training.scores import DISTANCE, FILE, data_phrases, means
+from bgmusic.music.training.scores import COUNT, DISTANCE, FILE, data_phrases, means
 from bgmusic.training.logs import Curve, read_curves
 from bgmusic.training.report.charts import Chart, chart
 from bgmusic.training.report.page import data_uri
@@ -47,7 +47,7 @@ class Still:
 
 def score_curves(run: Run) -> dict[str, Curve]:
     """Read the curves of ``scores.jsonl`` by name, the mean distance first."""
-    return read_curves(run.path / FILE)
+    return {name: curve for name, curve in read_curves(run.path / FILE).items() if name != COUNT}
 
 
 def data_values(corpus: Corpus, shape: RollShape) -> dict[str, float]:

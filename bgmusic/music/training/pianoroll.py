@@ -231,5 +231,5 @@ def resume_pianoroll(
 
 
 def _train(run: Run, training: Game | Imitation, config: PianorollConfig, corpus: Corpus, quiet: bool) -> bool:
-    scores = Scores(run, shape_of(config, "this training"), corpus, config.score_every)
+    scores = Scores(run, shape_of(config, "this training"), corpus, config.score_every, config.score_share)
     return train(run, training, config, _drawing(config), [scores], quiet)

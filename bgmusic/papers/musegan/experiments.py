@@ -63,11 +63,11 @@ class Experiment:
 
     def _changes(self, scale: Scale, corpus: Corpus) -> dict[str, Any]:
         if scale == "full":
-            return {} if self.name == OURS else {"score_every": 859}
+            return {} if self.name == OURS else {"score_every": 859, "score_share": None}
         if scale == "smoke":
             training: dict[str, Any] = {"steps": 2, "batch": 4, "d_updates": 1, "warmup": None, "log_every": 1}
             tiny = {"channels": 8, "layers": 1, "stages": 3} if self.name == OURS else {"width": 0.05, "latent": 8}
-            return {"network": tiny, "score_every": 2, "training": training}
+            return {"network": tiny, "score_every": 2, "score_share": None, "training": training}
         cells = corpus.settings.shape.cells
         budget = _QUICK_OURS if self.name == OURS else _QUICK_STEPS
         every = max(_FEWEST, round(budget * min(1.0, _QUICK_CELLS / cells))) // _SCORES
@@ -76,7 +76,7 @@ class Experiment:
         if self.name != OURS:
             # Twenty steps of slope annealing as in the paper, and a warm-up of 20 D updates instead of 100.
             training |= {"slope": {"every": every}, "warmup": {"updates": 20, "first": 10, "every": 500}}
-        return {"score_every": every, "training": training}
+        return {"score_every": every, "score_share": None, "training": training}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toys import toy_game
 
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.load import load_generator
@@ -19,14 +20,19 @@ from bgmusic.music.judging.statistics import mean_distance, statistics
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.phrases import stack_rolls
+from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.training.pianoroll import resume_pianoroll, train_pianoroll
+from bgmusic.music.training.scores import Scores
 from bgmusic.training.logs import read_curves, thinned
+from bgmusic.training.loop import Callback, Training
+from bgmusic.training.runs import Run
 from bgmusic.yaml import load_preset, merge, validate
 
 TINY = {
     "neuron": "sbn",
     "network": {"latent": 8, "width": 0.07},
     "score_every": 2,
+    "score_share": None,
     "training": {"steps": 5, "batch": 4, "d_updates": 1, "warmup": None, "checkpoint_every": 3, "log_every": 1},
 }
 
@@ -139,3 +145,52 @@ def test_a_finished_run_has_its_last_score_once(whole: Path, tmp_path: Path) -> 
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     assert resume_pianoroll(run, quiet=True, device="cpu")
     assert (run / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()
+
+
+class Clock:
+    """A clock that updates and samples move on: an update takes two seconds, a phrase a quarter of a second."""
+
+    def __init__(self) -> None:
+        self.now, self.scoring = 0.0, 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def spend(self, phrases: int) -> None:
+        self.now += phrases / 4
+        self.scoring += phrases / 4
+
+
+class Update(Callback):
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def step(self, training: Training) -> None:
+        self.clock.now += 2.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "lines"),
+    [
+        (12, []),  # two seconds for scores: less than eight phrases take
+        (25, [(25, 16)]),  # five seconds, of which a batch of four takes one
+        (300, [(0, 64), (200, 64), (300, 64)]),
+    ],
+)
+def test_scoring_takes_at_most_a_tenth_of_the_time(
+    steps: int, lines: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, corpus = Clock(), open_corpus("bach")
+    shape = corpus.settings.shape
+
+    def phrases(generator: object, shape: RollShape, count: int, seed: int) -> np.ndarray:
+        clock.spend(count)
+        return np.concatenate(corpus.planes(np.arange(count)), axis=1)
+
+    scores = Scores(Run(tmp_path), shape, corpus, 200, 0.1, clock)
+    monkeypatch.setattr("bgmusic.music.training.scores.phrases", phrases)
+    monkeypatch.setattr("bgmusic.music.training.scores.batch_of", lambda *_: 4)
+    toy_game(steps=steps).run([Update(clock), scores])
+    written = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()] if lines else []
+    assert [(line["step"], line["phrases"]) for line in written] == lines
+    assert clock.scoring <= 0.1 * 2.0 * steps
