@@ -65,6 +65,7 @@ def main() -> None:
     else:
         compose(options.out / "shipped")
         music(options.minutes, options.out, options.config)
+        print(f"\nNext, compose in the browser: {Path(sys.executable).parent / 'bgmusic'} studio")
 
 
 if __name__ == "__main__":

@@ -253,7 +253,7 @@ class Show(_Edit):
 
 
 class Load(_Edit):
-    """Replace the piece by other notes; the tracks that are given are locked."""
+    """Replace the piece by other notes; the tracks that are given are locked, or all of them before ``more`` bars."""
 
     do: Literal["load"]
     notes: Notes
@@ -261,13 +261,17 @@ class Load(_Edit):
     bpm: Annotated[float, Field(ge=PLAYABLE_BPM[0], le=PLAYABLE_BPM[1], allow_inf_nan=False)]
     title: Annotated[str, Field(max_length=200)] = ""
     given: Annotated[list[Whole], Field(max_length=64)] = []
+    more: Annotated[int, Field(strict=True, ge=0, lt=MAX_BARS)] = 0
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
-        empty = replace(State.new(state.generator, state.shape, require_bars(self.bars)), composed=state.composed)
+        bars = require_bars(self.bars + self.more)
+        empty = replace(State.new(state.generator, state.shape, bars), composed=state.composed)
         loaded = replace(empty, notes=_composed(empty, self.notes), bpm=self.bpm, title=self.title)
-        locks = area(loaded, self.given, None) if self.given else loaded.locks
-        return replace(loaded, locks=locks)
+        before = (0, self.bars * state.shape.beats)
+        if self.given:
+            return replace(loaded, locks=area(loaded, self.given, None))
+        return replace(loaded, locks=area(loaded, None, before)) if self.more else loaded
 
 
 Edit = Annotated[

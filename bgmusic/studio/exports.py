@@ -53,7 +53,7 @@ def export(state: State, kind: str) -> bytes:
         return path.read_bytes()
 
 
-def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
+def load_edit(state: State, content: bytes, given: list[int], more: int = 0) -> dict[str, Any]:
     """Return the edit that loads a MIDI file, which is untrusted, into the tracks of the project's composer.
 
     Args:
@@ -61,6 +61,7 @@ def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
         content: content of the file.
         given: numbers of the tracks that are taken from the file and locked; the others are left to the composer. With
             none, all tracks are taken, and nothing is locked.
+        more: bars that are added after the end; then what is before is locked.
 
     Raises:
         UserError: it is no MIDI file, or has no such tracks, or no bars of the composer's length.
@@ -76,13 +77,15 @@ def load_edit(state: State, content: bytes, given: list[int]) -> dict[str, Any]:
             notes, bars, bpm = _given(path, state, given) if given else _everything(path, state.shape)
         except UserError as error:
             raise UserError(str(error).replace(str(path), "the file")) from None
-    bars = min(bars, MAX_BARS)
+    bars = min(bars, MAX_BARS - more)
+    if bars < 1:
+        raise UserError(f"a piece has at most {MAX_BARS} bars")
     inside = (notes["onset"] >= 0) & (notes["onset"] + notes["duration"] <= bars * state.shape.steps)
     rows = [list(row) for row in notes[inside].tolist() if tracks[row[0]].low <= row[3] <= tracks[row[0]].high]
     if not rows:
         raise UserError("the file has no notes for the tracks of this composer")
     low, high = PLAYABLE_BPM
-    return {"do": "load", "notes": rows, "bars": bars, "bpm": min(max(bpm, low), high), "given": given}
+    return {"do": "load", "notes": rows, "bars": bars, "more": more, "bpm": min(max(bpm, low), high), "given": given}
 
 
 def read_piece(path: Path, shape: RollShape) -> Roll:

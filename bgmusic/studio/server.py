@@ -108,13 +108,15 @@ class Api:
         return JSONResponse({})
 
     async def load(self, request: Request) -> Response:
-        """Load a MIDI file; ``?given=0,2`` names the tracks that are taken and locked."""
-        named = request.query_params.get("given", "")
+        """Load a MIDI file; ``?given=0,2`` names the tracks that are taken and locked, ``?more=4`` adds open bars."""
+        named, more = request.query_params.get("given", ""), request.query_params.get("more", "0")
+        given = sorted({int(number) for number in re.findall(r"\d{1,3}", named)})
         if not re.fullmatch(r"(\d{1,3}(,\d{1,3}){0,63})?", named):
             raise UserError("given: numbers of tracks, such as 0,2")
-        given = sorted({int(number) for number in named.split(",") if number})
+        if not re.fullmatch(r"\d{1,3}", more) or (given and int(more)):
+            raise UserError("more: number of bars, without given tracks")
         content, state = await request.body(), self.session.state
-        edit = await self._in_thread(lambda: load_edit(state, content, given))
+        edit = await self._in_thread(lambda: load_edit(state, content, given, int(more)))
         return JSONResponse(self.session.apply([edit]))
 
     async def open(self, request: Request) -> Response:

@@ -8,9 +8,12 @@ import time
 
 import pytest
 from browser import CHROMIUM, DRIVER, MISSING, open_browser, requested, resize, screenshot
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
 from studio_process import open_studio
 
-from bgmusic.music.midi.read import read_midi
+from bgmusic.api import read
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,16 +35,24 @@ def studio(runs):
         yield made
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp("profile")) as made:
+        yield made
+
+
 @pytest.fixture
-def page(studio, tmp_path):
-    with open_browser(tmp_path / "profile") as browser:
-        resize(browser, 1280, 800)
-        browser.get(studio.address)
-        until(browser, "return document.querySelectorAll('.cell').length > 0")
-        yield browser
-        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-        local = f"http://127.0.0.1:{studio.port}/", "data:", "blob:", "chrome"
-        assert [url for url in requested(browser) if not url.startswith(local)] == []
+def page(studio, browser):
+    """An empty project in a window of 1280 by 800 pixels; checks the console and the network afterwards."""
+    resize(browser, 1280, 800)
+    browser.get("about:blank")  # the address differs from the open page's by its fragment only
+    browser.get(studio.address)
+    until(browser, "return document.querySelectorAll('.cell').length > 0")
+    run(browser, "await (await import('/page/store.js')).replaceProject('new', { generator: 'voices' })")
+    yield browser
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    local = f"http://127.0.0.1:{studio.port}/", "data:", "blob:", "chrome"
+    assert [url for url in requested(browser) if not url.startswith(local)] == []
 
 
 def run(browser, script, *arguments):
@@ -64,8 +75,38 @@ def view(browser):
     return run(browser, "return (await import('/page/store.js')).store.view")
 
 
-def click(browser, selector):
-    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
+def click(browser, selector, *keys):
+    """Click an element by the mouse while keys are down."""
+    for _ in range(5):
+        chain = ActionChains(browser)
+        for key in keys:
+            chain.key_down(key)
+        try:
+            chain.click(browser.find_element(By.CSS_SELECTOR, selector))
+            for key in keys:
+                chain.key_up(key)
+            chain.perform()
+        except StaleElementReferenceException:  # drawn anew by news of the server
+            continue
+        return
+    raise AssertionError(selector)
+
+
+def type_into(browser, selector, text):
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    element.clear()
+    element.send_keys(text)
+
+
+def exported(browser, kind="mid"):
+    """Return the file that the page saves."""
+    content = run(
+        browser,
+        "const { file } = await import('/page/api.js'); const bytes = new Uint8Array(await (await file(args[0]))"
+        ".arrayBuffer()); let text = ''; for (const one of bytes) text += String.fromCharCode(one); return btoa(text)",
+        kind,
+    )
+    return base64.b64decode(content)
 
 
 def after(browser, act):
@@ -95,43 +136,68 @@ def pitches(project, beats, tracks=(0, 1, 2, 3)):
     return {row[3] % 12 for row in project["notes"] if row[0] in tracks and beats[0] * unit <= row[1] < beats[1] * unit}
 
 
-def test_a_visit(page, tmp_path):
-    # One click composes and plays.
+def check_export(content, folder, project, soprano):
+    """Check that an exported file has the notes of a project, and obeys its lock and its decisions."""
+    (folder / "piece.mid").write_bytes(content)
+    roll = read(folder / "piece.mid", tracks="satb", resolution=4)
+    notes = [list(row) for row in roll.notes().tolist()]
+    assert notes == [row[:4] for row in project["notes"]]
+    file = {"unit": 4, "notes": notes}
+    assert [row for row in notes if row[0] == 0] == [row[:4] for row in soprano]
+    assert pitches(file, (4, 8), (1, 3)) <= {2, 5, 9}
+    assert not pitches(file, (4, 8), (2,))
+    assert pitches(file, (0, 4)) <= {0, 4, 7}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_visit(page, tmp_path, width):
+    resize(page, width, 844)
+    until(page, f"return innerWidth === {width}")
+    # One click composes and plays; in a loop, so that it does not end before it is measured.
+    press(page, "o")
     click(page, "#begin")
     until(page, "return (await import('/page/store.js')).store.playing")
     assert until(page, f"const energy = await (async () => {{ {ENERGY} }})(); return energy > 1e-4 && energy")
-    first = view(page)
-    assert first["notes"]
-    # Chords are typed, composed, and obeyed.
-    page.execute_script("document.querySelector('#chords').value = 'C | Am | F G | C'")
-    after(page, lambda: press(page, "Enter", "#chords"))
+    assert view(page)["notes"]
+    # What is muted is silent.
+    for track in range(4):
+        click(page, f"[data-id='mute-{track}']")
+    until(page, f"return await (async () => {{ {ENERGY} }})() < 1e-5")
+    assert run(page, "return (await import('/page/store.js')).store.playing")
+    for track in range(4):
+        click(page, f"[data-id='mute-{track}']")
+    press(page, " ")
+    until(page, "return !(await import('/page/store.js')).store.playing")
+    # Chords are typed, composed, and heard.
+    if width < 700:
+        click(page, "#more")
+    type_into(page, "#chords", "C | Am | F G | C")
+    project = after(page, lambda: page.find_element(By.CSS_SELECTOR, "#chords").send_keys(Keys.ENTER))
+    assert project["plan"]["decided"]["harmony"][4] == "Am"
+    assert not all(project["plan"]["obeyed"])
+    if width < 700:
+        click(page, "#more")
     project = compose(page)
     assert [pitches(project, (beat, beat + 4)) <= chord for beat, chord in
             ((0, {0, 4, 7}), (4, {9, 0, 4}), (12, {0, 4, 7}))] == [True] * 3  # fmt: skip
-    assert project["plan"]["decided"]["harmony"][4] == "Am"
-    # One chord is flipped in its dialog, a track is locked, and two bars are composed again.
+    assert all(project["plan"]["obeyed"])
+    # One chord is flipped in its dialog, a bar of a track is silenced, a track is locked, and two bars are recomposed.
     click(page, "[data-id='chord-4']")
-    page.execute_script("document.querySelector('#chord input').value = 'Dm'")
+    type_into(page, "#chord input", "Dm")
     after(page, lambda: click(page, "#chord form button"))
+    after(page, lambda: click(page, "[data-id='cell-2-1']"))
     soprano = [row for row in project["notes"] if row[0] == 0]
     after(page, lambda: click(page, "[data-id='lock-0']"))
     click(page, "[data-id='bar-1']")
-    run(page, "document.querySelector(\"[data-id='bar-2']\").dispatchEvent(new MouseEvent('click', {shiftKey: true}))")
+    page.execute_script("document.querySelector('#score').scrollLeft = 0")
+    run(page, "const ruler = document.querySelector(\"[data-id='bar-2']\"); ruler.scrollIntoView({ inline: 'end' })")
+    click(page, "[data-id='bar-2']", Keys.SHIFT)
+    assert page.find_element(By.ID, "compose").text == "Compose bars 2\N{EN DASH}3"
     again = compose(page)
-    assert pitches(again, (4, 8), (1, 2, 3)) <= {2, 5, 9}
-    assert [row for row in again["notes"] if row[0] == 0] == soprano
     outside = [row for row in project["notes"] if row[1] < 13 or row[1] >= 48]
     assert [row for row in again["notes"] if row[1] < 13 or row[1] >= 48] == outside
-    # The exported file has what is shown; undo and alternatives bring back what was.
-    content = run(
-        page,
-        "const { download } = await import('/page/api.js'); const make = URL.createObjectURL; let blob;"
-        "URL.createObjectURL = (one) => ((blob = one), make.call(URL, one)); await download('mid', 'piece');"
-        "URL.createObjectURL = make; const bytes = new Uint8Array(await blob.arrayBuffer());"
-        "return btoa(String.fromCharCode(...bytes))",
-    )
-    (tmp_path / "piece.mid").write_bytes(base64.b64decode(content))
-    assert len(read_midi(tmp_path / "piece.mid").notes) == len(again["notes"])
+    check_export(exported(page), tmp_path, again, soprano)
+    # Undo, redo and alternatives bring back what was.
     assert after(page, lambda: press(page, "z", ctrlKey=True))["notes"] == project["notes"]
     assert after(page, lambda: press(page, "z", ctrlKey=True, shiftKey=True))["notes"] == again["notes"]
     shown = after(page, lambda: press(page, "1"))
@@ -150,7 +216,6 @@ def test_notes_are_drawn_and_kept(page):
             x, y, to,
         )  # fmt: skip
 
-    run(page, "await (await import('/page/store.js')).request('new', { generator: 'voices' })")
     drawn = after(page, lambda: drag(180, 60, 300))
     assert len(drawn["notes"]) == 1
     track, onset, duration, _, by_user = drawn["notes"][0]
@@ -176,6 +241,87 @@ def test_notes_are_drawn_and_kept(page):
     assert page.execute_script("return document.querySelector('#keys').open")
 
 
+def place(page):
+    return page.find_element(By.ID, "place").text
+
+
+def test_keys_move_select_zoom_and_loop(page):
+    for key, more, shown in (("ArrowRight", {}, "1.2"), ("ArrowRight", {"shiftKey": True}, "2.1"),
+                             ("ArrowRight", {}, "2.2"), ("ArrowLeft", {}, "2.1"), ("Home", {}, "1.1")):  # fmt: skip
+        press(page, key, **more)
+        assert until(page, "return document.querySelector('#place').textContent") == shown
+    press(page, "ArrowRight", shiftKey=True)
+    press(page, "b")
+    assert "bar 2" in page.find_element(By.ID, "compose").text
+    press(page, "t")
+    assert "Soprano bar 2" in page.find_element(By.ID, "compose").text
+    locked = after(page, lambda: press(page, "l"))
+    assert locked["locks"] == ["0000111100000000", *["0" * 16] * 3]
+    wide = run(page, "return (await import('/page/store.js')).store.barWidth")
+    press(page, "+")
+    assert run(page, "return (await import('/page/store.js')).store.barWidth") > wide
+    press(page, "o")
+    assert page.find_element(By.ID, "loop").get_attribute("aria-pressed") == "true"
+    press(page, "Escape")
+    assert page.find_element(By.ID, "compose").text == "Compose"
+
+
+def test_notes_are_played_in(page):
+    press(page, "r")
+    body = page.find_element(By.TAG_NAME, "body")
+    project = after(page, lambda: body.send_keys("a"))
+    project = after(page, lambda: body.send_keys("d"))
+    assert [row[1] for row in project["notes"]] == [0, 4]
+    assert project["notes"][1][3] - project["notes"][0][3] == 4
+    assert all(row[0] == 0 and row[2] == 4 and row[4] for row in project["notes"])
+    press(page, "r")
+    press(page, "a")
+    assert len(view(page)["notes"]) == 2
+
+
+def drop(page, content, name="song.mid"):
+    run(
+        page,
+        "const bytes = Uint8Array.from(atob(args[0]), (one) => one.charCodeAt(0)); const data = new DataTransfer();"
+        "data.items.add(new File([bytes], args[1]));"
+        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))",
+        base64.b64encode(content).decode(), name,
+    )  # fmt: skip
+
+
+def test_a_file_is_dropped(page):
+    song = compose(page)
+    content, project = exported(page), exported(page, "bgstudio")
+
+    def chooses(text):
+        drop(page, content)
+        before = view(page)["composed"]
+        until(page, "return document.querySelector('#given').open")
+        page.find_element(By.XPATH, f"//dialog[@id='given']//button[.='{text}']").click()
+        until(page, f"return (await import('/page/store.js')).store.view.composed > {before}")
+        return view(page)
+
+    def sounding(project, tracks, steps):
+        return [row[:4] for row in project["notes"] if row[0] in tracks and row[1] < steps]
+
+    melody = chooses("Accompany")
+    assert sounding(melody, [0], 64) == sounding(song, [0], 64)
+    assert sounding(melody, [1, 2, 3], 64) != sounding(song, [1, 2, 3], 64)
+    bass = chooses("Compose anew")
+    assert sounding(bass, [0, 1, 2], 64) == sounding(song, [0, 1, 2], 64)
+    assert sounding(bass, [3], 64) != sounding(song, [3], 64)
+    longer = chooses("Continue by")
+    assert longer["bars"] == 8
+    assert sounding(longer, [0, 1, 2, 3], 64) == sounding(song, [0, 1, 2, 3], 64)
+    assert any(row[1] >= 64 for row in longer["notes"])
+    # A project opens as it was, and shows its command.
+    after(page, lambda: drop(page, project, "mine.bgstudio"))
+    assert view(page)["notes"] == song["notes"]
+    click(page, "#command")
+    until(page, "return document.querySelector('#line').open")
+    assert page.find_element(By.CSS_SELECTOR, "#line pre").text.startswith("bgmusic generate ")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone(page, tmp_path, scheme):
     from PIL import Image
@@ -186,6 +332,7 @@ def test_phone(page, tmp_path, scheme):
     assert run(page, "return document.documentElement.scrollWidth") <= 390
     if not view(page)["notes"]:
         compose(page)
+    click(page, "#more")
     small = run(
         page,
         "const all = [...document.querySelectorAll('header button, header select, header input')];"

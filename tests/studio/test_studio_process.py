@@ -8,7 +8,9 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 from command_line import bgmusic, refusal
 from studio_process import open_studio
@@ -16,6 +18,12 @@ from studio_process import open_studio
 from bgmusic.studio.project_file import read_project
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def studio(runs):
+    with open_studio(runs["voices"]) as made:
+        yield made
 
 
 def ask(studio, method, path, body=None, token=None):
@@ -74,29 +82,60 @@ def test_interrupt_ends_it_while_tabs_listen_and_it_composes(runs, tmp_path):
         assert ask(studio, "GET", "/api/state")[1]["bars"] == 128
 
 
-def test_slow_and_broken_clients(runs):
-    with open_studio(runs["voices"]) as studio:
-        slow = []
-        for number in range(40):
-            client = socket.create_connection(("127.0.0.1", studio.port), 10)
-            head = f"POST /api/import HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nX-Studio-Token: {studio.token}\r\n"
-            client.sendall(
-                [b"G", head.encode(), f"{head}Content-Length: 1000\r\n\r\nMT".encode(), b"\0\xff\r\n\r\n"][number % 4]
-            )
-            slow.append(client)
-        for _ in range(5):
-            assert ask(studio, "GET", "/api/state")[0] == 200
-        for client in slow:
-            client.close()
-        assert ask(studio, "POST", "/api/compose", "{}")[0] == 202
-        assert ask(studio, "GET", "/api/state", token="x")[0] == 401  # noqa: S106 (no password)
-        assert studio.process.poll() is None
-        assert studio.interrupt() == 0
+def test_slow_and_broken_clients(studio):
+    slow = []
+    for number in range(40):
+        client = socket.create_connection(("127.0.0.1", studio.port), 10)
+        head = f"POST /api/import HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nX-Studio-Token: {studio.token}\r\n"
+        client.sendall(
+            [b"G", head.encode(), f"{head}Content-Length: 1000\r\n\r\nMT".encode(), b"\0\xff\r\n\r\n"][number % 4]
+        )
+        slow.append(client)
+    for _ in range(5):
+        assert ask(studio, "GET", "/api/state")[0] == 200
+    for client in slow:
+        client.close()
+    assert ask(studio, "POST", "/api/compose", "{}")[0] == 202
+    assert ask(studio, "GET", "/api/state", token="x")[0] == 401  # noqa: S106 (no password)
+    assert studio.process.poll() is None
 
 
-def test_news_reach_all_tabs(runs):
+def test_a_hundred_megabytes_are_refused_while_it_works(studio):
+    process = psutil.Process(studio.process.pid)
+    ask(studio, "GET", "/api/state")
+    before = process.memory_info().rss
+    for headers in ({"Content-Length": str(100 << 20)}, {"Transfer-Encoding": "chunked"}):
+        client = socket.create_connection(("127.0.0.1", studio.port), 20)
+        lines = {"Host": f"127.0.0.1:{studio.port}", "X-Studio-Token": studio.token, **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        client.sendall(f"POST /api/import HTTP/1.1\r\n{head}\r\n".encode())
+        part = bytes(1 << 20)
+        chunk = part if "Content-Length" in headers else b"100000\r\n" + part + b"\r\n"
+        with contextlib.suppress(ConnectionError):  # it stops reading
+            for _ in range(100):
+                client.sendall(chunk)
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(100).startswith(b"HTTP/1.1 413")
+        client.close()
+        assert ask(studio, "GET", "/api/state")[0] == 200
+    assert process.memory_info().rss - before < 50e6
+
+
+def test_fifty_compositions_at_once(studio):
+    with contextlib.closing(Tab(studio)) as tab:
+        with ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(lambda _: ask(studio, "POST", "/api/compose", "{}"), range(50)))
+        statuses = [status for status, _ in answers]
+        assert set(statuses) <= {202, 429}
+        assert statuses.count(202) >= 4
+        assert all("wait, or cancel" in body["error"] for status, body in answers if status == 429)
+        tab.waits_for("done")
+        assert ask(studio, "GET", "/api/state")[1]["notes"]
+        assert ask(studio, "GET", "/page/main.js")[0] == 200
+
+
+def test_news_reach_all_tabs(studio):
     with contextlib.ExitStack() as stack:
-        studio = stack.enter_context(open_studio(runs["voices"]))
         tabs = [stack.enter_context(contextlib.closing(Tab(studio))) for _ in range(2)]
         ask(studio, "POST", "/api/compose", "{}")
         for tab in tabs:

@@ -6,6 +6,7 @@ if (given) {
   sessionStorage.setItem(KEY, given);
   history.replaceState(null, "", location.pathname);
 }
+addEventListener("hashchange", () => location.reload()); // the address of a studio that was started again
 const headers = { "X-Studio-Token": sessionStorage.getItem(KEY) ?? "" };
 
 async function answer(request) {
@@ -40,7 +41,7 @@ export async function download(kind, name) {
   const blob = await file(kind);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${name || "piece"}.${kind}`;
+  link.download = `${name}.${kind}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

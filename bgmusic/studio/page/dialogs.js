@@ -1,8 +1,9 @@
 // Dialogs: a chord and its twelve pitch classes, a bar of a track, a dropped MIDI file, the keys.
 
-import { className } from "./layout.js";
+import { download } from "./api.js";
+import { beatName, className } from "./layout.js";
 import { areaOf } from "./plan.js";
-import { decide, request, store } from "./store.js";
+import { compose, decide, replaceProject, say, store } from "./store.js";
 
 const CHORD = /^([A-G](?:#|b)?)/;
 
@@ -24,6 +25,8 @@ function open(id, title, ...children) {
   return dialog;
 }
 
+const heading = (text) => element("h3", text);
+
 function button(text, act, attributes = {}) {
   const made = element("button", text, { type: "button", ...attributes });
   made.addEventListener("click", act);
@@ -39,6 +42,7 @@ export function openChord(run) {
     await decide([{ do: "chord", beats, name: chord }], { beats });
   };
   const form = element("form");
+  form.className = "across";
   form.append(name, element("button", "Decide", { class: "primary" }));
   form.addEventListener("submit", (event) => (event.preventDefault(), set(name.value.trim() || null)));
   const classes = element("div", "", { class: "classes", role: "group", "aria-label": "Pitch classes" });
@@ -54,7 +58,8 @@ export function openChord(run) {
   }
   const bass = name.value.match(/\/([A-G][#b]?)$/)?.[1] ?? name.value.match(CHORD)?.[1];
   const release = button("Leave it to the composer", () => set(null));
-  const dialog = open("chord", `Chord, beats ${run.first + 1} to ${run.stop}`, form, classes, release);
+  const last = run.stop - 1 > run.first ? ` to ${beatName(run.stop - 1)}` : "";
+  const dialog = open("chord", `Chord, ${beatName(run.first)}${last}`, form, heading("Or by its notes"), classes, release);
   name.select();
 }
 
@@ -88,50 +93,86 @@ export function openCell(track, bar) {
     await decide([edit], area);
   };
   const choice = (part, value) => act({ do: "decide", part, track, bar, value });
-  const form = element("select", "", { "aria-label": "Same as bar" });
-  form.append(new Option("the composer decides", ""), new Option("new", String(bar)));
-  for (let other = 0; other < bar; other++) form.append(new Option(`the same as bar ${other + 1}`, String(other)));
-  form.value = String(decided.form[track][bar] ?? "");
-  form.addEventListener("change", () => choice("form", form.value === "" ? null : Number(form.value))());
-  const busy = element("select", "", { "aria-label": "How busy" });
-  busy.append(new Option("as busy as the composer decides", ""));
-  ["no notes begin", "1 step with onsets", ...[2, 3, 4, 6, 8, 12, 16].map((count) => `${count} or more steps with onsets`)]
-    .forEach((text, level) => busy.append(new Option(text, String(level))));
-  busy.value = String(decided.activity[track][bar] ?? "");
-  busy.addEventListener("change", () => choice("activity", busy.value === "" ? null : Number(busy.value))());
-  busy.hidden = !view.plans;
+  const form = select("What it repeats", [["", "the composer decides"],
+    ...[...Array(bar + 1).keys()].map((other) => [String(other), other === bar ? "new music" : `the same as bar ${other + 1}`])],
+    decided.form[track][bar], (value) => choice("form", value)());
+  const busy = select("How busy", [["", "the composer decides"],
+    ...["no notes begin", "1 step with onsets", ...[2, 3, 4, 6, 8, 12, 16].map((count) => `${count} or more steps with onsets`)]
+      .map((text, level) => [String(level), text])],
+    decided.activity[track][bar], (value) => choice("activity", value)());
+  const wish = decided.instruments[track][bar];
+  const across = element("div", "", { class: "across", role: "group", "aria-label": "Plays or silent" });
+  across.append(...[["Plays", true], ["Silent", false], ["Composer", null]].map(([text, value]) =>
+    button(text, choice("instruments", value), { "aria-pressed": String(wish === value) })));
   const locked = view.locks[track].slice(area.beats[0], area.beats[1]).includes("1");
-  const dialog = open("cell", `${view.tracks[track].name}, bar ${bar + 1}`,
-    button("Plays", choice("instruments", true)), button("Silent", choice("instruments", false)),
-    button("Leave it to the composer", async () => {
+  const dialog = open("cell", `${view.tracks[track].name}, bar ${bar + 1}`, heading("In this bar the track …"), across,
+    heading("Form"), form, ...(view.plans ? [heading("Activity"), busy] : []),
+    button(locked ? "Unlock" : "Lock", act({ do: "lock", ...area, on: !locked })),
+    button("Leave all to the composer", async () => {
       dialog.close();
       await decide(["instruments", "form", "activity"].map((part) => ({ do: "decide", part, track, bar, value: null })), area);
-    }),
-    form, busy, button(locked ? "Unlock" : "Lock", act({ do: "lock", ...area, on: !locked })));
+    }));
 }
 
-// A MIDI file: which tracks are given?
+function select(label, options, value, change) {
+  const made = element("select", "", { "aria-label": label });
+  made.append(...options.map(([key, text]) => new Option(text, key)));
+  made.value = String(value ?? "");
+  made.addEventListener("change", () => change(made.value === "" ? null : Number(made.value)));
+  return made;
+}
+
+// A MIDI file: what is to be done with it?
 export function openGiven(file) {
-  const boxes = store.view.tracks.map((track, number) => {
-    const label = element("label", "", { class: "check" });
-    const box = element("input", "", { type: "checkbox", value: String(number) });
-    label.append(box, ` keep ${track.name}`);
-    return { label, box };
-  });
-  const load = async (given) => {
+  const { tracks, beats } = store.view;
+  const load = async (query) => {
     dialog.close();
-    await request(`import?given=${given}`, await file.arrayBuffer());
+    const opened = await replaceProject(`import?${query}`, await file.arrayBuffer());
+    if (opened && query) await compose({});
   };
-  const keep = button("Keep these, compose the others", () => {
-    load(boxes.filter(({ box }) => box.checked).map(({ box }) => box.value).join(","));
-  }, { class: "primary", disabled: "" });
-  for (const { box } of boxes) box.addEventListener("change", () => (keep.disabled = !boxes.some((one) => one.box.checked)));
-  const dialog = open("given", file.name, button("Open all tracks", () => load("")), ...boxes.map(({ label }) => label), keep);
+  const only = (track) => String(track);
+  const others = (track) => tracks.map((_, number) => number).filter((number) => number !== track).join(",");
+  const names = tracks.map(({ name }, number) => [String(number), name]);
+  const line = (text, options, value, act, hint) => {
+    const made = element("div", "", { class: "across" });
+    let picked = value;
+    made.append(button(text, () => load(act(picked)), { title: hint }), select(text, options, value, (one) => (picked = one)));
+    return made;
+  };
+  const bass = tracks.findIndex(({ name }) => /bass/i.test(name));
+  const melody = tracks.findIndex(({ drum }) => !drum);
+  const dialog = open("given", file.name,
+    button("Open as it is", () => load(""), { class: "primary" }),
+    heading("Keep one track, compose the others"),
+    line("Accompany", names, Math.max(0, melody), (track) => `given=${only(track)}`, "A melody is harmonised"),
+    ...(tracks.length > 1 ? [heading("Keep all tracks but one"),
+      line("Compose anew", names, Math.max(0, bass), (track) => `given=${others(track)}`, "A song gets another bass")] : []),
+    heading("Keep all, and go on after the end"),
+    line("Continue by", [4, 8, 16].map((bars) => [String(bars), `${bars} bars of ${beats} beats`]), 4, (bars) => `more=${bars}`,
+      "The composer continues the piece"));
+}
+
+// The command that composes the piece, and the files that it reads.
+export function openCommand({ line, files }) {
+  const copy = button("Copy", () => navigator.clipboard.writeText(line).then(() => (copy.textContent = "Copied"),
+    () => say("the browser does not let the page copy: select the text", true)), { class: "primary" });
+  const saves = files.map((kind) => button(`Save ${store.view.stem}.${kind}`, () =>
+    download(kind, store.view.stem).catch((error) => say(error.message, true))));
+  const what = files.length
+    ? "This composes the same notes again from the files below, in the folder where it runs. They hold what the composer was given: notes that you kept or drew, and long plans."
+    : "This composes the same notes again, without any file.";
+  open("line", "Command line", element("pre", line), element("p", what), ...saves, copy);
 }
 
 export function openKeys(keys) {
   const list = document.getElementById("keylist");
-  list.replaceChildren(...keys.flatMap(([key, what]) => [element("dt", key), element("dd", what)]));
+  list.replaceChildren(...keys.map(([key, what]) => {
+    const line = element("div");
+    const names = element("dt");
+    names.append(...key.split(", ").flatMap((one, number) => [...(number ? [" "] : []), element("kbd", one)]));
+    line.append(names, element("dd", what));
+    return line;
+  }));
   const dialog = document.getElementById("keys");
   dialog.querySelector("button").onclick = () => dialog.close();
   dialog.showModal();

@@ -4,15 +4,19 @@ import { openCell, openKeys } from "./dialogs.js";
 import { nameOf, place } from "./layout.js";
 import { choose, toggle } from "./plan.js";
 import { audition, pause, play, seek } from "./player.js";
-import { deleteChosen, grain, hint, moveChosen, redraw } from "./roll.js";
+import { deleteChosen, hint, moveChosen } from "./pointer.js";
+import * as record from "./record.js";
+import { follow, grain, redraw } from "./roll.js";
 import { area, changed, compose, edit, keyOf, notes, redo, request, rowOf, say, steps, store, undo } from "./store.js";
 
 const LIST = [
-  ["space", "play and pause"], ["Enter", "compose the selection, or all that is not locked"], ["1 to 9", "show an alternative"],
-  ["l", "lock or unlock the selection"], ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Tab", "go to the next switch; space or Enter flips it"],
-  [".", "on a bar of a track: more decisions"], ["[ ]", "choose a track"], ["t", "select the chosen track alone"],
-  ["m, s", "mute, solo the chosen track"], ["e", "show the score"], ["o", "loop the selection, or all"], ["Home", "go to the beginning"], ["+ −", "zoom"],
-  ["arrows", "in the roll: move the cursor; with notes selected: move them"], ["Shift + left, right", "shorten, lengthen selected notes"],
+  ["space", "play and pause"], ["Enter", "compose the selection, or all that is not locked"], ["1 – 9", "show an alternative"],
+  ["l", "lock or unlock the selection"], ["Ctrl+Z", "undo"], ["Ctrl+Shift+Z", "redo"],
+  ["Tab", "go to the next switch; space or Enter flips it"], [".", "on a bar of a track: more decisions"],
+  ["b", "select the bar of the playhead; with Shift up to it"], ["[, ]", "choose a track"], ["t", "select the chosen track alone"],
+  ["m, s", "mute, solo the chosen track"], ["o", "loop the selection, or all"], ["←, →", "move the playhead by a beat; with Shift by a bar"],
+  ["Home", "go to the beginning"], ["+, −", "zoom"], ["e", "show the score"], ["r", "play notes in"],
+  ["arrows", "in the roll: move the cursor, or the selected notes"], ["Shift+←, →", "in the roll: shorten, lengthen the selected notes"],
   ["n", "add a note at the cursor"], ["k", "keep the selected notes as yours, or give them back"],
   ["Delete", "delete the selected notes, or the note at the cursor"],
   ["Esc", "stop composing, or select nothing"], ["Ctrl+S", "save the project"], ["?", "show this list"],
@@ -34,6 +38,9 @@ const OTHERS = {
   o: () => ((store.loop = !store.loop), changed("playing")),
   n: addAtCursor,
   k: keep,
+  b: () => selectBar(false),
+  B: () => selectBar(true),
+  r: record.toggle,
   e: () => document.getElementById("engrave").click(),
   Home: () => seek(0),
   Enter: () => compose(),
@@ -48,6 +55,7 @@ export function start() {
     const typing = event.target.matches("input:not([type=checkbox]), select");
     if (event.ctrlKey || event.metaKey) return withControl(event, typing);
     if (typing || event.altKey) return undefined;
+    if (record.key(event, true)) return event.preventDefault();
     const onButton = event.target.matches("button, input");
     if (onButton && (event.key === " " || event.key === "Enter")) return undefined;
     if (event.key === "." && event.target.dataset.bar !== undefined) {
@@ -63,6 +71,12 @@ export function start() {
       event.preventDefault();
       return arrow(event);
     }
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      event.preventDefault();
+      const by = (event.shiftKey ? store.view.steps : store.view.unit) * (event.key === "ArrowLeft" ? -1 : 1);
+      seek((Math.round(store.step / by) + 1) * by);
+      return follow();
+    }
     const act = OTHERS[event.key];
     if (act) {
       event.preventDefault();
@@ -70,6 +84,7 @@ export function start() {
     }
     return undefined;
   });
+  document.addEventListener("keyup", (event) => record.key(event, false));
 }
 
 function withControl(event, typing) {
@@ -115,9 +130,18 @@ function escape() {
     request("cancel");
     return;
   }
+  if (store.record) record.toggle();
   store.selection = null;
   store.onlyTrack = false;
   store.chosen.clear();
+  changed("selection");
+}
+
+function selectBar(further) {
+  const { selection, view } = store;
+  const bar = Math.min(view.bars - 1, Math.floor(store.step / view.steps));
+  const [first, stop] = [bar * view.beats, (bar + 1) * view.beats];
+  store.selection = further && selection ? [Math.min(first, selection[0]), Math.max(stop, selection[1])] : [first, stop];
   changed("selection");
 }
 

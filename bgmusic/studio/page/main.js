@@ -2,17 +2,19 @@
 
 import { download, file as made, get, listen } from "./api.js";
 import { theme } from "./colours.js";
-import { openGiven } from "./dialogs.js";
+import { openCommand, openGiven } from "./dialogs.js";
 import * as keys from "./keys.js";
 import { fit, place } from "./layout.js";
 import * as plan from "./plan.js";
 import * as player from "./player.js";
+import * as pointer from "./pointer.js";
+import * as record from "./record.js";
 import * as roll from "./roll.js";
-import { changed, compose, edit, hear, onChange, redo, request, say, store, take, undo } from "./store.js";
+import { changed, compose, edit, hear, onChange, redo, replaceProject, request, say, store, take, undo } from "./store.js";
 
 const at = (id) => document.getElementById(id);
 const PREFERRED = "bgmusic-studio-theme";
-const KEYS = "Press ? for the keys.";
+const KEYS = matchMedia("(pointer: coarse)").matches ? "Tap a chord or a bar to flip it; hold a bar for more." : "Press ? for the keys.";
 
 function header() {
   const { view } = store;
@@ -24,7 +26,6 @@ function header() {
   if (at("generator").options.length !== names.length) at("generator").replaceChildren(...names);
   at("generator").value = view.generator;
   if (document.activeElement !== at("title")) at("title").value = view.title;
-  at("copy").hidden = !view.command;
   const buttons = [...Array(view.takes).keys()].map((number) => {
     const button = document.createElement("button");
     button.textContent = number + 1;
@@ -35,6 +36,7 @@ function header() {
     return button;
   });
   at("takes").replaceChildren(...buttons);
+  at("takegroup").hidden = view.takes < 2;
   at("empty").hidden = Boolean(view.notes.length || store.job || view.undos);
 }
 
@@ -47,9 +49,10 @@ function composing() {
 }
 
 function playing() {
-  at("play").textContent = store.playing ? "❚❚" : "▶";
+  at("play").querySelector("use").setAttribute("href", store.playing ? "#i-pause" : "#i-play");
   at("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
   at("loop").setAttribute("aria-pressed", String(store.loop));
+  at("record").setAttribute("aria-pressed", String(store.record));
 }
 
 function job() {
@@ -71,7 +74,7 @@ function buttons() {
   at("auto").addEventListener("change", () => (store.auto = at("auto").checked));
   at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
   at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
-  at("generator").addEventListener("change", () => request("new", { generator: at("generator").value }));
+  at("generator").addEventListener("change", () => replaceProject("new", { generator: at("generator").value }));
   at("chords").addEventListener("keydown", async (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -82,14 +85,18 @@ function buttons() {
     const kind = at("export").value;
     at("export").value = "";
     say("One moment …");
-    await download(kind, store.view.title).then(() => say(""), (error) => say(error.message, true));
+    await download(kind, store.view.stem).then(() => say(""), (error) => say(error.message, true));
   });
   at("title").addEventListener("change", () => edit({ do: "title", title: at("title").value }));
   at("seed").addEventListener("change", () => (store.seed = at("seed").value === "" ? null : Math.floor(Math.abs(Number(at("seed").value)))));
   at("engrave").addEventListener("click", engrave);
   at("page").querySelector("button").addEventListener("click", () => at("page").close());
-  at("copy").addEventListener("click", () =>
-    navigator.clipboard.writeText(store.view.command).then(() => say(`copied: ${store.view.command}`), () => say(store.view.command)));
+  at("command").addEventListener("click", () => get("command").then(openCommand, (error) => say(error.message, true)));
+  at("record").addEventListener("click", record.toggle);
+  at("more").addEventListener("click", () => {
+    const opened = document.querySelector("header").classList.toggle("opened");
+    at("more").setAttribute("aria-expanded", String(opened));
+  });
   at("begin").addEventListener("click", begin);
   at("theme").addEventListener("click", () => {
     const name = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
@@ -130,7 +137,9 @@ async function engrave() {
 }
 
 function openFile(file) {
-  if (file.name.toLowerCase().endsWith(".bgstudio")) return request("open", file);
+  const most = /\.bgstudio$/i.test(file.name) ? 32 : 4; // megabytes, as the server's limits
+  if (file.size > most << 20) return say(`${file.name} is too large: at most ${most} MB`, true);
+  if (file.name.toLowerCase().endsWith(".bgstudio")) return replaceProject("open", file);
   return openGiven(file);
 }
 
@@ -160,17 +169,18 @@ function start() {
     }
   });
   roll.start();
+  pointer.start();
   plan.start();
   keys.start();
   buttons();
   dropping();
   get("state").then((view) => {
     take(view);
-    const { tracks } = view;
-    store.track = Math.max(0, tracks.findIndex((track) => !track.drum));
+    store.track = Math.max(0, view.tracks.findIndex((track) => !track.drum));
     changed();
     say(KEYS);
     listen(hear);
+    player.fetchFont().catch(() => null);
   }, (error) => say(error.message, true));
 }
 

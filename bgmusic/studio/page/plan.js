@@ -1,13 +1,25 @@
 // The plan above the notes: chords by beat, and for each track its bars (who plays, what comes back, how busy).
 
-import { colours } from "./colours.js";
+import { colours, isDark } from "./colours.js";
 import { openCell, openChord } from "./dialogs.js";
-import { changed, decide, onChange, store } from "./store.js";
+import { beatName, chordText } from "./layout.js";
+import { seek } from "./player.js";
+import { changed, decide, edit, onChange, store } from "./store.js";
 
 const plan = document.getElementById("plan");
 
 export function start() {
   onChange((what) => ["all", "selection", "zoom", "heard"].includes(what) && render());
+}
+
+export function icon(name, classes = "") {
+  const image = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  image.setAttribute("class", classes);
+  image.setAttribute("aria-hidden", "true");
+  image.append(use);
+  return image;
 }
 
 function make(tag, options = {}, ...children) {
@@ -26,7 +38,13 @@ function make(tag, options = {}, ...children) {
   return element;
 }
 
+let drawn = ""; // what is drawn: a button that is replaced while it is pressed loses the click
+
 function render() {
+  const now = JSON.stringify([store.view.revision, store.barWidth, store.selection, store.track, store.onlyTrack,
+    [...store.muted], [...store.solo], isDark()]);
+  if (now === drawn) return;
+  drawn = now;
   const focused = document.activeElement?.dataset?.id;
   const { view } = store;
   plan.style.width = `calc(var(--head) + ${view.bars * store.barWidth}px)`;
@@ -40,7 +58,7 @@ function render() {
 const row = (label, heading, cells, kind) =>
   make("div", { classes: ["row", kind], label }, make("div", { classes: ["head"] }, ...heading), make("div", { classes: ["cells"] }, ...cells));
 
-// Bar numbers: a click selects a bar, with shift up to it.
+// Bar numbers: a click selects a bar, with shift up to it, and playing goes on from there.
 function ruler() {
   const { view, selection } = store;
   const cells = [...Array(view.bars).keys()].map((bar) => {
@@ -49,9 +67,11 @@ function ruler() {
     const click = (event) => {
       if (event.shiftKey && selection) store.selection = [Math.min(first, selection[0]), Math.max(stop, selection[1])];
       else store.selection = selection && selection[0] === first && selection[1] === stop ? null : [first, stop];
+      if (store.selection && !store.playing) seek(store.selection[0] * view.unit);
       changed("selection");
     };
     return make("button", { text: bar + 1, label: `Select bar ${bar + 1}`, pressed: selected, click, id: `bar-${bar}`,
+      title: "Select the bar; with Shift up to it",
       style: { width: `${store.barWidth}px` } });
   });
   const name = make("span", { text: "Bar", classes: ["name"] });
@@ -78,11 +98,12 @@ function harmony() {
   const { view } = store;
   const width = store.barWidth / view.beats;
   const cells = chordRuns().map((run) => {
-    const name = run.decided ?? run.shown ?? "";
+    const silent = run.decided === null && !view.notes.length;
+    const name = silent ? "" : run.decided ?? run.shown ?? "";
     const user = run.decided !== null;
     const who = user ? (run.heard ? "your decision" : "your decision, not heard yet") : "as composed";
-    return make("button", { text: name, classes: ["chord", user && "user", !run.heard && "pending"],
-      label: `Chord of beats ${run.first + 1} to ${run.stop}: ${name}, ${who}`, title: who, id: `chord-${run.first}`,
+    return make("button", { text: chordText(name), classes: ["chord", user && "user", !run.heard && "pending"],
+      label: `Chord from ${beatName(run.first)}: ${name || "open"}, ${who}`, title: `${name || "Chord"}: ${who}`, id: `chord-${run.first}`,
       style: { width: `${width * (run.stop - run.first) - 2}px` }, click: () => openChord(run) });
   });
   return row("Chords", [make("span", { text: "Chords", classes: ["name"] })], cells, "harmony");
@@ -103,14 +124,18 @@ function trackRow(track, number, colour) {
   ];
   const cells = [...Array(view.bars).keys()].map((bar) => cell(track, number, bar));
   const made = row(track.name, heading, cells, "track");
+  made.classList.toggle("chosen-track", active);
+  made.classList.toggle("chosen-alone", active && Boolean(store.onlyTrack));
   made.style.setProperty("--track", colour);
   return made;
 }
 
 function lockButton(track, number) {
   const all = [...store.view.locks[number]].every((sign) => sign === "1");
-  return make("button", { text: "L", classes: ["small"], pressed: all, id: `lock-${number}`,
-    label: `Lock ${track.name}`, click: () => decide([{ do: "lock", tracks: [number], on: !all }], {}) });
+  const made = make("button", { classes: ["small"], pressed: all, id: `lock-${number}`, title: "Lock the track",
+    label: `Lock ${track.name}`, click: () => edit({ do: "lock", tracks: [number], on: !all }) });
+  made.append(icon("lock", "tiny"));
+  return made;
 }
 
 export function toggle(set, number) {
@@ -135,16 +160,25 @@ function cell(track, number, bar) {
   const on = wish ?? plays;
   const form = decided.form[number][bar] ?? shown.form[number][bar];
   const pending = (wish !== null && wish !== plays) || (decided.form[number][bar] !== null && decided.form[number][bar] !== shown.form[number][bar]);
-  const busy = "▁▂▃▄▅▆▇██"[shown.activity[number][bar] ?? 0];
+  const activity = decided.activity[number][bar] ?? shown.activity[number][bar] ?? 0;
   const locked = view.locks[number].slice(bar * view.beats, (bar + 1) * view.beats).includes("1");
-  const chosen = store.onlyTrack && store.track === number;
   const who = user ? (pending ? "your decision, not heard yet" : "your decision") : "as composed";
   const label = `${track.name}, bar ${bar + 1}: ${on ? "plays" : "silent"}, ${who}${locked ? ", locked" : ""}`;
   const flip = () => decide([{ do: "decide", part: "instruments", track: number, bar, value: !on }], areaOf(number, bar));
-  return make("button", { text: on ? `${plays ? `${letter(form)} ${busy}` : "…"}` : "–", label, title: `${who}; right click or “.” for more`,
-    classes: ["cell", on ? "on" : "off", user && "user", pending && "pending", locked && "locked", chosen && "chosen"],
+  const inside = [];
+  if (on) {
+    const facet = (part) => decided[part][number][bar] !== null && "facet";
+    inside.push(make("span", { text: plays ? letter(form) : "…", classes: [facet("form")] }));
+    if (locked) inside.push(icon("lock", "tiny"));
+    inside.push(make("span", { classes: ["busy", facet("activity")], style: { "--level": activity } }));
+  } else {
+    if (user || view.notes.length) inside.push("–");
+    if (locked) inside.push(icon("lock", "tiny"));
+  }
+  return make("button", { label, title: `${who}; right click, long press or “.” for more`,
+    classes: ["cell", on ? "on" : "off", user && "user", pending && "pending", locked && "locked"],
     pressed: on, id: `cell-${number}-${bar}`, track: number, bar, style: { width: `${store.barWidth - 2}px` },
-    click: (event) => (event.altKey ? openCell(number, bar) : flip()), menu: () => openCell(number, bar) });
+    click: (event) => (event.altKey ? openCell(number, bar) : flip()), menu: () => openCell(number, bar) }, ...inside);
 }
 
 export const areaOf = (track, bar) => ({ tracks: [track], beats: [bar * store.view.beats, (bar + 1) * store.view.beats] });

@@ -13,17 +13,26 @@ let began; // { time, step }: where and when the present round of playing began
 let next; // the first step that is not scheduled
 let programs = "";
 
+let font; // fetched when the page is there, so that the first click sounds soon
+
+export function fetchFont() {
+  font ??= fetch("/soundfont.sf2").then((response) => {
+    if (!response.ok) throw new Error("the SoundFont is missing");
+    return response.arrayBuffer();
+  });
+  font.catch(() => (font = null));
+  return font;
+}
+
 async function load() {
   context = new AudioContext();
-  const [font] = await Promise.all([
-    fetch("/soundfont.sf2").then((response) => {
-      if (!response.ok) throw new Error("the SoundFont is missing");
-      return response.arrayBuffer();
-    }),
+  const [bytes] = await Promise.all([
+    fetchFont(),
     context.audioWorklet.addModule("/page/vendor/spessasynth_processor.min.js"),
   ]);
+  font = null; // the synthesizer takes the bytes
   synth = new WorkletSynthesizer(context);
-  await synth.soundBankManager.addSoundBank(font, "main");
+  await synth.soundBankManager.addSoundBank(bytes, "main");
   await synth.isReady;
   analyser = context.createAnalyser();
   synth.connect(analyser);
@@ -138,11 +147,22 @@ function frame() {
   requestAnimationFrame(frame);
 }
 
-// One note at once, to hear what is drawn or chosen.
-export async function audition(track, pitch) {
-  if (!synth || store.playing || !heard(track)) return;
-  await context.resume();
+// Begin or end one note at once, to hear what is played in.
+export async function sound(track, pitch, on) {
+  try {
+    await prepare();
+    await context.resume();
+  } catch {
+    return;
+  }
   choosePrograms();
-  synth.noteOn(channel(track), pitch, VELOCITY);
-  setTimeout(() => synth.noteOff(channel(track), pitch), 300);
+  if (on) synth.noteOn(channel(track), pitch, VELOCITY);
+  else synth.noteOff(channel(track), pitch);
+}
+
+// One note at once, to hear what is drawn or chosen.
+export function audition(track, pitch) {
+  if (!synth || store.playing || !heard(track)) return;
+  sound(track, pitch, true);
+  setTimeout(() => sound(track, pitch, false), 300);
 }

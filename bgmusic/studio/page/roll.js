@@ -1,29 +1,24 @@
-// The piano-roll: all tracks in colour on a canvas. Draw, move, lengthen and delete notes by pointer and keys.
+// The piano-roll: all tracks in colour on a canvas, with names of keys, notes and drums.
 
 import { colours, css } from "./colours.js";
-import { head, nameOf, noteName, place, rowHeight, rows, stepWidth } from "./layout.js";
-import { changed, edit, keyOf, notes, onChange, rowOf, say, steps, store } from "./store.js";
+import { head, isBlack, nameOf, noteName, placeRows, rows, stepWidth } from "./layout.js";
+import { keyOf, notes, onChange, store } from "./store.js";
 
 const canvas = document.getElementById("roll");
 const sheet = document.getElementById("sheet");
 const score = document.getElementById("score");
 const pen = canvas.getContext("2d");
+const KEY = 58; // width of the piano's white keys
 let lines = []; // rows that are shown
-let height = 12;
-let drag = null;
+let tall = 0;
+
+// What the pointer does now, see pointer.js: { kind: "draw" | "move", ... }, or null; and the key that it presses.
+export const gesture = { drag: null, key: null };
 
 export function start() {
   onChange((what) => what !== "job" && redraw());
   score.addEventListener("scroll", redraw, { passive: true });
   new ResizeObserver(redraw).observe(score);
-  canvas.addEventListener("pointerdown", down);
-  canvas.addEventListener("pointermove", move);
-  canvas.addEventListener("pointerup", up);
-  canvas.addEventListener("pointercancel", () => ((drag = null), redraw()));
-  canvas.addEventListener("dblclick", (event) => {
-    const note = noteAt(event);
-    if (note) edit({ do: "delete", notes: [[note[0], note[1], note[3]]] });
-  });
 }
 
 let waiting = 0;
@@ -35,17 +30,21 @@ export function redraw() {
 }
 
 const x = (step) => head() + step * stepWidth() - score.scrollLeft;
-const y = (row) => row * height;
-const rowOfNote = (note) =>
-  lines.findIndex((line) => line.pitch === note[3] && line.drum === store.view.tracks[note[0]].drum);
+export const line = (row) => lines[row];
+export const rowOf = (pitch, drum) => lines.findIndex((one) => one.pitch === pitch && one.drum === drum);
+export const rowAt = (top) => lines.findIndex((one) => one.top <= top && top < one.top + one.height);
+export const nearestRow = (row) => lines[Math.max(0, Math.min(lines.length - 1, row))];
+const rowOfNote = (note) => rowOf(note[3], store.view.tracks[note[0]].drum);
+
+// Steps of a drawn note at least: a quarter of a beat.
+export const grain = () => Math.max(1, Math.floor(store.view.unit / 4));
 
 function draw() {
   const { view } = store;
   lines = rows();
-  const room = score.clientHeight - document.getElementById("plan").offsetHeight;
-  height = rowHeight(lines.length, room);
+  const room = Math.max(160, score.clientHeight - document.getElementById("plan").offsetHeight - 1);
   const width = score.clientWidth;
-  const tall = Math.max(room, lines.length * height);
+  tall = Math.max(room, placeRows(lines, room));
   sheet.style.width = `${head() + view.bars * store.barWidth}px`;
   const ratio = devicePixelRatio;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(tall * ratio)) {
@@ -56,7 +55,7 @@ function draw() {
   }
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, tall);
-  drawGrid(width, tall);
+  drawGrid(width);
   pen.save();
   pen.beginPath();
   pen.rect(head(), 0, width - head(), tall);
@@ -68,35 +67,35 @@ function draw() {
     const [first, stop] = store.selection.map((beat) => beat * view.unit);
     pen.fillRect(x(first), 0, (stop - first) * stepWidth(), tall);
   }
+  const { drag } = gesture;
   if (drag?.kind === "draw") drawBox(drag.row, drag.from, drag.to, colours(view.tracks)[store.track], true);
   drawCursor();
-  pen.fillStyle = css("--ink");
-  pen.fillRect(x(store.step), 0, 1.5, tall);
+  pen.fillStyle = css("--accent");
+  pen.fillRect(x(store.step) - 0.75, 0, 1.75, tall);
   pen.restore();
-  drawNames(tall);
+  drawKeys();
 }
 
-function drawGrid(width, tall) {
+function drawGrid(width) {
   const { view } = store;
-  const black = css("--black-key");
-  lines.forEach((line, row) => {
-    if (line.drum ? row % 2 : [1, 3, 6, 8, 10].includes(line.pitch % 12)) {
-      pen.fillStyle = black;
-      pen.fillRect(0, y(row), width, height);
-    }
-    if (!line.drum && line.pitch % 12 === 0) line_(0, y(row) + height, width, y(row) + height, css("--line"));
-    if (line.drum && !lines[row - 1]?.drum) line_(0, y(row), width, y(row), css("--strong"));
-  });
   const [thin, thick] = [css("--line"), css("--strong")];
+  lines.forEach((one, row) => {
+    if (one.drum ? row % 2 : isBlack(one.pitch)) {
+      pen.fillStyle = css("--black-key");
+      pen.fillRect(0, one.top, width, one.height);
+    }
+    if (!one.drum && one.pitch % 12 === 0) stroke(0, one.top + one.height, width, one.top + one.height, thin);
+    if (one.drum && !lines[row - 1]?.drum) stroke(0, one.top, width, one.top, thick);
+  });
   const first = Math.max(0, Math.floor(score.scrollLeft / (stepWidth() * view.unit)));
   for (let beat = first; beat <= view.bars * view.beats; beat++) {
     const at = x(beat * view.unit);
     if (at > width) break;
-    if (at >= head()) line_(at, 0, at, tall, beat % view.beats ? thin : thick);
+    if (at >= head()) stroke(at, 0, at, tall, beat % view.beats ? thin : thick);
   }
 }
 
-function line_(x1, y1, x2, y2, colour) {
+function stroke(x1, y1, x2, y2, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1;
   pen.beginPath();
@@ -105,7 +104,7 @@ function line_(x1, y1, x2, y2, colour) {
   pen.stroke();
 }
 
-// Locks of the active track lie as stripes over its beats; those of other tracks show on their notes.
+// Locks of the active track lie as stripes over its beats; those of other tracks show in the plan.
 function drawLocks() {
   const { view } = store;
   const width = stepWidth() * view.unit;
@@ -116,12 +115,12 @@ function drawLocks() {
     if (sign === "0" || left > canvas.clientWidth || left + width < 0) return;
     pen.save();
     pen.beginPath();
-    pen.rect(left, 0, width, canvas.clientHeight);
+    pen.rect(left, 0, width, tall);
     pen.clip();
     pen.beginPath();
-    for (let at = -canvas.clientHeight; at < width; at += 12) {
-      pen.moveTo(left + at, canvas.clientHeight);
-      pen.lineTo(left + at + canvas.clientHeight, 0);
+    for (let at = -tall; at < width; at += 12) {
+      pen.moveTo(left + at, tall);
+      pen.lineTo(left + at + tall, 0);
     }
     pen.globalAlpha = 0.35;
     pen.stroke();
@@ -130,34 +129,34 @@ function drawLocks() {
 }
 
 function drawNotes() {
+  const { drag } = gesture;
   const palette = colours(store.view.tracks);
   const order = [...notes()].sort((a, b) => (a[0] === store.track) - (b[0] === store.track));
   for (const note of order) {
-    const row = rowOfNote(note);
-    if (row < 0) continue;
     const moved = drag?.kind === "move" && store.chosen.has(keyOf(note));
-    const [shift, up_, longer] = moved ? [drag.steps, drag.semitones, drag.longer] : [0, 0, 0];
-    const place_ = moved ? rowOfNote([note[0], 0, 0, note[3] + up_]) : row;
-    if (place_ < 0) continue;
+    const [shift, up, longer] = moved ? [drag.steps, drag.semitones, drag.longer] : [0, 0, 0];
+    const row = rowOfNote([note[0], 0, 0, note[3] + up]);
+    if (row < 0) continue;
     const begin = note[1] + shift;
-    drawBox(place_, begin, begin + Math.max(1, note[2] + longer), palette[note[0]], note[0] === store.track, note);
+    drawBox(row, begin, begin + Math.max(1, note[2] + longer), palette[note[0]], note[0] === store.track, note);
   }
 }
 
 function drawBox(row, from, to, colour, isActive, note = null) {
   const left = x(from);
-  const drum = lines[row].drum;
+  const { drum, top, height, pitch } = lines[row];
   const wide = drum ? Math.max(4, Math.min(height - 2, stepWidth() * 2)) : Math.max(2, (to - from) * stepWidth() - 1);
   if (left > canvas.clientWidth || left + wide < head()) return;
-  pen.globalAlpha = isActive ? 1 : 0.62;
+  pen.globalAlpha = isActive ? 1 : 0.6;
   pen.fillStyle = colour;
   pen.beginPath();
-  pen.roundRect(left, y(row) + 1, wide, height - 2, 2.5);
+  pen.roundRect(left, top + 1, wide, Math.max(3, height - 2), Math.min(4, height / 4));
   pen.fill();
+  pen.globalAlpha = 1;
   if (note?.[4]) {
     // The user's: an outline.
     pen.strokeStyle = css("--ink");
-    pen.lineWidth = 1.5;
+    pen.lineWidth = 2;
     pen.stroke();
   }
   if (note && store.chosen.has(keyOf(note))) {
@@ -165,137 +164,61 @@ function drawBox(row, from, to, colour, isActive, note = null) {
     pen.lineWidth = 3;
     pen.stroke();
   }
-  pen.globalAlpha = 1;
+  if (isActive && !drum && height >= 13 && wide >= 26) {
+    pen.fillStyle = css("--on-accent");
+    pen.font = "600 10.5px system-ui, sans-serif";
+    pen.textAlign = "left";
+    pen.fillText(noteName(pitch), Math.max(left, head()) + 5, top + height / 2 + 0.5);
+  }
 }
 
 function drawCursor() {
-  if (document.activeElement !== canvas) return;
-  const drum = store.view.tracks[store.track].drum;
-  const row = lines.findIndex((line) => line.pitch === store.cursor.pitch && line.drum === drum);
+  if (document.activeElement !== canvas && !store.record) return;
+  const row = rowOf(store.cursor.pitch, store.view.tracks[store.track].drum);
+  const left = x(store.cursor.step);
+  if (store.record) {
+    pen.fillStyle = css("--warn");
+    pen.fillRect(left - 1, 0, 2, tall);
+  }
   if (row < 0) return;
   pen.strokeStyle = css("--accent");
   pen.lineWidth = 2;
-  pen.strokeRect(x(store.cursor.step), y(row), stepWidth() * grain(), height);
+  pen.strokeRect(left, lines[row].top, stepWidth() * grain(), lines[row].height);
 }
 
-function drawNames(tall) {
+// The piano at the left, and the names of drums. A pressed key is coloured.
+function drawKeys() {
+  const right = head();
   pen.fillStyle = css("--paper");
-  pen.fillRect(0, 0, head(), tall);
-  pen.font = `${Math.min(11, height)}px system-ui, sans-serif`;
+  pen.fillRect(0, 0, right, tall);
   pen.textBaseline = "middle";
-  lines.forEach((line, row) => {
-    const dark = !line.drum && [1, 3, 6, 8, 10].includes(line.pitch % 12);
-    pen.fillStyle = dark ? css("--strong") : css("--card");
-    if (!line.drum) pen.fillRect(head() - 26, y(row) + 0.5, dark ? 17 : 25, height - 1);
-    pen.fillStyle = css("--quiet");
-    const named = line.drum || line.pitch % 12 === 0 || height >= 13;
-    if (named && !dark) pen.fillText(line.drum ? nameOfDrum(line.pitch) : noteName(line.pitch), 10, y(row) + height / 2);
-  });
-  line_(head(), 0, head(), tall, css("--strong"));
+  pen.textAlign = "right";
+  const pitched = lines.filter((one) => !one.drum);
+  if (pitched.length) {
+    pen.fillStyle = css("--card");
+    pen.fillRect(right - KEY, 0, KEY, pitched.at(-1).top + pitched.at(-1).height);
+  }
+  for (const one of lines) {
+    const black = !one.drum && isBlack(one.pitch);
+    const pressed = gesture.key && gesture.key.pitch === one.pitch && gesture.key.drum === one.drum;
+    if (pressed || black) {
+      pen.fillStyle = pressed ? css("--accent") : css("--key");
+      pen.fillRect(right - KEY, one.top + 0.5, black ? KEY * 0.58 : KEY, one.height - 0.5);
+    }
+    if (!one.drum && [0, 5].includes(one.pitch % 12)) stroke(right - KEY, one.top + one.height, right, one.top + one.height, css("--line"));
+    const named = one.drum || one.pitch % 12 === 0 || (one.height >= 13 && !black);
+    if (!named) continue;
+    pen.fillStyle = pressed ? css("--on-accent") : css("--quiet");
+    pen.font = `${one.pitch % 12 === 0 && !one.drum ? "600 " : ""}${one.drum ? 10 : 10.5}px system-ui, sans-serif`;
+    pen.fillText(one.drum ? nameOfDrum(one.pitch) : noteName(one.pitch), right - 5, one.top + one.height / 2 + 0.5);
+  }
+  stroke(right, 0, right, tall, css("--strong"));
 }
 
 const nameOfDrum = (pitch) => nameOf(store.view.tracks.findIndex((track) => track.drum), pitch);
 
-// Steps of a drawn note at least: a quarter of a beat.
-export const grain = () => Math.max(1, Math.floor(store.view.unit / 4));
-
-function where(event) {
-  const box = canvas.getBoundingClientRect();
-  const step = (event.clientX - box.left - head() + score.scrollLeft) / stepWidth();
-  return { step, row: Math.floor((event.clientY - box.top) / height), inside: event.clientX - box.left > head() };
-}
-
-function noteAt(event) {
-  const { step, row } = where(event);
-  const line = lines[row];
-  if (!line) return null;
-  const hits = notes().filter((note) => {
-    const drum = store.view.tracks[note[0]].drum;
-    const long = drum ? Math.max(note[2], 6 / stepWidth()) : note[2];
-    return drum === line.drum && note[3] === line.pitch && note[1] <= step && step < note[1] + long;
-  });
-  return hits.find((note) => note[0] === store.track) ?? hits[0] ?? null;
-}
-
-function down(event) {
-  if (event.button || store.preview) return;
-  canvas.focus();
-  const { step, row, inside } = where(event);
-  const line = lines[row];
-  if (!inside || !line) return;
-  canvas.setPointerCapture(event.pointerId);
-  const note = noteAt(event);
-  if (note) {
-    if (!store.chosen.has(keyOf(note))) {
-      if (!event.shiftKey) store.chosen.clear();
-      store.chosen.add(keyOf(note));
-    }
-    store.track = note[0];
-    const atEnd = (note[1] + note[2] - step) * stepWidth() < 7 && note[2] * stepWidth() > 12;
-    drag = { kind: "move", step, row, steps: 0, semitones: 0, longer: 0, atEnd };
-    hint(note);
-    changed("selection");
-    return;
-  }
-  store.chosen.clear();
-  const drum = store.view.tracks[store.track].drum;
-  if (line.drum !== drum) {
-    const other = store.view.tracks.findIndex((track) => track.drum === line.drum);
-    if (other >= 0) store.track = other;
-  }
-  const from = Math.floor(step / grain()) * grain();
-  drag = { kind: "draw", row, from, to: from + grain() };
-  changed("selection");
-}
-
-function move(event) {
-  if (!drag) return;
-  const { step, row } = where(event);
-  if (drag.kind === "draw") {
-    drag.to = Math.max(drag.from + grain(), Math.min(steps(), Math.ceil(step / grain()) * grain()));
-  } else if (drag.atEnd) {
-    drag.longer = Math.round((step - drag.step) / grain()) * grain();
-  } else {
-    drag.steps = Math.round((step - drag.step) / grain()) * grain();
-    drag.semitones = (lines[drag.row]?.pitch ?? 0) * 0 + pitchAt(row) - pitchAt(drag.row);
-  }
-  redraw();
-}
-
-const pitchAt = (row) => lines[Math.max(0, Math.min(lines.length - 1, row))].pitch;
-
-function up() {
-  const done = drag;
-  drag = null;
-  if (done?.kind === "draw") {
-    edit({ do: "add", notes: [[store.track, done.from, done.to - done.from, lines[done.row].pitch]] });
-  } else if (done && (done.steps || done.semitones || done.longer)) {
-    moveChosen({ steps: done.steps, semitones: done.semitones, longer: done.longer });
-  }
-  redraw();
-}
-
-export async function moveChosen(by) {
-  const keys = [...store.chosen].map(rowOf);
-  const done = await edit({ do: "move", notes: keys, ...by });
-  if (done) {
-    store.chosen = new Set(keys.map(([t, s, p]) => `${t}/${s + (by.steps ?? 0)}/${p + (by.semitones ?? 0)}`));
-    changed("selection");
-  }
-}
-
-export function deleteChosen() {
-  if (store.chosen.size) edit({ do: "delete", notes: [...store.chosen].map(rowOf) });
-}
-
-export function hint(note) {
-  const track = store.view.tracks[note[0]];
-  const who = note[4] ? "yours, kept" : "the composer's";
-  say(`${track.name}: ${nameOf(note[0], note[3])} at ${place(note[1])}, ${who}`);
-}
-
-// Keep the playhead in sight.
-export function follow() {
-  const at = x(store.step);
-  if (at > score.clientWidth - 40 || at < head()) score.scrollLeft = Math.max(0, store.step * stepWidth() - 60);
+// Keep a step in sight.
+export function follow(step = store.step) {
+  const at = x(step);
+  if (at > score.clientWidth - 40 || at < head()) score.scrollLeft = Math.max(0, step * stepWidth() - 60);
 }

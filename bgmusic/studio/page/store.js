@@ -17,6 +17,7 @@ export const store = {
   playing: false,
   step: 0, // where the playhead is, in steps
   loop: false,
+  record: false, // whether notes are played in
   auto: false,
   seed: null, // of the next composition; null: the next number
   zoomed: false, // whether the user chose the width of bars
@@ -68,6 +69,19 @@ export const refresh = () => attempt(() => get("state"));
 export const undo = () => attempt(() => post("undo"));
 export const redo = () => attempt(() => post("redo"));
 export const request = (path, body) => attempt(() => post(path, body));
+
+// Begin anew or open a file: what was selected in the old project is forgotten.
+export async function replaceProject(path, body) {
+  const done = await request(path, body);
+  if (!done) return done;
+  Object.assign(store, { selection: null, onlyTrack: false, step: 0, zoomed: false, track: Math.max(0, done.tracks.findIndex((one) => !one.drum)) });
+  store.chosen.clear();
+  store.muted.clear();
+  store.solo.clear();
+  fit();
+  changed();
+  return done;
+}
 
 export async function edit(...edits) {
   const done = await attempt(() => post("edit", { edits }));
