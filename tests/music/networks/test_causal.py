@@ -12,8 +12,11 @@ from composers import BAND, SATB, random_phrases
 from torch import Tensor
 
 from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.particles import ParticleFilter
+from bgmusic.music.networks.causal.pool import in_common_key
+from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.masks import cells_of
@@ -163,15 +166,44 @@ def test_particles_follow_the_judged_distribution() -> None:
     uniforms = torch.rand(batch, 2, generator=rng)
     weights = torch.tensor([0.2, 1.8]).log()  # of real music over drafts, for silence and for a note
 
-    def judge(cells: Tensor, _: Tensor) -> Tensor:
-        return weights[cells[:, :, 0, 0].long()].sum(1)
+    class _Weights:
+        logits = torch.zeros(batch * drafts)
 
-    particles = ParticleFilter(judge, drafts, uniforms)
+        def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
+            self.logits = self.logits + weights[cells[:, :, 0, 0].long()].sum(1)
+            return self.logits
+
+        def replace(self, places: Tensor, rows: Tensor) -> None:
+            self.logits = self.logits.index_copy(0, places, self.logits[rows])
+
+    particles = ParticleFilter(_Weights(), drafts, uniforms)
     bits = torch.rand(batch * drafts, 2, 1, 1, generator=rng) < 0.5
-    rows = particles.draw(bits[:, :1], bits[:, :1])
-    bits[:, :1] = bits[rows, :1]
-    chosen = bits[particles.result(bits, bits)][:, :, 0, 0].float()
+    places, rows = particles.draw(bits[:, :1], bits[:, :1])
+    bits[places, :1] = bits[rows, :1]
+    chosen = bits[particles.result(bits[:, 1:], bits[:, 1:])][:, :, 0, 0].float()
     assert chosen.mean(0).tolist() == pytest.approx([0.9, 0.9], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "shape", [SATB, BAND, BAND.model_copy(update={"resolution": 12})], ids=["satb", "lpd-5", "fine"]
+)
+def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape) -> None:
+    network = causal(shape, "two-stage", critic_dropout=0.0)
+    critic = network.critic
+    assert critic is not None
+    draft = in_common_key(to_draft(random_phrases(shape), shape), shape)
+    cells = draft.cells.transpose(1, 2) > 0.5
+    steps = describe_steps(cells, None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5)
+    stream, unit = CriticStream(critic, len(cells)), shape.unit
+    with torch.no_grad():
+        whole = critic(steps, cells)
+        order = torch.arange(len(cells))
+        for begin in range(0, cells.shape[1], unit):
+            here = slice(begin, begin + unit)
+            logits = stream(cells[order, here], steps.started[order, here])
+            assert torch.allclose(logits, whole[order, (begin + unit) // critic.stride - 1], atol=1e-5)
+            stream.replace(torch.tensor([0]), torch.tensor([2]))
+            order[0] = order[2]
 
 
 def test_keys_are_found_and_transposition_is_undone() -> None:

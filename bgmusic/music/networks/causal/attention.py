@@ -14,26 +14,6 @@ from torch.nn import functional as F
 _LONGEST_WAVE = 1000.0  # steps
 
 
-class Cache:
-    """Keys and values of the steps so far, ``(batch, heads, length, size)``."""
-
-    def __init__(self, batch: int, heads: int, length: int, size: int, like: Tensor) -> None:
-        self.keys = like.new_zeros(batch, heads, length, size)
-        self.values = like.new_zeros(batch, heads, length, size)
-        self.length = 0
-
-    def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append one step; returns all keys and values."""
-        place = self.length
-        self.keys[:, :, place : place + 1], self.values[:, :, place : place + 1] = keys, values
-        self.length += 1
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
-
-    def select(self, rows: Tensor) -> None:
-        """Keep the rows of the batch with the given numbers, in their order."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-
 class Layer(nn.Module):
     """Attention and a feed-forward network, normalized before each.
 
@@ -52,13 +32,11 @@ class Layer(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, rotations: Tensor, cache: Cache | None = None) -> Tensor:
-        """Apply the layer to ``(batch, length, width)``; with a cache, to the next position alone."""
+    def forward(self, x: Tensor, rotations: Tensor) -> Tensor:
+        """Apply the layer to ``(batch, length, width)``."""
         query, key, value = self.qkv(self.before(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key = rotate(query, rotations), rotate(key, rotations)
-        if cache is not None:
-            key, value = cache.add(key, value)
-        seen = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and cache is None)
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         x = x + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
         change: Tensor = self.dropout(self.down(F.gelu(self.up(self.between(x)))))
         return x + change

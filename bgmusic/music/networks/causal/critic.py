@@ -21,7 +21,7 @@ from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
 _DILATIONS = (1, 2, 4, 8, 16)
-_PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
+PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
 
 
 class Critic(nn.Module):
@@ -62,7 +62,7 @@ class Critic(nn.Module):
 
         """
         codes = describe(steps, cells, self.shape) + torch.tensor(self.offsets, device=cells.device)
-        x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels) + self._chords(cells)
+        x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels) + self.embed_chords(cells)
         if self.drums:
             x = x + self.hits(steps.started[:, :, self.drums].flatten(2).to(x.dtype))
         x = self.dropout(x.transpose(1, 2))
@@ -72,9 +72,10 @@ class Critic(nn.Module):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
         logits: Tensor = self.judge(x)[:, 0].float().cumsum(1)
-        return logits * (_PER_PHRASE / whole)
+        return logits * (PER_PHRASE / whole)
 
-    def _chords(self, cells: Tensor) -> Tensor:
+    def embed_chords(self, cells: Tensor) -> Tensor:
+        """Embed each track's pitch classes above its lowest note."""
         rows = cells.shape[-1]
         lowest = torch.where(cells.any(-1), cells.to(torch.uint8).argmax(-1), 0)
         folded = F.pad(cells, (0, -rows % 12)).unflatten(-1, (-1, 12)).any(-2)

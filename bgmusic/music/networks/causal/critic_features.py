@@ -5,7 +5,8 @@ Everything that describes a step follows from it and earlier steps, so the begin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.steps import Steps
+from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
 _LEAP, _SMALL, _GAP = 13, 7, 24  # semitones; larger intervals are one class
@@ -33,6 +35,44 @@ def feature_sizes(shape: RollShape, rows: int) -> list[int]:
     return [*line * len(pitched), *pair * len(pairs), *of_all, 1 << min(8, len(shape.drums)), shape.steps]
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What each step holds by itself, int64 ``(batch, steps[, tracks])``, rows -1 for none.
+
+    Attributes:
+        line: the lines of pitched tracks.
+        counts: number of notes of pitched tracks, at most 7.
+        strikes: whether a note of the track starts, boolean, of all tracks.
+        bass: the lowest row of pitched tracks.
+        chord: their pitch classes above it, as bits.
+
+    """
+
+    line: Tensor
+    counts: Tensor
+    strikes: Tensor
+    bass: Tensor
+    chord: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Summary:
+        """Apply a function to all tensors."""
+        return Summary(*(change(value) for value in vars(self).values()))
+
+    def followed_by(self, other: Summary) -> Summary:
+        """Return these steps and further ones."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Summary(*(torch.cat(pair, 1) for pair in pairs))
+
+
+def summarize(line: Tensor, started: Tensor, cells: Tensor, shape: RollShape) -> Summary:
+    """Summarize steps; see :class:`Steps` for the arguments."""
+    pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+    together = cells[:, :, pitched].any(2)
+    bass = torch.where(together.any(-1), together.to(torch.uint8).argmax(-1), -1)
+    counts = cells[:, :, pitched].sum(-1).clamp(max=7)
+    return Summary(line[:, :, pitched], counts, started.any(-1), bass, _over_bass(together, bass))
+
+
 def describe(steps: Steps, cells: Tensor, shape: RollShape) -> Tensor:
     """Describe each step: int64 ``(batch, steps, features)``.
 
@@ -42,66 +82,82 @@ def describe(steps: Steps, cells: Tensor, shape: RollShape) -> Tensor:
         shape: of the phrases; the number of steps may differ.
 
     """
-    return torch.stack(list(_columns(steps, cells, shape)), -1)
+    return describe_last(summarize(steps.line, steps.started, cells, shape), shape, cells.shape[1])
 
 
-def _columns(steps: Steps, cells: Tensor, shape: RollShape) -> Iterator[Tensor]:
-    batch, length, tracks, rows = cells.shape
+def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
+    """Describe the last ``number`` steps of beginnings of phrases: int64 ``(batch, number, features)``."""
+    length = steps.line.shape[1]
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
-    strikes = steps.started.any(-1)
-    for track in pitched:
-        yield from _of_line(steps.line[..., track], strikes[..., track], rows)
-        yield cells[:, :, track].sum(-1).clamp(max=7)
-    for one, other in list(combinations(pitched, 2))[:_PAIRS]:
-        struck = strikes[..., one] | strikes[..., other]
-        yield from _of_pair(steps.line[..., one], steps.line[..., other], struck)
-    place = torch.arange(length, device=cells.device) % shape.steps
+    rows = shape.pitches + 2 * MARGIN
+    lines = _of_lines(steps.line, steps.strikes[:, :, pitched], steps.counts, rows)[:, -number:]
+    # Other features follow from a step and the one before it.
+    if length > number:
+        steps = steps.map(lambda value: value[:, -number - 1 :])
+    strikes = steps.strikes
+    columns = []
     if pitched:
-        together, struck = cells[:, :, pitched].any(2), strikes[..., pitched].any(-1)
-        bass = torch.where(together.any(-1), together.to(torch.uint8).argmax(-1), -1)
-        chord = _over_bass(together, bass)
-        yield chord + (_SETS + 1) * _weight(place, shape)
-        yield chord
-        before = _delayed(bass, -1)
-        known = struck & (bass >= 0) & (before >= 0)
-        yield torch.where(known, torch.where(bass == before, 12, (bass - before) % 12), 13)
-    first = min(8, tracks)
-    yield (strikes[..., :first] * (1 << torch.arange(first, device=cells.device))).sum(-1)
-    yield place.expand(batch, length)
+        pairs = torch.tensor(list(combinations(range(len(pitched)), 2))[:_PAIRS], device=lines.device).view(-1, 2)
+        one, other = pairs.unbind(1)
+        struck = strikes[:, :, pitched]
+        columns.append(_of_pairs(steps.line[..., one], steps.line[..., other], struck[..., one] | struck[..., other]))
+        columns.append(_of_all(steps, struck.any(-1), length, shape))
+    place = torch.arange(length - strikes.shape[1], length, device=lines.device) % shape.steps
+    first = min(8, strikes.shape[2])
+    rhythm = (strikes[..., :first] * (1 << torch.arange(first, device=lines.device))).sum(-1)
+    columns.append(torch.stack([rhythm, place.expand_as(rhythm)], -1))
+    return torch.cat([lines, torch.cat(columns, -1)[:, -number:]], -1)
 
 
-def _of_line(line: Tensor, strike: Tensor, rows: int) -> Iterator[Tensor]:
-    """Describe the line of a track ``(batch, steps)``."""
+def _of_lines(line: Tensor, strike: Tensor, counts: Tensor, rows: int) -> Tensor:
+    """Describe the lines of tracks ``(batch, steps, tracks)``: ``(batch, steps, tracks * 6)``."""
     sounds = line >= 0
-    yield torch.where(strike, 1, torch.where(sounds, 2, 0))
-    yield torch.where(sounds, line, rows)
     start = strike & sounds
-    time = torch.arange(line.shape[1], device=line.device)
+    time = torch.arange(line.shape[1], device=line.device)[:, None]
     last = torch.where(start, time, -1).cummax(1).values
     before = _delayed(last, -1)
     was = torch.where(before >= 0, line.gather(1, before.clamp(min=0)), -1)
     interval = line - was
     known = start & (was >= 0)
-    yield torch.where(known, interval.clamp(-_LEAP, _LEAP) + _LEAP, 2 * _LEAP + 1)
     size = 2 * _SMALL + 2
     small = torch.where(known, interval.clamp(-_SMALL, _SMALL) + _SMALL, size - 1)
     held = torch.where(last >= 0, small.gather(1, last.clamp(min=0)), size - 1)
-    yield torch.where(start, small * size + _delayed(held, size - 1), size * size - 1)
-    yield torch.where(strike & (before >= 0), (time - before).clamp(max=_DURATIONS - 1), _DURATIONS)
+    columns = [
+        torch.where(strike, 1, torch.where(sounds, 2, 0)),
+        torch.where(sounds, line, rows),
+        torch.where(known, interval.clamp(-_LEAP, _LEAP) + _LEAP, 2 * _LEAP + 1),
+        torch.where(start, small * size + _delayed(held, size - 1), size * size - 1),
+        torch.where(strike & (before >= 0), (time - before).clamp(max=_DURATIONS - 1), _DURATIONS),
+        counts,
+    ]
+    return torch.stack(columns, -1).flatten(2)
 
 
-def _of_pair(one: Tensor, other: Tensor, strike: Tensor) -> Iterator[Tensor]:
-    """Describe the interval of two lines, and the motion from the interval before to it."""
+def _of_pairs(one: Tensor, other: Tensor, strike: Tensor) -> Tensor:
+    """Describe the intervals of two lines each, ``(batch, steps, pairs)``, and the motion from the interval before."""
     both = (one >= 0) & (other >= 0)
     gap = one - other
-    yield torch.where(both, gap.clamp(-_GAP, _GAP) + _GAP, 2 * _GAP + 1)
     interval = torch.where(both, gap % _CLASSES, _CLASSES)
     first, second = _direction(one), _direction(other)
     alike = first * second
     still = torch.where(first != 0, 3, torch.where(second != 0, 4, 5))
     motion = torch.where(alike > 0, torch.where(first > 0, 0, 1), torch.where(alike < 0, 2, still))
     code = (interval * 13 + _delayed(interval, _CLASSES)) * _MOTIONS + motion
-    yield torch.where(strike, code, 13 * 13 * _MOTIONS)
+    columns = [
+        torch.where(both, gap.clamp(-_GAP, _GAP) + _GAP, 2 * _GAP + 1),
+        torch.where(strike, code, 13 * 13 * _MOTIONS),
+    ]
+    return torch.stack(columns, -1).flatten(2)
+
+
+def _of_all(steps: Summary, struck: Tensor, length: int, shape: RollShape) -> Tensor:
+    """Describe the chords of all pitched tracks and the steps of the bass: ``(batch, steps, 3)``."""
+    bass, chord = steps.bass, steps.chord
+    place = torch.arange(length - bass.shape[1], length, device=bass.device) % shape.steps
+    before = _delayed(bass, -1)
+    known = struck & (bass >= 0) & (before >= 0)
+    moved = torch.where(known, torch.where(bass == before, 12, (bass - before) % 12), 13)
+    return torch.stack([chord + (_SETS + 1) * _weight(place, shape), chord, moved], -1)
 
 
 def _direction(line: Tensor) -> Tensor:
@@ -130,4 +186,7 @@ def _weight(place: Tensor, shape: RollShape) -> Tensor:
 
 
 def _delayed(values: Tensor, first: int) -> Tensor:
-    return F.pad(values, (1, 0), value=first)[:, :-1]
+    """Shift ``(batch, steps, ...)`` by one step."""
+    before = values.roll(1, 1)
+    before[:, 0] = first
+    return before

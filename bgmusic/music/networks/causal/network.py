@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
 from bgmusic.music.networks.causal.critic import Critic
+from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
@@ -313,16 +314,12 @@ class CausalComposer(ComposingNetwork):
         particles = None
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
-            particles = ParticleFilter(self._judge, layout.drafts, layout.of_draws(noise))
+            judge = CriticStream(cast("Critic", self.critic), len(task.context))
+            particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         for done, cells, onsets in compose_steps(self._parts(), task, layout.thresholds(noise), particles):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
             both = cells[first], onsets[first]
             yield done, partial(finished, both, keys, plan, noise.dtype, self.shape)
-
-    def _judge(self, cells: Tensor, starts: Tensor) -> Tensor:
-        """Return the critic's logits of beginnings ``(batch,)``."""
-        logits: Tensor = cast("Critic", self.critic)(describe_steps(cells, starts), cells)
-        return logits[:, -1]
 
     def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
         """Return a silent draft, and all its units as free."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 _FEWEST = 0.5  # of the drafts, as an effective number, below which they are drawn anew
 
-Judge = Callable[[Tensor, Tensor], Tensor]
-"""Maps cells and starts of the steps so far, boolean ``(drafts, steps, tracks, rows)``, to logits ``(drafts,)``."""
+
+class Judge(Protocol):
+    """Judges drafts while they are composed."""
+
+    def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
+        """Return the logits of the drafts with further steps, ``(drafts,)``.
+
+        Args:
+            cells: notes of these steps, boolean ``(drafts, steps, tracks, rows)``.
+            starts: notes that start, of the same shape.
+
+        """
+
+    def replace(self, places: Tensor, rows: Tensor) -> None:
+        """Put the drafts of the numbers ``rows`` in the given places."""
 
 
 class ParticleFilter:
@@ -33,8 +46,13 @@ class ParticleFilter:
         self._weights = torch.zeros_like(self._before)
         self._draw = 0
 
-    def draw(self, cells: Tensor, starts: Tensor) -> Tensor:
-        """Judge the steps so far, and return the drafts that go on: int64 ``(batch * drafts,)``."""
+    def draw(self, cells: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge further steps, see :class:`Judge`, and draw the drafts that go on.
+
+        Returns:
+            Places that get another draft, and the numbers of these drafts, int64 ``(places,)`` each.
+
+        """
         self._weigh(cells, starts)
         chances = self._weights.softmax(1)
         few = 1 / chances.square().sum(1) < _FEWEST * self._drafts
@@ -45,10 +63,14 @@ class ParticleFilter:
         self._weights = torch.where(few[:, None], 0.0, self._weights)
         self._before = self._before.gather(1, chosen)
         self._draw += 1
-        return self._numbers(chosen).flatten()
+        moved = (chosen != places).flatten().nonzero()[:, 0]
+        rows = self._numbers(chosen).flatten()[moved]
+        if len(moved):
+            self._judge.replace(moved, rows)
+        return moved, rows
 
     def result(self, cells: Tensor, starts: Tensor) -> Tensor:
-        """Judge whole phrases and return one draft of each: int64 ``(batch,)``."""
+        """Judge the last steps and return one draft of each phrase: int64 ``(batch,)``."""
         self._weigh(cells, starts)
         points = self._uniforms[:, -1:].contiguous()
         chosen = torch.searchsorted(self._weights.softmax(1).cumsum(1), points).clamp(max=self._drafts - 1)

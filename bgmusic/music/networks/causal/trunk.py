@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from bgmusic.music.networks.causal.attention import Cache, Layer, rotations
+from bgmusic.music.networks.causal.attention import Layer, rotations
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.steps import MOTIONS, interval_of
 from bgmusic.music.rolls.shape import RollShape
@@ -79,35 +79,8 @@ class Trunk(nn.Module):
         """
         before = torch.cat([self.begin.expand(len(embedded), 1, -1).to(embedded.dtype), embedded[:, :-1]], 1)
         x = self.dropout(before) + context + (self.bar + self.place).flatten(0, 1)
-        angles = self._rotations(x.device)
+        angles = rotations(x.shape[1], self.width // self.heads, x.device)
         for layer in self.layers:
             x = layer(x, angles)
         states: Tensor = self.norm(x)
         return states
-
-    def caches(self, batch: int) -> list[Cache]:
-        """Return empty caches for :meth:`step`."""
-        length, like = self.shape.bars * self.shape.steps, self.begin
-        return [Cache(batch, self.heads, length, self.width // self.heads, like) for _ in self.layers]
-
-    def step(self, before: Tensor | None, context: Tensor, caches: list[Cache]) -> Tensor:
-        """Return the state of the next step ``(batch, width)``.
-
-        Args:
-            before: the embedded step before it ``(batch, width)``; None: it is the first.
-            context: what is known of the step ``(batch, width)``.
-            caches: of the steps before; they are extended.
-
-        """
-        number = caches[0].length
-        bar, place = divmod(number, self.shape.steps)
-        x = (self.begin if before is None else before) + context + self.bar[bar, 0] + self.place[place]
-        x = x[:, None]
-        angles = self._rotations(x.device)[:, number : number + 1]
-        for layer, cache in zip(self.layers, caches, strict=True):
-            x = layer(x, angles, cache)
-        state: Tensor = self.norm(x)[:, 0]
-        return state
-
-    def _rotations(self, device: torch.device) -> Tensor:
-        return rotations(self.shape.bars * self.shape.steps, self.width // self.heads, device)

@@ -1,0 +1,258 @@
+"""Compose one step of phrases: each decision is made by a binary neuron and sees all decisions before it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON, NOTES
+from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
+from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, REST, UNKNOWN
+from bgmusic.music.networks.causal.tables import LAST, MOTION, MOVE, NOW, Lookups, TrackTables, bag
+from bgmusic.music.networks.causal.task import Task
+from bgmusic.neurons import SBN, BinaryNeuron
+
+_LEAST, _LARGEST = 1e-12, 1 - 1e-3  # probabilities whose logits stay finite
+
+
+class StepComposer:
+    """Phrases after the steps so far.
+
+    Args:
+        parts: the composer.
+        task: the phrases.
+        thresholds: see :meth:`NoiseLayout.thresholds`.
+
+    """
+
+    def __init__(self, parts: Parts, task: Task, thresholds: Tensor) -> None:
+        batch, _, tracks, rows = task.given.cells.shape
+        device = task.context.device
+        self._parts, self._given = parts, task.given
+        # (steps, tracks, numbers, batch)
+        self._thresholds = [step.unbind(0) for step in thresholds.contiguous().unbind(0)]
+        self._repeats, self._unplayable = task.repeats, ~task.playable
+        self._chords = task.chords.unbind(1) if bool(task.chords.any()) else None
+        self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
+        self._lookups = Lookups(rows, device)
+        self._tables = [
+            TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch) for decoder in parts.decoders
+        ]
+        # Notes that sound and notes that start, zeros and ones; see LAST, NOW, MOVE and MOTION for the codes.
+        self._planes = torch.zeros(batch, 2, tracks, rows, device=device)
+        self._codes = torch.zeros(batch, tracks, 4, dtype=torch.int64, device=device)
+        self._since = torch.ones(batch, tracks, dtype=torch.int64, device=device)
+        self._past = _Past(parts, batch, self._lookups)
+        self._look()
+
+    def _look(self) -> None:
+        """Note which steps of tracks are known: in all phrases they are never computed, in none need no merging."""
+        known = self._given.known
+        self._computed, self._merged = (~known).any(0).tolist(), known.any(0).tolist()
+
+    def repeat_bar(self, cells: Tensor, onsets: Tensor, bar: int) -> None:
+        """Copy earlier bars to the tracks that repeat them in ``bar``; see :meth:`Given.repeat_bar`."""
+        if self._repeats is not None:
+            self._given = self._given.repeat_bar(cells, onsets, self._repeats[:, :, bar], bar, self._parts.shape.steps)
+            self._look()
+
+    def replace(self, places: Tensor, rows: Tensor) -> None:
+        """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase."""
+        if self._repeats is not None:  # then bars that were composed are among what is known
+            order = torch.arange(len(self._since), device=rows.device)
+            self._given = self._given.select(order.index_copy_(0, places, rows))
+        self._trunk.replace(places, rows)
+        for state in (self._planes, self._codes, self._since):
+            state.index_copy_(0, places, state.index_select(0, rows))
+
+    def step(self, step: int) -> tuple[Tensor, Tensor]:
+        """Decide on a step; returns the notes that sound and start, ``(batch, tracks, rows)``, zeros and ones."""
+        before = self._past.embed(self._planes, self._codes) if step else None
+        state = self._trunk.step(before) + self._context[step]
+        cells, starts = self._planes[:, 0], self._planes[:, 1]
+        sounded = cells.clone()
+        starts.zero_()
+        self._begin(step, sounded)
+        computed = self._computed[step]
+        last = max((track for track, free in enumerate(computed) if free), default=-1)
+        for track, tables in enumerate(self._tables):
+            if computed[track]:
+                self._decide(tables, state, step, sounded)
+            if track < last:
+                state = affine(state, cells[:, track], tables.notes)
+        self._end(sounded)
+        return cells, starts
+
+    def _begin(self, step: int, sounded: Tensor) -> None:
+        """Set the codes of what is seen before the first track decides, and take over what is known."""
+        codes, tables = self._codes, self._lookups
+        held = codes[:, :, NOW]
+        self._held = torch.where(held > 0, HOLD, REST)
+        codes[:, :, MOVE] = tables.classes[held]
+        codes[:, :, MOTION] = UNKNOWN
+        if any(self._merged[step]):
+            given = self._given
+            cells = given.cells[:, step].float()
+            starts = (cells - sounded).clamp_(min=0)
+            if given.onsets is not None:
+                starts = torch.maximum(starts, cells * given.onsets[:, step])
+            self._known, self._known_planes = given.known[:, step, :, None], torch.stack([cells, starts], 1)
+            self._planes.copy_(torch.where(self._known[:, None], self._known_planes, self._planes))
+            after = self._after(self._known_planes.transpose(1, 2), codes[:, :, LAST])
+            codes[:, :, NOW:] = torch.where(self._known, after, codes[:, :, NOW:])
+
+    def _after(self, planes: Tensor, last: Tensor) -> Tensor:
+        """Return ``NOW``, ``MOVE`` and ``MOTION`` of tracks by their notes ``(..., 2, rows)`` and last rows."""
+        places = (planes * self._lookups.ids).amax(-1).sum(-1).long()
+        return self._lookups.after[places.add_(last, alpha=2)]
+
+    def _decide(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> None:
+        """Decide what a track plays."""
+        track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
+        state, hidden = tables.hidden(state, codes, self._since)
+        changed = fires(self._parts.neuron, tables.change(hidden), self._thresholds[step][track][CHANGE])
+        rows = changed.nonzero()[:, 0]
+        if not merged and not rows.shape[0]:
+            codes[:, track, MOTION] = self._held[:, track]
+            return
+        planes = self._planes[:, :, track]
+        if rows.shape[0]:
+            decided = self._change(tables, state, hidden, rows, step, sounded[:, track])
+            planes.index_copy_(0, rows, torch.stack(decided, 1))
+        if merged:
+            planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], planes))
+        codes[:, track, NOW:] = self._after(planes, codes[:, track, LAST])
+
+    def _change(
+        self, tables: TrackTables, state: Tensor, hidden: Tensor, rows: Tensor, step: int, before: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decide what a track that changes plays.
+
+        Args:
+            tables: of the track.
+            state: what it sees, ``(batch, width)``.
+            hidden: of the first layer.
+            rows: numbers of the phrases in which it changes, int64 ``(items,)``.
+            step: number of the step.
+            before: its notes one step before, ``(batch, rows)``, zeros and ones.
+
+        Returns:
+            Notes that sound and that start, ``(items, rows)``, zeros and ones.
+
+        """
+        parts, track, limit = self._parts, tables.track, self._parts.limits[tables.track]
+        most = min(limit, parts.settings.chords)
+        thresholds = self._thresholds[step][track][: NOTES + most].index_select(1, rows)
+        state, before = state.index_select(0, rows), before.index_select(0, rows)
+        codes = self._codes.index_select(0, rows)
+        impossible = self._unplayable[:, track].index_select(0, rows)
+        kept = None
+        if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
+            going = tables.going_on(hidden.index_select(0, rows))
+            kept = before * fires(parts.neuron, going, thresholds[GOING_ON, :, None])
+            state = affine(state, kept, tables.notes)
+            impossible |= kept > 0
+        if not parts.restrikes:
+            impossible |= before > 0
+        prior, references = tables.prior(codes, impossible), tables.references(codes)
+        chord = None if self._chords is None else self._chords[step].index_select(0, rows)
+        # Where nothing ends, something starts, or nothing would change.
+        must = (before if kept is None else before - kept).amax(1) <= 0
+        note = choose(parts, tables.note_logits(state, references, chord, None, prior, must), thresholds[NOTES])
+        if kept is None:
+            started = tables.one_hot(note)
+            return started, started
+        room = limit - kept.sum(1)
+        note = torch.where(room > 0, note, tables.rows)
+        started, items = tables.one_hot(note), torch.arange(len(rows), device=rows.device)
+        for number in range(1, most):
+            chosen = (note < tables.rows).nonzero()[:, 0]
+            if not len(chosen):
+                break
+            items, room, lowest, prior = items[chosen], room[chosen] - 1, note[chosen], prior[chosen]
+            references = None if references is None else references[chosen]
+            chord = None if chord is None else chord[chosen]
+            state = state[chosen] + tables.chosen[lowest]
+            logits = tables.note_logits(state, references, chord, lowest, prior)
+            note = choose(parts, logits, thresholds[NOTES + number].index_select(0, items))
+            note = torch.where(room > 0, note, tables.rows)
+            started.index_add_(0, items, tables.one_hot(note))
+        return torch.maximum(kept, started), started
+
+    def _end(self, sounded: Tensor) -> None:
+        """Update what the next step sees of this one."""
+        cells, starts = self._planes[:, 0], self._planes[:, 1]
+        changed = torch.maximum(starts, sounded - cells).amax(-1) > 0
+        self._since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
+        line = self._codes[:, :, NOW]
+        self._codes[:, :, LAST] = torch.where(line > 0, line, self._codes[:, :, LAST])
+
+
+class _Past:
+    """Embed the step before, see :meth:`Trunk.embed`."""
+
+    def __init__(self, parts: Parts, batch: int, lookups: Lookups) -> None:
+        trunk, notes, device = parts.trunk, parts.trunk.notes, parts.trunk.begin.device
+        planes = [notes.cells.weight] if notes.onsets is None else [notes.cells.weight, notes.onsets.weight]
+        self._notes, self._lookups = torch.cat(planes, 1).t().contiguous(), lookups
+        self._table = torch.cat([trunk.motions.weight, trunk.intervals.weight])
+        tracks, pairs = len(parts.decoders), torch.tensor(trunk.pairs, dtype=torch.int64, device=device).view(-1, 2)
+        self._first, self._second = pairs.T
+        places = tracks * MOTIONS + torch.arange(len(pairs), device=device) * (2 * notes.rows + 1)
+        self._places = torch.cat([torch.arange(tracks, device=device) * MOTIONS, places])
+        self._bags = torch.arange(batch, device=device) * len(self._places)
+
+    def embed(self, planes: Tensor, codes: Tensor) -> Tensor:
+        """Embed notes ``(batch, 2, tracks, rows)`` and lines ``(batch, tracks, 4)``: ``(batch, width)``."""
+        lines = codes[:, :, NOW]
+        pairs = lines.index_select(1, self._first) * self._lookups.size + lines.index_select(1, self._second)
+        places = torch.cat([codes[:, :, MOTION], self._lookups.pairs[pairs]], 1).add_(self._places)
+        return affine(bag(self._table, places, self._bags), planes.flatten(1)[:, : len(self._notes)], self._notes)
+
+
+def fires(neuron: BinaryNeuron, logits: Tensor, thresholds: Tensor) -> Tensor:
+    """Return the decisions ``u(sigmoid(slope x) - v)`` of a binary neuron as booleans of the logits' shape.
+
+    Args:
+        neuron: a deterministic one has the threshold 0.5.
+        logits: real numbers.
+        thresholds: ``v`` of a stochastic one; they broadcast to the logits' shape.
+
+    """
+    limits = thresholds if isinstance(neuron, SBN) else 0.5
+    return neuron.preactivate(logits) > limits
+
+
+def choose(parts: Parts, logits: Tensor, thresholds: Tensor) -> Tensor:
+    """Choose a row for each item: the lowest whose binary neuron fires.
+
+    The neuron of a row has the logit of the probability that this row or a lower one is chosen; all rows share a
+    threshold, so each row is chosen with its own probability.
+
+    Args:
+        parts: for its neuron and the nucleus.
+        logits: ``(items, rows + 1)``.
+        thresholds: ``(items,)``.
+
+    Returns:
+        int64 ``(items,)``.
+
+    """
+    below = nucleus(logits.softmax(1), parts.settings.nucleus).cumsum(1)
+    below = (below / below[:, -1:]).clamp_(_LEAST, _LARGEST)
+    fired = fires(parts.neuron, (below / (1 - below)).log_(), thresholds[:, None])
+    fired[:, -1] = True
+    return fired.to(torch.uint8).argmax(1)
+
+
+def nucleus(probabilities: Tensor, share: float) -> Tensor:
+    """Keep the most likely values that together have the probability ``share``; the others become 0.
+
+    Source: Holtzman et al., "The curious case of neural text degeneration", arXiv 1904.09751.
+    """
+    if share >= 1:
+        return probabilities
+    ordered, order = probabilities.sort(descending=True)
+    kept = ordered * (ordered.cumsum(-1) - ordered < share)
+    return torch.zeros_like(probabilities).scatter(-1, order, kept)

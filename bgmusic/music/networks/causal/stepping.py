@@ -1,0 +1,110 @@
+"""Read the steps so far, one step at a time: the trunk's weights arranged for composing.
+
+Products take transposed weights. On CPUs they are faster for few rows, and MKL then sums each row in the same order
+whatever the number of rows, so that a phrase does not depend on the others of its batch. A single row is the exception:
+:func:`affine` doubles it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.attention import Layer, rotations
+from bgmusic.music.networks.causal.trunk import Trunk
+
+
+def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``x @ weight + bias`` for ``(rows, inputs)`` and ``(inputs, outputs)``; ``bias`` may have rows, too."""
+    if x.shape[0] > 1:
+        return torch.addmm(bias, x, weight)
+    return torch.addmm(bias, x.expand(2, -1), weight)[:1]
+
+
+class TrunkSteps:
+    """The layers of a trunk with the keys and values of the steps so far, without dropout.
+
+    Args:
+        trunk: the layers.
+        context: what is known of each step, ``(batch, steps, width)``.
+
+    """
+
+    def __init__(self, trunk: Trunk, context: Tensor) -> None:
+        batch, steps, width = context.shape
+        self._length = 0
+        self._begin = trunk.begin.expand(batch, -1)
+        self._known = (context + (trunk.bar + trunk.place).flatten(0, 1)).unbind(1)
+        cosine, sine = rotations(steps, width // trunk.heads, context.device).to(context.dtype)
+        self._angles = torch.complex(cosine, sine).unbind(0)
+        self._layers = [_LayerSteps(layer, batch, steps) for layer in map(_as_layer, trunk.layers)]
+        self._norm = (width,), trunk.norm.weight, trunk.norm.bias
+
+    def step(self, before: Tensor | None) -> Tensor:
+        """Return the state of the next step ``(batch, width)``.
+
+        Args:
+            before: the embedded step before it ``(batch, width)``; None: it is the first.
+
+        """
+        place = self._length
+        x = (self._begin if before is None else before) + self._known[place]
+        for layer in self._layers:
+            x = layer.step(x, self._angles[place], place)
+        self._length += 1
+        return torch.layer_norm(x, *self._norm)
+
+    def replace(self, places: Tensor, rows: Tensor) -> None:
+        """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase's context."""
+        for layer in self._layers:
+            layer.replace(places, rows, self._length)
+
+
+class _LayerSteps:
+    """One layer; the rotary positions are products of complex numbers, so pairs of channels become neighbours."""
+
+    def __init__(self, layer: Layer, batch: int, steps: int) -> None:
+        width, heads = layer.out.in_features, layer.heads
+        size = width // heads
+        order = torch.arange(width, device=layer.out.weight.device).view(heads, 2, -1).transpose(1, 2).flatten()
+        scale = size**-0.5
+        query, key, value = layer.qkv.weight.view(3, width, width)
+        biases = layer.qkv.bias.view(3, width)
+        self._qkv = torch.cat([query[order] * scale, key[order], value]).t().contiguous()
+        self._qkv_bias = torch.cat([biases[0][order] * scale, biases[1][order], biases[2]])
+        self._out, self._out_bias = layer.out.weight.t().contiguous(), layer.out.bias
+        self._up, self._up_bias = layer.up.weight.t().contiguous(), layer.up.bias
+        self._down, self._down_bias = layer.down.weight.t().contiguous(), layer.down.bias
+        self._before = (width,), layer.before.weight, layer.before.bias
+        self._between = (width,), layer.between.weight, layer.between.bias
+        self._shape = batch, 3, heads, size // 2, 2
+        self._keys, self._values = query.new_zeros(2, batch, heads, steps, size).unbind(0)
+        # Views of the same memory: as products of matrices need it, and where each step is written.
+        self._flat_keys, self._flat_values = self._keys.flatten(0, 1).transpose(1, 2), self._values.flatten(0, 1)
+        self._key_places = torch.view_as_complex(self._keys.unflatten(-1, (-1, 2))).unbind(2)
+        self._value_places = self._values.unflatten(-1, (-1, 2)).unbind(2)
+
+    def step(self, x: Tensor, angles: Tensor, place: int) -> Tensor:
+        """Apply the layer to the step ``place``: ``(batch, width)``."""
+        normal = torch.layer_norm(x, *self._before)
+        query, key, value = affine(self._qkv_bias, normal, self._qkv).view(self._shape).unbind(1)
+        torch.mul(torch.view_as_complex(key), angles, out=self._key_places[place])
+        self._value_places[place].copy_(value)
+        turned = torch.view_as_real(torch.view_as_complex(query) * angles).view(self._flat_values.shape[0], 1, -1)
+        weights = torch.bmm(turned, self._flat_keys.narrow(2, 0, place + 1)).softmax(-1)
+        seen = torch.bmm(weights, self._flat_values.narrow(1, 0, place + 1))
+        x = affine(self._out_bias, seen.view(x.shape), self._out).add_(x)
+        normal = torch.layer_norm(x, *self._between)
+        return affine(self._down_bias, F.gelu(affine(self._up_bias, normal, self._up)), self._down).add_(x)
+
+    def replace(self, places: Tensor, rows: Tensor, length: int) -> None:
+        for cache in (self._keys, self._values):
+            filled = cache[:, :, :length]
+            filled.index_copy_(0, places, filled.index_select(0, rows))
+
+
+def _as_layer(module: object) -> Layer:
+    if not isinstance(module, Layer):
+        raise TypeError("a trunk consists of layers")
+    return module
