@@ -196,6 +196,7 @@ def test_large_bodies_are_refused(client):
         ("compose", b'{"seed": 1e99}'), ("new", b'{"generator": "/etc/passwd"}'),
         ("new", b'{"generator": "voices", "bars": 0}'),
         ("save", b""), ("open", b"MThd"), ("import?given=99", b"MThd"), ("import?given=x", b""), ("import", b""),
+        ("import?more=x", b""), ("import?given=0&more=4", b""),
     ],
 )  # fmt: skip
 def test_wrong_bodies_are_refused(client, name, body):
