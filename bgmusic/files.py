@@ -109,7 +109,7 @@ def usual_permissions(path: str | Path, mode: int) -> None:
     Path(path).chmod(mode & ~umask)
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
     """Write ``content`` to ``path`` atomically."""
     with atomic_write(path) as file:
         file.write(content)

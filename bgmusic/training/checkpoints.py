@@ -21,7 +21,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write a state of tensors and numbers atomically."""
     buffer = io.BytesIO()
     torch.save({"version": _STATE_VERSION, **state}, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def read_state(path: Path) -> dict[str, Any]:

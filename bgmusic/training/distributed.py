@@ -209,6 +209,4 @@ def _reduce(values: Tensor, operation: torch_distributed.ReduceOp.RedOpType) -> 
     try:
         torch_distributed.all_reduce(values, operation)
     except RuntimeError as error:
-        raise Lost(
-            f"another process of this training ended: {str(error).splitlines()[0][:100]}; resume it with --resume"
-        ) from None
+        raise Lost("another process of this training ended; resume it with --resume") from error
