@@ -69,11 +69,12 @@ class Draws:
         return raw.astype("<u8", copy=False).view("<u4").reshape(self.count, -1)[:, :size]
 
 
-def batches(seed: int, first: int, count: int, size: int) -> Iterator[tuple[Draws, slice]]:
+def batches(seed: int, first: int, count: int, size: int, least: int | None = None) -> Iterator[tuple[Draws, slice]]:
     """Divide the samples ``first`` to ``first + count - 1`` into batches.
 
     All batches have ``size`` samples and start at a multiple of it, so each sample always has the same place in a
-    batch of the same size: on some processors the last bits of a sum depend on both.
+    batch of the same size: on some processors the last bits of a sum depend on both. If ``least`` samples are enough
+    for the same bits, a batch holds the wanted samples alone, or as many.
 
     Returns:
         The draws of each batch, and the slice of the samples that are wanted.
@@ -89,7 +90,8 @@ def batches(seed: int, first: int, count: int, size: int) -> Iterator[tuple[Draw
     if not 0 <= first <= MAX_NUMBER - count:
         raise UserError(f"samples have numbers from 0 to {MAX_NUMBER - 1}, not {first} to {first + count - 1}")
     stop = first + count
-    return (
-        (Draws(seed, start, size), slice(max(first - start, 0), min(stop - start, size)))
-        for start in range(first - first % size, stop, size)
-    )
+    edges = [(max(start, first), min(start + size, stop)) for start in range(first - first % size, stop, size)]
+    if least is None:
+        whole = ((begin - begin % size, begin, end) for begin, end in edges)
+        return ((Draws(seed, start, size), slice(begin - start, end - start)) for start, begin, end in whole)
+    return ((Draws(seed, begin, max(least, end - begin)), slice(end - begin)) for begin, end in edges)

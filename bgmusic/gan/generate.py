@@ -26,6 +26,11 @@ def device_of(generator: SampleNetwork) -> torch.device:
     return next(generator.parameters()).device
 
 
+def least_of(generator: SampleNetwork) -> int | None:
+    """Return the fewest samples of a batch that come out as in a full one; None: a full batch."""
+    return generator.least if device_of(generator).type == "cpu" else None
+
+
 def check_binarize(binarize: str) -> None:
     """Check the name of a binarization.
 
@@ -77,15 +82,15 @@ def sample(
     """Generate ``count`` samples: uint8 ``(count, ...)``, zeros and ones.
 
     The generator samples in evaluation mode and is then set back to its own mode. A sample depends on the seed and its
-    number alone, if ``batch`` stays the same. Another size of batch changes the last bits of the network's sums, so
-    that one decision in many millions may differ.
+    number alone, if ``batch`` stays the same. Another size of batch changes the last bits of some networks' sums (see
+    ``SampleNetwork.least``), so that one decision in many millions may differ.
 
     Args:
         generator: the network.
         count: number of samples, 1 or more.
         seed: seed of the noise and of stochastic neurons.
         binarize: for a real-valued generator, ``ht`` (hard threshold) or ``bs`` (Bernoulli sampling).
-        batch: samples at a time; all batches are computed in this size.
+        batch: samples at a time; see :func:`bgmusic.gan.draws.batches`.
         progress: receives the number of samples produced since the last call.
         first: number of the first sample, from 0.
 
@@ -94,7 +99,7 @@ def sample(
 
     """
     check_binarize(binarize)
-    each = batches(seed, first, count, batch)
+    each = batches(seed, first, count, batch, least_of(generator))
     mode = generator.training
     generator.eval()
     parts = []

@@ -31,6 +31,9 @@ class SampleNetwork(nn.Module):
     batch: int = 1
     """Samples to generate at a time on a CPU; more where a single one leaves it idle."""
 
+    least: int | None = None
+    """Fewest samples of a batch on a CPU that come out as in a full one, to the last bit; None: a full batch."""
+
     MAXIMA: ClassVar[tuple[str, ...]] = ("most",)
     """Names of integer buffers that hold the largest number seen in data; other integer buffers count."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import batches
-from bgmusic.gan.generate import Progress
+from bgmusic.gan.generate import Progress, least_of
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.given import Given
 from bgmusic.music.composing.load import load_generator
@@ -107,7 +107,7 @@ def _accompaniments(
     """Return the channels of each stretch of bars, for every accompaniment."""
     composer = require_composer(generator, given.shape, "accompany")
     made: list[list[NDArray[np.bool_]]] = []
-    for draws, wanted in batches(seed, first, count, batch_of(composer, given.shape)):
+    for draws, wanted in batches(seed, first, count, batch_of(composer, given.shape), least_of(composer)):
         path = noise_path(draws, composer.latent)
         advance = partial(report_wanted, progress, wanted)
         stretches = []

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
-from bgmusic.gan.generate import Progress, check_binarize, decide, device_of
+from bgmusic.gan.generate import Progress, check_binarize, decide, device_of, least_of
 from bgmusic.gan.latent import great_circle
 from bgmusic.music.composing.generate import batch_of, phrases
 from bgmusic.music.composing.workers import in_parts
@@ -92,7 +92,7 @@ def _along_circle(
     binarize: str,
 ) -> NDArray[np.bool_]:
     start, end = (Draws(seed, 0, 1).noise(generator.latent) for seed in seeds)
-    draws = Draws(seeds[0], 0, batch_of(generator, shape))
+    draws = Draws(seeds[0], 0, least_of(generator) or batch_of(generator, shape))
     made = []
     for noise in great_circle(start, end, steps)[first : first + count]:
         made.append(decide(generator, noise.expand(draws.count, -1), draws, binarize)[:1].to(torch.bool).cpu().numpy())

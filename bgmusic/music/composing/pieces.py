@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws, batches
-from bgmusic.gan.generate import Progress, check_binarize, decide
+from bgmusic.gan.generate import Progress, check_binarize, decide, least_of
 from bgmusic.gan.latent import wander
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.windows import compose, whole_length, window_starts
@@ -106,7 +106,7 @@ def _pieces(
     binarize: str,
 ) -> NDArray[np.bool_]:
     made = []
-    for draws, wanted in batches(seed, first, count, batch_of(generator, shape)):
+    for draws, wanted in batches(seed, first, count, batch_of(generator, shape), least_of(generator)):
         advance = partial(report_wanted, progress, wanted)
         if isinstance(generator, ComposingNetwork):
             parts = _overlapping(generator, shape, bars, draws, advance)

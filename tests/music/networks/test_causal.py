@@ -11,6 +11,7 @@ import torch
 from composers import BAND, SATB, random_phrases
 from torch import Tensor
 
+from bgmusic.music.composing.generate import phrases
 from bgmusic.music.networks.build import make_generator
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.network import CausalComposer
@@ -263,6 +264,15 @@ def test_planned_chords_and_basses_are_weighed() -> None:
 
 def _nothing(plans: Plans) -> dict[str, Any]:
     return {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
+
+
+@pytest.mark.parametrize("strategy", ["end-to-end", "two-stage"])
+def test_a_phrase_does_not_depend_on_its_batch(strategy: str) -> None:
+    network = causal(SATB, strategy, drafts=3, width=32, hidden=48)
+    together = phrases(network, SATB, 5, 0)
+    alone = [phrases(network, SATB, 1, 0, first=number) for number in range(5)]
+    assert (together == np.concatenate(alone)).all()
+    assert network.batch >= 5 or network.least is None
 
 
 def test_sketches_end_with_the_accompaniment() -> None:

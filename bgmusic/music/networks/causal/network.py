@@ -32,6 +32,7 @@ from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.pool import DraftPool, critic_loss, in_common_key
 from bgmusic.music.networks.causal.sampling import Given, Task, compose_steps
+from bgmusic.music.networks.causal.stepping import batch_sizes
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
@@ -47,7 +48,6 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 
 _MAX_NOISE = 1 << 24
-_ROWS = 16  # drafts to compose at a time on a CPU
 _MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
 
 
@@ -85,7 +85,7 @@ class CausalComposer(ComposingNetwork):
         self.first_draft = NoiseLayout(steps, tracks, settings.chords)
         self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
         self._pool: DraftPool | None = None
-        self.batch = max(1, _ROWS // drafts)
+        self.batch, self.least = batch_sizes(shape, settings, drafts)
         self.latent = self.noise.size
         if self.latent > _MAX_NOISE:
             raise UserError(f"{self.latent:,} numbers of noise for a phrase are too many; at most {_MAX_NOISE:,}")

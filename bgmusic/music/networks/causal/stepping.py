@@ -7,12 +7,19 @@ whatever the number of rows, so that a phrase does not depend on the others of i
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.attention import Layer, rotations
 from bgmusic.music.networks.causal.trunk import Trunk
+from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.rolls.shape import RollShape
+
+_FEW, _MANY = 16, 256  # rows of a product
+_MEMORY = 1 << 28  # bytes of keys and values of a batch
 
 
 def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -20,6 +27,53 @@ def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     if x.shape[0] > 1:
         return torch.addmm(bias, x, weight)
     return torch.addmm(bias, x.expand(2, -1), weight)[:1]
+
+
+def batch_sizes(shape: RollShape, settings: CausalConfig, drafts: int) -> tuple[int, int | None]:
+    """Return how many phrases to compose at a time on a CPU, and the fewest that come out as in a full batch.
+
+    Large batches share the cost of each operation. Where sums depend on the number of rows, batches stay small, so that
+    a single phrase is not computed among many others.
+
+    Args:
+        shape: of the phrases.
+        settings: of the network.
+        drafts: of each phrase.
+
+    """
+    if not sums_alike(settings.width, settings.hidden):
+        return max(1, _FEW // drafts), None
+    steps = shape.bars * shape.steps
+    rows = min(_MANY, _MEMORY // (8 * steps * settings.width * settings.layers))  # keys and values, float32
+    # What is known of beats, and what the critic sees of a unit's steps, are products with weights as they are.
+    least = -(-_FEW // min(shape.bars * shape.beats, shape.unit * drafts if drafts > 1 else steps))
+    return max(least, rows // drafts), least
+
+
+@lru_cache(maxsize=16)
+def sums_alike(width: int, hidden: int) -> bool:
+    """Return whether products sum each row in the same order for any number of rows, as MKL does on CPUs.
+
+    Args:
+        width: channels of a network.
+        hidden: channels of its hidden layers.
+
+    """
+    random = torch.Generator("cpu").manual_seed(0)
+    with torch.inference_mode():
+        for inputs, outputs in ((width, 3 * width), (4 * width, width), (width, hidden), (hidden, hidden - 1)):
+            x, weight, bias = (
+                torch.randn(size, generator=random, device="cpu")
+                for size in ((_MANY, inputs), (inputs, outputs), (outputs,))
+            )
+            whole, turned = torch.addmm(bias, x, weight), weight.t().contiguous()
+            linear = F.linear(x, turned, bias)
+            for rows in (2, 3, 5, 7, 13, 16, 31, 65, 130):
+                if not torch.equal(affine(bias, x[:rows], weight), whole[:rows]):
+                    return False
+                if rows >= _FEW and not torch.equal(F.linear(x[:rows], turned, bias), linear[:rows]):
+                    return False
+    return True
 
 
 class TrunkSteps:
