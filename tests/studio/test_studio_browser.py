@@ -82,7 +82,10 @@ def click(browser, selector, *keys):
         for key in keys:
             chain.key_down(key)
         try:
-            chain.click(browser.find_element(By.CSS_SELECTOR, selector))
+            element = browser.find_element(By.CSS_SELECTOR, selector)
+            # Out from under the names of tracks, which stay at the left when the page scrolls.
+            browser.execute_script("arguments[0].scrollIntoView({ block: 'nearest', inline: 'center' })", element)
+            chain.click(element)
             for key in keys:
                 chain.key_up(key)
             chain.perform()
@@ -189,8 +192,6 @@ def test_a_visit(page, tmp_path, width):
     soprano = [row for row in project["notes"] if row[0] == 0]
     after(page, lambda: click(page, "[data-id='lock-0']"))
     click(page, "[data-id='bar-1']")
-    page.execute_script("document.querySelector('#score').scrollLeft = 0")
-    run(page, "const ruler = document.querySelector(\"[data-id='bar-2']\"); ruler.scrollIntoView({ inline: 'end' })")
     click(page, "[data-id='bar-2']", Keys.SHIFT)
     assert page.find_element(By.ID, "compose").text == "Compose bars 2\N{EN DASH}3"
     again = compose(page)
@@ -314,7 +315,8 @@ def test_a_file_is_dropped(page):
     assert longer["bars"] == 8
     assert sounding(longer, [0, 1, 2, 3], 64) == sounding(song, [0, 1, 2, 3], 64)
     assert any(row[1] >= 64 for row in longer["notes"])
-    # A project opens as it was, and shows its command.
+    # A project opens as it was, when the user agrees to leave the piece; it shows its command.
+    page.execute_script("window.confirm = () => true")
     after(page, lambda: drop(page, project, "mine.bgstudio"))
     assert view(page)["notes"] == song["notes"]
     click(page, "#command")

@@ -74,7 +74,7 @@ function buttons() {
   at("auto").addEventListener("change", () => (store.auto = at("auto").checked));
   at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
   at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
-  at("generator").addEventListener("change", () => replaceProject("new", { generator: at("generator").value }));
+  at("generator").addEventListener("change", () => leave() ? replaceProject("new", { generator: at("generator").value }) : header());
   at("chords").addEventListener("keydown", async (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -136,10 +136,13 @@ async function engrave() {
   }
 }
 
+// A new project replaces the present one, and its undo.
+const leave = () => !store.view.undos || confirm("Leave this piece? What you did not save is lost.");
+
 function openFile(file) {
   const most = /\.bgstudio$/i.test(file.name) ? 32 : 4; // megabytes, as the server's limits
   if (file.size > most << 20) return say(`${file.name} is too large: at most ${most} MB`, true);
-  if (file.name.toLowerCase().endsWith(".bgstudio")) return replaceProject("open", file);
+  if (file.name.toLowerCase().endsWith(".bgstudio")) return leave() && replaceProject("open", file);
   return openGiven(file);
 }
 
