@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_PATIENCE = 900  # seconds, on a machine that may be busy
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -89,7 +90,7 @@ def _run(
     out, err = folder / ".stdout", folder / ".stderr"
     process = _CONTEXT.Process(target=_child, args=(function, args, str(folder), str(out), str(err), around))
     process.start()
-    process.join(300)
+    process.join(_PATIENCE)
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f"still running: {args}")
@@ -100,7 +101,7 @@ def call(function: Callable[..., object], *args: object) -> int:
     """Call a function in a child process; return its exit code."""
     process = _CONTEXT.Process(target=function, args=args)
     process.start()
-    process.join(300)
+    process.join(_PATIENCE)
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f"still running: {function}")
