@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test quick lint docs install clean
+.PHONY: demo test quick lint docs bench install clean
 
 install: $(STAMP)
 
@@ -33,6 +33,10 @@ test: lint docs
 # Lint, types and the tests that take no more than a few seconds each: under 90 seconds on two cores.
 quick: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+# What users wait for, beside the least that the machine needs: writes docs/performance.md. Takes five minutes.
+bench: install
+	$(BIN)/python bench/suite.py
 
 clean:
 	rm -rf $(VENV) demo build dist site
