@@ -1,6 +1,7 @@
 """Measure how a composer obeys plans: those of held-out phrases, and the same phrases as real music's own obedience.
 
     python bench/obedience.py bach [--run bach] [--plans 200] [--out rolls.npz]
+    python bench/obedience.py bach --typed bench/plans/bach.txt  # plans typed as options of `bgmusic compose`
 
 Prints the share of silent bars that are silent, of repeated bars that are equal, of notes (by steps) outside the
 chord of their beat, of chord changes at whose beat the lowest note is the plan's bass, and the mean difference of the
@@ -14,6 +15,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 
@@ -22,12 +24,13 @@ from numpy.typing import NDArray
 
 from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.composing.load import load_generator
-from bgmusic.music.composing.planned import compose
+from bgmusic.music.composing.planned import Wishes, compose, wished_plan
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plans
+from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.music.rolls.phrases import stack_rolls
 from bgmusic.music.rolls.shape import RollShape
@@ -37,8 +40,8 @@ from bgmusic.training.lookup import find_run
 def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> dict[str, float]:
     """Compare music ``(batch, channels, bars, steps, pitches)`` with plans: percent of what is obeyed, by name."""
     found, tracks = extract_channels(channels, shape), len(shape.track_set)
-    silent = ~plans.instruments
-    again = plans.repeats < np.arange(shape.bars)
+    silent = ~plans.instruments & plans.instruments_known
+    again = plans.form_known & (plans.repeats < np.arange(shape.bars))
     pitched = [number for number, drums in enumerate(shape.drums) if not drums]
     cells = channels[:, :tracks][:, pitched].any(1).reshape(len(channels), -1, shape.unit, shape.pitches)
     classes = (np.arange(shape.pitches) + shape.track_set.low) % 12
@@ -51,13 +54,13 @@ def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> di
     changes = np.ones(bass.shape[:2], bool)
     changes[:, 1:] = np.any(plans.harmony[:, 1:] != plans.harmony[:, :-1], axis=-1)
     counted = changes & bass.any(-1) & first.any(-1)
-    levels = np.abs(found.activity.sum(-1) - plans.activity.sum(-1))
+    levels = np.abs(found.activity.sum(-1) - plans.activity.sum(-1))[plans.activity_known]
     return {
         "silent bars silent, %": 100 * _mean(~found.instruments[silent]),
         "repeated bars equal, %": 100 * _mean((found.repeats == plans.repeats)[again]),
         "notes outside the chord, %": 100 * float(outside.sum() / max(1, (cells & known).sum())),
         "bass right at chord changes, %": 100 * _mean((lowest == bass.argmax(-1))[counted]),
-        "levels of activity apart": float(levels.mean()),
+        "levels of activity apart": float(levels.mean()) if levels.size else float("nan"),
     }
 
 
@@ -65,11 +68,23 @@ def _mean(values: NDArray[np.bool_]) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
+def typed_plans(path: Path, shape: RollShape) -> Plans:
+    """Read plans of one phrase, each a line of options of `bgmusic compose`; what is not said stays open."""
+    parser = argparse.ArgumentParser()
+    for option in ("chords", "form", "instruments", "activity", "key"):
+        parser.add_argument(f"--{option}")
+    parser.add_argument("--bars", type=int)
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    wishes = [Wishes(**vars(parser.parse_args(shlex.split(line)))) for line in lines]
+    return Plans.stack([wished_plan(PlanShape.of(shape), wish) for wish in wishes])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
     parser.add_argument("--run", help="a run, or a shipped generator; by default the corpus's name")
     parser.add_argument("--plans", type=int, default=200)
+    parser.add_argument("--typed", type=Path, help="plans typed by hand, instead of those of phrases")
     parser.add_argument("--split", default="test", choices=["validation", "test"])
     parser.add_argument("--obedience", type=float, help="weight of planned chords, in place of the run's own")
     parser.add_argument("--seed", type=int, default=0)
@@ -82,13 +97,15 @@ def main() -> None:
     real = corpus_phrases(corpus, corpus.indices(options.split)).encoded(shape.encoding).spread(options.plans)
     onsets = [] if real.onsets is None else [real.onsets]
     channels = np.concatenate([real.cells, *onsets], 1)
-    plans = extract_channels(channels, shape)
+    plans = own = extract_channels(channels, shape)
+    if options.typed:
+        plans = typed_plans(options.typed, shape)
     begin = time.process_time()
     made = compose(generator, shape, plans, options.seed)
     spent = (time.process_time() - begin) / len(made)
     print(f"{len(made)} plans, {spent:.2f} CPU-s each")
     for (name, value), other in zip(
-        obedience(made, plans, shape).items(), obedience(channels, plans, shape).values(), strict=True
+        obedience(made, plans, shape).items(), obedience(channels, own, shape).values(), strict=True
     ):
         print(f"{name:32} composed {value:6.2f}  real {other:6.2f}")
     if options.out:

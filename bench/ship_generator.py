@@ -1,6 +1,6 @@
 """Write a run's generator as it comes with bgmusic: weights in half precision, config and environment.
 
-python bench/ship_generator.py RUN data/generators/bach
+python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5]
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ import argparse
 import shutil
 from pathlib import Path
 
+from bgmusic.files import write_text
 from bgmusic.music.composing.load import KIND, load_generator
 from bgmusic.training.weights import save_generator
+from bgmusic.yaml import dump_yaml
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--obedience", type=float, help="network.obedience in composing, if not that of the training")
     options = parser.parse_args()
     config, _, generator = load_generator(options.run)
+    if options.obedience is not None:
+        network = config.network.model_copy(update={"obedience": options.obedience})
+        config = config.model_copy(update={"network": network})
     options.out.mkdir(parents=True, exist_ok=True)
     save_generator(options.out / "generator.safetensors", generator, config, KIND, half=True)
-    for name in ("config.yaml", "environment.json"):
-        shutil.copy(options.run / name, options.out / name)
+    write_text(options.out / "config.yaml", f"# bgmusic {KIND}\n" + dump_yaml(config))
+    shutil.copy(options.run / "environment.json", options.out / "environment.json")
     print(f"{(options.out / 'generator.safetensors').stat().st_size / 1e6:.1f} MB")
 
 

@@ -50,5 +50,5 @@ def shortened(words: list[str]) -> list[str]:
     if words[2] == "pianoroll" and not {"satb", "causal", "critic"} & set(words):  # a composer
         words += ["--set", "network.channels=8", "--set", "network.stages=3"]
     if "critic" in words:
-        words += ["--set", "network.critic_pool=64", "--set", "network.drafts=2"]
+        words += ["--set", "network.drafts=2"]
     return [*words, "--steps", "2"]

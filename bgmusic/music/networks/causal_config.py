@@ -36,7 +36,7 @@ class CausalConfig(Config):
     nucleus: Share = 1.0
     """Notes are chosen among the most likely ones that together have this probability."""
     obedience: Annotated[float, Field(ge=0, le=100)] = 1.5
-    """How much more planned chords weigh in composing than the network has learnt; music suffers from more."""
+    """How much more planned chords weigh on beats than the network has learnt; voice leading suffers from more."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""
     hidden_units: Literal["any", "tracks"] = "any"
@@ -48,8 +48,6 @@ class CausalConfig(Config):
     """Channels of a step in the critic."""
     critic_dropout: Decay = 0.4
     """Share of channels that are dropped in the critic's training."""
-    critic_pool: Annotated[int, Field(ge=64, le=65_536)] = 2400
-    """Generated phrases that the critic is trained on."""
 
     @model_validator(mode="after")
     def _check_heads(self) -> CausalConfig:

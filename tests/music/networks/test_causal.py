@@ -13,10 +13,10 @@ from torch import Tensor
 
 from bgmusic.music.composing.generate import phrases
 from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.causal.critic_features import describe_obedience, places_under, summarize
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.particles import ParticleFilter
-from bgmusic.music.networks.causal.pool import in_common_key
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import to_draft
@@ -147,7 +147,7 @@ def test_imitation_learns_and_reaches_every_weight() -> None:
 
 
 def test_the_critic_tells_drafts_from_real_music_and_alone_learns() -> None:
-    network = causal(SATB, "two-stage", critic_pool=64, critic_dropout=0.0).train()
+    network = causal(SATB, "two-stage", critic_dropout=0.0).train()
     assert {name.split(".")[0] for name, weight in network.named_parameters() if weight.requires_grad} == {"critic"}
     optimizer = torch.optim.Adam([weight for weight in network.parameters() if weight.requires_grad], 1e-2)
     rng, losses = torch.Generator().manual_seed(0), []
@@ -192,12 +192,17 @@ def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape) ->
     network = causal(shape, "two-stage", critic_dropout=0.0)
     critic = network.critic
     assert critic is not None
-    draft = in_common_key(to_draft(random_phrases(shape), shape), shape)
+    draft = to_draft(random_phrases(shape), shape)
+    draft = draft.map(lambda plane: to_common(plane, torch.zeros(len(plane), dtype=torch.int64), shape))
     cells = draft.cells.transpose(1, 2) > 0.5
+    rng = torch.Generator().manual_seed(0)
+    chords = torch.rand(1, shape.bars * shape.beats, 2, cells.shape[-1], generator=rng) < 0.3
+    chords = chords.repeat_interleave(shape.unit, 1).expand(len(cells), -1, -1, -1)
+    critic.rules.weight.data.normal_(generator=rng)
     steps = describe_steps(cells, None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5)
-    stream, unit = CriticStream(critic, len(cells)), shape.unit
+    stream, unit = CriticStream(critic, chords), shape.unit
     with torch.no_grad():
-        whole = critic(steps, cells)
+        whole = critic(steps, cells, chords)
         order = torch.arange(len(cells))
         for begin in range(0, cells.shape[1], unit):
             here = slice(begin, begin + unit)
@@ -286,3 +291,37 @@ def test_sketches_end_with_the_accompaniment() -> None:
     assert first.shape == phrases.shape
     assert not first[:, 1:4, 1:].any()
     assert torch.equal(sketches[-1][0], network.accompany(phrases, free, noise))
+
+
+def test_obedience_to_planned_chords_is_described() -> None:
+    """Two tracks, one beat of four steps per chord: C over C, then C over E; the second bar is not planned."""
+    track_set = TrackSet(
+        "two", (Track("A", program=0, low=48, high=72), Track("B", program=1, low=48, high=72)), 48, 25
+    )
+    shape = RollShape(track_set=track_set, resolution=4, bars=2, steps=8, encoding="onset")
+    rows = torch.arange(-6, 31)  # of the common key: six below the lowest pitch, C
+    cells = torch.zeros(1, 16, 2, len(rows), dtype=torch.bool)
+    chords = torch.zeros(1, 16, 2, len(rows), dtype=torch.bool)
+    chords[:, :8, 0] = torch.isin(rows % 12, torch.tensor([0, 4, 7]))
+    chords[:, :4, 1], chords[:, 4:8, 1] = rows % 12 == 0, rows % 12 == 4
+
+    def play(track: int, steps: slice, pitch: int) -> None:
+        cells[:, steps, track, pitch + 6] = True
+
+    play(1, slice(0, 4), 0)  # the bass of its chord
+    play(1, slice(4, 8), 0)  # in the chord, but not its bass
+    play(0, slice(4, 6), 16)
+    play(0, slice(6, 8), 14)  # outside
+    play(1, slice(8, 16), 2)
+    steps = describe_steps(cells, None)
+    summary = summarize(steps.line, steps.started, cells, shape)
+    found = describe_obedience(summary, cells, chords, places_under(chords, shape), shape)[0]
+    none, outside, inside, bass = range(4)
+    within, first, changed = 1, 2, 3
+    lowest = [[bass, changed], *[[bass, within]] * 3, [inside, changed], *[[inside, within]] * 3]
+    assert [[int(code) // 4, int(code) % 4] for code in found[:8, 0]] == lowest
+    assert (found[8:, 0] % 4 == 0).all()
+    upper = [[none, 0, changed], *[[none, 0, within]] * 3, [bass, 1, changed], [bass, 0, within]]
+    upper += [[outside, 1, within], [outside, 0, within]]
+    assert [[int(code) // 8, int(code) // 4 % 2, int(code) % 4] for code in found[:8, 1]] == upper
+    assert first not in (found[:, 0] % 4).tolist()  # each beat has a chord of its own

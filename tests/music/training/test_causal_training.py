@@ -17,7 +17,7 @@ _SMALL = [
     *("--set", "training.g_optimizer.schedule=constant"),
     *("--device", "cpu", "--seed", "3"),
 ]
-_CRITIC = ["--set", "network.critic_pool=64", "--set", "network.critic_channels=8", "--set", "network.drafts=3"]
+_CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 
 def _train(config: str, out: Path, *more: object) -> int:

@@ -15,12 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bgmusic.music.networks.causal.critic_features import describe, feature_sizes
+from bgmusic.music.networks.causal.critic_features import (
+    describe_last,
+    describe_obedience,
+    feature_sizes,
+    motion_columns,
+    places_under,
+    summarize,
+)
 from bgmusic.music.networks.causal.steps import Steps
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
 _DILATIONS = (1, 2, 4, 8, 16)
+RULE = 10.0  # scale of rules, so that an optimizer's small steps reach the log of a rare event's ratio
 PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
 
 
@@ -46,23 +54,34 @@ class Critic(nn.Module):
         self.drums = [track for track in range(tracks) if shape.drums[track]]
         self.hits = nn.Linear(max(1, len(self.drums)) * rows, channels, bias=False)
         self.chords = nn.Linear(tracks * 12, channels, bias=False)
+        # Planned chords of this beat and the next, with their basses, over the lowest of all notes.
+        self.planned = nn.Linear(4 * 12, channels, bias=False)
         # Steps of fine grids are joined to a quarter of a beat or so.
         self.stride = max(1, shape.unit // 4)
         self.join = nn.Conv1d(channels, channels, self.stride, self.stride)
         self.blocks = nn.ModuleList(nn.Conv1d(channels, channels, 3, dilation=d) for d in _DILATIONS)
         self.judge = nn.Conv1d(channels, 1, 1)
+        # The evidence of single motions of two tracks, such as parallel octaves: rare, but far rarer in real music.
+        self.motions = motion_columns(shape)
+        self.rules = nn.EmbeddingBag(sum(sizes), 1, mode="sum")
+        nn.init.zeros_(self.rules.weight)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, steps: Steps, cells: Tensor) -> Tensor:
+    def forward(self, steps: Steps, cells: Tensor, chords: Tensor) -> Tensor:
         """Return the logits of the beginnings ``(batch, steps / stride)``, positive for real ones.
 
         Args:
             steps: of the phrases, in the common key.
             cells: their notes, boolean ``(batch, steps, tracks, rows)``; whole strides are judged.
+            chords: planned chords and their basses as rows, boolean ``(batch, steps, 2, rows)``; nothing where unknown.
 
         """
-        codes = describe(steps, cells, self.shape) + torch.tensor(self.offsets, device=cells.device)
-        x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels) + self.embed_chords(cells)
+        summary = summarize(steps.line, steps.started, cells, self.shape)
+        obeyed = describe_obedience(summary, cells, chords, places_under(chords, self.shape), self.shape)
+        codes = torch.cat([describe_last(summary, self.shape, cells.shape[1]), obeyed], -1)
+        codes = codes + torch.tensor(self.offsets, device=cells.device)
+        x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels)
+        x = x + self.embed_chords(cells) + self.embed_planned(summary.bass, self.both_chords(chords))
         if self.drums:
             x = x + self.hits(steps.started[:, :, self.drums].flatten(2).to(x.dtype))
         x = self.dropout(x.transpose(1, 2))
@@ -71,14 +90,45 @@ class Critic(nn.Module):
         for block, dilation in zip(self.blocks, _DILATIONS, strict=True):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
-        logits: Tensor = self.judge(x)[:, 0].float().cumsum(1)
-        return logits * (PER_PHRASE / whole)
+        logits = self.judge(x)[:, 0].float().cumsum(1) * (PER_PHRASE / whole)
+        evidence = self.evidence(codes)[:, : logits.shape[1] * self.stride]
+        total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
+        return total
+
+    def evidence(self, codes: Tensor) -> Tensor:
+        """Return what the rules add to the logits by the codes of steps: float32 ``(batch, steps)``."""
+        if not self.motions:
+            return self.rules.weight.new_zeros(codes.shape[:2])
+        motions = codes[..., self.motions]
+        return self.rules(motions.flatten(0, 1)).view(codes.shape[:2]).float() * RULE
+
+    def both_chords(self, chords: Tensor) -> Tensor:
+        """Return the planned chords of each step and of a beat later: ``(batch, steps, 4, rows)``."""
+        unit = self.shape.unit
+        return torch.cat([chords, F.pad(chords[:, unit:], (0, 0, 0, 0, 0, unit))], 2)
 
     def embed_chords(self, cells: Tensor) -> Tensor:
         """Embed each track's pitch classes above its lowest note."""
-        rows = cells.shape[-1]
         lowest = torch.where(cells.any(-1), cells.to(torch.uint8).argmax(-1), 0)
-        folded = F.pad(cells, (0, -rows % 12)).unflatten(-1, (-1, 12)).any(-2)
-        above = (torch.arange(12, device=cells.device) + lowest[..., None]) % 12
-        embedded: Tensor = self.chords(folded.gather(-1, above).flatten(2).to(self.chords.weight.dtype))
+        embedded: Tensor = self.chords(_above(cells, lowest).flatten(2).to(self.chords.weight.dtype))
         return embedded
+
+    def embed_planned(self, bass: Tensor, chords: Tensor) -> Tensor:
+        """Embed planned chords, see :meth:`both_chords`, above the lowest notes ``(batch, steps)``."""
+        above = _above(chords, bass.clamp(min=0)[..., None])
+        embedded: Tensor = self.planned(above.flatten(2).to(self.planned.weight.dtype))
+        return embedded
+
+
+def _above(cells: Tensor, lowest: Tensor) -> Tensor:
+    """Return the pitch classes above the lowest rows: boolean ``(..., rows)`` to ``(..., 12)``."""
+    folded = F.pad(cells, (0, -cells.shape[-1] % 12)).unflatten(-1, (-1, 12)).any(-2)
+    above = (torch.arange(12, device=cells.device) + lowest[..., None]) % 12
+    classes: Tensor = folded.gather(-1, above.expand(folded.shape))
+    return classes
+
+
+def critic_loss(real: Tensor, drafts: Tensor) -> Tensor:
+    """Return the cross-entropy of telling real beginnings from those of drafts by their logits, without dimensions."""
+    loss: Tensor = (F.softplus(-real).mean() + F.softplus(drafts).mean()) / 2
+    return loss

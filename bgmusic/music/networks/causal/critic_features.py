@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.causal.steps import Steps
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
@@ -23,16 +22,27 @@ _MOTIONS = 6
 _CLASSES = 12
 _SETS = 1 << 11
 _PAIRS = 10  # pairs of tracks at most
+_OF_LINE = 6  # columns of a track
+_PLACES = 4  # of a step under a plan
 
 
 def feature_sizes(shape: RollShape, rows: int) -> list[int]:
-    """Return the number of categories of each column of :func:`describe`."""
+    """Return the number of categories of each column of :func:`describe_last`, then of :func:`describe_obedience`."""
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     line = [3, rows + 1, 2 * _LEAP + 2, (2 * _SMALL + 2) ** 2, _DURATIONS + 1, 8]
     pair = [2 * _GAP + 2, 13 * 13 * _MOTIONS + 1]
     of_all = [4 * (_SETS + 1), _SETS + 1, 14] if pitched else []
     pairs = list(combinations(pitched, 2))[:_PAIRS]
-    return [*line * len(pitched), *pair * len(pairs), *of_all, 1 << min(8, len(shape.drums)), shape.steps]
+    of_plan = [4 * _PLACES, *[2 * _PLACES * 5] * len(pitched)] if pitched else []
+    rhythm = [1 << min(8, len(shape.drums)), shape.steps]
+    return [*line * len(pitched), *pair * len(pairs), *of_all, *rhythm, *of_plan]
+
+
+def motion_columns(shape: RollShape) -> list[int]:
+    """Return the numbers of the columns of :func:`describe_last` that hold the motions of two tracks."""
+    pitched = shape.drums.count(False)
+    pairs = min(_PAIRS, pitched * (pitched - 1) // 2)
+    return [_OF_LINE * pitched + 2 * pair + 1 for pair in range(pairs)]
 
 
 @dataclass(frozen=True)
@@ -73,18 +83,6 @@ def summarize(line: Tensor, started: Tensor, cells: Tensor, shape: RollShape) ->
     return Summary(line[:, :, pitched], counts, started.any(-1), bass, _over_bass(together, bass))
 
 
-def describe(steps: Steps, cells: Tensor, shape: RollShape) -> Tensor:
-    """Describe each step: int64 ``(batch, steps, features)``.
-
-    Args:
-        steps: of the phrases, see :func:`describe_steps`.
-        cells: their notes, boolean ``(batch, steps, tracks, rows)``.
-        shape: of the phrases; the number of steps may differ.
-
-    """
-    return describe_last(summarize(steps.line, steps.started, cells, shape), shape, cells.shape[1])
-
-
 def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
     """Describe the last ``number`` steps of beginnings of phrases: int64 ``(batch, number, features)``."""
     length = steps.line.shape[1]
@@ -107,6 +105,52 @@ def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
     rhythm = (strikes[..., :first] * (1 << torch.arange(first, device=lines.device))).sum(-1)
     columns.append(torch.stack([rhythm, place.expand_as(rhythm)], -1))
     return torch.cat([lines, torch.cat(columns, -1)[:, -number:]], -1)
+
+
+def places_under(chords: Tensor, shape: RollShape) -> Tensor:
+    """Return the place of each step under planned chords: int64 ``(batch, steps)``.
+
+    0: nothing is planned; 1: the step is within a beat; 2: it is the first of a beat while a chord goes on; 3: a chord
+    begins.
+
+    Args:
+        chords: planned chords and their basses as rows, boolean ``(batch, steps, 2, rows)``; nothing where unknown.
+        shape: of the phrases.
+
+    """
+    new = (F.pad(chords, (0, 0, 0, 0, 1, 0))[:, :-1] != chords).flatten(2).any(-1)
+    first = torch.arange(chords.shape[1], device=chords.device) % shape.unit == 0
+    return torch.where(chords[:, :, 0].any(-1), 1 + first.long() + new.long(), 0)
+
+
+def describe_obedience(steps: Summary, cells: Tensor, chords: Tensor, places: Tensor, shape: RollShape) -> Tensor:
+    """Describe how the lowest note, and each track's line, obey planned chords: int64 ``(batch, steps, features)``.
+
+    Args:
+        steps: of the phrases.
+        cells: their notes, boolean ``(batch, steps, tracks, rows)``.
+        chords: of these steps, see :func:`places_under`.
+        places: of these steps, see :func:`places_under`.
+        shape: of the phrases.
+
+    """
+    pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+    if not pitched:
+        return places.new_zeros(*places.shape, 0)
+    chord, bass = chords.unbind(2)
+    lowest = _of_chord(steps.bass[..., None], chord, bass) * _PLACES + places[..., None]
+    lines = _of_chord(steps.line, chord, bass)
+    others = (cells[:, :, pitched] & ~chord[:, :, None]).any(-1)
+    lines = torch.where(others & (lines != 1), 4, lines)
+    strikes = steps.strikes[:, :, pitched].long()
+    return torch.cat([lowest, (lines * 2 + strikes) * _PLACES + places[..., None]], -1)
+
+
+def _of_chord(rows: Tensor, chord: Tensor, bass: Tensor) -> Tensor:
+    """Return whether rows ``(batch, steps, n)`` are none (0), outside a chord (1), in it (2) or its bass (3)."""
+    place = rows.clamp(min=0)
+    inside = 1 + chord.gather(-1, place).long() + bass.gather(-1, place).long()
+    return torch.where(rows >= 0, inside, 0)
 
 
 def _of_lines(line: Tensor, strike: Tensor, counts: Tensor, rows: int) -> Tensor:

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.critic import PER_PHRASE, Critic
-from bgmusic.music.networks.causal.critic_features import Summary, describe_last, summarize
+from bgmusic.music.networks.causal.critic_features import (
+    Summary,
+    describe_last,
+    describe_obedience,
+    places_under,
+    summarize,
+)
 from bgmusic.music.networks.causal.stepping import affine
 from bgmusic.music.networks.causal.steps import line_of
 from bgmusic.music.networks.causal.tables import bag
@@ -21,12 +27,15 @@ class CriticStream:
 
     Args:
         critic: the critic.
-        batch: number of drafts.
+        chords: planned chords and their basses as rows, boolean ``(drafts, steps, 2, rows)``, equal for drafts that
+            may replace each other; nothing where unknown.
 
     """
 
-    def __init__(self, critic: Critic, batch: int) -> None:
-        like, channels, shape = critic.table.weight, critic.channels, critic.shape
+    def __init__(self, critic: Critic, chords: Tensor) -> None:
+        like, channels, shape, batch = critic.table.weight, critic.channels, critic.shape, len(chords)
+        self._chords, self._both, self._places = chords, critic.both_chords(chords), places_under(chords, shape)
+        self._step = 0
         self._critic, self._shape = critic, shape
         self._offsets = torch.tensor(critic.offsets, device=like.device)
         self._join = _arranged(critic.join)
@@ -37,7 +46,7 @@ class CriticStream:
         # Inputs of each block, after the zeros that it sees before the first.
         self._inputs = [like.new_zeros(batch, reach + whole, channels) for reach in self._reaches]
         self._past: Summary | None = None
-        self._rest = like.new_zeros(batch, 0, channels)
+        self._rest = like.new_zeros(batch, 0, channels + 1)
         self._logits = like.new_zeros(batch)
 
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
@@ -54,7 +63,7 @@ class CriticStream:
         self._rest = x[:, number * stride :]
         if not number:
             return self._logits
-        x = x[:, : number * stride]
+        x, evidence = x[:, : number * stride].split([self._critic.channels, 1], 2)
         if stride > 1:
             x = F.leaky_relu(self._product(x.unflatten(1, (number, stride)).flatten(2), *self._join), 0.1)
         for inputs, reach, block in zip(self._inputs, self._reaches, self._blocks, strict=True):
@@ -65,7 +74,7 @@ class CriticStream:
         self._length += number
         judge = self._critic.judge
         logits = (x * judge.weight.view(-1)).sum((1, 2)) + number * _bias(judge)
-        self._logits = self._logits + self._scale * logits
+        self._logits = self._logits + self._scale * logits + evidence.sum((1, 2))
         return self._logits
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
@@ -81,16 +90,20 @@ class CriticStream:
         self._past = None if self._past is None else self._past.map(moved)
 
     def _embed(self, cells: Tensor, starts: Tensor) -> Tensor:
-        """Embed further steps ``(batch, steps, channels)``, see :meth:`Critic.forward`."""
-        critic, number = self._critic, cells.shape[1]
-        steps = summarize(line_of(cells), starts, cells, self._shape)
+        """Embed further steps, and give the evidence of rules: ``(batch, steps, channels + 1)``."""
+        critic, shape, number = self._critic, self._shape, cells.shape[1]
+        here = slice(self._step, self._step + number)
+        self._step += number
+        steps = summarize(line_of(cells), starts, cells, shape)
         self._past = steps if self._past is None else self._past.followed_by(steps)
-        codes = (describe_last(self._past, self._shape, number) + self._offsets).flatten(0, 1)
-        begins = torch.arange(len(codes), device=codes.device) * codes.shape[1]
-        x = bag(critic.table.weight, codes, begins).view(len(cells), number, -1) + critic.embed_chords(cells)
+        obeyed = describe_obedience(steps, cells, self._chords[:, here], self._places[:, here], shape)
+        codes = torch.cat([describe_last(self._past, shape, number), obeyed], -1) + self._offsets
+        begins = torch.arange(len(cells) * number, device=codes.device) * codes.shape[-1]
+        x = bag(critic.table.weight, codes.flatten(0, 1), begins).view(len(cells), number, -1)
+        x = x + critic.embed_chords(cells) + critic.embed_planned(steps.bass, self._both[:, here])
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
-        return x
+        return torch.cat([x, critic.evidence(codes).unsqueeze(2).to(x.dtype)], 2)
 
     def _product(self, x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
         return affine(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
-from bgmusic.music.networks.causal.critic import Critic
+from bgmusic.music.networks.causal.critic import Critic, critic_loss
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
@@ -30,7 +30,7 @@ from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.pool import DraftPool, critic_loss, in_common_key
+from bgmusic.music.networks.causal.rows import planned_rows, playable_rows, weighed_on_beats
 from bgmusic.music.networks.causal.sampling import Given, Task, compose_steps
 from bgmusic.music.networks.causal.stepping import batch_sizes
 from bgmusic.music.networks.causal.steps import describe_steps
@@ -38,7 +38,7 @@ from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
 from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
-from bgmusic.music.networks.composer.features import playable_pitches, steps_of
+from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.keys import KEYS, MARGIN, key_of, pitch_classes, to_common
@@ -84,7 +84,6 @@ class CausalComposer(ComposingNetwork):
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
         self.first_draft = NoiseLayout(steps, tracks, settings.chords)
         self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
-        self._pool: DraftPool | None = None
         self.batch, self.least = batch_sizes(shape, settings, drafts)
         self.latent = self.noise.size
         if self.latent > _MAX_NOISE:
@@ -179,13 +178,17 @@ class CausalComposer(ComposingNetwork):
             torch.manual_seed(seed)
             return self._draft_loss(real, generator) if self.critic is None else self._critic_loss(real, generator)
 
+    def _known(self, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
+        """Draw what is known of real phrases: the units that are not, see :func:`draw_open`, and their plans."""
+        shape, settings = self.shape, self.settings
+        opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
+        blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
+        return (opened | blank).to(real.device), draw_plans(real, shape, generator)
+
     def _draft_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
         shape, draft, settings = self.shape, to_draft(real, self.shape), self.settings
         self._see(draft)
-        opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
-        blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
-        opened = (opened | blank).to(real.device)
-        plan = draw_plans(real, shape, generator)
+        opened, plan = self._known(real, generator)
         weights = (opened & ~plan.decided).repeat_interleave(shape.unit, 2).transpose(1, 2).float()
         frames = torch.randint(KEYS, (len(real),), generator=generator)
         frames = torch.where(torch.rand(len(real), generator=generator) < settings.other_keys, frames, -1)
@@ -216,9 +219,8 @@ class CausalComposer(ComposingNetwork):
         share = self.settings.history if self.training else 0.0
         embedded = embed_past(self.trunk, cells, steps, onsets is not None, share)
         state = self.trunk(embedded, context) + context
-        return track_losses(
-            self._parts(), state, steps, cells, known, self._playable(keys), self._chords(len(cells), plan, keys)
-        )
+        playable, planned = playable_rows(keys, self.shape), planned_rows(plan, keys, self.shape)
+        return track_losses(self._parts(), state, steps, cells, known, playable, planned)
 
     def limits(self) -> list[int]:
         """Return the most notes that each track plays at once; drums may strike all their rows."""
@@ -238,20 +240,6 @@ class CausalComposer(ComposingNetwork):
         if plan is not None:
             weights = weights + self.shape.unit * plan.pitch_classes
         return torch.where(weights.sum(1) > 0, key_of(weights), -1)
-
-    def _playable(self, keys: Tensor) -> Tensor:
-        """Return the rows within each track's range: boolean ``(batch, tracks, rows)``."""
-        pitches = playable_pitches(self.shape, keys.device)[None, :, None].expand(len(keys), -1, 1, -1)
-        return to_common(pitches, keys, self.shape)[:, :, 0]
-
-    def _chords(self, batch: int, plan: PlanBits | None, keys: Tensor) -> Tensor:
-        """Return the planned chords and basses as rows of the common key: ``(batch, steps, 2, rows)``."""
-        rows = torch.arange(-MARGIN, self.shape.pitches + MARGIN, device=keys.device)
-        if plan is None:
-            return rows.new_zeros(batch, self.shape.bars * self.shape.steps, 2, len(rows), dtype=torch.float32)
-        harmony = plan.in_common(keys)[..., : 2 * KEYS].unflatten(-1, (2, KEYS))
-        chords: Tensor = harmony[..., (rows + self.shape.track_set.low) % KEYS]
-        return chords.repeat_interleave(self.shape.unit, 1)
 
     def _context(
         self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
@@ -292,34 +280,41 @@ class CausalComposer(ComposingNetwork):
         *_, (_, phrases) = self._progress(draft, free, noise, plan, layout)
         return phrases()
 
-    @torch.no_grad()
     def _progress(
         self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout
     ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
-        if plan is not None:
-            free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
         keys = self._keys(draft, free, plan)
         keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
+        for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
+            first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
+            both = cells[first], onsets[first]
+            yield done, partial(finished, both, keys, plan, noise.dtype, self.shape)
+
+    @torch.no_grad()
+    def _steps(
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Compose in the common key, see :func:`compose_steps`."""
+        if plan is not None:
+            free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
         planes = [plane.transpose(1, 2) > 0.5 for plane in common.planes]
         known = ~steps_of(free, self.shape).transpose(1, 2)
+        chords = planned_rows(plan, keys, self.shape)
         task = Task(
             Given(planes[0], planes[1] if len(planes) > 1 else None, known),
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
-            self._playable(keys),
-            self.settings.obedience * self._chords(len(noise), plan, keys),
+            playable_rows(keys, self.shape),
+            weighed_on_beats(chords, self.settings.obedience, self.shape),
         )
         particles = None
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
-            judge = CriticStream(cast("Critic", self.critic), len(task.context))
+            judge = CriticStream(cast("Critic", self.critic), (chords > 0.5).repeat_interleave(layout.drafts, 0))
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
-        for done, cells, onsets in compose_steps(self._parts(), task, layout.thresholds(noise), particles):
-            first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
-            both = cells[first], onsets[first]
-            yield done, partial(finished, both, keys, plan, noise.dtype, self.shape)
+        return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 
     def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
         """Return a silent draft, and all its units as free."""
@@ -328,18 +323,22 @@ class CausalComposer(ComposingNetwork):
         return silent_draft(len(noise), self.shape, noise), free
 
     def _critic_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return the loss of the critic, which learns to tell real phrases from first drafts."""
+        """Return the loss of the critic, which learns to tell real phrases from first drafts for the same plans."""
+        draft, training = to_draft(real, self.shape), self.training
+        opened, plan = self._known(real, generator)
+        own = key_of(pitch_classes(draft.cells, self.shape))
+        keys = self._keys(draft, opened, plan)
+        keys = torch.where(keys < 0, own, keys)
+        noise = torch.randn(len(real), self.first_draft.size, generator=generator).to(real.device)
+        self.eval()
+        *_, (_, cells, onsets) = self._steps(draft, opened, noise, plan, self.first_draft, keys)
+        self.train(training)
+        common = draft.map(lambda plane: to_common(plane, keys, self.shape).transpose(1, 2))
+        planes = [plane > 0.5 for plane in common.planes]
+        real_steps = describe_steps(planes[0], planes[1] if len(planes) > 1 else None)
+        chords = planned_rows(plan, keys, self.shape) > 0.5
         critic = cast("Critic", self.critic)
-        if self._pool is None:
-            training, device = self.training, self.most.device
-            self.eval()
-            size = self.first_draft.size
-            self._pool = DraftPool(
-                lambda noise: self.draft(noise.to(device)), size, self.shape, self.settings.critic_pool
-            )
-            self.train(training)
-        drafts = self._pool.batch(len(real), generator)
-        return critic_loss(critic, in_common_key(to_draft(real, self.shape), self.shape), drafts)
+        return critic_loss(critic(real_steps, planes[0], chords), critic(describe_steps(cells, onsets), cells, chords))
 
     def _drawn_keys(self, numbers: Tensor) -> Tensor:
         """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""
