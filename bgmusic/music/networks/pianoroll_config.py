@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from bgmusic.gan.game_config import GameConfig, PenaltyConfig
+from bgmusic.gan.game_config import GameConfig
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.shape import RollShape
@@ -78,24 +78,27 @@ class ComposerConfig(Config):
 
 
 DEFAULT_TRAINING = GameConfig(
-    steps=5000,
+    steps=3000,
     batch=16,
     precision="auto",
-    objective="relativistic",
-    penalty=PenaltyConfig(kind="r1r2", weight=1.0, every=2),
-    reuse_batch=True,
     imitation=ImitationConfig(weight=1.0, alone=1.0),
-    average=AverageConfig(horizon=1000, ramp=0.1),
+    average=AverageConfig(horizon=500, ramp=0.1),
     g_optimizer=OptimizerConfig(
-        rate=3e-3, betas=(0.9, 0.99), rise=100, longest=1.0, schedule="cosine", decay_from=0.3, final=0.03
+        rate=1e-3,
+        betas=(0.9, 0.98),
+        decay=0.05,
+        rise=100,
+        longest=1.0,
+        schedule="linear",
+        decay_from=0.1,
+        final=0.02,
     ),
-    d_optimizer=OptimizerConfig(rate=3e-3, betas=(0.0, 0.99)),
 )
 """The composer's training, as in the preset `default`."""
 
 
 def _kind(value: Any) -> str:
-    kind = value.get("kind", "composer") if isinstance(value, Mapping) else getattr(value, "kind", "composer")
+    kind = value.get("kind", "causal") if isinstance(value, Mapping) else getattr(value, "kind", "causal")
     return str(kind)
 
 
@@ -110,8 +113,8 @@ class PianorollConfig(Config):
         | Annotated[ComposerConfig, Tag("composer")]
         | Annotated[CausalConfig, Tag("causal")],
         Discriminator(_kind),
-    ] = ComposerConfig()
-    """The networks: our own (`kind: composer`), or BinaryMuseGAN's (`kind: musegan`)."""
+    ] = CausalConfig()
+    """The networks: our own (`kind: causal`, `kind: composer`), or BinaryMuseGAN's (`kind: musegan`)."""
     neuron: Literal["dbn", "sbn", "real"] = "sbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""
     estimator: EstimatorName = "sigmoid-adjusted"
@@ -122,11 +125,11 @@ class PianorollConfig(Config):
     `joint` the refiner and G."""
     encoding: Encoding | None = None
     """Encoding of the rolls, `onset` or `pause`; by default the corpus's own."""
-    transpose: tuple[Annotated[int, Field(ge=-64, le=0)], Annotated[int, Field(ge=0, le=64)]] = (-5, 6)
+    transpose: tuple[Annotated[int, Field(ge=-64, le=0)], Annotated[int, Field(ge=0, le=64)]] = (0, 0)
     """Lowest and highest random transposition of phrases in semitones, within each track's range."""
     rolls: RollShape | None = None
     """Required shape of the corpus's phrases; by default any. A run's config holds the shape it was trained on."""
-    score_every: Annotated[int, Field(ge=0)] = 2000
+    score_every: Annotated[int, Field(ge=0)] = 1000
     """G updates between two scores of samples (`scores.jsonl`, `samples/`); 0: never."""
     score_share: Annotated[float, Field(gt=0, le=10)] | None = 0.1
     """Most time for scores, as a share of the training's other time: what costs more is left out. null: no limit."""

@@ -45,8 +45,8 @@ class Experiment:
     def config(self, scale: Scale, corpus: Corpus) -> PianorollConfig:
         """Return the paper's preset with the changes of this experiment, fitted to a corpus.
 
-        ``composer`` uses the default preset. All runs of a scale have the same encoding, so that their distances are
-        comparable: the papers' (pause) at ``full``, else that of the corpus.
+        ``composer`` uses the preset of that name. All runs of a scale have the same encoding, so that their distances
+        are comparable: the papers' (pause) at ``full``, else that of the corpus.
         """
         values = load_preset("pianoroll", self._preset(scale))
         if self.name != OURS:
@@ -58,7 +58,7 @@ class Experiment:
 
     def _preset(self, scale: Scale) -> str:
         if self.name == OURS:
-            return "default"
+            return "composer"
         return "lpd-8" if scale == "full" else "satb"
 
     def _changes(self, scale: Scale, corpus: Corpus) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _train(config: str, out: Path, *more: object) -> int:
 @pytest.mark.slow
 def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draft, judged, music = tmp_path / "draft", tmp_path / "judged", tmp_path / "music"
-    assert _train("causal", draft, "--steps", 4) == 0
+    assert _train("default", draft, "--steps", 4) == 0
     assert _train("critic", judged, "--steps", 4, "--start", draft) == 0
     (_, _, first), (_, _, second) = load_generator(draft), load_generator(judged)
     assert isinstance(first, CausalComposer)
@@ -45,11 +45,11 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["causal", "critic"])
+@pytest.mark.parametrize("config", ["default", "critic"])
 def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -> None:
     start: list[object] = []
     if config == "critic":
-        assert _train("causal", tmp_path / "draft", "--steps", 2) == 0
+        assert _train("default", tmp_path / "draft", "--steps", 2) == 0
         start = ["--start", tmp_path / "draft"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert _train(config, whole, "--steps", 6, *start) == 0

@@ -82,7 +82,7 @@ def train_briefly(config: PianorollConfig, device: str = "cpu") -> Game:
 
 def test_all_presets_are_found() -> None:
     names = {path.stem for path in (configs_dir() / "pianoroll").glob("*.yaml")}
-    assert {"default", "accompany", "causal", "critic", "lpd-5", "lpd-8", "satb"} <= names
+    assert {"default", "accompany", "composer", "critic", "lpd-5", "lpd-8", "satb"} <= names
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 
@@ -154,9 +154,9 @@ def test_a_second_stage_starts_from_the_first(tmp_path: Path) -> None:
 
 CONFIGS = {
     "musegan": config_of({"neuron": "sbn", "transpose": [-3, 3]}),
-    "imitation": config_of(preset="default"),
-    "imitation, then a game": config_of({"training": {"imitation": {"alone": 0.5}}}, preset="default"),
-    "a game alone": config_of({"training": {"imitation": None, "average": None}}, preset="default"),
+    "imitation": config_of(preset="composer"),
+    "imitation, then a game": config_of({"training": {"imitation": {"alone": 0.5}}}, preset="composer"),
+    "a game alone": config_of({"training": {"imitation": None, "average": None}}, preset="composer"),
 }
 
 
@@ -179,7 +179,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config: PianorollConfig, tmp_
 def test_a_run_resumes_with_its_own_corpus_only_which_may_have_moved(tmp_path: Path) -> None:
     old, new, run = tmp_path / "old", tmp_path / "new", tmp_path / "run"
     shutil.copytree(open_corpus("bach").path, old)
-    config = config_of(preset="default")
+    config = config_of(preset="composer")
     train_pianoroll(run, config, str(old), quiet=True, device="cpu")
     old.rename(new)
     with pytest.raises(UserError, match="old"):
