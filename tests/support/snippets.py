@@ -47,8 +47,8 @@ def shortened(words: list[str]) -> list[str]:
         place = words.index("--minutes")
         del words[place : place + 2]
     words += ["--set", "training.warmup=null"]  # a hundred D updates before each of the first G updates
-    if words[2] == "pianoroll" and not {"satb", "causal", "critic"} & set(words):  # a composer
+    if words[2] == "pianoroll" and {"composer", "accompany"} & set(words):
         words += ["--set", "network.channels=8", "--set", "network.stages=3"]
-    if "critic" in words:
-        words += ["--set", "network.drafts=2"]
+    elif words[2] == "pianoroll" and "satb" not in words:
+        words += [word for size in ("width=16", "heads=2", "hidden=16", "drafts=2") for word in ("--set", f"network.{size}")]
     return [*words, "--steps", "2"]
