@@ -50,5 +50,6 @@ def shortened(words: list[str]) -> list[str]:
     if words[2] == "pianoroll" and {"composer", "accompany"} & set(words):
         words += ["--set", "network.channels=8", "--set", "network.stages=3"]
     elif words[2] == "pianoroll" and "satb" not in words:
-        words += [word for size in ("width=16", "heads=2", "hidden=16", "drafts=2") for word in ("--set", f"network.{size}")]
+        for size in ("width=16", "heads=2", "hidden=16", "drafts=2"):
+            words += ["--set", f"network.{size}"]
     return [*words, "--steps", "2"]
