@@ -94,4 +94,4 @@ def batches(seed: int, first: int, count: int, size: int, least: int | None = No
     if least is None:
         whole = ((begin - begin % size, begin, end) for begin, end in edges)
         return ((Draws(seed, start, size), slice(begin - start, end - start)) for start, begin, end in whole)
-    return ((Draws(seed, begin, max(least, end - begin)), slice(end - begin)) for begin, end in edges)
+    return ((Draws(seed, begin, max(least, end - begin)), slice(0, end - begin)) for begin, end in edges)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bgmusic.errors import UserError
-from bgmusic.music.networks.pianoroll_config import ComposerConfig, MuseGANConfig, PianorollConfig
+from bgmusic.music.networks.pianoroll_config import CausalConfig, MuseGANConfig, PianorollConfig
 from bgmusic.yaml import dump_yaml, load_preset, merge, parse_yaml, presets, validate
 
 
@@ -26,8 +26,8 @@ def test_strategies_are_for_musegan(name: str) -> None:
     validate(PianorollConfig, merge(load_preset("pianoroll", "satb"), strategy), name)
 
 
-def test_a_network_without_a_kind_is_a_composer() -> None:
-    assert validate(PianorollConfig, {"network": {"channels": 8}}, "test").network == ComposerConfig(channels=8)
+def test_a_network_without_a_kind_is_causal() -> None:
+    assert validate(PianorollConfig, {"network": {"width": 20}}, "test").network == CausalConfig(width=20)
 
 
 def test_musegan_plays_a_plain_game_by_default() -> None:
@@ -43,9 +43,9 @@ def test_musegan_plays_a_plain_game_by_default() -> None:
         ({"network": {"kind": "musegan"}, "training": {"imitation": {}}}, r"training\.imitation"),
         ({"network": {"kind": "musegan", "refiner": 0}, "strategy": "joint"}, r"network\.refiner"),
         ({"network": {"kind": "musegan"}, "training": {"batch": 1}}, "batch norm"),
-        ({"strategy": "two-stage"}, "two-stage"),
-        ({"network": {"rests": False}}, r"network\.chords"),
-        ({"network": {"latent": 8}}, r"network\.composer\.latent"),
+        ({"network": {"kind": "composer"}, "strategy": "two-stage"}, "two-stage"),
+        ({"network": {"kind": "composer", "rests": False}}, r"network\.chords"),
+        ({"network": {"latent": 8}}, r"network\.causal\.latent"),
         ({"network": {"kind": "other"}}, "other"),
     ],
 )
