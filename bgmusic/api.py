@@ -24,7 +24,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
     """Load a composer.
 
     Args:
-        name: a shipped generator (``bach``, ``freedoom``), a run folder, a folder made by
+        name: a shipped generator (``bach``, ``freedoom``, ``pop``), a run folder, a folder made by
             :meth:`Composer.save_pretrained`, or the id of a Hub repository (``owner/name``, needs the extra ``hub``).
             A folder wins over a shipped name, and ``generator:bach`` is always the shipped one.
         device: where the network runs.

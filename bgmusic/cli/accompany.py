@@ -16,7 +16,7 @@ from bgmusic.errors import UserError
 def accompany(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="Run folder of a composer, or a shipped one: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder of a composer, or a shipped one: bach, freedoom, pop."),
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="MIDI file with the given track.")],
     given: Annotated[

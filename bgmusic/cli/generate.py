@@ -21,7 +21,7 @@ _NUMBER = {"digits": 100, "music": 16}
 def generate(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom, pop."),
     ],
     number: Annotated[
         int | None,

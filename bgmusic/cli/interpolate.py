@@ -18,7 +18,7 @@ _MOST = 2**63 - 1
 def interpolate(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom."),
+        typer.Argument(metavar="RUN", help="Run folder, or a shipped generator: bach, freedoom, pop."),
     ],
     start: Annotated[int, typer.Option("--from", metavar="SEED", min=0, max=_MOST, help="Seed of the first phrase.")],
     end: Annotated[int, typer.Option("--to", metavar="SEED", min=0, max=_MOST, help="Seed of the last phrase.")],
