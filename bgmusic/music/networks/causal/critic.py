@@ -100,7 +100,8 @@ class Critic(nn.Module):
         if not self.motions:
             return self.rules.weight.new_zeros(codes.shape[:2])
         motions = codes[..., self.motions]
-        return self.rules(motions.flatten(0, 1)).view(codes.shape[:2]).float() * RULE
+        evidence: Tensor = self.rules(motions.flatten(0, 1)).view(codes.shape[:2]).float() * RULE
+        return evidence
 
     def both_chords(self, chords: Tensor) -> Tensor:
         """Return the planned chords of each step and of a beat later: ``(batch, steps, 4, rows)``."""
