@@ -24,7 +24,7 @@ _MNIST = [
     *("--set", "network.g_widths=[16]", "--set", "network.d_widths=[16]"),
 ]
 _CAUSAL = [
-    *("train", "pianoroll", "--config", "causal", "--data", "bach", *_COMMON, "--set", "training.batch=4"),
+    *("train", "pianoroll", "--config", "default", "--data", "bach", *_COMMON, "--set", "training.batch=4"),
     *("--set", "network.width=16", "--set", "network.heads=2", "--set", "network.hidden=16", "--set", "score_every=0"),
     *("--set", "network.layers=1", "--set", "network.encoder_layers=1"),
 ]
