@@ -11,14 +11,12 @@ from browser import CHROMIUM, DRIVER, MISSING, open_browser, requested, resize, 
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
+from studio_client import pitches
 from studio_process import open_studio
 
 from bgmusic.api import read
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)]
 
 ENERGY = """
 const { analyser } = await import("/page/player.js");
@@ -132,11 +130,6 @@ def press(browser, key, selector="body", **more):
         "document.querySelector(arguments[1]).dispatchEvent(new KeyboardEvent('keydown',"
         "{key: arguments[0], bubbles: true, cancelable: true, ...arguments[2]}))", key, selector, more
     )  # fmt: skip
-
-
-def pitches(project, beats, tracks=(0, 1, 2, 3)):
-    unit = project["unit"]
-    return {row[3] % 12 for row in project["notes"] if row[0] in tracks and beats[0] * unit <= row[1] < beats[1] * unit}
 
 
 def check_export(content, folder, project, soprano):

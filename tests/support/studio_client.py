@@ -31,3 +31,9 @@ def compose(client: TestClient, **where: Any) -> Any:
             return view
         time.sleep(0.02)
     raise AssertionError("composing took too long")
+
+
+def pitches(project: Any, beats: tuple[int, int], tracks: tuple[int, ...] = (0, 1, 2, 3)) -> set[int]:
+    """Return the pitch classes of the notes that begin in some beats."""
+    unit = project["unit"]
+    return {row[3] % 12 for row in project["notes"] if row[0] in tracks and beats[0] * unit <= row[1] < beats[1] * unit}

@@ -31,9 +31,10 @@ from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.rows import planned_rows, playable_rows, weighed_on_beats
-from bgmusic.music.networks.causal.sampling import Given, Task, compose_steps
+from bgmusic.music.networks.causal.sampling import compose_steps
 from bgmusic.music.networks.causal.stepping import batch_sizes
-from bgmusic.music.networks.causal.steps import describe_steps
+from bgmusic.music.networks.causal.steps import by_step, describe_steps
+from bgmusic.music.networks.causal.task import Given, Task
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
@@ -205,14 +206,12 @@ class CausalComposer(ComposingNetwork):
             frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
 
         """
-        keys, everything = self._keys(draft, opened, plan), key_of(pitch_classes(draft.cells, self.shape))
-        keys = own = torch.where(keys < 0, everything, keys)
+        keys = own = self._known_or_own_keys(draft, opened, plan)
         if frames is not None:
             keys = torch.where(frames >= 0, frames, own)
         frame = torch.where(keys == own, own, KEYS + (own - keys) % KEYS)
         draft = draft.map(lambda plane: to_common(plane, keys, self.shape))
-        cells = draft.cells.transpose(1, 2) > 0.5
-        onsets = None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5
+        cells, onsets = by_step(draft)
         steps = describe_steps(cells, onsets)
         known = ~steps_of(opened, self.shape).transpose(1, 2)
         context = self._context(draft, opened, plan, keys, frame)
@@ -240,6 +239,11 @@ class CausalComposer(ComposingNetwork):
         if plan is not None:
             weights = weights + self.shape.unit * plan.pitch_classes
         return torch.where(weights.sum(1) > 0, key_of(weights), -1)
+
+    def _known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
+        """Return the keys of what is known, of whole phrases where nothing is: int64 ``(batch,)``."""
+        keys = self._keys(draft, opened, plan)
+        return torch.where(keys < 0, key_of(pitch_classes(draft.cells, self.shape)), keys)
 
     def _context(
         self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
@@ -299,11 +303,10 @@ class CausalComposer(ComposingNetwork):
         if plan is not None:
             free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
-        planes = [plane.transpose(1, 2) > 0.5 for plane in common.planes]
         known = ~steps_of(free, self.shape).transpose(1, 2)
         chords = planned_rows(plan, keys, self.shape)
         task = Task(
-            Given(planes[0], planes[1] if len(planes) > 1 else None, known),
+            Given(*by_step(common), known),
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
             playable_rows(keys, self.shape),
@@ -326,19 +329,16 @@ class CausalComposer(ComposingNetwork):
         """Return the loss of the critic, which learns to tell real phrases from first drafts for the same plans."""
         draft, training = to_draft(real, self.shape), self.training
         opened, plan = self._known(real, generator)
-        own = key_of(pitch_classes(draft.cells, self.shape))
-        keys = self._keys(draft, opened, plan)
-        keys = torch.where(keys < 0, own, keys)
+        keys = self._known_or_own_keys(draft, opened, plan)
         noise = torch.randn(len(real), self.first_draft.size, generator=generator).to(real.device)
         self.eval()
         *_, (_, cells, onsets) = self._steps(draft, opened, noise, plan, self.first_draft, keys)
         self.train(training)
-        common = draft.map(lambda plane: to_common(plane, keys, self.shape).transpose(1, 2))
-        planes = [plane > 0.5 for plane in common.planes]
-        real_steps = describe_steps(planes[0], planes[1] if len(planes) > 1 else None)
+        real, starts = by_step(draft.map(lambda plane: to_common(plane, keys, self.shape)))
         chords = planned_rows(plan, keys, self.shape) > 0.5
         critic = cast("Critic", self.critic)
-        return critic_loss(critic(real_steps, planes[0], chords), critic(describe_steps(cells, onsets), cells, chords))
+        logits = critic(describe_steps(real, starts), real, chords)
+        return critic_loss(logits, critic(describe_steps(cells, onsets), cells, chords))
 
     def _drawn_keys(self, numbers: Tensor) -> Tensor:
         """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""

@@ -10,9 +10,7 @@ from torch import Tensor
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.step_composer import StepComposer
-from bgmusic.music.networks.causal.task import Given, Task
-
-__all__ = ["Given", "Task", "compose_steps"]
+from bgmusic.music.networks.causal.task import Task
 
 
 @torch.no_grad()

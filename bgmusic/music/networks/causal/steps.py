@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.music.networks.composer.draft import Draft
+
 LEAP = 13  # semitones; larger leaps are one class
 HOLD, REST, UNKNOWN = 2 * LEAP + 1, 2 * LEAP + 2, 2 * LEAP + 3
 MOTIONS = 2 * LEAP + 4
@@ -71,6 +73,12 @@ def describe_steps(cells: Tensor, onsets: Tensor | None) -> Steps:
     return Steps(
         started, kept, before, changed, line, line_before, last_before, since.clamp(max=LONGEST), motion
     )  # fmt: skip
+
+
+def by_step(draft: Draft) -> tuple[Tensor, Tensor | None]:
+    """Return the cells and onsets of phrases as :func:`describe_steps` takes them."""
+    onsets = None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5
+    return draft.cells.transpose(1, 2) > 0.5, onsets
 
 
 def line_of(cells: Tensor) -> Tensor:
