@@ -120,6 +120,7 @@ def evaluate(
     n: int = 500,
     seed: int = 0,
     judged: bool = False,
+    jobs: int = 1,
 ) -> Evaluation:
     """Compare music with the held-out pieces of a corpus.
 
@@ -131,6 +132,7 @@ def evaluate(
         seed: seed of a run's phrases, of the two-sample test and of the bootstrap.
         judged: whether to add the learned judge, which takes some CPU-minutes for 500 phrases; the command
             ``bgmusic evaluate`` adds it unless ``--quick`` is given.
+        jobs: number of processes that generate and judge; the result does not depend on it.
 
     Returns:
         Distances, two-sample test and copying beside the same figures of training phrases; ``print`` shows the verdict.
@@ -139,15 +141,16 @@ def evaluate(
         UserError: the music has another form than the corpus, or there is too little of it.
 
     """
-    from bgmusic.music.composing.arguments import check_seed
+    from bgmusic.music.composing.arguments import check_count, check_seed
     from bgmusic.music.composing.comparison import compare, cut_rolls
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.rolls.phrases import Phrases
 
     check_seed(seed)
+    check_count("jobs", jobs)
     corpus = against if isinstance(against, Corpus) else open_corpus(against)
     if isinstance(source, str | Path):
         music: Path | Phrases = Path(source)
     else:
         music = source if isinstance(source, Phrases) else cut_rolls(source, corpus)
-    return compare(music, corpus, n, seed, judged=judged)[0]
+    return compare(music, corpus, n, seed, judged=judged, jobs=jobs)[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bgmusic.cli.options import BinarizeOption
+from bgmusic.cli.options import BinarizeOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -64,6 +64,7 @@ def evaluate(
     quick: Annotated[
         bool, typer.Option("--quick", help="For music: leave out the learned judge, which takes CPU-minutes.")
     ] = False,
+    jobs: JobsOption = 1,
 ) -> None:
     """Compare samples with held-out data, beside the same comparison for training data (the floor).
 
@@ -80,7 +81,7 @@ def evaluate(
     if is_music(source):
         if figures and quick:
             raise UserError("--figures shows the reasons of the learned judge, which --quick leaves out")
-        found, samples, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick)
+        found, samples, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick, jobs)
         _show(found, against)
         if json_file:
             _write_json(json_file, found.as_dict())
@@ -152,7 +153,7 @@ def _digits(source: Path, number: int | None, seed: int, binarize: str) -> dict[
 
 
 def _phrases(
-    source: Path, against: str | None, number: int, seed: int, binarize: str, judged: bool
+    source: Path, against: str | None, number: int, seed: int, binarize: str, judged: bool, jobs: int
 ) -> tuple[Evaluation, Phrases, str]:
     """Evaluate phrases; returns the evaluation, the phrases, and the corpus's name or folder."""
     from bgmusic.music.composing.comparison import compare
@@ -166,7 +167,7 @@ def _phrases(
         raise UserError("give --against DATA: the corpus that the phrases are compared with (bach, freedoom, a folder)")
     data = against or trained_on(source)
     with progress_bar("Composing", number) as progress:
-        return *compare(source, open_corpus(data), number, seed, binarize, progress, judged), data
+        return *compare(source, open_corpus(data), number, seed, binarize, progress, judged, jobs), data
 
 
 def _show(found: Evaluation, against: str) -> None:

@@ -25,6 +25,7 @@ def compare(
     binarize: str = "ht",
     progress: Progress | None = None,
     judged: bool = False,
+    jobs: int = 1,
 ) -> tuple[Evaluation, Phrases]:
     """Evaluate phrases against the held-out pieces of a corpus.
 
@@ -37,6 +38,7 @@ def compare(
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
         judged: whether to add the learned judge.
+        jobs: number of processes that generate and judge; the result does not depend on it.
 
     Returns:
         The evaluation, and the phrases that were evaluated.
@@ -50,12 +52,12 @@ def compare(
     if isinstance(source, Phrases):
         phrases = source
     elif is_run(source):
-        phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, progress)
+        phrases = phrase_sources.run_phrases(source, corpus, number, seed, binarize, progress, jobs)
     else:
         phrases = phrase_sources.open_phrases(source, corpus, number)
         itself = str(source) == corpus.path.name or source.resolve() == corpus.path.resolve()
     held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
-    return evaluate(phrases, held_out, training, seed, judged), phrases
+    return evaluate(phrases, held_out, training, seed, judged, jobs), phrases
 
 
 def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:

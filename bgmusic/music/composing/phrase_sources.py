@@ -77,6 +77,7 @@ def run_phrases(
     seed: int = 0,
     binarize: str = "ht",
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> Phrases:
     """Generate phrases with a run's generator. The same ``seed`` gives the same phrases as ``bgmusic generate``.
 
@@ -87,6 +88,7 @@ def run_phrases(
         seed: seed of the noise.
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
+        jobs: number of processes; the result does not depend on it.
 
     Raises:
         UserError: there is no generator, it makes other rolls than the corpus holds, or that many phrases don't fit
@@ -102,7 +104,8 @@ def run_phrases(
     most = _MAX_CELLS // shape.cells
     if number > most:
         raise UserError(f"{number:,} phrases of {shape.cells:,} cells don't fit into memory; {most:,} do")
-    return stack_rolls(generate.to_rolls(generate.phrases(generator, shape, number, seed, binarize, progress), shape))
+    made = generate.phrases(generator, shape, number, seed, binarize, progress, jobs=jobs)
+    return stack_rolls(generate.to_rolls(made, shape))
 
 
 def open_phrases(source: Path, against: Corpus, most: int) -> Phrases:
