@@ -1,13 +1,12 @@
 """Assemble a corpus from parts: append their arrays, group duplicates, assign splits, write meta.json.
 
-Arrays are written to disk part by part; only the records of pieces and skipped files are kept in memory.
+Arrays and records are written to disk part by part, so memory hardly grows with the number of files.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import atomic_write
 from bgmusic.music.corpora import duplicates, split
 from bgmusic.music.corpora.parts import Part
+from bgmusic.music.corpora.records import Record, RecordFile, Records, json_lines, read_records
 from bgmusic.music.corpora.row_files import RowFile, compress_file
 from bgmusic.music.corpora.settings import Settings
 from bgmusic.music.corpora.summary import skipped_for_metre
@@ -54,8 +54,7 @@ class Assembly:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder, self._settings, shape = folder, settings, settings.shape
-        self._pieces: list[dict[str, Any]] = []
-        self._skipped: list[dict[str, Any]] = []
+        self._pieces, self._skipped = (RecordFile(folder / f"{name}.jsonl") for name in ("pieces", "skipped"))
         self._row = (plane_count(shape.encoding), plane_bytes(shape.steps, shape.track_set.pitches))
         self._limit = max(1, SHARD_BYTES // (self._row[0] * self._row[1]))
         widths = {"bars": len(shape.track_set), "passages": 4, "phrases": 2}
@@ -74,6 +73,8 @@ class Assembly:
     ) -> None:
         for file in (*self._files(), *self._prints):
             file.close()
+        self._pieces.close()
+        self._skipped.close()
 
     def _files(self) -> list[RowFile]:
         return [*self._shards, self._ranges, *self._tables.values()]
@@ -103,8 +104,8 @@ class Assembly:
                 shard.copy(raw, count)
                 missing -= count
         self._add_prints(part.prints, part.print_owners.astype(np.uint64) + np.uint64(len(self._pieces)))
-        self._pieces += part.pieces
-        self._skipped += part.skipped
+        self._pieces.append(part.pieces)
+        self._skipped.append(part.skipped)
 
     def _add_prints(self, prints: duplicates.Hashes, owners: NDArray[np.uint64]) -> None:
         number = prints % np.uint64(PRINT_FILES)
@@ -126,15 +127,10 @@ class Assembly:
             OSError: a file can't be written.
 
         """
+        pieces, skipped = self._pieces.read(), self._skipped.read()
         if not self._tables["phrases"].rows:
-            first = "; ".join(f"{s['name']}: {s['skipped']}" for s in self._skipped[:3])
-            hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
-            if self._settings.metre is not None and any(skipped_for_metre(s["skipped"]) for s in self._skipped):
-                hint = f"try --metre any{' or --join' * (not self._settings.join)}, or {hint}"
-            if self._settings.shape.track_set.by == "part" and any("that sound" in s["skipped"] for s in self._skipped):
-                hint += "; a track set with `by: name` leaves out the parts that no track names"
-            raise NoPhrase(f"no phrase in {_any_of(len(self._skipped))} ({hint}). {first}")
-        moved = self._group()
+            raise NoPhrase(_no_phrase(self._settings, skipped))
+        groups, splits, moved = self._group(pieces)
         suffix = ".npy.xz" if compress else ".npy"
         meta = {
             "format": FORMAT,
@@ -149,10 +145,10 @@ class Assembly:
                 **{name: file.rows for name, file in self._tables.items()},
             },
             "rules": _rules(self._settings, moved),
-            "counts": _counts(self._pieces, self._skipped),
-            "losses": _losses(self._pieces),
-            "pieces": self._pieces,
-            "skipped": self._skipped,
+            "counts": _counts(_grouped(pieces, groups, splits), len(skipped)),
+            "losses": _losses(pieces),
+            "pieces": _grouped(pieces, groups, splits),
+            "skipped": skipped,
         }
         for file in self._files():
             file.finish()
@@ -170,27 +166,41 @@ class Assembly:
             else:
                 file.path.replace(to)
         described.replace(out / META)
-        return meta
+        complete: dict[str, Any] = read_records(out / META)
+        return complete
 
-    def _group(self) -> int:
-        """Set the group and the split of every piece; return the number of groups moved to an empty split."""
-        pieces = self._pieces
+    def _group(self, pieces: Records) -> tuple[list[int], dict[int, split.Split], int]:
+        """Return the group of every piece, the split of every group, and how many groups an empty split took."""
         # Identical files are duplicates even if they have no fingerprints.
-        files = np.array([int(piece["sha256"][:16], 16) for piece in pieces], np.uint64)
+        files = np.fromiter((int(piece["sha256"][:16], 16) for piece in pieces), np.uint64, len(pieces))
         self._add_prints(files, np.arange(len(pieces), dtype=np.uint64))
         batches = ((rows[:, 0].astype(np.int64), rows[:, 1]) for rows in (file.read() for file in self._prints))
-        groups = duplicates.group_pieces(batches, len(pieces))
+        groups = duplicates.group_pieces(batches, len(pieces)).tolist()
         smallest: dict[int, str] = {}
-        for piece, group in zip(pieces, groups.tolist(), strict=True):
+        for piece, group in zip(pieces, groups, strict=True):
             smallest[group] = min(smallest.get(group, piece["sha256"]), piece["sha256"])
-        splits, moved = split.assign_splits(smallest, self._settings.shares)
-        for piece, group in zip(pieces, groups.tolist(), strict=True):
-            piece |= {"group": group, "split": splits[group]}
-        return moved
+        return groups, *split.assign_splits(smallest, self._settings.shares)
+
+
+def _no_phrase(settings: Settings, skipped: Records) -> str:
+    """Say that no file has a phrase, and what may help."""
+    first = "; ".join(f"{s['name']}: {s['skipped']}" for s in skipped[:3])
+    hint = "check --metre, --bars, --min-tracks and --min-grid-fit"
+    if settings.metre is not None and any(skipped_for_metre(s["skipped"]) for s in skipped):
+        hint = f"try --metre any{' or --join' * (not settings.join)}, or {hint}"
+    if settings.shape.track_set.by == "part" and any("that sound" in s["skipped"] for s in skipped):
+        hint += "; a track set with `by: name` leaves out the parts that no track names"
+    return f"no phrase in {_any_of(len(skipped))} ({hint}). {first}"
 
 
 def _any_of(files: int) -> str:
     return "the file" if files == 1 else f"any of {files} files"
+
+
+def _grouped(pieces: Records, groups: list[int], splits: dict[int, split.Split]) -> Iterator[Record]:
+    """Yield the records of pieces with their groups and splits."""
+    for piece, group in zip(pieces, groups, strict=True):
+        yield piece | {"group": group, "split": splits[group]}
 
 
 def version_of(settings: Settings) -> int:
@@ -212,22 +222,24 @@ def _rules(settings: Settings, moved: int) -> dict[str, str]:
     }
 
 
-def _counts(pieces: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> dict[str, Any]:
-    splits = {}
-    for name in split.SPLITS:
-        chosen = [piece for piece in pieces if piece["split"] == name]
-        splits[name] = {"pieces": len(chosen), "phrases": sum(piece["phrases"] for piece in chosen)}
-    sizes = Counter(piece["group"] for piece in pieces)
+def _counts(pieces: Iterable[Record], skipped: int) -> dict[str, Any]:
+    splits = {name: {"pieces": 0, "phrases": 0} for name in split.SPLITS}
+    sizes: Counter[int] = Counter()
+    for piece in pieces:
+        of_split = splits[piece["split"]]
+        of_split["pieces"] += 1
+        of_split["phrases"] += piece["phrases"]
+        sizes[piece["group"]] += 1
     return {
-        "pieces": len(pieces),
-        "phrases": sum(piece["phrases"] for piece in pieces),
-        "skipped": len(skipped),
+        "pieces": sizes.total(),
+        "phrases": sum(of_split["phrases"] for of_split in splits.values()),
+        "skipped": skipped,
         "splits": splits,
         "pieces_with_duplicates": sum(size for size in sizes.values() if size > 1),
     }
 
 
-def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+def _losses(pieces: Iterable[Record]) -> dict[str, Any]:
     """Sum the notes lost by quantization over all pieces; add the share of kept notes that each encoding loses."""
     total: Counter[str] = Counter()
     lost = {"pause": 0.0, "onset": 0.0}
@@ -238,16 +250,3 @@ def _losses(pieces: list[dict[str, Any]]) -> dict[str, Any]:
             lost[encoding] += piece["losses"][f"{encoding}_encoding"] * counts.get("kept", 0)
     kept = max(1, total["kept"])
     return dict(total) | {f"{name}_encoding": round(share / kept, 5) for name, share in lost.items()}
-
-
-def json_lines(meta: dict[str, Any]) -> Iterator[str]:
-    """Format meta.json: indented, with one line for each piece and each skipped file, which come last."""
-    lists = {name: meta[name] for name in ("pieces", "skipped")}
-    head = {name: value for name, value in meta.items() if name not in lists}
-    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-    for name, records in lists.items():
-        yield f',\n "{name}": ['
-        for number, record in enumerate(records):
-            yield f"{',' if number else ''}\n  {json.dumps(record, ensure_ascii=False)}"
-        yield "\n ]" if records else "]"
-    yield "\n}\n"

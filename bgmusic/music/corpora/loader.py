@@ -23,6 +23,8 @@ from bgmusic.music.rolls.checks import require_integer, require_integers
 from bgmusic.music.rolls.encodings import ENCODINGS, Encoding
 from bgmusic.plurals import count_of
 
+Numbers = NDArray[np.int64]
+
 
 class Loader:
     """Random batches of phrases of a corpus, drawn with replacement.
@@ -64,20 +66,16 @@ class Loader:
         if not -MAX_SHIFT <= low <= 0 <= high <= MAX_SHIFT:
             raise UserError(f"transpose {transpose}: give semitones from {-MAX_SHIFT}..0 to 0..{MAX_SHIFT}")
         self.transpose = low, high
-        self.indices = torch.from_numpy(corpus.indices(split))
-        if not len(self.indices):
+        indices = corpus.indices(split)
+        if not len(indices):
             raise UserError(f"corpus {corpus.path.name} has no phrase in split {split}")
+        self.indices = indices.astype(np.uint32)  # the number of phrases is below 1 << 32
         self._hop = settings.hop if random_offset else 1
-        self._starts, self._allowed = _starts(corpus)
-        self._bars = torch.from_numpy(corpus.bars.astype(np.int64))
         tracks = corpus.track_set.tracks
         self._drums = torch.tensor([track.is_drum for track in tracks])
         # The room for transposition of every tile and track; drums and silent tiles don't limit it.
         self._lowest = torch.tensor([track.low - corpus.track_set.low for track in tracks])
         self._highest = torch.tensor([track.high - corpus.track_set.low for track in tracks])
-        self._ranges = torch.from_numpy(corpus.ranges.astype(np.int16))
-        self._shards = [torch.from_numpy(shard).flatten(0, 1) for shard in corpus.shards]
-        self._edges = torch.tensor(np.cumsum([0, *map(len, self._shards)]))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -114,15 +112,11 @@ class Loader:
             raise ValueError(f"a batch of {size} phrases: give 0 or more")
         if out is not None and out.shape != (size, *self.shape):
             raise ValueError(f"out has shape {tuple(out.shape)}, the batch {(size, *self.shape)}")
-        chosen = self.indices[torch.randint(len(self.indices), (size,), generator=generator)]
-        starts = self._starts[chosen]
+        chosen = self.indices[torch.randint(len(self.indices), (size,), generator=generator).numpy()]
+        passage, bar = self.corpus.phrases[chosen].astype(np.int64).T
         if self._hop > 1:
-            later = starts + torch.randint(self._hop, (size,), generator=generator)
-            later = later.clamp(max=len(self._allowed) - 1)
-            # Equal passages at both ends: the phrase does not cross into another passage.
-            same = self._allowed[later] == self._allowed[starts]
-            starts = torch.where(same, later, starts)
-        tiles = self._tiles(starts)
+            bar = self._later(passage, bar, bar + torch.randint(self._hop, (size,), generator=generator).numpy())
+        tiles = self._tiles(passage, bar)
         return self._unpack(tiles, self._draw_shifts(tiles, generator), out)
 
     def phrases(self, numbers: Sequence[int] | NDArray[np.int64]) -> Tensor:
@@ -134,19 +128,26 @@ class Loader:
 
         """
         chosen = require_integers("numbers", np.asarray(numbers, None if len(numbers) else np.int64))
-        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self._starts)):
-            raise IndexError(f"phrase numbers must be within 0 to {len(self._starts) - 1}")
-        return self._unpack(self._tiles(self._starts[torch.from_numpy(chosen)]), None)
+        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self.corpus)):
+            raise IndexError(f"phrase numbers must be within 0 to {len(self.corpus) - 1}")
+        return self._unpack(self._tiles(*self.corpus.phrases[chosen].astype(np.int64).T), None)
 
-    def _tiles(self, starts: Tensor) -> Tensor:
-        """Return the tiles (size, tracks, bars) of phrases that start at these rows of ``bars``."""
-        return self._bars[starts.unsqueeze(1) + torch.arange(self.corpus.settings.shape.bars)].transpose(1, 2)
+    def _later(self, passage: Numbers, bar: Numbers, later: Numbers) -> Numbers:
+        """Return the bars ``later`` where a phrase may start there, else ``bar``."""
+        settings, corpus = self.corpus.settings, self.corpus
+        within = later + settings.shape.bars <= corpus.passages[passage, 3]
+        heard = (corpus.rows(passage, np.where(within, later, bar)) > 0).any(1).sum(1)
+        return np.where(within & (heard >= settings.needed_tracks), later, bar)
+
+    def _tiles(self, passage: Numbers, bar: Numbers) -> Tensor:
+        """Return the tiles (size, tracks, bars) of phrases that start at these bars of passages."""
+        return torch.from_numpy(self.corpus.rows(passage, bar).transpose(0, 2, 1))
 
     def _draw_shifts(self, tiles: Tensor, generator: torch.Generator | None) -> Tensor | None:
         """Draw the transposition of every tile (size, tracks, bars) in semitones."""
         if self.transpose == (0, 0):
             return None
-        ranges = self._ranges[tiles]
+        ranges = torch.from_numpy(self.corpus.ranges[tiles.numpy()].astype(np.int16))
         silent = (ranges[..., 0] > ranges[..., 1]) | self._drums[:, None]
         up = (self._highest[:, None] - ranges[..., 1]).masked_fill(silent, MAX_SHIFT).amin((1, 2))
         down = (self._lowest[:, None] - ranges[..., 0]).masked_fill(silent, -MAX_SHIFT).amax((1, 2))
@@ -163,7 +164,7 @@ class Loader:
         steps, pitches, planes = shape.steps, shape.track_set.pitches, plane_count(shape.encoding)
         # Rows in the order of the channels, all cells before all onsets: the unpacked bits need no transposition.
         rows = torch.cat([tiles * planes + plane for plane in range(planes)], dim=1)
-        packed = self._gather(rows.flatten()).to(self.device, non_blocking=True)
+        packed = torch.from_numpy(self.corpus.bits.take(rows.flatten().numpy())).to(self.device, non_blocking=True)
         if shifts is not None:
             packed = shift_rows(packed, shifts.repeat(1, planes, 1).flatten().to(self.device))
         channels = unpack_rows(packed, steps * pitches).view(*rows.shape, steps, pitches)
@@ -174,17 +175,6 @@ class Loader:
             return channels
         numbers = channels.view(torch.uint8)  # a CPU converts it to bfloat16 three times as fast as booleans
         return numbers.to(self.dtype) if out is None else out.copy_(numbers)
-
-    def _gather(self, rows: Tensor) -> Tensor:
-        """Return the packed planes with these numbers, (n, bytes), from their shards."""
-        if len(self._shards) == 1:
-            return self._shards[0].index_select(0, rows)
-        packed = torch.empty((len(rows), self._shards[0].shape[1]), dtype=torch.uint8)
-        shard = torch.bucketize(rows, self._edges, right=True) - 1
-        for number in shard.unique().tolist():
-            here = shard == number
-            packed[here] = self._shards[number].index_select(0, rows[here] - self._edges[number])
-        return packed
 
 
 def pauses(cells: Tensor, onsets: Tensor, drums: Sequence[bool]) -> Tensor:
@@ -220,16 +210,3 @@ def pauses(cells: Tensor, onsets: Tensor, drums: Sequence[bool]) -> Tensor:
             repeated[:, track] = False
     torch.gt(paused[:, :, :-1], repeated, out=paused[:, :, :-1])
     return paused.view(cells.shape)
-
-
-def _starts(corpus: PackedCorpus) -> tuple[Tensor, Tensor]:
-    """Return for every phrase its row in ``bars``, and for every row the passage in which a phrase may start, or -1."""
-    settings = corpus.settings
-    passage, bar = corpus.phrases.astype(np.int64).T
-    rows = corpus.passages[:, 2].astype(np.int64)
-    allowed = np.full(max(1, len(corpus.bars)), -1)
-    for number, (row, length) in enumerate(corpus.passages[:, 2:].astype(np.int64).tolist()):
-        if length >= settings.shape.bars:
-            starts = settings.starts(corpus.bars[row : row + length] != 0)
-            allowed[row : row + len(starts)][starts] = number
-    return torch.from_numpy(rows[passage] + bar), torch.from_numpy(allowed)

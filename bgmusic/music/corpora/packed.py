@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.assemble import FORMAT, META, VERSIONS, version_of
+from bgmusic.music.corpora.records import Record, read_records
 from bgmusic.music.corpora.row_files import read_rows
 from bgmusic.music.corpora.settings import Settings
+from bgmusic.music.corpora.shards import Shards
 from bgmusic.music.corpora.split import SPLITS, Split
 from bgmusic.music.corpora.tiles import plane_bytes, plane_count
 from bgmusic.music.corpora.timing import check_timing
@@ -26,6 +29,7 @@ from bgmusic.music.rolls.encodings import Encoding
 from bgmusic.music.rolls.tracks import TrackSet
 
 MAX_META_BYTES = 1 << 30
+_BLOCK_ROWS = 1 << 18
 
 
 class PackedCorpus:
@@ -40,6 +44,7 @@ class PackedCorpus:
         bars: (rows, tracks): the tile of each bar and track.
         ranges: (tiles, 2): lowest and highest row (pitch) with a note.
         shards: arrays (tiles, planes, plane_bytes) of packed bits, mapped into memory.
+        bits: the planes of all tiles: plane p of tile t is row ``t * planes + p``.
 
     Raises:
         UserError: the folder holds no corpus, or a damaged one; the text says which file, and how.
@@ -77,7 +82,9 @@ class PackedCorpus:
             if shard["file"] != f"bits-{number:05}{suffix}":  # a name must not lead out of the folder
                 self._damaged(f"{META} names {str(shard['file'])[:80]!r} as a shard")
             self.shards.append(read_rows(self.path / shard["file"], "u1", shard["tiles"], row))
-        self.pieces = [_record(piece) for piece in meta["pieces"]]
+        self.bits = Shards(self.shards)
+        self.pieces: Sequence[Record] = meta["pieces"]
+        self._split_of = np.array([SPLITS.index(_split(piece)) for piece in self.pieces], np.uint8)
 
     def _check(self) -> None:
         """Check that every index points inside the array that it refers to."""
@@ -88,10 +95,10 @@ class PackedCorpus:
             self._damaged("a passage points outside the pieces or the bars")
         if int(length.sum()) > len(self.bars):  # all are iterated: a few kilobytes could claim billions of bars
             self._damaged("its passages overlap")
-        passage, bar = self.phrases.astype(np.int64).T
-        inside = not len(passage) or int(passage.max()) < len(length)
-        if not inside or (bar + self.settings.shape.bars > length[passage]).any():
-            self._damaged("a phrase points outside its passage")
+        for some in _blocks(len(self)):
+            passage, bar = self.phrases[some].astype(np.int64).T
+            if int(passage.max()) >= len(length) or (bar + self.settings.shape.bars > length[passage]).any():
+                self._damaged("a phrase points outside its passage")
         if self.bars.size and int(self.bars.max()) >= len(self.ranges):
             self._damaged("a bar points outside the tiles")
 
@@ -128,10 +135,12 @@ class PackedCorpus:
 
         It identifies a corpus independently of its folder.
         """
-        about = [(piece.get("sha256"), piece["split"]) for piece in self.pieces]
-        digest = hashlib.sha256(json.dumps(about).encode())
+        digest = hashlib.sha256(b"[")
+        for number, piece in enumerate(self.pieces):
+            digest.update(b", " * (number > 0) + json.dumps((piece.get("sha256"), piece["split"])).encode())
+        digest.update(b"]")
         for rows in (self.passages, self.phrases):
-            digest.update(rows.tobytes())
+            digest.update(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
         return digest.hexdigest()[:16]
 
     def indices(self, split: Split | None = None) -> NDArray[np.int64]:
@@ -145,8 +154,9 @@ class PackedCorpus:
             return np.arange(len(self))
         if split not in SPLITS:
             raise UserError(f"split {split!r} is not one of {', '.join(SPLITS)}")
-        chosen = np.array([piece["split"] == split for piece in self.pieces], np.bool_)
-        return np.flatnonzero(chosen[self.piece_of_phrase])
+        chosen = (self._split_of == SPLITS.index(split))[self.passages[:, 0]]  # of passages
+        found = [np.flatnonzero(chosen[self.phrases[some, 0]]) + some.start for some in _blocks(len(self))]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def tiles(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return packed tiles by their numbers: uint8 ``(*numbers.shape, planes, plane_bytes)``.
@@ -158,16 +168,21 @@ class PackedCorpus:
         """
         if not np.issubdtype(numbers.dtype, np.integer):
             raise TypeError(f"tile numbers must be integers, not {numbers.dtype}")
+        planes = self.shards[0].shape[1]
         flat = numbers.reshape(-1)
         if len(flat) and not (flat.min() >= 0 and flat.max() < len(self.ranges)):
             raise IndexError(f"tile numbers must be within 0 to {len(self.ranges) - 1}")
-        packed = np.empty((len(flat), *self.shards[0].shape[1:]), np.uint8)
-        start = 0
-        for shard in self.shards:
-            here = np.flatnonzero((flat >= start) & (flat < start + len(shard)))
-            packed[here] = shard[flat[here] - start]
-            start += len(shard)
-        return packed.reshape(*numbers.shape, *packed.shape[1:])
+        packed = self.bits.take((flat[:, None] * planes + np.arange(planes)).reshape(-1))
+        return packed.reshape(*numbers.shape, planes, packed.shape[1])
+
+    def rows(self, passage: NDArray[np.int64], bar: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tiles of phrases that start at these bars (n,) of passages (n,): (n, bars, tracks).
+
+        The phrases must lie within their passages.
+        """
+        first = self.passages[passage, 2] + bar
+        rows: NDArray[np.int64] = self.bars[first[:, None] + np.arange(self.settings.shape.bars)].astype(np.int64)
+        return rows
 
     def planes(self, numbers: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Return the phrases with these indices (n,): boolean (planes, n, tracks, bars, steps, pitches).
@@ -176,9 +191,7 @@ class PackedCorpus:
         """
         shape = self.settings.shape
         passage, bar = self.phrases[numbers].astype(np.int64).T
-        first = self.passages[passage, 2].astype(np.int64) + bar
-        rows = self.bars[first[:, None] + np.arange(shape.bars)].astype(np.int64)
-        packed = np.moveaxis(self.tiles(rows.transpose(0, 2, 1)), 3, 0)
+        packed = np.moveaxis(self.tiles(self.rows(passage, bar).transpose(0, 2, 1)), 3, 0)
         cells = np.unpackbits(packed, axis=-1, count=shape.steps * shape.track_set.pitches).view(np.bool_)
         return cells.reshape(*packed.shape[:4], shape.steps, shape.track_set.pitches)
 
@@ -193,7 +206,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_META_BYTES:
             raise UserError(f"{path} is larger than {MAX_META_BYTES:,} bytes")
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = read_records(path)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
     except OSError as error:
@@ -206,11 +219,18 @@ def read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def _record(piece: dict[str, Any]) -> dict[str, Any]:
-    """Return a piece's record, with the fields that are used checked."""
+def _split(piece: Record) -> Split:
+    """Return the split of a piece, with the fields of its record that are used checked."""
     if not isinstance(piece["name"], str) or piece["split"] not in SPLITS:
         raise ValueError(f"a piece without name or split: {str(piece)[:80]}")
     if not isinstance(piece.get("key"), str | None):
         raise ValueError(f"a piece with an impossible key: {str(piece)[:80]}")
     check_timing(piece)
-    return piece
+    split: Split = piece["split"]
+    return split
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Cut rows into blocks, whose temporary arrays take little memory."""
+    for start in range(0, rows, _BLOCK_ROWS):
+        yield slice(start, min(start + _BLOCK_ROWS, rows))

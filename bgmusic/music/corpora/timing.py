@@ -8,6 +8,7 @@ and denominator, one for each change. Bars are counted from the beginning of the
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,14 +92,14 @@ def metre_of_bar(record: dict[str, Any], bar: int, settings: Settings) -> tuple[
     return require_bar(tuple(row[1:]), settings.shape.resolution, settings.shape.steps)
 
 
-def median_bpm(pieces: list[dict[str, Any]]) -> float | None:
+def median_bpm(pieces: Sequence[dict[str, Any]]) -> float | None:
     """Return the median tempo of the phrases of a corpus's pieces, within ``PLAYABLE_BPM``; None without phrases.
 
     A piece counts as often as it has phrases, at the tempo of its beginning. Training pieces alone count, if there are
     any.
     """
-    chosen = [piece for piece in pieces if piece.get("split") == "train"] or pieces
-    rows = sorted((float(piece["bpm"]), int(piece.get("phrases", 0))) for piece in chosen)
+    known = [(piece.get("split"), float(piece["bpm"]), int(piece.get("phrases", 0))) for piece in pieces]
+    rows = sorted(row for split, *row in known if split == "train") or sorted(row for _, *row in known)
     counts = np.cumsum([count for _, count in rows])
     if not len(counts) or counts[-1] < 1:
         return None
