@@ -126,10 +126,14 @@ class PackedCorpus:
     @cached_property
     def piece_of_phrase(self) -> NDArray[np.int64]:
         """The piece of every phrase: int64 (phrases,)."""
-        pieces: NDArray[np.int64] = self.passages[self.phrases[:, 0], 0].astype(np.int64)
+        return self.pieces_of(np.arange(len(self)))
+
+    def pieces_of(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the pieces of phrases with these indices: int64 (n,)."""
+        pieces: NDArray[np.int64] = self.passages[self.phrases[numbers, 0], 0].astype(np.int64)
         return pieces
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the corpus's source files, their splits, and the positions of its phrases; 16 hex digits.
 

@@ -35,7 +35,7 @@ def corpus_phrases(corpus: Corpus, numbers: NDArray[np.int64]) -> Phrases:
         corpus.resolution,
         cells,
         onsets[0] if onsets else None,
-        corpus.piece_of_phrase[numbers],
+        corpus.pieces_of(numbers),
         corpus.metres(numbers),
         corpus.tempos(numbers),
     )
