@@ -4,9 +4,10 @@
 
 Makes a corpus of so many gigabytes of packed bits (boolean piano-rolls take 8 times as much) from copies of the pieces
 of a small one, under other names, with distinct rows. Then it trains on either in processes of their own, in turns:
-CPU-seconds of an update, the share of loading, resident memory (anonymous; of mapped files, which the system takes back
-when it needs memory). ``evicted``: the pages of the corpus are dropped from memory before every batch, as in the worst
-case of a corpus far larger than memory; times of reading are then wall time. Deletes the corpus at the end.
+CPU-seconds of an update and of loading, resident memory (anonymous; of mapped files, which the system takes back when
+it needs memory). ``evicted``: the pages of the corpus are dropped from memory before every batch, as in the worst case
+of a corpus far larger than memory; ``loading_wall``, also in seconds, then has the waiting for the disk, and on a busy
+machine that for the processor. Deletes the corpus at the end.
 """
 
 from __future__ import annotations
@@ -161,8 +162,7 @@ def compare(small: str, large: Path, asked: argparse.Namespace) -> None:
     print(f"speed of an update: {one['update'] / other['update']:.1%} of the small corpus's")
     print(f"anonymous memory: {other['anon'] - one['anon']:+.0f} MB, of files {other['file'] - one['file']:+.0f} MB")
     for name, values in found.items():
-        share = values["loading_wall" if "evicted" in name else "loading"] / values["update"]
-        print(f"{name}: loading takes {share:.2%} of an update")
+        print(f"{name}: loading takes {values['loading'] / values['update']:.2%} of an update")
 
 
 def main() -> None:
