@@ -185,10 +185,11 @@ def test_particles_follow_the_judged_distribution() -> None:
     assert chosen.mean(0).tolist() == pytest.approx([0.9, 0.9], abs=0.05)
 
 
+@pytest.mark.parametrize("planned", [0.3, 0.0])
 @pytest.mark.parametrize(
     "shape", [SATB, BAND, BAND.model_copy(update={"resolution": 12})], ids=["satb", "lpd-5", "fine"]
 )
-def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape) -> None:
+def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, planned: float) -> None:
     network = causal(shape, "two-stage", critic_dropout=0.0)
     critic = network.critic
     assert critic is not None
@@ -196,7 +197,7 @@ def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape) ->
     draft = draft.map(lambda plane: to_common(plane, torch.zeros(len(plane), dtype=torch.int64), shape))
     cells = draft.cells.transpose(1, 2) > 0.5
     rng = torch.Generator().manual_seed(0)
-    chords = torch.rand(1, shape.bars * shape.beats, 2, cells.shape[-1], generator=rng) < 0.3
+    chords = torch.rand(1, shape.bars * shape.beats, 2, cells.shape[-1], generator=rng) < planned
     chords = chords.repeat_interleave(shape.unit, 1).expand(len(cells), -1, -1, -1)
     critic.rules.weight.data.normal_(generator=rng)
     steps = describe_steps(cells, None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5)

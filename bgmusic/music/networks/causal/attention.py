@@ -45,9 +45,10 @@ class Layer(nn.Module):
 @lru_cache(maxsize=16)
 def rotations(length: int, size: int, device: torch.device) -> Tensor:
     """Return cosines and sines of the rotary positions: ``(2, length, size / 2)``."""
-    frequency = _LONGEST_WAVE ** -(torch.arange(0, size, 2, device=device) / size)
-    angle = torch.arange(length, device=device)[:, None] * frequency
-    return torch.stack([angle.cos(), angle.sin()])
+    with torch.inference_mode(mode=False):  # composing may come first, and a later training takes gradients
+        frequency = _LONGEST_WAVE ** -(torch.arange(0, size, 2, device=device) / size)
+        angle = torch.arange(length, device=device)[:, None] * frequency
+        return torch.stack([angle.cos(), angle.sin()])
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:

@@ -146,6 +146,15 @@ def describe_obedience(steps: Summary, cells: Tensor, chords: Tensor, places: Te
     return torch.cat([lowest, (lines * 2 + strikes) * _PLACES + places[..., None]], -1)
 
 
+def describe_unplanned(steps: Summary, shape: RollShape) -> Tensor:
+    """Describe what :func:`describe_obedience` describes where no chord is planned: any note is outside a chord."""
+    pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+    lines = torch.cat([steps.bass[..., None], steps.line], -1) >= 0
+    codes = lines.long()
+    codes[..., 1:].mul_(2).add_(steps.strikes[:, :, pitched])
+    return codes.mul_(_PLACES)[..., : 1 + len(pitched) if pitched else 0]
+
+
 def _of_chord(rows: Tensor, chord: Tensor, bass: Tensor) -> Tensor:
     """Return whether rows ``(batch, steps, n)`` are none (0), outside a chord (1), in it (2) or its bass (3)."""
     place = rows.clamp(min=0)

@@ -14,6 +14,7 @@ from bgmusic.music.networks.causal.critic_features import (
     Summary,
     describe_last,
     describe_obedience,
+    describe_unplanned,
     places_under,
     summarize,
 )
@@ -34,7 +35,12 @@ class CriticStream:
 
     def __init__(self, critic: Critic, chords: Tensor) -> None:
         like, channels, shape, batch = critic.table.weight, critic.channels, critic.shape, len(chords)
-        self._chords, self._both, self._places = chords, critic.both_chords(chords), places_under(chords, shape)
+        self._planned = bool(chords.any())
+        self._chords = chords
+        if self._planned:
+            self._places, both = places_under(chords, shape), critic.both_chords(chords)
+            # Pitch classes are folded here, once; a critic folds twelve rows to themselves.
+            self._both = F.pad(both, (0, -both.shape[-1] % 12)).unflatten(-1, (-1, 12)).any(-2)
         self._step = 0
         self._critic, self._shape = critic, shape
         self._offsets = torch.tensor(critic.offsets, device=like.device)
@@ -96,11 +102,16 @@ class CriticStream:
         self._step += number
         steps = summarize(line_of(cells), starts, cells, shape)
         self._past = steps if self._past is None else self._past.followed_by(steps)
-        obeyed = describe_obedience(steps, cells, self._chords[:, here], self._places[:, here], shape)
+        if self._planned:
+            obeyed = describe_obedience(steps, cells, self._chords[:, here], self._places[:, here], shape)
+        else:
+            obeyed = describe_unplanned(steps, shape)
         codes = torch.cat([describe_last(self._past, shape, number), obeyed], -1) + self._offsets
         begins = torch.arange(len(cells) * number, device=codes.device) * codes.shape[-1]
         x = bag(critic.table.weight, codes.flatten(0, 1), begins).view(len(cells), number, -1)
-        x = x + critic.embed_chords(cells) + critic.embed_planned(steps.bass, self._both[:, here])
+        x = x + critic.embed_chords(cells)
+        if self._planned:
+            x = x + critic.embed_planned(steps.bass, self._both[:, here])
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
         return torch.cat([x, critic.evidence(codes).unsqueeze(2).to(x.dtype)], 2)

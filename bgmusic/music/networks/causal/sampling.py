@@ -13,7 +13,7 @@ from bgmusic.music.networks.causal.step_composer import StepComposer
 from bgmusic.music.networks.causal.task import Task
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def compose_steps(
     parts: Parts, task: Task, thresholds: Tensor, particles: ParticleFilter | None = None
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -33,7 +33,8 @@ def compose_steps(
     given = task.given
     steps, unit, bar = given.cells.shape[1], parts.shape.unit, parts.shape.steps
     composed = StepComposer(parts, task, thresholds)
-    cells, onsets = torch.zeros_like(given.cells), torch.zeros_like(given.cells)
+    with torch.inference_mode(mode=False):  # of the result, callers may take gradients
+        cells, onsets = torch.zeros_like(given.cells), torch.zeros_like(given.cells)
     for step in range(steps):
         if task.repeats is not None and step % bar == 0 and step:
             composed.repeat_bar(cells, onsets, step // bar)
@@ -50,5 +51,6 @@ def compose_steps(
             yield step + 1, cells, onsets
     if particles:
         chosen = particles.result(cells[:, -unit:], onsets[:, -unit:])
-        cells, onsets = cells[chosen], onsets[chosen]
+        with torch.inference_mode(mode=False):
+            cells, onsets = cells[chosen.clone()], onsets[chosen.clone()]
     yield steps, cells, onsets

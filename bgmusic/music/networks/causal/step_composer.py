@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON, NOTES
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
-from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, REST, UNKNOWN
+from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
 from bgmusic.music.networks.causal.tables import LAST, MOTION, MOVE, NOW, Lookups, TrackTables, bag
 from bgmusic.music.networks.causal.task import Task
 from bgmusic.neurons import SBN, BinaryNeuron
 
-_LEAST, _LARGEST = 1e-12, 1 - 1e-3  # probabilities whose logits stay finite
+_LARGEST = 1 - 1e-3  # probability of rows up to one at which its neuron may fire; above, none starts
 
 
 class StepComposer:
@@ -30,8 +32,8 @@ class StepComposer:
         batch, _, tracks, rows = task.given.cells.shape
         device = task.context.device
         self._parts, self._given = parts, task.given
-        # (steps, tracks, numbers, batch)
-        self._thresholds = [step.unbind(0) for step in thresholds.contiguous().unbind(0)]
+        both = limits(parts.neuron, thresholds.contiguous())  # of each step, of each track: (numbers, batch)
+        self._logits, self._chances = ([step.unbind(0) for step in values.unbind(0)] for values in both)
         self._repeats, self._unplayable = task.repeats, ~task.playable
         self._chords = task.chords.unbind(1) if bool(task.chords.any()) else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
@@ -48,8 +50,9 @@ class StepComposer:
 
     def _look(self) -> None:
         """Note which steps of tracks are known: in all phrases they are never computed, in none need no merging."""
-        known = self._given.known
+        known, cells = self._given.known, self._given.cells
         self._computed, self._merged = (~known).any(0).tolist(), known.any(0).tolist()
+        self._silent = (known & ~cells.any(-1)).all(0).tolist()
 
     def repeat_bar(self, cells: Tensor, onsets: Tensor, bar: int) -> None:
         """Copy earlier bars to the tracks that repeat them in ``bar``; see :meth:`Given.repeat_bar`."""
@@ -79,7 +82,7 @@ class StepComposer:
         for track, tables in enumerate(self._tables):
             if computed[track]:
                 self._decide(tables, state, step, sounded)
-            if track < last:
+            if track < last and not self._silent[step][track]:
                 state = affine(state, cells[:, track], tables.notes)
         self._end(sounded)
         return cells, starts
@@ -87,10 +90,9 @@ class StepComposer:
     def _begin(self, step: int, sounded: Tensor) -> None:
         """Set the codes of what is seen before the first track decides, and take over what is known."""
         codes, tables = self._codes, self._lookups
-        held = codes[:, :, NOW]
-        self._held = torch.where(held > 0, HOLD, REST)
-        codes[:, :, MOVE] = tables.classes[held]
-        codes[:, :, MOTION] = UNKNOWN
+        going_on = torch.embedding(tables.going_on, codes[:, :, NOW])
+        codes[:, :, MOVE:] = going_on[:, :, :2]
+        self._held = going_on[:, :, 2]
         if any(self._merged[step]):
             given = self._given
             cells = given.cells[:, step].float()
@@ -105,14 +107,13 @@ class StepComposer:
     def _after(self, planes: Tensor, last: Tensor) -> Tensor:
         """Return ``NOW``, ``MOVE`` and ``MOTION`` of tracks by their notes ``(..., 2, rows)`` and last rows."""
         places = (planes * self._lookups.ids).amax(-1).sum(-1).long()
-        return self._lookups.after[places.add_(last, alpha=2)]
+        return torch.embedding(self._lookups.after, places.add_(last, alpha=2))
 
     def _decide(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> None:
         """Decide what a track plays."""
         track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
         state, hidden = tables.hidden(state, codes, self._since)
-        changed = fires(self._parts.neuron, tables.change(hidden), self._thresholds[step][track][CHANGE])
-        rows = changed.nonzero()[:, 0]
+        rows = (tables.change(hidden) > self._logits[step][track][CHANGE]).nonzero()[:, 0]
         if not merged and not rows.shape[0]:
             codes[:, track, MOTION] = self._held[:, track]
             return
@@ -143,14 +144,15 @@ class StepComposer:
         """
         parts, track, limit = self._parts, tables.track, self._parts.limits[tables.track]
         most = min(limit, parts.settings.chords)
-        thresholds = self._thresholds[step][track][: NOTES + most].index_select(1, rows)
+        chances = self._chances[step][track][:most].index_select(1, rows)
         state, before = state.index_select(0, rows), before.index_select(0, rows)
         codes = self._codes.index_select(0, rows)
         impossible = self._unplayable[:, track].index_select(0, rows)
         kept = None
         if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
             going = tables.going_on(hidden.index_select(0, rows))
-            kept = before * fires(parts.neuron, going, thresholds[GOING_ON, :, None])
+            limit_of_rows = self._logits[step][track][GOING_ON].index_select(0, rows)
+            kept = before * (going > limit_of_rows[:, None])
             state = affine(state, kept, tables.notes)
             impossible |= kept > 0
         if not parts.restrikes:
@@ -159,7 +161,7 @@ class StepComposer:
         chord = None if self._chords is None else self._chords[step].index_select(0, rows)
         # Where nothing ends, something starts, or nothing would change.
         must = (before if kept is None else before - kept).amax(1) <= 0
-        note = choose(parts, tables.note_logits(state, references, chord, None, prior, must), thresholds[NOTES])
+        note = choose(parts, tables.note_logits(state, references, chord, None, prior, must), chances[0])
         if kept is None:
             started = tables.one_hot(note)
             return started, started
@@ -175,7 +177,7 @@ class StepComposer:
             chord = None if chord is None else chord[chosen]
             state = state[chosen] + tables.chosen[lowest]
             logits = tables.note_logits(state, references, chord, lowest, prior)
-            note = choose(parts, logits, thresholds[NOTES + number].index_select(0, items))
+            note = choose(parts, logits, chances[number].index_select(0, items))
             note = torch.where(room > 0, note, tables.rows)
             started.index_add_(0, items, tables.one_hot(note))
         return torch.maximum(kept, started), started
@@ -206,44 +208,49 @@ class _Past:
     def embed(self, planes: Tensor, codes: Tensor) -> Tensor:
         """Embed notes ``(batch, 2, tracks, rows)`` and lines ``(batch, tracks, 4)``: ``(batch, width)``."""
         lines = codes[:, :, NOW]
-        pairs = lines.index_select(1, self._first) * self._lookups.size + lines.index_select(1, self._second)
-        places = torch.cat([codes[:, :, MOTION], self._lookups.pairs[pairs]], 1).add_(self._places)
+        first, second = lines.index_select(1, self._first), lines.index_select(1, self._second)
+        pairs = torch.take(self._lookups.pairs, second.add_(first, alpha=self._lookups.size))
+        places = torch.cat([codes[:, :, MOTION], pairs], 1).add_(self._places)
         return affine(bag(self._table, places, self._bags), planes.flatten(1)[:, : len(self._notes)], self._notes)
 
 
-def fires(neuron: BinaryNeuron, logits: Tensor, thresholds: Tensor) -> Tensor:
-    """Return the decisions ``u(sigmoid(slope x) - v)`` of a binary neuron as booleans of the logits' shape.
+def limits(neuron: BinaryNeuron, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what inputs of a binary neuron are compared with: it fires where they are larger.
+
+    ``u(sigmoid(slope x) - v)`` is 1 where x is larger than ``logit(v) / slope``. An input that is the logit of a
+    probability p need not be computed: p is larger than the sigmoid of that limit.
 
     Args:
         neuron: a deterministic one has the threshold 0.5.
-        logits: real numbers.
-        thresholds: ``v`` of a stochastic one; they broadcast to the logits' shape.
+        thresholds: ``v`` of a stochastic one, ``(steps, tracks, numbers, batch)``.
+
+    Returns:
+        Limits of logits for ``CHANGE`` and ``GOING_ON``, and of probabilities for the others, which are at most
+        ``_LARGEST``: above, no neuron fires.
 
     """
-    limits = thresholds if isinstance(neuron, SBN) else 0.5
-    return neuron.preactivate(logits) > limits
+    logits = thresholds.logit().div_(neuron.slope) if isinstance(neuron, SBN) else torch.zeros_like(thresholds)
+    chances = logits[:, :, NOTES:].sigmoid()
+    return logits[:, :, :NOTES], chances.masked_fill_(chances >= _LARGEST, math.inf)
 
 
-def choose(parts: Parts, logits: Tensor, thresholds: Tensor) -> Tensor:
-    """Choose a row for each item: the lowest whose binary neuron fires.
+def choose(parts: Parts, logits: Tensor, limits: Tensor) -> Tensor:
+    """Choose a row for each item: the lowest whose binary neuron fires, else the last.
 
     The neuron of a row has the logit of the probability that this row or a lower one is chosen; all rows share a
     threshold, so each row is chosen with its own probability.
 
     Args:
-        parts: for its neuron and the nucleus.
+        parts: for the nucleus.
         logits: ``(items, rows + 1)``.
-        thresholds: ``(items,)``.
+        limits: of these probabilities, see :func:`limits`: ``(items,)``.
 
     Returns:
         int64 ``(items,)``.
 
     """
     below = nucleus(logits.softmax(1), parts.settings.nucleus).cumsum(1)
-    below = (below / below[:, -1:]).clamp_(_LEAST, _LARGEST)
-    fired = fires(parts.neuron, (below / (1 - below)).log_(), thresholds[:, None])
-    fired[:, -1] = True
-    return fired.to(torch.uint8).argmax(1)
+    return (below[:, :-1] <= below[:, -1:] * limits[:, None]).sum(1)
 
 
 def nucleus(probabilities: Tensor, share: float) -> Tensor:

@@ -18,7 +18,7 @@ from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
 
-_FEW, _MANY = 16, 256  # rows of a product
+_FEW, _MANY = 16, 512  # rows of a product
 _MEMORY = 1 << 28  # bytes of keys and values of a batch
 
 
@@ -88,7 +88,8 @@ class TrunkSteps:
     def __init__(self, trunk: Trunk, context: Tensor) -> None:
         batch, steps, width = context.shape
         self._length = 0
-        self._begin = trunk.begin.expand(batch, -1)
+        self._batch, batch = batch, max(2, batch)  # a product of a single row would sum in another order
+        self._begin = trunk.begin
         self._known = (context + (trunk.bar + trunk.place).flatten(0, 1)).unbind(1)
         cosine, sine = rotations(steps, width // trunk.heads, context.device).to(context.dtype)
         self._angles = torch.complex(cosine, sine).unbind(0)
@@ -104,10 +105,12 @@ class TrunkSteps:
         """
         place = self._length
         x = (self._begin if before is None else before) + self._known[place]
+        if self._batch == 1:
+            x = x.expand(2, -1)
         for layer in self._layers:
             x = layer.step(x, self._angles[place], place)
         self._length += 1
-        return torch.layer_norm(x, *self._norm)
+        return torch.layer_norm(x, *self._norm)[: self._batch]
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase's context."""
@@ -132,25 +135,31 @@ class _LayerSteps:
         self._down, self._down_bias = layer.down.weight.t().contiguous(), layer.down.bias
         self._before = (width,), layer.before.weight, layer.before.bias
         self._between = (width,), layer.between.weight, layer.between.bias
-        self._shape = batch, 3, heads, size // 2, 2
-        self._keys, self._values = query.new_zeros(2, batch, heads, steps, size).unbind(0)
-        # Views of the same memory: as products of matrices need it, and where each step is written.
+        # Written before they are read. Views of the same memory are made once, not in each step.
+        new = query.new_empty
+        self._inner = new(batch, 4 * width)
+        self._projected, turned, seen = new(batch, 3 * width), new(batch * heads, 1, size), new(batch * heads, 1, size)
+        query, key, self._value = self._projected.view(batch, 3, heads, size).unbind(1)
+        self._query, self._key = (torch.view_as_complex(x.unflatten(-1, (-1, 2))) for x in (query, key))
+        self._turned, self._seen, self._joined = turned, seen, seen.view(batch, width)
+        self._turned_places = torch.view_as_complex(turned.view(batch, heads, -1, 2))
+        self._keys, self._values = new(2, batch, heads, steps, size).unbind(0)
+        # As products of matrices need them, and where each step is written.
         self._flat_keys, self._flat_values = self._keys.flatten(0, 1).transpose(1, 2), self._values.flatten(0, 1)
         self._key_places = torch.view_as_complex(self._keys.unflatten(-1, (-1, 2))).unbind(2)
-        self._value_places = self._values.unflatten(-1, (-1, 2)).unbind(2)
+        self._value_places = self._values.unbind(2)
 
     def step(self, x: Tensor, angles: Tensor, place: int) -> Tensor:
         """Apply the layer to the step ``place``: ``(batch, width)``."""
-        normal = torch.layer_norm(x, *self._before)
-        query, key, value = affine(self._qkv_bias, normal, self._qkv).view(self._shape).unbind(1)
-        torch.mul(torch.view_as_complex(key), angles, out=self._key_places[place])
-        self._value_places[place].copy_(value)
-        turned = torch.view_as_real(torch.view_as_complex(query) * angles).view(self._flat_values.shape[0], 1, -1)
-        weights = torch.bmm(turned, self._flat_keys.narrow(2, 0, place + 1)).softmax(-1)
-        seen = torch.bmm(weights, self._flat_values.narrow(1, 0, place + 1))
-        x = affine(self._out_bias, seen.view(x.shape), self._out).add_(x)
-        normal = torch.layer_norm(x, *self._between)
-        return affine(self._down_bias, F.gelu(affine(self._up_bias, normal, self._up)), self._down).add_(x)
+        torch.addmm(self._qkv_bias, torch.layer_norm(x, *self._before), self._qkv, out=self._projected)
+        torch.mul(self._key, angles, out=self._key_places[place])
+        torch.mul(self._query, angles, out=self._turned_places)
+        self._value_places[place].copy_(self._value)
+        weights = torch.bmm(self._turned, self._flat_keys.narrow(2, 0, place + 1)).softmax(-1)
+        torch.bmm(weights, self._flat_values.narrow(1, 0, place + 1), out=self._seen)
+        x = torch.addmm(self._out_bias, self._joined, self._out).add_(x)
+        inner = torch.addmm(self._up_bias, torch.layer_norm(x, *self._between), self._up, out=self._inner)
+        return torch.addmm(self._down_bias, torch.ops.aten.gelu_(inner), self._down).add_(x)
 
     def replace(self, places: Tensor, rows: Tensor, length: int) -> None:
         for cache in (self._keys, self._values):

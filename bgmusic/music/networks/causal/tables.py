@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.decoder import IMPOSSIBLE, REACH, TrackDecoder
 from bgmusic.music.networks.causal.stepping import affine
-from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, interval_of, motion_of
+from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, interval_of, motion_of
 
 LAST, NOW, MOVE, MOTION = range(4)
 """Columns of a track's state: the last row of its line before the step; the row that sounds, in this step if the track
@@ -33,7 +32,8 @@ class Lookups:
         moves: first of the classes ``_MOVES`` of the interval from the second row to the first.
         after: ``NOW``, ``MOVE`` and ``MOTION`` of a line that is now at the first row and was at the second; a line
             whose note starts comes after one whose note is held, at ``2 * place + 1``.
-        classes: class of each row that does not move, as in ``MOVE``, int64 ``(size,)``.
+        going_on: of each row that goes on: its class, as in ``MOVE``, and its motion while it is unknown and when it
+            is known, int64 ``(size, 3)``.
         ids: what each note that sounds, and each that starts, adds to the place in ``after``, float ``(2, rows)``; of
             several notes of a track the largest counts.
 
@@ -52,7 +52,9 @@ class Lookups:
         moves = (motion < HOLD) & (now != last)
         codes = torch.where(now >= 0, now % 12, 12) + _CLASSES * _CLASSES * moves
         self.after = torch.stack([(now + 1).expand_as(motion), codes, motion], -1).flatten(0, 1)
-        self.classes = torch.cat([codes.new_full((1,), 12), lines[1:] % 12])
+        classes = torch.where(lines >= 0, lines % 12, 12)
+        motions = torch.where(lines >= 0, HOLD, REST)
+        self.going_on = torch.stack([classes, torch.full_like(lines, UNKNOWN), motions], 1)
         ids = torch.arange(1, rows + 1, dtype=torch.float32, device=device)
         self.ids = torch.stack([2 * self.size * ids, torch.ones_like(ids)])
 
@@ -96,6 +98,7 @@ class TrackTables:
         places += [starts[3] + others[track] * MOTIONS if track in others else 0 for track in range(tracks)]
         self._places = torch.tensor([*places, starts[4]], device=device)
         self._bags = torch.arange(batch, device=device) * len(self._places)
+        self._halves = torch.tensor([0, lookups.size**2], device=device)  # of ``lookups.pairs``, for LAST and NOW
         if self.pitched:
             self._arrange_intervals(decoder, slots)
         else:
@@ -144,13 +147,12 @@ class TrackTables:
         """
         columns = [codes[:, :, MOTION], since[:, self.track, None]]
         if self.pitched:
-            size = self.lookups.size
-            pairs = torch.add(codes[:, :, : NOW + 1], codes[:, self.track, LAST, None, None], alpha=size)
-            pairs[:, :, NOW] += size * size
-            columns = [self.lookups.pairs[pairs].flatten(1), *columns]
+            own = codes[:, self.track, LAST, None, None]
+            pairs = torch.add(codes[:, :, : NOW + 1], own, alpha=self.lookups.size).add_(self._halves)
+            columns = [torch.take(self.lookups.pairs, pairs).flatten(1), *columns]
         places = torch.cat(columns, 1).add_(self._places)
         state = state + bag(self._seen, places, self._bags)
-        return state, F.gelu(affine(self._first[0], state, self._first[1]))
+        return state, torch.ops.aten.gelu_(affine(self._first[0], state, self._first[1]))
 
     def change(self, hidden: Tensor) -> Tensor:
         """Return the logits of a change ``(items,)``."""
@@ -165,7 +167,7 @@ class TrackTables:
         if not self.pitched:
             return torch.zeros_like(impossible, dtype=torch.float32).masked_fill_(impossible, IMPOSSIBLE)
         pairs = torch.add(codes[:, :, LAST], codes[:, self.track, LAST, None], alpha=self.lookups.size)
-        places = self.lookups.moves[pairs].add_(codes[:, :, MOVE]).add_(self._progress_places)
+        places = torch.take(self.lookups.moves, pairs).add_(codes[:, :, MOVE]).add_(self._progress_places)
         return bag(self._progress, places, self._progress_bags[: codes.shape[0]]).masked_fill_(impossible, IMPOSSIBLE)
 
     def references(self, codes: Tensor) -> Tensor | None:
@@ -196,7 +198,7 @@ class TrackTables:
             must: whether a note has to start, boolean ``(items,)``; None: in none.
 
         """
-        hidden = F.gelu(affine(self._second[0], state, self._second[1]))
+        hidden = torch.ops.aten.gelu_(affine(self._second[0], state, self._second[1]))
         outputs = affine(self._rows[0], hidden, self._rows[1])
         if references is not None:
             relative = outputs.gather(1, references).view(state.shape[0], -1, self.rows).sum(1)
@@ -209,7 +211,7 @@ class TrackTables:
             above = torch.arange(self.rows, device=state.device) <= lowest[:, None]
             prior = prior.masked_fill(above, IMPOSSIBLE)
         logits = outputs[:, : self.rows + 1]
-        logits[:, :-1] += prior
+        logits[:, :-1].add_(prior)
         if must is not None:
             logits[:, -1].add_(must, alpha=IMPOSSIBLE)
         return logits
