@@ -39,6 +39,8 @@ class CausalConfig(Config):
     """How much more planned chords weigh on beats than the network has learnt; voice leading suffers from more."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""
+    unplanned: Share = 0.35
+    """Share of the phrases of whose plan nothing is known in training."""
     hidden_units: Literal["any", "tracks"] = "any"
     """Units that are hidden from G while it imitates: `any` kind; `tracks`: whole tracks, to learn to accompany."""
 

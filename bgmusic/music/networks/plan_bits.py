@@ -91,18 +91,22 @@ def plan_bits(plans: Plans, shape: RollShape, device: torch.device | str = "cpu"
     )
 
 
-def draw_plans(real: Tensor, shape: RollShape, generator: torch.Generator | None = None) -> PlanBits:
+def draw_plans(
+    real: Tensor, shape: RollShape, generator: torch.Generator | None = None, unknown: float = 0.35
+) -> PlanBits:
     """Extract the plans of real phrases and hide parts of them, to learn to compose to what is known.
 
-    Of 35% of the phrases nothing is known, of 35% everything. In the others each part is known with a chance of one
-    half, and of a known part a share of the bars, or beats, drawn from U[0, 1).
+    Of a share of the phrases nothing is known. Of seven in thirteen of the rest, everything is; in the others each part
+    is known with a chance of one half, and of a known part a share of the bars, or beats, drawn from U[0, 1).
 
     Args:
         real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
         shape: their shape.
         generator: source of the draws, on the CPU.
+        unknown: share of the phrases of whose plans nothing is known.
 
     """
+    whole = unknown + (1 - unknown) * 7 / 13
     plans = extract_channels(real.detach().cpu().numpy() > 0.5, shape)
 
     def draw(*size: int) -> Tensor:
@@ -115,6 +119,6 @@ def draw_plans(real: Tensor, shape: RollShape, generator: torch.Generator | None
         each = draw(*size)
         narrow = (slice(None), *(None,) * len(size))
         share = torch.where(parts[:, number] < 0.5, shares[:, number], 0.0)
-        share = torch.where(way[:, 0] < 0.35, 0.0, torch.where(way[:, 0] < 0.7, 1.0, share))
+        share = torch.where(way[:, 0] < unknown, 0.0, torch.where(way[:, 0] < whole, 1.0, share))
         keep[name] = (each < share[narrow]).numpy()
     return plan_bits(plans.hidden(**keep), shape, real.device)

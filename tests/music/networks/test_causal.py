@@ -149,14 +149,14 @@ def test_imitation_learns_and_reaches_every_weight() -> None:
 def test_the_critic_tells_drafts_from_real_music_and_alone_learns() -> None:
     network = causal(SATB, "two-stage", critic_dropout=0.0).train()
     assert {name.split(".")[0] for name, weight in network.named_parameters() if weight.requires_grad} == {"critic"}
-    optimizer = torch.optim.Adam([weight for weight in network.parameters() if weight.requires_grad], 1e-2)
+    optimizer = torch.optim.Adam([weight for weight in network.parameters() if weight.requires_grad], 1e-3)
     rng, losses = torch.Generator().manual_seed(0), []
     for _ in range(12):
         losses.append(network.imitation(random_phrases(SATB, 8), rng))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    assert float(losses[-1].detach()) < 0.5 * float(losses[0].detach())
+    assert float(sum(losses[-4:]).detach()) / 4 < 0.5 * float(losses[0].detach())
     made = network.eval()(torch.randn(1, network.latent))
     assert made.shape == (1, SATB.channels, SATB.bars, SATB.steps, SATB.pitches)
 
@@ -191,8 +191,8 @@ def test_particles_follow_the_judged_distribution() -> None:
 )
 def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, planned: float) -> None:
     network = causal(shape, "two-stage", critic_dropout=0.0)
-    critic = network.critic
-    assert critic is not None
+    assert network.critic is not None
+    critic = network.critic.known
     draft = to_draft(random_phrases(shape), shape)
     draft = draft.map(lambda plane: to_common(plane, torch.zeros(len(plane), dtype=torch.int64), shape))
     cells = draft.cells.transpose(1, 2) > 0.5

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import torch
@@ -21,6 +22,8 @@ _DURATIONS = 24
 _MOTIONS = 6
 _CLASSES = 12
 _SETS = 1 << 11
+_TOGETHER = 4  # pitch classes above the bass; chords of more are one category
+_BARS_AGO = (1, 2)
 _PAIRS = 10  # pairs of tracks at most
 _OF_LINE = 6  # columns of a track
 _PLACES = 4  # of a step under a plan
@@ -31,11 +34,13 @@ def feature_sizes(shape: RollShape, rows: int) -> list[int]:
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     line = [3, rows + 1, 2 * _LEAP + 2, (2 * _SMALL + 2) ** 2, _DURATIONS + 1, 8]
     pair = [2 * _GAP + 2, 13 * 13 * _MOTIONS + 1]
-    of_all = [4 * (_SETS + 1), _SETS + 1, 14] if pitched else []
+    sets = int(_chord_numbers()[-1]) + 1
+    of_all = [4 * sets, sets, 14] if pitched else []
     pairs = list(combinations(pitched, 2))[:_PAIRS]
     of_plan = [4 * _PLACES, *[2 * _PLACES * 5] * len(pitched)] if pitched else []
     rhythm = [1 << min(8, len(shape.drums)), shape.steps]
-    return [*line * len(pitched), *pair * len(pairs), *of_all, *rhythm, *of_plan]
+    form = [2 * 3 ** len(_BARS_AGO)] * len(shape.drums) + [2 * _LEAP + 2] * len(pitched)
+    return [*line * len(pitched), *pair * len(pairs), *of_all, *rhythm, *form, *of_plan]
 
 
 def motion_columns(shape: RollShape) -> list[int]:
@@ -89,6 +94,7 @@ def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     rows = shape.pitches + 2 * MARGIN
     lines = _of_lines(steps.line, steps.strikes[:, :, pitched], steps.counts, rows)[:, -number:]
+    form = _of_form(steps, pitched, number, shape)
     # Other features follow from a step and the one before it.
     if length > number:
         steps = steps.map(lambda value: value[:, -number - 1 :])
@@ -104,7 +110,7 @@ def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
     first = min(8, strikes.shape[2])
     rhythm = (strikes[..., :first] * (1 << torch.arange(first, device=lines.device))).sum(-1)
     columns.append(torch.stack([rhythm, place.expand_as(rhythm)], -1))
-    return torch.cat([lines, torch.cat(columns, -1)[:, -number:]], -1)
+    return torch.cat([lines, torch.cat(columns, -1)[:, -number:], form], -1)
 
 
 def places_under(chords: Tensor, shape: RollShape) -> Tensor:
@@ -210,7 +216,39 @@ def _of_all(steps: Summary, struck: Tensor, length: int, shape: RollShape) -> Te
     before = _delayed(bass, -1)
     known = struck & (bass >= 0) & (before >= 0)
     moved = torch.where(known, torch.where(bass == before, 12, (bass - before) % 12), 13)
-    return torch.stack([chord + (_SETS + 1) * _weight(place, shape), chord, moved], -1)
+    numbers = _chord_numbers().to(chord.device)
+    chord = numbers[chord]
+    return torch.stack([chord + (numbers[-1] + 1) * _weight(place, shape), chord, moved], -1)
+
+
+def _of_form(steps: Summary, pitched: list[int], number: int, shape: RollShape) -> Tensor:
+    """Compare the last ``number`` steps with those of earlier bars: int64 ``(batch, number, tracks + pitched)``.
+
+    Of each track: whether it strikes, now and one and two bars ago; of each line that strikes: how far it is from its
+    place a bar ago.
+    """
+    length = steps.line.shape[1]
+    places = torch.arange(length - number, length, device=steps.line.device)
+    strikes = steps.strikes.long()
+    rhythm = strikes[:, places]
+    for bars in _BARS_AGO:
+        ago = places - bars * shape.steps
+        rhythm = rhythm * 3 + torch.where(ago[:, None] >= 0, strikes[:, ago.clamp(min=0)], 2)
+    ago = places - shape.steps
+    now, before = steps.line[:, places], steps.line[:, ago.clamp(min=0)]
+    known = (now >= 0) & (before >= 0) & (ago >= 0)[:, None] & steps.strikes[:, places][:, :, pitched]
+    moved = torch.where(known, (now - before).clamp(-_LEAP, _LEAP) + _LEAP, 2 * _LEAP + 1)
+    return torch.cat([rhythm, moved], -1)
+
+
+@lru_cache(maxsize=1)
+def _chord_numbers() -> Tensor:
+    """Return a number for each set of pitch classes above a bass: int64 ``(2^11 + 1,)``; the last one is for none."""
+    # Networks are also made without memory, under torch.device("meta"); this table is not.
+    sizes = torch.tensor([number.bit_count() for number in range(_SETS)], device="cpu")
+    few = sizes <= _TOGETHER
+    numbers = torch.where(few, few.long().cumsum(0) - 1, int(few.sum()))
+    return torch.cat([numbers, numbers.max()[None] + 1])
 
 
 def _direction(line: Tensor) -> Tensor:

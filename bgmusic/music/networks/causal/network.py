@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
-from bgmusic.music.networks.causal.critic import Critic, critic_loss
 from bgmusic.music.networks.causal.critic_stream import CriticStream
+from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
@@ -78,10 +78,10 @@ class CausalComposer(ComposingNetwork):
         tracks, steps = len(shape.track_set), shape.bars * shape.steps
         if steps > _MAX_STEPS:
             raise UserError(f"phrases of {steps:,} steps are too long for a causal composer; at most {_MAX_STEPS:,}")
-        # A second stage trains the critic alone; without it, the first draft is the result.
+        # A second stage trains the critics alone; without them, the first draft is the result.
         self.critic = None
         if config.strategy == "two-stage":
-            self.critic = Critic(shape, settings.critic_channels, settings.critic_dropout)
+            self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout)
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
         self.first_draft = NoiseLayout(steps, tracks, settings.chords)
         self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
@@ -184,7 +184,7 @@ class CausalComposer(ComposingNetwork):
         shape, settings = self.shape, self.settings
         opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
         blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
-        return (opened | blank).to(real.device), draw_plans(real, shape, generator)
+        return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
 
     def _draft_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
         shape, draft, settings = self.shape, to_draft(real, self.shape), self.settings
@@ -300,6 +300,7 @@ class CausalComposer(ComposingNetwork):
         self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Compose in the common key, see :func:`compose_steps`."""
+        blank = is_blank(free, plan)
         if plan is not None:
             free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
@@ -315,7 +316,8 @@ class CausalComposer(ComposingNetwork):
         particles = None
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
-            judge = CriticStream(cast("Critic", self.critic), (chords > 0.5).repeat_interleave(layout.drafts, 0))
+            critic = cast("Critics", self.critic).of(blank)
+            judge = CriticStream(critic, (chords > 0.5).repeat_interleave(layout.drafts, 0))
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 
@@ -326,7 +328,7 @@ class CausalComposer(ComposingNetwork):
         return silent_draft(len(noise), self.shape, noise), free
 
     def _critic_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return the loss of the critic, which learns to tell real phrases from first drafts for the same plans."""
+        """Return the loss of the critics, which learn to tell real phrases from first drafts for the same plans."""
         draft, training = to_draft(real, self.shape), self.training
         opened, plan = self._known(real, generator)
         keys = self._known_or_own_keys(draft, opened, plan)
@@ -334,11 +336,9 @@ class CausalComposer(ComposingNetwork):
         self.eval()
         *_, (_, cells, onsets) = self._steps(draft, opened, noise, plan, self.first_draft, keys)
         self.train(training)
-        real, starts = by_step(draft.map(lambda plane: to_common(plane, keys, self.shape)))
+        shown = by_step(draft.map(lambda plane: to_common(plane, keys, self.shape)))
         chords = planned_rows(plan, keys, self.shape) > 0.5
-        critic = cast("Critic", self.critic)
-        logits = critic(describe_steps(real, starts), real, chords)
-        return critic_loss(logits, critic(describe_steps(cells, onsets), cells, chords))
+        return cast("Critics", self.critic).loss(shown, (cells, onsets), chords, is_blank(opened, plan))
 
     def _drawn_keys(self, numbers: Tensor) -> Tensor:
         """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""

@@ -1,0 +1,67 @@
+"""Two critics: one for phrases of which nothing is known in advance, one for all others.
+
+A critic of both kinds judges phrases without a plan worse than one that learns from them alone (docs/notes/causal.md).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bgmusic.music.networks.causal.critic import Critic, critic_loss
+from bgmusic.music.networks.causal.steps import describe_steps
+from bgmusic.music.networks.plan_bits import PlanBits
+from bgmusic.music.rolls.shape import RollShape
+
+
+class Critics(nn.Module):
+    """The critics of a composer; see :class:`Critic` for the arguments."""
+
+    def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.blank = Critic(shape, channels, dropout)
+        self.known = Critic(shape, channels, dropout)
+
+    def of(self, blank: Tensor) -> Critic:
+        """Return the critic of phrases that are composed together.
+
+        Args:
+            blank: whether nothing is known of each, boolean ``(batch,)``; if something is known of one, the second
+                critic judges all.
+
+        """
+        return self.blank if bool(blank.all()) else self.known
+
+    def loss(
+        self, real: tuple[Tensor, Tensor | None], drafts: tuple[Tensor, Tensor | None], chords: Tensor, blank: Tensor
+    ) -> Tensor:
+        """Return the loss of both: the mean over phrases of the cross-entropy of telling real beginnings from drafts'.
+
+        Args:
+            real: notes and onsets of real phrases in the common key, boolean ``(batch, steps, tracks, rows)``.
+            drafts: of drafts that were composed for the same plans and given units.
+            chords: planned chords, see :meth:`Critic.forward`.
+            blank: see :meth:`of`.
+
+        """
+        total = chords.new_zeros(()).float()
+        for critic, chosen in ((self.blank, blank), (self.known, ~blank)):
+            rows = chosen.nonzero()[:, 0]
+            if len(rows):
+                logits = []
+                for cells, onsets in (real, drafts):
+                    steps = describe_steps(cells[rows], None if onsets is None else onsets[rows])
+                    logits.append(critic(steps, cells[rows], chords[rows]))
+                total = total + critic_loss(*logits) * (len(rows) / len(blank))
+        return total
+
+
+def is_blank(free: Tensor, plan: PlanBits | None) -> Tensor:
+    """Return whether nothing is known of phrases: boolean ``(batch,)``.
+
+    Args:
+        free: units that are not given, boolean ``(batch, tracks, units)``.
+        plan: their plans.
+
+    """
+    blank = free.flatten(1).all(1)
+    return blank if plan is None else blank & ~plan.bits.flatten(1).any(1)
