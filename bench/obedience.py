@@ -40,6 +40,11 @@ from bgmusic.training.lookup import find_run
 def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> dict[str, float]:
     """Compare music ``(batch, channels, bars, steps, pitches)`` with plans: percent of what is obeyed, by name."""
     found, tracks = extract_channels(channels, shape), len(shape.track_set)
+    # Bars are compared themselves: where the bar that returns equals an earlier one, too, its number would differ.
+    here = np.broadcast_to(np.arange(shape.bars), plans.repeats.shape)
+    planes = channels.reshape(len(channels), -1, tracks, shape.bars, shape.steps * shape.pitches).swapaxes(1, 2)
+    bars = np.moveaxis(planes, 3, 2).reshape(len(channels), tracks, shape.bars, -1)
+    source = np.take_along_axis(bars, np.minimum(plans.repeats, here)[..., None], 2)
     silent = ~plans.instruments & plans.instruments_known
     again = plans.form_known & (plans.repeats < np.arange(shape.bars))
     pitched = [number for number, drums in enumerate(shape.drums) if not drums]
@@ -57,7 +62,7 @@ def obedience(channels: NDArray[np.bool_], plans: Plans, shape: RollShape) -> di
     levels = np.abs(found.activity.sum(-1) - plans.activity.sum(-1))[plans.activity_known]
     return {
         "silent bars silent, %": 100 * _mean(~found.instruments[silent]),
-        "repeated bars equal, %": 100 * _mean((found.repeats == plans.repeats)[again]),
+        "repeated bars equal, %": 100 * _mean(np.all(bars == source, axis=-1)[again]),
         "notes outside the chord, %": 100 * float(outside.sum() / max(1, (cells & known).sum())),
         "bass right at chord changes, %": 100 * _mean((lowest == bass.argmax(-1))[counted]),
         "levels of activity apart": float(levels.mean()) if levels.size else float("nan"),

@@ -56,22 +56,24 @@ def nearest(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Nea
     """
     require_integer(transpose, "transpose", 0)
     phrases.require_like(training, "the training data")
-    begins, training_begins = _begins(phrases), _begins(training)
+    begins = _begins(phrases)
     steps, pitches = begins.shape[2:]
-    counts, training_counts = begins.flatten(1).sum(1).float(), training_begins.flatten(1).sum(1).float()
+    counts = begins.flatten(1).sum(1).float()
     row, track, step, pitch = begins.nonzero(as_tuple=True)
     starts = torch.searchsorted(row, torch.arange(len(begins)))
     moved = (~to_tensors(phrases).drums)[track]
     best = torch.zeros(len(begins))
     index, shifts = (torch.zeros(len(begins), dtype=torch.int64) for _ in range(2))
-    for columns in torch.arange(len(training_begins)).split(_COLUMNS):
+    for columns in torch.arange(len(training)).split(_COLUMNS):
+        there = _begins(training[columns.numpy()]).flatten(1)
         # One row for each cell, and a row of zeros for notes that a transposition moves off the grid.
-        table = F.pad(training_begins[columns].flatten(1).T.float(), (0, 0, 0, 1))
+        table = F.pad(there.T.float(), (0, 0, 0, 1))
+        training_counts = there.sum(1).float()
         for shift in sorted(range(-transpose, transpose + 1), key=abs):
             to = pitch + shift * moved
             cell = ((track * steps + step) * pitches + to).masked_fill((to < 0) | (to >= pitches), len(table) - 1)
             common = F.embedding_bag(cell, table, starts, mode="sum")
-            total = counts.unsqueeze(1) + training_counts[columns]
+            total = counts.unsqueeze(1) + training_counts
             share, place = (2 * common / total.clamp(min=1)).max(1)
             better = share > best
             best = torch.where(better, share, best)
@@ -93,7 +95,11 @@ def known_bars(phrases: Phrases, training: Phrases) -> float:
     phrases.require_like(training, "the training data")
     if phrases.encoding != training.encoding:
         raise ValueError(f"phrases must have one encoding, not {phrases.encoding} and {training.encoding}")
-    known = set(_bars(training))
+    known = {
+        bar
+        for numbers in np.split(np.arange(len(training)), range(_COLUMNS, len(training), _COLUMNS))
+        for bar in _bars(training[numbers])
+    }
     bars = _bars(phrases)
     return sum(bar in known for bar in bars) / len(bars) if bars else 0.0
 
