@@ -157,7 +157,9 @@ class _LayerSteps:
         self._value_places[place].copy_(self._value)
         weights = torch.bmm(self._turned, self._flat_keys.narrow(2, 0, place + 1)).softmax(-1)
         torch.bmm(weights, self._flat_values.narrow(1, 0, place + 1), out=self._seen)
-        x = torch.addmm(self._out_bias, self._joined, self._out).add_(x)
+        return self._feed_forward(torch.addmm(self._out_bias, self._joined, self._out).add_(x))
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
         inner = torch.addmm(self._up_bias, torch.layer_norm(x, *self._between), self._up, out=self._inner)
         return torch.addmm(self._down_bias, torch.ops.aten.gelu_(inner), self._down).add_(x)
 
