@@ -1,6 +1,6 @@
 """Write a run's generator as it comes with bgmusic: weights in half precision, config and environment.
 
-python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5] [--planner PLANNER_RUN]
+python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5]
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from pathlib import Path
 
 from bgmusic.files import write_text
 from bgmusic.music.composing.load import KIND, load_generator
-from bgmusic.music.composing.planners import FILE, load_planner
-from bgmusic.music.composing.planners import KIND as PLANS
-from bgmusic.music.networks.planner.config import PlannerConfig
-from bgmusic.training.weights import read_generator, save_generator
+from bgmusic.training.weights import save_generator
 from bgmusic.yaml import dump_yaml
 
 
@@ -22,7 +19,6 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--obedience", type=float, help="network.obedience in composing, if not that of the training")
-    parser.add_argument("--planner", type=Path, help="run of plans that is shipped beside it")
     options = parser.parse_args()
     config, _, generator = load_generator(options.run)
     if options.obedience is not None:
@@ -33,9 +29,6 @@ def main() -> None:
     write_text(options.out / "config.yaml", f"# bgmusic {KIND}\n" + dump_yaml(config))
     about = (options.run / "environment.json").read_text()
     write_text(options.out / "environment.json", about.replace(f"{options.run.resolve().parent}/", "runs/"))
-    if options.planner:
-        plans, _ = read_generator(options.planner / "generator.safetensors", PLANS, PlannerConfig)
-        save_generator(options.out / FILE, load_planner(options.planner), plans, PLANS, half=True)
     print(f"{sum(path.stat().st_size for path in options.out.iterdir()) / 1e6:.2f} MB")
 
 
