@@ -33,7 +33,7 @@ def quick(monkeypatch):
     """Give the networks of the two-sample test and the judge, which take most of the time, few phrases and batches."""
     monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
     monkeypatch.setattr("bgmusic.music.judging.judge.MAX_REAL", 200)
-    monkeypatch.setattr("bgmusic.music.judging.judge._LEAST_BATCHES", 1)
+    monkeypatch.setattr("bgmusic.music.judging.judge_network._LEAST_BATCHES", 1)
 
 
 def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quick):
