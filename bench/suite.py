@@ -126,12 +126,13 @@ def generation(machine: dict[str, float]) -> Iterator[Row]:
 
 def updates(machine: dict[str, float]) -> Iterator[Row]:
     bach = open_corpus("bach")
-    causal = validate(PianorollConfig, load_preset("pianoroll", "causal"), "causal")
-    composer = validate(PianorollConfig, load_preset("pianoroll", "default"), "default")
+    causal, composer = (
+        validate(PianorollConfig, load_preset("pianoroll", name), name) for name in ("default", "composer")
+    )
     musegan = validate(PianorollConfig, {"network": {"kind": "musegan"}}, "musegan")
     trainings = {
         "digits, `default`": make_game(validate(DigitsConfig, load_preset("mnist", "default"), "default"), 0),
-        "`causal` on `bach`": make_training(fit(causal, bach), bach, 0),
+        "`default` on `bach`": make_training(fit(causal, bach), bach, 0),
         "`composer` on `bach`": make_training(fit(composer, bach), bach, 0),
         "`musegan` on `bach`": make_training(fit(musegan, bach), bach, 0),
     }
