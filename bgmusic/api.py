@@ -132,7 +132,7 @@ def evaluate(
         seed: seed of a run's phrases, of the two-sample test and of the bootstrap.
         judged: whether to add the learned judge, which takes some CPU-minutes for 500 phrases; the command
             ``bgmusic evaluate`` adds it unless ``--quick`` is given.
-        jobs: number of processes that generate and judge; the result does not depend on it.
+        jobs: number of processes that generate; the result does not depend on it.
 
     Returns:
         Distances, two-sample test and copying beside the same figures of training phrases; ``print`` shows the verdict.

@@ -38,7 +38,7 @@ def compare(
         binarize: ``ht`` or ``bs``, for a real-valued generator.
         progress: receives the number of phrases generated since the last call.
         judged: whether to add the learned judge.
-        jobs: number of processes that generate and judge; the result does not depend on it.
+        jobs: number of processes that generate; the result does not depend on it.
 
     Returns:
         The evaluation, and the phrases that were evaluated.
@@ -57,7 +57,7 @@ def compare(
         phrases = phrase_sources.open_phrases(source, corpus, number)
         itself = str(source) == corpus.path.name or source.resolve() == corpus.path.resolve()
     held_out, training = phrase_sources.held_out(corpus), phrase_sources.training(corpus, half=itself)
-    return evaluate(phrases, held_out, training, seed, judged, jobs), phrases
+    return evaluate(phrases, held_out, training, seed, judged), phrases
 
 
 def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:

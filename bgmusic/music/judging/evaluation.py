@@ -27,9 +27,7 @@ MAX_JUDGED = 400
 _COPY = 0.8  # share of notes in common from which a phrase is a copy
 
 
-def evaluate(
-    samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0, judged: bool = False, jobs: int = 1
-) -> Evaluation:
+def evaluate(samples: Phrases, held_out: Phrases, training: Phrases, seed: int = 0, judged: bool = False) -> Evaluation:
     """Compare ``samples`` with ``held_out`` phrases, and ``training`` phrases with the same (the floor).
 
     Held-out and training phrases are converted to the encoding of the samples. The floor uses as many training phrases
@@ -42,7 +40,6 @@ def evaluate(
         training: training phrases, of the same tracks, resolution and shape.
         seed: seed of the two-sample test and the bootstrap.
         judged: whether to add the learned judge (``judge``), which takes some CPU-minutes for 500 phrases.
-        jobs: number of processes of the judge; the result does not depend on it.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
@@ -74,7 +71,7 @@ def evaluate(
         family_distance=distances.mean,
         family_floor=distances.floor,
         faults=faults,
-        judge=_judged(sides, seed, jobs) if judged else None,
+        judge=_judged(sides, seed) if judged else None,
         by_folds=by_folds,
         few_pieces=pieces < FEW_PIECES,
     )
@@ -149,9 +146,9 @@ def _resamples(sides: _Sides, seed: int) -> tuple[list[torch.Tensor], list[torch
     return weights, [resample(side, rng) for side in (groups[2], groups[1])]
 
 
-def _judged(sides: _Sides, seed: int, jobs: int) -> Judged:
+def _judged(sides: _Sides, seed: int) -> Judged:
     names = [track.name for track in sides.samples.track_set.tracks]
-    return judge(sides.samples, [sides.training, sides.held_out], seed, jobs=jobs).summary(names)
+    return judge(sides.samples, [sides.training, sides.held_out], seed).summary(names)
 
 
 def _copying(phrases: Phrases, training: Phrases) -> Copying:

@@ -128,9 +128,7 @@ class Judgement:
         return Judged(self.accuracy, self.low, self.high, self.auc, self.seeds, tuple(places))
 
 
-def judge(
-    samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int = 3, epochs: int = 6, jobs: int = 1
-) -> Judgement:
+def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int = 3, epochs: int = 6) -> Judgement:
     """Judge ``samples`` against real phrases by five-fold cross-validation over pieces.
 
     Each phrase is judged by networks that saw no phrase of its piece. Of more than 500 samples or 3,200 real phrases,
@@ -142,7 +140,6 @@ def judge(
         seed: seed of the folds, the networks and the bootstrap.
         seeds: number of networks for each fold.
         epochs: passes over the samples; fewer than 500 are passed over more often, for as many updates.
-        jobs: number of processes that train networks, each with one thread; the result does not depend on it.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
@@ -165,7 +162,7 @@ def judge(
     networks = torch.randint(2**31, (FOLDS, seeds), generator=rng).tolist()
     tasks = [(held, each) for held in range(FOLDS) for each in networks[held]]
     task = partial(_judged_by_one, described, label, fold, epochs, samples.resolution, samples.cells.shape[1:3])
-    for (held, _), (found, places) in zip(tasks, _run(task, tasks, jobs), strict=True):
+    for (held, _), (found, places) in ((each, _with_one_thread(task, each)) for each in tasks):
         test = (fold == held).nonzero().flatten()
         logits[test] += found / seeds
         evidence[test[test < fake]] += places / seeds
@@ -175,19 +172,8 @@ def judge(
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
 
 
-def _run(task: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Sequence[Result]:
-    """Run tasks in ``jobs`` processes, each with one thread, so that sums do not depend on the number of processes."""
-    if jobs == 1:
-        return [_with_one_thread(task, each) for each in tasks]
-    from joblib import Parallel, delayed
-
-    results: Sequence[Result] = Parallel(n_jobs=min(jobs, len(tasks)), batch_size=1)(
-        delayed(_with_one_thread)(task, each) for each in tasks
-    )
-    return results
-
-
 def _with_one_thread(task: Callable[[Task], Result], argument: Task) -> Result:
+    """Run a task with one thread, so that its sums do not depend on the number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

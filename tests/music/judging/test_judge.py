@@ -150,15 +150,6 @@ def test_the_judge_is_repeatable_and_leaves_the_random_state(bach):
     json.dumps(one.accuracy)
 
 
-@pytest.mark.slow
-def test_several_processes_judge_alike(bach):
-    half, other = bach
-    one, two = (judge(half[:20], [other[:30]], seeds=2, epochs=1, jobs=jobs) for jobs in (1, 2))
-    assert torch.equal(one.logits, two.logits)
-    assert torch.equal(one.evidence, two.evidence)
-    assert one.accuracy == two.accuracy
-
-
 def test_many_phrases_are_judged_by_some_evenly_spread(bach, monkeypatch):
     half, other = bach
     monkeypatch.setattr(module, "MAX_SAMPLES", 20)
