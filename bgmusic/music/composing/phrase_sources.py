@@ -166,7 +166,7 @@ def training_numbers(corpus: Corpus, half: bool = False) -> NDArray[np.int64]:
 def halves(corpus: Corpus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split the numbers of the training phrases by piece: those of every other piece, and the rest."""
     numbers = corpus.indices("train")
-    _, place = np.unique(corpus.piece_of_phrase[numbers], return_inverse=True)
+    _, place = np.unique(corpus.pieces_of(numbers), return_inverse=True)
     return numbers[place % 2 == 0], numbers[place % 2 == 1]
 
 

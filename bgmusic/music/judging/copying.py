@@ -64,8 +64,8 @@ def nearest(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Nea
     moved = (~to_tensors(phrases).drums)[track]
     best = torch.zeros(len(begins))
     index, shifts = (torch.zeros(len(begins), dtype=torch.int64) for _ in range(2))
-    for columns in torch.arange(len(training)).split(_COLUMNS):
-        there = _begins(training[columns.numpy()]).flatten(1)
+    for first in range(0, len(training), _COLUMNS):
+        there = _begins(training[first : first + _COLUMNS]).flatten(1)
         # One row for each cell, and a row of zeros for notes that a transposition moves off the grid.
         table = F.pad(there.T.float(), (0, 0, 0, 1))
         training_counts = there.sum(1).float()
@@ -77,7 +77,7 @@ def nearest(phrases: Phrases, training: Phrases, transpose: int = OCTAVE) -> Nea
             share, place = (2 * common / total.clamp(min=1)).max(1)
             better = share > best
             best = torch.where(better, share, best)
-            index = torch.where(better, columns[place], index)
+            index = torch.where(better, first + place, index)
             shifts = torch.where(better, shift, shifts)
     return Nearest(best, index, shifts)
 
@@ -95,11 +95,7 @@ def known_bars(phrases: Phrases, training: Phrases) -> float:
     phrases.require_like(training, "the training data")
     if phrases.encoding != training.encoding:
         raise ValueError(f"phrases must have one encoding, not {phrases.encoding} and {training.encoding}")
-    known = {
-        bar
-        for numbers in np.split(np.arange(len(training)), range(_COLUMNS, len(training), _COLUMNS))
-        for bar in _bars(training[numbers])
-    }
+    known = {bar for first in range(0, len(training), _COLUMNS) for bar in _bars(training[first : first + _COLUMNS])}
     bars = _bars(phrases)
     return sum(bar in known for bar in bars) / len(bars) if bars else 0.0
 

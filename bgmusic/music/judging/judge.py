@@ -7,16 +7,15 @@ random. No fold shares a piece between training and test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.music.judging.judge_features import Described, describe_all
+from bgmusic.music.judging.judge_features import describe_all
 from bgmusic.music.judging.judge_network import batch, evidence_of, fit
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.judging.two_sample import FOLDS, MIN_PHRASES, balanced_accuracy, folds, interval
@@ -27,9 +26,6 @@ MAX_SAMPLES = 500
 MAX_REAL = 3200
 """Most real phrases that they are compared with."""
 _PLACES = 10
-Task = tuple[int, int]
-"""Number of a fold, and seed of a network."""
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -159,50 +155,30 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
     fold = torch.cat([folds(groups[0], rng), folds(real_group, rng)])
     logits = torch.zeros(len(label))
     evidence = torch.zeros(fake, *samples.cells.shape[1:3])
-    networks = torch.randint(2**31, (FOLDS, seeds), generator=rng).tolist()
-    tasks = [(held, each) for held in range(FOLDS) for each in networks[held]]
-    task = partial(_judged_by_one, described, label, fold, epochs, samples.resolution, samples.cells.shape[1:3])
-    for (held, _), (found, places) in ((each, _with_one_thread(task, each)) for each in tasks):
-        test = (fold == held).nonzero().flatten()
-        logits[test] += found / seeds
-        evidence[test[test < fake]] += places / seeds
+    for held, networks in enumerate(torch.randint(2**31, (FOLDS, seeds), generator=rng).tolist()):
+        train, test = (fold != held).nonzero().flatten(), (fold == held).nonzero().flatten()
+        generated = test[test < fake]
+        for each in networks:
+            with _one_thread():
+                network = fit(described, label, train, samples.resolution, epochs, each)
+                with torch.no_grad():
+                    logits[test] += torch.cat([network(*batch(described, part)) for part in test.split(200)]) / seeds
+                evidence[generated] += evidence_of(network, described, generated, samples.cells.shape[1:3]) / seeds
     correct = ((logits > _thresholds(logits, label, fold)) == (label > 0)).double()
     low, high = interval(correct, label, _separate([groups[0], real_group]), rng)
     accuracy = balanced_accuracy(correct, label)
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
 
 
-def _with_one_thread(task: Callable[[Task], Result], argument: Task) -> Result:
-    """Run a task with one thread, so that its sums do not depend on the number of cores."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, so that sums do not depend on the number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return task(argument)
+        yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _judged_by_one(
-    described: Described, label: Tensor, fold: Tensor, epochs: int, resolution: int, shape: Sequence[int], task: Task
-) -> tuple[Tensor, Tensor]:
-    """Train a network and judge the fold that it did not see: logits, and what gave its samples away.
-
-    Args:
-        described: all phrases, the samples first.
-        label: 0 for samples, 1 for real phrases, float ``(n,)``.
-        fold: of each phrase, int64 ``(n,)``.
-        epochs: passes over the samples.
-        resolution: steps per beat.
-        shape: number of tracks and of bars.
-        task: the fold, and the seed of the network.
-
-    """
-    held, seed = task
-    train, test = (fold != held).nonzero().flatten(), (fold == held).nonzero().flatten()
-    network = fit(described, label, train, resolution, epochs, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        logits = torch.cat([network(*batch(described, part)) for part in test.split(200)])
-    return logits, evidence_of(network, described, test[label[test] == 0], shape)
 
 
 def _sides(samples: Phrases, real: Sequence[Phrases]) -> tuple[list[Phrases], Tensor]:

@@ -70,13 +70,12 @@ def batch(described: Described, rows: Tensor, rng: torch.Generator | None = None
     return transposed(codes, described.features, shift), described.hits[rows]
 
 
-def fit(
-    described: Described, label: Tensor, train: Tensor, resolution: int, epochs: int, rng: torch.Generator
-) -> JudgeNetwork:
+def fit(described: Described, label: Tensor, train: Tensor, resolution: int, epochs: int, seed: int) -> JudgeNetwork:
     """Train a network on the phrases ``train``; each batch holds as many real phrases as generated ones.
 
     An epoch has 16 batches or more: few samples must be seen more often before a network distinguishes them at all.
     """
+    rng = torch.Generator().manual_seed(seed)
     fake, real = train[label[train] == 0], train[label[train] == 1]
     half = max(1, min(_BATCH // 2, len(fake)))
     batches = max(_LEAST_BATCHES, len(fake) // half)
