@@ -19,6 +19,7 @@ from bgmusic.music.networks.causal.critic_features import (
     describe_last,
     describe_obedience,
     feature_sizes,
+    fold_rows,
     motion_columns,
     places_under,
     summarize,
@@ -123,7 +124,7 @@ class Critic(nn.Module):
 
 def _above(cells: Tensor, lowest: Tensor) -> Tensor:
     """Return the pitch classes above the lowest rows: boolean ``(..., rows)`` to ``(..., 12)``."""
-    folded = F.pad(cells, (0, -cells.shape[-1] % 12)).unflatten(-1, (-1, 12)).any(-2)
+    folded = fold_rows(cells)
     above = (torch.arange(12, device=cells.device) + lowest[..., None]) % 12
     classes: Tensor = folded.gather(-1, above.expand(folded.shape))
     return classes

@@ -258,12 +258,16 @@ def _direction(line: Tensor) -> Tensor:
 
 def _over_bass(cells: Tensor, bass: Tensor) -> Tensor:
     """Return the pitch classes above the bass as bits: ``(batch, steps, rows)`` to int64 ``(batch, steps)``."""
-    rows = cells.shape[-1]
-    folded = F.pad(cells, (0, -rows % _CLASSES)).unflatten(-1, (-1, _CLASSES)).any(-2)
     above = (torch.arange(1, _CLASSES, device=cells.device) + bass[..., None]) % _CLASSES
-    turned = folded.gather(-1, above)
+    turned = fold_rows(cells).gather(-1, above)
     bits = (turned * (1 << torch.arange(_CLASSES - 1, device=cells.device))).sum(-1)
     return torch.where(bass >= 0, bits, _SETS)
+
+
+def fold_rows(rows: Tensor) -> Tensor:
+    """Join the rows of equal pitch class: boolean ``(..., rows)`` to ``(..., 12)``, class 0 at row 0."""
+    folded: Tensor = F.pad(rows, (0, -rows.shape[-1] % _CLASSES)).unflatten(-1, (-1, _CLASSES)).any(-2)
+    return folded
 
 
 def _weight(place: Tensor, shape: RollShape) -> Tensor:

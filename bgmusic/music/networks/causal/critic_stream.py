@@ -15,6 +15,7 @@ from bgmusic.music.networks.causal.critic_features import (
     describe_last,
     describe_obedience,
     describe_unplanned,
+    fold_rows,
     places_under,
     summarize,
 )
@@ -38,9 +39,9 @@ class CriticStream:
         self._planned = bool(chords.any())
         self._chords = chords
         if self._planned:
-            self._places, both = places_under(chords, shape), critic.both_chords(chords)
+            self._places = places_under(chords, shape)
             # Pitch classes are folded here, once; a critic folds twelve rows to themselves.
-            self._both = F.pad(both, (0, -both.shape[-1] % 12)).unflatten(-1, (-1, 12)).any(-2)
+            self._both = fold_rows(critic.both_chords(chords))
         self._step = 0
         self._critic, self._shape = critic, shape
         self._offsets = torch.tensor(critic.offsets, device=like.device)
