@@ -21,6 +21,7 @@ export const store = {
   auto: false,
   seed: null, // of the next composition; null: the next number
   zoomed: false, // whether the user chose the width of bars
+  anew: true, // whether the server may have begun anew, with revisions from 0
 };
 
 const listeners = new Set();
@@ -45,6 +46,9 @@ export const heard = (track) =>
   store.solo.size ? store.solo.has(track) : !store.muted.has(track);
 
 export function take(view) {
+  // An answer that was overtaken by a later one shows what is no longer so.
+  if (!store.anew && view.revision < store.view.revision) return;
+  store.anew = false;
   store.view = view;
   fit();
   const known = new Set(view.notes.map(keyOf));
@@ -123,6 +127,7 @@ export function hear(event, data) {
   } else if (event === "changed") {
     if (!store.view || data.revision > store.view.revision) refresh();
   } else if (event === "connected") {
+    store.anew = true;
     refresh();
   } else if (event === "lost") {
     say(data.error, true);

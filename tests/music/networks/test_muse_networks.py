@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.music.networks.musegan.discriminator import ChromaStream, Discriminator, OnsetStream
-from bgmusic.music.networks.musegan.generator import Generator, PrivateGenerator
+from bgmusic.music.networks.musegan.generator import Generator, PrivateGenerator, SharedGenerator
 from bgmusic.music.networks.musegan.refiner import Refiner
 from bgmusic.music.networks.musegan.sizes import MuseGANSizes
 from bgmusic.music.networks.pianoroll_config import MuseGANConfig, PianorollConfig
@@ -214,3 +214,18 @@ def test_noise_of_another_size_is_refused() -> None:
         for function in (generator, generator.preactivated):
             with pytest.raises(error, match="noise"):
                 function(noise)
+
+
+@pytest.mark.parametrize("width", [0.07, 0.125, 0.5])
+def test_gradients_in_bfloat16_are_close_to_those_in_float32(width: float) -> None:
+    torch.manual_seed(0)
+    config = MuseGANConfig(width=width, norm="scale")
+    shared = SharedGenerator(config, MuseGANSizes(LPD_8))
+    noise = torch.randn(8, config.latent)
+
+    def gradient(precise: bool) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            loss = shared(noise).float().square().sum()
+        return torch.cat([values.flatten() for values in torch.autograd.grad(loss, list(shared.parameters()))])
+
+    assert torch.cosine_similarity(gradient(True), gradient(False), dim=0) > 0.99
