@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from bgmusic.music.rolls.phrases import Phrases
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Composer:
+def load(
+    name: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None, drafts: int | None = None
+) -> Composer:
     """Load a composer.
 
     Args:
@@ -29,6 +31,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
             A folder wins over a shipped name, and ``generator:bach`` is always the shipped one.
         device: where the network runs.
         revision: branch, tag or commit of a Hub repository.
+        drafts: number of drafts of a phrase among which a causal composer's critic chooses; None: as trained.
 
     Raises:
         UserError: there is no such composer, or it is corrupt or of another kind.
@@ -46,12 +49,12 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", revision: str 
     folder = Path(name)
     planner = None
     if not is_run(folder) and is_pretrained(folder):
-        loaded = load_pretrained(folder)
+        loaded = load_pretrained(folder, drafts=drafts)
     elif is_repo_id(str(name)) and not folder.exists() and str(name) not in shipped_generators():
-        loaded = load_pretrained(download(str(name), revision), str(name))
+        loaded = load_pretrained(download(str(name), revision), str(name), drafts)
     else:
         run = find_run(name)
-        loaded = load_generator(run)
+        loaded = load_generator(run, drafts)
         planner = load_planner(run) if has_planner(run) else None
     return Composer(str(name), *loaded, planner).to(device)
 

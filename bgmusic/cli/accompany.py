@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import FirstOption, JobsOption
+from bgmusic.cli.options import DraftsOption, FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
@@ -36,6 +36,7 @@ def accompany(
             show_default="mid,png,npz",
         ),
     ] = None,
+    drafts: DraftsOption = None,
     jobs: JobsOption = 1,
 ) -> None:
     """Compose all other tracks to one track of a MIDI file.
@@ -60,7 +61,7 @@ def accompany(
     folder = find_run(run)
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of {kind_of(folder)}: accompany is for music")
-    shape, composer = load_composer(folder)
+    shape, composer = load_composer(folder, drafts)
     track = read_given(file, shape, track_number(given, shape.track_set))
     for remark in track.remarks:
         typer.echo(remark)

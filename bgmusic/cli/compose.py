@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BpmOption, FirstOption
+from bgmusic.cli.options import BpmOption, DraftsOption, FirstOption
 from bgmusic.cli.plan_options import (
     ActivityOption,
     BarsOption,
@@ -55,6 +55,7 @@ def compose(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed.")] = 0,
     first: FirstOption = 0,
     bpm: BpmOption = None,
+    drafts: DraftsOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("composed"),
     format_: Annotated[
         str | None,
@@ -86,7 +87,7 @@ def compose(
     folder = find_run(run)
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
-    _, shape, generator = load_generator(folder)
+    _, shape, generator = load_generator(folder, drafts)
     piece = None if given is None or free is None else read_piece(given, shape)
     bars = piece.bars if piece is not None and bars is None and base is None else bars
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))

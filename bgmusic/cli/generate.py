@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption, BpmOption, FirstOption, JobsOption
+from bgmusic.cli.options import BinarizeOption, BpmOption, DraftsOption, FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 from bgmusic.plurals import count_of
@@ -53,6 +53,7 @@ def generate(
         ),
     ] = None,
     binarize: BinarizeOption = "ht",
+    drafts: DraftsOption = None,
     jobs: JobsOption = 1,
 ) -> None:
     """Generate digits or music.
@@ -81,15 +82,15 @@ def generate(
         raise UserError(f"{run} is a run of {kind}: bgmusic plan makes them")
     formats = formats or [name for name in music_files.DEFAULT if name in _FORMATS[kind]]
     music_files.check_formats(formats, _FORMATS[kind])
-    if kind == "digits" and (bars is not None or bpm is not None):
-        raise UserError(f"--bars and --bpm are for music: {run} is a run of digits")
+    if kind == "digits" and not (bars is bpm is drafts is None):
+        raise UserError(f"--bars, --bpm and --drafts are for music: {run} is a run of digits")
     music_files.require_libraries(formats)
     keep_freed_memory()
     require_writable(out, folder=True)
     if kind == "digits":
         _digits(folder, number or _NUMBER[kind], seed, first, out, formats, binarize)
     else:
-        _music(folder, number, bars, bpm, seed, first, jobs, out, formats, binarize, str(run))
+        _music(folder, number, bars, bpm, drafts, seed, first, jobs, out, formats, binarize, str(run))
 
 
 def _digits(run: Path, number: int, seed: int, first: int, out: Path, formats: list[str], binarize: str) -> None:
@@ -115,6 +116,7 @@ def _music(
     number: int | None,
     bars: int | None,
     bpm: float | None,
+    drafts: int | None,
     seed: int,
     first: int,
     jobs: int,
@@ -128,7 +130,7 @@ def _music(
     from bgmusic.music.composing.pieces import check_length, phrases_needed, pieces
     from bgmusic.music.midi.song import DEFAULT_BPM
 
-    _, shape, generator = load_generator(run)
+    _, shape, generator = load_generator(run, drafts)
     length = bars or shape.bars
     number = number or (_NUMBER["music"] if length <= shape.bars else 1)
     check_length(shape, length, number)
@@ -141,4 +143,6 @@ def _music(
             channels = pieces(generator, shape, bars, number, seed, binarize, progress, first=first, jobs=jobs)
     name = "phrase" if length <= shape.bars else "piece"
     about = {"run": named, "seed": seed, "binarize": binarize, "first": first}
+    if drafts is not None:
+        about["drafts"] = drafts
     music_files.write_music(to_rolls(channels, shape, bpm), out, formats, name, about=about, first=first)

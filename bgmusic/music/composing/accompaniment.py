@@ -29,14 +29,14 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
 
-def load_composer(run: Path) -> tuple[RollShape, ComposingNetwork]:
-    """Load a run's composer and the shape of its rolls.
+def load_composer(run: Path, drafts: int | None = None) -> tuple[RollShape, ComposingNetwork]:
+    """Load a run's composer and the shape of its rolls, see :func:`load_generator`.
 
     Raises:
         UserError: there is none, or its network can't accompany.
 
     """
-    _, shape, generator = load_generator(run)
+    _, shape, generator = load_generator(run, drafts)
     return shape, require_composer(generator, shape, str(run))
 
 

@@ -9,6 +9,7 @@ import torch
 from bgmusic.errors import UserError
 from bgmusic.music.corpora.corpus import read_timing
 from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.causal_config import MAX_DRAFTS, CausalConfig
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
@@ -18,20 +19,41 @@ from bgmusic.training.weights import fill, read_generator
 KIND = "music"
 
 
-def load_generator(run: Path) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
+def load_generator(run: Path, drafts: int | None = None) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
     """Load a run's sampling generator, in evaluation mode.
+
+    Args:
+        run: the run's folder.
+        drafts: among how many drafts its critic chooses, see :func:`with_drafts`; None: as trained.
 
     Returns:
         The run's config, the shape of the rolls that it generates, and the network.
 
     Raises:
-        UserError: there is no generator, or its file is corrupt or does not fit its config.
+        UserError: there is no generator, its file is corrupt or does not fit its config, or it makes no drafts.
 
     """
     path = run / "generator.safetensors"
     config, weights = read_generator(path, KIND, PianorollConfig)
-    config = _with_timing(config, run)
+    config = with_drafts(_with_timing(config, run), drafts, str(run))
     return config, *build_generator(config, weights, str(path))
+
+
+def with_drafts(config: PianorollConfig, drafts: int | None, source: str) -> PianorollConfig:
+    """Return the config with another number of drafts among which the critic chooses; None changes nothing.
+
+    Raises:
+        UserError: the composer has no critic, or the number is not between 1 and 256; the message starts with
+            ``source``.
+
+    """
+    if drafts is None:
+        return config
+    if not isinstance(config.network, CausalConfig) or config.strategy != "two-stage":
+        raise UserError(f"{source}: no choice of --drafts, since it is no causal composer with a critic")
+    if not 1 <= drafts <= MAX_DRAFTS:
+        raise UserError(f"{source}: {drafts} drafts; 1 to {MAX_DRAFTS} are possible")
+    return config.model_copy(update={"network": config.network.model_copy(update={"drafts": drafts})})
 
 
 def _with_timing(config: PianorollConfig, run: Path) -> PianorollConfig:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_text
-from bgmusic.music.composing.load import KIND, build_generator, shape_of
+from bgmusic.music.composing.load import KIND, build_generator, shape_of, with_drafts
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
@@ -74,12 +74,15 @@ def save_pretrained(network: SampleNetwork, config: PianorollConfig, folder: str
         )
 
 
-def load_pretrained(folder: Path, name: str | None = None) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
+def load_pretrained(
+    folder: Path, name: str | None = None, drafts: int | None = None
+) -> tuple[PianorollConfig, RollShape, SampleNetwork]:
     """Load a generator from a folder with ``config.json`` and ``model.safetensors``. The files are untrusted.
 
     Args:
         folder: the folder.
         name: what error messages call it; the folder by default.
+        drafts: see :func:`with_drafts`.
 
     Raises:
         UserError: a file is corrupt, or the weights don't fit the config.
@@ -95,6 +98,6 @@ def load_pretrained(folder: Path, name: str | None = None) -> tuple[PianorollCon
         raise UserError(f"{where} is not JSON") from None
     if not isinstance(values, dict) or values.get("model_type") != "bgmusic" or values.get("kind") != KIND:
         raise UserError(f"{where} does not describe a bgmusic composer (model_type: bgmusic, kind: {KIND})")
-    config = validate(PianorollConfig, values.get("config"), where)
+    config = with_drafts(validate(PianorollConfig, values.get("config"), where), drafts, where)
     weights = read_weights(folder / WEIGHTS)
     return config, *build_generator(config, weights, f"{name or folder}: {WEIGHTS}")

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from bgmusic.training.loop_config import Decay, Share
 from bgmusic.yaml import Config
 
+MAX_DRAFTS = 256
+
 
 class CausalConfig(Config):
     """Our own networks: a generator in which every decision sees all decisions before it."""
@@ -44,8 +46,10 @@ class CausalConfig(Config):
     hidden_units: Literal["any", "tracks"] = "any"
     """Units that are hidden from G while it imitates: `any` kind; `tracks`: whole tracks, to learn to accompany."""
 
-    drafts: Annotated[int, Field(ge=1, le=256)] = 16
+    drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 16
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""
+    contrast: Literal["drafts", "composed"] = "drafts"
+    """What the critics learn to tell from real phrases: first drafts, or what is composed under the critics."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64
     """Channels of a step in the critic."""
     critic_dropout: Decay = 0.4

@@ -32,6 +32,10 @@ class PlanBits:
     silent: Tensor
     repeats: Tensor
 
+    def chosen(self, rows: Tensor) -> PlanBits:
+        """Return the plans of the given numbers, int64 ``(n,)``."""
+        return PlanBits(self.bits[rows], self.silent[rows], self.repeats[rows])
+
     @property
     def pitch_classes(self) -> Tensor:
         """Number of known beats whose chord has each pitch class, ``(batch, 12)``."""

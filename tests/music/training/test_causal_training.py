@@ -1,4 +1,4 @@
-"""Test trainings of the causal composer: its draft, then its critic; resumption, and mistakes."""
+"""Test trainings of the causal composer: its draft, then its critics, twice; resumption, and mistakes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 def _train(config: str, out: Path, *more: object) -> int:
     command = ("train", "pianoroll", "--config", config, "--data", "bach", "--out", out)
-    return bgmusic(*command, *_SMALL, *(_CRITIC if config == "critic" else []), *more)
+    return bgmusic(*command, *_SMALL, *(_CRITIC if config != "default" else []), *more)
 
 
 @pytest.mark.slow
@@ -36,6 +36,12 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
     theirs = second.state_dict()
     assert all(bool((value == theirs[name]).all()) for name, value in first.state_dict().items())
     assert any(name.startswith("critic.") for name in theirs)
+    last = tmp_path / "last"
+    assert _train("contrast", last, "--steps", 2, "--start", judged) == 0
+    after = load_generator(last)[2].state_dict()
+    assert {name.split(".")[0] for name, value in theirs.items() if not bool((value == after[name]).all())} == {
+        "critic"
+    }
     assert bgmusic("generate", judged, "-n", 2, "--out", music) == 0
     assert (music / "phrase-0001.mid").is_file()
     other = tmp_path / "other"
@@ -45,10 +51,10 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["default", "critic"])
+@pytest.mark.parametrize("config", ["default", "critic", "contrast"])
 def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -> None:
     start: list[object] = []
-    if config == "critic":
+    if config != "default":
         assert _train("default", tmp_path / "draft", "--steps", 2) == 0
         start = ["--start", tmp_path / "draft"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"

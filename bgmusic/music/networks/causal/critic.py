@@ -134,3 +134,12 @@ def critic_loss(real: Tensor, drafts: Tensor) -> Tensor:
     """Return the cross-entropy of telling real beginnings from those of drafts by their logits, without dimensions."""
     loss: Tensor = (F.softplus(-real).mean() + F.softplus(drafts).mean()) / 2
     return loss
+
+
+def likelihood_loss(real: Tensor, composed: Tensor) -> Tensor:
+    """Return a loss whose gradient is that of the negative log likelihood of real phrases, of beginnings' logits.
+
+    The model's density is that of drafts times the exponential of a whole phrase's logit; ``composed`` are its samples.
+    """
+    loss: Tensor = composed[:, -1].mean() - real[:, -1].mean()
+    return loss

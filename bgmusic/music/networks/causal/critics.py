@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bgmusic.music.networks.causal.critic import Critic, critic_loss
+from bgmusic.music.networks.causal.critic import Critic, critic_loss, likelihood_loss
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.plan_bits import PlanBits
 from bgmusic.music.rolls.shape import RollShape
@@ -32,15 +32,23 @@ class Critics(nn.Module):
         return self.blank if bool(blank.all()) else self.known
 
     def loss(
-        self, real: tuple[Tensor, Tensor | None], drafts: tuple[Tensor, Tensor | None], chords: Tensor, blank: Tensor
+        self,
+        real: tuple[Tensor, Tensor | None],
+        made: tuple[Tensor, Tensor | None],
+        chords: Tensor,
+        blank: Tensor,
+        composed: bool = False,
     ) -> Tensor:
-        """Return the loss of both: the mean over phrases of the cross-entropy of telling real beginnings from drafts'.
+        """Return the loss of both, a mean over phrases.
 
         Args:
             real: notes and onsets of real phrases in the common key, boolean ``(batch, steps, tracks, rows)``.
-            drafts: of drafts that were composed for the same plans and given units.
+            made: of phrases that were composed for the same plans and given units.
             chords: planned chords, see :meth:`Critic.forward`.
             blank: see :meth:`of`.
+            composed: what the critics learn: False, to tell real beginnings from those of drafts, by cross-entropy;
+                True, the log of the ratio of the probabilities of real phrases and drafts, by maximum likelihood, from
+                phrases that were composed under the critics.
 
         """
         total = chords.new_zeros(()).float()
@@ -48,10 +56,11 @@ class Critics(nn.Module):
             rows = chosen.nonzero()[:, 0]
             if len(rows):
                 logits = []
-                for cells, onsets in (real, drafts):
+                for cells, onsets in (real, made):
                     steps = describe_steps(cells[rows], None if onsets is None else onsets[rows])
                     logits.append(critic(steps, cells[rows], chords[rows]))
-                total = total + critic_loss(*logits) * (len(rows) / len(blank))
+                loss = likelihood_loss(*logits) if composed else critic_loss(*logits)
+                total = total + loss * (len(rows) / len(blank))
         return total
 
 

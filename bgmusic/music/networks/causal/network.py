@@ -26,6 +26,7 @@ from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
+from bgmusic.music.networks.causal.learning import critics_loss, draft_loss
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
@@ -40,11 +41,10 @@ from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
 from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
 from bgmusic.music.networks.composer.features import steps_of
-from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.keys import KEYS, MARGIN, key_of, pitch_classes, to_common
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
-from bgmusic.music.networks.plan_bits import PlanBits, draw_plans, features_of
+from bgmusic.music.networks.plan_bits import PlanBits, features_of
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 
@@ -156,13 +156,12 @@ class CausalComposer(ComposingNetwork):
 
         """
         check_phrases(phrases, self.shape)
-        self._see(to_draft(phrases, self.shape))
+        self.see_draft(to_draft(phrases, self.shape))
 
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the cross-entropy of the decisions that real phrases show.
 
-        In a second stage: the critic's loss. In a share ``blank`` of the phrases nothing is known in advance; in the
-        others, units drawn by :func:`draw_open` are decided on and the rest is given. Calls :meth:`see`.
+        In a second stage: the critics' loss. See :mod:`.learning`. The statistics of :meth:`see` are updated.
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -177,24 +176,7 @@ class CausalComposer(ComposingNetwork):
         seed = int(torch.randint(1 << 62, (), generator=generator))
         with torch.random.fork_rng([real.device.index or 0] if real.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            return self._draft_loss(real, generator) if self.critic is None else self._critic_loss(real, generator)
-
-    def _known(self, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
-        """Draw what is known of real phrases: the units that are not, see :func:`draw_open`, and their plans."""
-        shape, settings = self.shape, self.settings
-        opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
-        blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
-        return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
-
-    def _draft_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
-        shape, draft, settings = self.shape, to_draft(real, self.shape), self.settings
-        self._see(draft)
-        opened, plan = self._known(real, generator)
-        weights = (opened & ~plan.decided).repeat_interleave(shape.unit, 2).transpose(1, 2).float()
-        frames = torch.randint(KEYS, (len(real),), generator=generator)
-        frames = torch.where(torch.rand(len(real), generator=generator) < settings.other_keys, frames, -1)
-        losses = self.nats(draft, opened, plan, frames.to(real.device))
-        return (losses * weights).sum() / weights.sum().clamp(min=1)
+            return draft_loss(self, real, generator) if self.critic is None else critics_loss(self, real, generator)
 
     def nats(self, draft: Draft, opened: Tensor, plan: PlanBits | None = None, frames: Tensor | None = None) -> Tensor:
         """Return the negative log likelihoods of decisions, given the key: float32 ``(batch, steps, tracks)``.
@@ -206,7 +188,7 @@ class CausalComposer(ComposingNetwork):
             frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
 
         """
-        keys = own = self._known_or_own_keys(draft, opened, plan)
+        keys = own = self.known_or_own_keys(draft, opened, plan)
         if frames is not None:
             keys = torch.where(frames >= 0, frames, own)
         frame = torch.where(keys == own, own, KEYS + (own - keys) % KEYS)
@@ -240,7 +222,7 @@ class CausalComposer(ComposingNetwork):
             weights = weights + self.shape.unit * plan.pitch_classes
         return torch.where(weights.sum(1) > 0, key_of(weights), -1)
 
-    def _known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
+    def known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
         """Return the keys of what is known, of whole phrases where nothing is: int64 ``(batch,)``."""
         keys = self._keys(draft, opened, plan)
         return torch.where(keys < 0, key_of(pitch_classes(draft.cells, self.shape)), keys)
@@ -258,7 +240,8 @@ class CausalComposer(ComposingNetwork):
         )
         return context
 
-    def _see(self, draft: Draft) -> None:
+    def see_draft(self, draft: Draft) -> None:
+        """Update the statistics, see :meth:`see`."""
         self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
         self.keys += key_of(pitch_classes(draft.cells, self.shape)).bincount(minlength=KEYS)
 
@@ -321,24 +304,28 @@ class CausalComposer(ComposingNetwork):
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 
+    def composed_in_common(
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Compose in the common key: cells and onsets, boolean ``(batch, steps, tracks, rows)``.
+
+        Args:
+            draft: what is given.
+            free: units to compose, boolean ``(batch, tracks, units)``.
+            noise: ``(batch, layout.size)``.
+            plan: what was decided before; None: nothing.
+            layout: ``self.noise``, or ``self.first_draft`` to compose without the critics.
+            keys: of the phrases, int64 ``(batch,)``.
+
+        """
+        *_, (_, cells, onsets) = self._steps(draft, free, noise, plan, layout, keys)
+        return cells, onsets
+
     def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
         """Return a silent draft, and all its units as free."""
         units = len(noise), len(self.shape.track_set), self.shape.bars * self.shape.beats
         free = torch.ones(units, dtype=torch.bool, device=noise.device)
         return silent_draft(len(noise), self.shape, noise), free
-
-    def _critic_loss(self, real: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return the loss of the critics, which learn to tell real phrases from first drafts for the same plans."""
-        draft, training = to_draft(real, self.shape), self.training
-        opened, plan = self._known(real, generator)
-        keys = self._known_or_own_keys(draft, opened, plan)
-        noise = torch.randn(len(real), self.first_draft.size, generator=generator).to(real.device)
-        self.eval()
-        *_, (_, cells, onsets) = self._steps(draft, opened, noise, plan, self.first_draft, keys)
-        self.train(training)
-        shown = by_step(draft.map(lambda plane: to_common(plane, keys, self.shape)))
-        chords = planned_rows(plan, keys, self.shape) > 0.5
-        return cast("Critics", self.critic).loss(shown, (cells, onsets), chords, is_blank(opened, plan))
 
     def _drawn_keys(self, numbers: Tensor) -> Tensor:
         """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""

@@ -1,0 +1,83 @@
+"""What a causal composer learns: decisions of real phrases, and critics that tell real music from its own.
+
+Critics first learn by cross-entropy to tell real beginnings from first drafts. The log of the ratio of their
+probabilities, which they so estimate, weights drafts while a phrase is composed. The estimate is never exact, and
+what is composed differs from real music still. Then they learn by maximum likelihood, as energies: the gradient is
+their mean logit of real phrases less that of phrases composed under them (Hinton, "Training products of experts by
+minimizing contrastive divergence", 2002; residual energies over a language model: Deng et al., ICLR 2020).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from bgmusic.music.networks.causal.critics import Critics, is_blank
+from bgmusic.music.networks.causal.rows import planned_rows
+from bgmusic.music.networks.causal.steps import by_step
+from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.composer.masks import draw_open
+from bgmusic.music.networks.keys import KEYS, to_common
+from bgmusic.music.networks.plan_bits import PlanBits, draw_plans
+
+if TYPE_CHECKING:
+    from bgmusic.music.networks.causal.network import CausalComposer
+
+
+def draw_known(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
+    """Draw what is known of real phrases: the units that are not, and plans.
+
+    In a share ``blank`` of the phrases all units are open; in the others, units drawn by :func:`draw_open` are.
+    """
+    shape, settings = network.shape, network.settings
+    opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
+    blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
+    return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
+
+
+def draft_loss(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the cross-entropy of the decisions of open units, in nats per step of a track."""
+    shape, draft, settings = network.shape, to_draft(real, network.shape), network.settings
+    network.see_draft(draft)
+    opened, plan = draw_known(network, real, generator)
+    weights = (opened & ~plan.decided).repeat_interleave(shape.unit, 2).transpose(1, 2).float()
+    frames = torch.randint(KEYS, (len(real),), generator=generator)
+    frames = torch.where(torch.rand(len(real), generator=generator) < settings.other_keys, frames, -1)
+    losses = network.nats(draft, opened, plan, frames.to(real.device))
+    return (losses * weights).sum() / weights.sum().clamp(min=1)
+
+
+def critics_loss(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the loss of the critics; phrases are composed for the same plans and given units as real ones.
+
+    With ``contrast: drafts`` it is their cross-entropy, and phrases are first drafts. With ``contrast: composed`` it is
+    the mean difference of their logits of whole phrases, and phrases are composed under the critics.
+    """
+    shape, draft, training = network.shape, to_draft(real, network.shape), network.training
+    opened, plan = draw_known(network, real, generator)
+    keys = network.known_or_own_keys(draft, opened, plan)
+    blank = is_blank(opened, plan)
+    last = network.settings.contrast == "composed"
+    layout = network.noise if last else network.first_draft
+    noise = torch.randn(len(real), layout.size, generator=generator).to(real.device)
+    # Each critic chooses among drafts of its own phrases; without critics, all are composed together.
+    parts = [rows for rows in (blank.nonzero()[:, 0], (~blank).nonzero()[:, 0]) if len(rows)]
+    parts = parts if last else [torch.arange(len(real), device=real.device)]
+
+    def compose(rows: Tensor) -> tuple[Tensor, Tensor]:
+        given = draft.map(lambda plane: plane[rows])
+        return network.composed_in_common(given, opened[rows], noise[rows], plan.chosen(rows), layout, keys[rows])
+
+    network.eval()
+    made = [compose(rows) for rows in parts]
+    order = torch.cat(parts).argsort()
+    cells, onsets = (torch.cat(planes)[order] for planes in zip(*made, strict=True))
+    # Energies are those that weight drafts: without dropout.
+    network.train(training and not last)
+    real_steps = by_step(draft.map(lambda plane: to_common(plane, keys, shape)))
+    chords = planned_rows(plan, keys, shape) > 0.5
+    loss = cast("Critics", network.critic).loss(real_steps, (cells, onsets), chords, blank, last)
+    network.train(training)
+    return loss
