@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.gan import layers, penalties
-from bgmusic.gan.layers import LeakyReLU
+from bgmusic.gan.layers import Dropout, LeakyReLU
 
 
 def derivatives(leak: nn.Module, x: Tensor, first: Tensor, second: Tensor) -> list[Tensor]:
@@ -76,3 +76,33 @@ def test_a_penalty_reaches_the_weights_below_a_leaky_relu() -> None:
         gradients.append([p.grad for p in (model[0].weight, model[2].weight)])
     for result, reference in zip(*gradients, strict=True):
         torch.testing.assert_close(result, reference)
+
+
+@pytest.mark.parametrize("shape", [(1001,), (30, 7, 11), (0, 3)], ids=str)
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.9])
+def test_dropout_keeps_a_share_and_scales_it_in_both_directions(shape: tuple[int, ...], share: float) -> None:
+    torch.manual_seed(0)
+    x = torch.full(shape, 2.0, requires_grad=True)
+    result = Dropout(share)(x)
+    assert result.shape == x.shape
+    result.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(result.detach(), 2 * x.grad)
+    kept = x.grad != 0
+    if x.numel():
+        assert float(kept.float().mean()) == pytest.approx(1 - share, abs=0.05)
+        assert torch.allclose(x.grad[kept], torch.tensor(1 / (1 - share)), rtol=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+def test_dropout_repeats_with_the_seed_and_does_nothing_in_evaluation(dtype: torch.dtype) -> None:
+    drop, x = Dropout(0.5), torch.ones(100, dtype=dtype)
+    torch.manual_seed(1)
+    first, second = drop(x), drop(x)
+    torch.manual_seed(1)
+    assert torch.equal(drop(x), first)
+    assert not torch.equal(first, second)
+    assert first.dtype == dtype
+    assert torch.equal(drop.eval()(x), x)
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert not Dropout(1.0)(x).any()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.critic_features import (
     describe_last,
     describe_obedience,
@@ -66,7 +67,7 @@ class Critic(nn.Module):
         self.motions = motion_columns(shape)
         self.rules = nn.EmbeddingBag(sum(sizes), 1, mode="sum")
         nn.init.zeros_(self.rules.weight)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, steps: Steps, cells: Tensor, chords: Tensor) -> Tensor:
         """Return the logits of the beginnings ``(batch, steps / stride)``, positive for real ones.

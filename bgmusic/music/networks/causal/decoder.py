@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, UNKNOWN, interval_of
 
 REACH = 24
@@ -82,10 +83,10 @@ class TrackDecoder(nn.Module):
         self.intervals_now = _embedding(max(1, len(self.pitched)) * intervals, width, scale)
         self.since = _embedding(LONGEST + 1, width, scale)
         self.chosen = _embedding(pitches, width, _SCALE)
-        self.first = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.first = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), Dropout(dropout))
         self.change = nn.Linear(hidden, 1)
         self.going_on = nn.Linear(hidden, pitches)
-        self.second = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.second = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), Dropout(dropout))
         self.references = 0 if self.is_drum else len(self.pitched) + 2
         self.rows = nn.Linear(hidden, pitches + 1 + self.references * (2 * REACH + 1))
         self.harmony = nn.Linear(hidden, 2)  # how much a row gains from being in the planned chord, or its bass

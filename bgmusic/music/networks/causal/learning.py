@@ -9,24 +9,47 @@ minimizing contrastive divergence", 2002; residual energies over a language mode
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from bgmusic.music.networks.causal.critics import Critics, is_blank
+from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step
-from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.networks.composer.draft import Draft, to_draft
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.keys import KEYS, to_common
 from bgmusic.music.networks.plan_bits import PlanBits, draw_plans
-
-if TYPE_CHECKING:
-    from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.rolls.shape import RollShape
 
 
-def draw_known(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
+class Learner(Protocol):
+    """What learns here: a causal composer, see :class:`.network.CausalComposer` for its attributes and methods."""
+
+    shape: RollShape
+    settings: CausalConfig
+    critic: Critics | None
+    noise: NoiseLayout
+    first_draft: NoiseLayout
+    training: bool
+
+    def train(self, mode: bool = True) -> Any: ...  # noqa: D102
+    def see_draft(self, draft: Draft) -> None: ...  # noqa: D102
+    def known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor: ...  # noqa: D102
+
+    def nats(  # noqa: D102
+        self, draft: Draft, opened: Tensor, plan: PlanBits | None = None, frames: Tensor | None = None
+    ) -> Tensor: ...
+
+    def composed_in_common(  # noqa: D102
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
     """Draw what is known of real phrases: the units that are not, and plans.
 
     In a share ``blank`` of the phrases all units are open; in the others, units drawn by :func:`draw_open` are.
@@ -37,7 +60,7 @@ def draw_known(network: CausalComposer, real: Tensor, generator: torch.Generator
     return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
 
 
-def draft_loss(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> Tensor:
+def draft_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return the cross-entropy of the decisions of open units, in nats per step of a track."""
     shape, draft, settings = network.shape, to_draft(real, network.shape), network.settings
     network.see_draft(draft)
@@ -49,7 +72,7 @@ def draft_loss(network: CausalComposer, real: Tensor, generator: torch.Generator
     return (losses * weights).sum() / weights.sum().clamp(min=1)
 
 
-def critics_loss(network: CausalComposer, real: Tensor, generator: torch.Generator | None) -> Tensor:
+def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return the loss of the critics; phrases are composed for the same plans and given units as real ones.
 
     With ``contrast: drafts`` it is their cross-entropy, and phrases are first drafts. With ``contrast: composed`` it is
@@ -70,7 +93,7 @@ def critics_loss(network: CausalComposer, real: Tensor, generator: torch.Generat
         given = draft.map(lambda plane: plane[rows])
         return network.composed_in_common(given, opened[rows], noise[rows], plan.chosen(rows), layout, keys[rows])
 
-    network.eval()
+    network.train(False)
     made = [compose(rows) for rows in parts]
     order = torch.cat(parts).argsort()
     cells, onsets = (torch.cat(planes)[order] for planes in zip(*made, strict=True))

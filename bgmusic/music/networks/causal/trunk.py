@@ -8,6 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.attention import Layer, rotations
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.steps import MOTIONS, interval_of
@@ -43,7 +44,7 @@ class Trunk(nn.Module):
         self.place = nn.Parameter(torch.randn(shape.steps, width) * 0.1)
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
         self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=True) for _ in range(layers))
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout / 3)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout / 3)
 
     def embed(self, cells: Tensor, onsets: Tensor | None, line: Tensor, motion: Tensor) -> Tensor:
         """Embed what happens in steps.
