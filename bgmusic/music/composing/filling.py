@@ -15,7 +15,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import copy_repeated, whole_length, window_starts
+from bgmusic.music.composing.windows import copy_repeated, home_keys, whole_length, window_starts
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
@@ -90,12 +90,14 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
     piece = piece.clone(memory_format=torch.contiguous_format)
     free = F.pad(torch.from_numpy(wanted.free & ~silent), (0, (whole - bars) * shape.beats), value=True)
     free = free.clone(memory_format=torch.contiguous_format)
+    fresh = F.pad(torch.from_numpy(wanted.free), (0, (whole - bars) * shape.beats), value=True).clone()
     path = noise_path(Draws(wanted.seed, wanted.number, 1), generator.latent)
     windows = window_starts(whole, shape.bars) if wanted.free.all() else _windows(wanted.free, shape)
     for number, start in enumerate(windows):
         noise = next(path)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
         inside = slice(start, start + shape.bars)
+        keys = home_keys(piece[None], fresh[None], longer_plans if planned else None, start, shape)
         if planned:
             copy_repeated(piece[None], free[None], longer_plans, inside, shape)
         opened = free[None, :, units]
@@ -104,17 +106,17 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         given = piece[None, :, inside]
         chosen = cells_of(opened, shape)
         window = longer.window(start, shape.bars)
-        for revision, share in _revisions(generator, given, opened, noise, window, planned):
+        for revision, share in _revisions(generator, given, opened, noise, window, planned, keys):
             piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
             if watch and not watch(piece[:, :bars].numpy().copy(), (number + share) / len(windows)):
                 return None
-        free[:, units] = False
+        free[:, units] = fresh[:, units] = False
     return _obey(piece[:, :bars].numpy().copy(), shape, wanted, cut=not generator.plans)
 
 
 @torch.no_grad()
 def _revisions(
-    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan, planned: bool
+    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan, planned: bool, keys: Tensor
 ) -> Iterator[tuple[Tensor, float]]:
     """Compose one window, and yield each revision with the share of the work that is done."""
     shape, device = generator.shape, device_of(generator)
@@ -122,9 +124,9 @@ def _revisions(
     if not isinstance(generator, Composer):
         bits = plan_bits(Plans.stack([plan]), shape, device) if planned else None
         if isinstance(generator, CausalComposer):
-            yield from generator.sketches(seen, opened, noise, bits)
+            yield from generator.sketches(seen, opened, noise, bits, keys.to(device))
         else:
-            yield generator.accompany(seen, opened, noise, bits), 1.0
+            yield generator.accompany(seen, opened, noise, bits, keys.to(device)), 1.0
         return
     allowed, sounding = torch.from_numpy(_allowed(shape, plan)), torch.from_numpy(_sounding(shape, plan))
     limits = Limits(allowed[None].to(device), sounding[None].to(device))

@@ -14,8 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.gan.generate import Progress, device_of
+from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.plan import Plans
 from bgmusic.music.rolls.shape import RollShape
@@ -77,6 +80,7 @@ def compose(
     free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
     plans = None if plans is None else plans.lengthened(length + missing)
     for start in window_starts(length, shape.bars):
+        keys = home_keys(rolls, free, plans, start, shape).to(device)
         if plans is not None:
             copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
         bars = slice(start, start + shape.bars)
@@ -84,12 +88,39 @@ def compose(
         seen, opened = rolls[:, :, bars], free[:, :, units]
         plan = None if plans is None else plan_bits(_window(plans, start, shape.bars), shape, device)
         noise = next(noises).to(device)
-        made = composer.accompany(seen.to(device, torch.float32), opened.to(device), noise, plan) > 0.5
+        made = composer.accompany(seen.to(device, torch.float32), opened.to(device), noise, plan, keys) > 0.5
         rolls[:, :, bars] = torch.where(cells_of(opened, shape), made.to(rolls.device), seen)
         free[:, :, units] = False
         if progress:
             progress(len(rolls))
     return rolls[:, :, :length]
+
+
+def home_keys(rolls: Tensor, free: Tensor, plans: Plans | None, start: int, shape: RollShape) -> Tensor:
+    """Return the keys of what was composed before a window: int64 ``(batch,)``, -1 for none.
+
+    Without them a piece drifts: each window would take the key of the bars that it sees. What is given in a window's
+    own bars, or chords that are planned there, decide on its key: then there is none.
+
+    Args:
+        rolls: boolean ``(batch, channels, bars, steps, pitches)``.
+        free: units that are not composed yet, boolean ``(batch, tracks, bars * beats)``.
+        plans: of the rolls.
+        start: the window's first bar.
+        shape: of the phrases.
+
+    """
+    stop = (start + shape.bars) * shape.beats
+    opened = free[:, :, start * shape.beats : stop].unflatten(2, (-1, shape.beats))
+    own = opened.any(3).any(1)
+    settled = (~opened).any(3).any(1)
+    if plans is not None:
+        planned = torch.from_numpy(plans.harmony_known[:, start * shape.beats : stop].copy())
+        settled = settled | planned.unflatten(1, (-1, shape.beats)).any(2)
+    known = steps_of(~free[:, :, :stop], shape).unsqueeze(3)
+    cells = to_draft(rolls[:, :, : start + shape.bars], shape).cells
+    weights = pitch_classes(cells & known, shape)
+    return torch.where((weights.sum(1) > 0) & ~(own & settled).any(1), key_of(weights), -1)
 
 
 def _window(plans: Plans, start: int, bars: int) -> Plans:

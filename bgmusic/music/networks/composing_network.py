@@ -24,7 +24,9 @@ class ComposingNetwork(SampleNetwork):
     neuron: BinaryNeuron
     plans: bool = False
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+    def accompany(
+        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+    ) -> Tensor:
         """Compose the free units of phrases to the others, which stay as they are.
 
         Args:
@@ -32,6 +34,8 @@ class ComposingNetwork(SampleNetwork):
             free: units to compose, boolean ``(batch, tracks, bars * beats)``.
             noise: ``(batch, latent)``.
             plan: what was decided before; None: nothing.
+            keys: of the pieces that the phrases are parts of, int64 ``(batch,)``, C is 0; -1 or None: the phrases' own.
+                Networks that know no keys ignore them.
 
         Returns:
             Phrases of the same shape.

@@ -59,7 +59,7 @@ class RecordingComposer:
         self.shape, self.parameters = composer.shape, composer.parameters
         self.calls: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: object = None) -> Tensor:
+    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: object = None, keys: object = None) -> Tensor:
         self.calls.append((given.clone(), free.clone(), noise))
         return torch.ones_like(given) * (noise[:, :1, None, None, None] > 0)
 

@@ -132,10 +132,12 @@ class CausalComposer(ComposingNetwork):
         check_noise(noise, self.first_draft.size)
         return self._compose(*self._blank(noise), noise, critic=False)
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+    def accompany(
+        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+    ) -> Tensor:
         """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`."""
         check_inputs(given, free, noise, self.shape, self.latent)
-        return self._compose(to_draft(given, self.shape), free, noise, plan)
+        return self._compose(to_draft(given, self.shape), free, noise, plan, keys=keys)
 
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
         """Compose shares of the free units again, see :meth:`ComposingNetwork.revise`."""
@@ -246,7 +248,7 @@ class CausalComposer(ComposingNetwork):
         self.keys += key_of(pitch_classes(draft.cells, self.shape)).bincount(minlength=KEYS)
 
     def sketches(
-        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None
+        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
     ) -> Iterator[tuple[Tensor, float]]:
         """Compose as :meth:`accompany` does, and yield the phrases so far after each beat.
 
@@ -257,21 +259,35 @@ class CausalComposer(ComposingNetwork):
         """
         check_inputs(given, free, noise, self.shape, self.latent)
         steps = self.shape.bars * self.shape.steps
-        for done, phrases in self._progress(to_draft(given, self.shape), free, noise, plan, self.noise):
+        for done, phrases in self._progress(to_draft(given, self.shape), free, noise, plan, self.noise, keys):
             yield phrases(), done / steps
 
     def _compose(
-        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None = None, critic: bool = True
+        self,
+        draft: Draft,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None = None,
+        critic: bool = True,
+        keys: Tensor | None = None,
     ) -> Tensor:
         layout = self.noise if critic else self.first_draft
-        *_, (_, phrases) = self._progress(draft, free, noise, plan, layout)
+        *_, (_, phrases) = self._progress(draft, free, noise, plan, layout, keys)
         return phrases()
 
     def _progress(
-        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout
+        self,
+        draft: Draft,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None,
+        layout: NoiseLayout,
+        home: Tensor | None = None,
     ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
         keys = self._keys(draft, free, plan)
+        if home is not None:
+            keys = torch.where(home < 0, keys, home)
         keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
         for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase

@@ -123,7 +123,9 @@ class Composer(ComposingNetwork):
         check_noise(noise, self.latent)
         return self._complete(*self._blank(noise), noise)
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None) -> Tensor:
+    def accompany(
+        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+    ) -> Tensor:
         """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`; without a plan."""
         if plan is not None:
             raise ValueError("this composer composes without plans")
