@@ -1,13 +1,18 @@
 """How near accompaniments of held-out tracks are to what the pieces have there: composers side by side.
 
-    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--seed SEED]
+    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--seed SEED] [--track NAME]
 
 Each track of N held-out phrases in turn is given, and the others composed to it by each run's generator (bach,
 freedoom: those that come with bgmusic). The phrases so completed are compared with the held-out ones, as
-`bgmusic evaluate` does: mean distance, with its interval, and how many of them a small network tells apart.
+`bgmusic evaluate` does: core distance, families of statistics, and the learned judge (against all real phrases); at
+the end, all of a run together.
 """
 
 from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import time
@@ -20,8 +25,8 @@ from bgmusic.music.composing.accompaniment import load_composer
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.phrase_sources import held_out, training
 from bgmusic.music.corpora.corpus import open_corpus
-from bgmusic.music.judging.evaluation import nearness
-from bgmusic.music.judging.two_sample import two_sample
+from bgmusic.music.judging.evaluation import family_distances
+from bgmusic.music.judging.judge import judge
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.training.lookup import find_run
@@ -50,33 +55,43 @@ def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:
     return stack_rolls(rolls)
 
 
+def report(name: str, found: Phrases, data: Phrases, usual: Phrases, seconds: float) -> None:
+    """Print how near completed phrases are to real ones."""
+    apart = family_distances(found, data, usual)
+    told = judge(found, [usual, data], 0)
+    print(f"{name}, {len(found)} phrases, {seconds / len(found):.2f} CPU-s each")
+    print(f"  judge {told.accuracy:.1%} ({told.low:.1%} to {told.high:.1%}), AUC {told.auc:.3f}; "
+          f"core distance {apart.core.mean:.3f} (floor {apart.core_floor.mean:.3f}); "
+          f"families {apart.mean.mean:.3f} (floor {apart.floor.mean:.3f})")  # fmt: skip
+    each = (f"{one.name} {one.distance.mean:.3f} ({one.floor.mean:.3f})" for one in apart.families)
+    print(f"  {', '.join(each)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--data", default="bach")
     parser.add_argument("-n", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--track", help="give this track only")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     corpus = open_corpus(options.data)
-    data = held_out(corpus)
-    usual = training(corpus)
+    data, usual = held_out(corpus), training(corpus)
     given = data.spread(options.n)
-    for number, track in enumerate(given.track_set.tracks):
-        sounding = given.cells[:, number].any((1, 2, 3))
-        chosen = given[sounding]
-        for name in options.runs:
-            run = find_run(name)
+    for name in options.runs:
+        rolls, spent = [], 0.0
+        for number, track in enumerate(given.track_set.tracks):
+            if options.track not in (None, track.name):
+                continue
             before = time.process_time()
-            found = completed(run, chosen, number, options.seed)
+            found = completed(find_run(name), given[given.cells[:, number].any((1, 2, 3))], number, options.seed)
             seconds = time.process_time() - before
-            distance, floor = nearness(found, data, usual)
-            apart = two_sample(found.spread(400), data.spread(400), 0)
-            print(
-                f"{track.name:10} given, {len(chosen)} phrases, {name}: distance {distance.mean:.3f} "
-                f"({distance.low:.3f} to {distance.high:.3f}), floor {floor.mean:.3f}, "
-                f"told apart {apart.accuracy:.0%}, {seconds / len(chosen):.2f} CPU-s a phrase",
-                flush=True,
-            )
+            report(f"{name}, {track.name} given", found, data, usual, seconds)
+            rolls += [found.roll(place) for place in range(len(found))]
+            spent += seconds
+        if options.track is None:
+            report(f"{name}, all", stack_rolls(rolls), data, usual, spent)
 
 
 if __name__ == "__main__":

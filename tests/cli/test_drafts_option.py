@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import bgmusic, refusal
+from composers import SATB
+from tiny_runs import make_run
 
 import bgmusic as front_door
 from bgmusic.errors import UserError
@@ -37,8 +39,8 @@ def test_the_number_of_drafts_is_chosen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["generate", "compose"])
 def test_composers_without_a_critic_refuse(capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:
-    out = tmp_path / "out"
-    assert "critic" in refusal(capsys, command, "freedoom", "--drafts", 2, "--out", out)
+    run, out = make_run(tmp_path / "run", SATB), tmp_path / "out"
+    assert "critic" in refusal(capsys, command, run, "--drafts", 2, "--out", out)
     assert not out.exists()
 
 
