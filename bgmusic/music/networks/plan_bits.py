@@ -25,16 +25,18 @@ class PlanBits:
         silent: units in which a track rests, boolean ``(batch, tracks, units)``.
         repeats: number of the bar that each bar repeats, its own where it is new or unknown, int64
             ``(batch, tracks, bars)``.
+        playing: bars in which a track plays, boolean ``(batch, tracks, bars)``.
 
     """
 
     bits: Tensor
     silent: Tensor
     repeats: Tensor
+    playing: Tensor
 
     def chosen(self, rows: Tensor) -> PlanBits:
         """Return the plans of the given numbers, int64 ``(n,)``."""
-        return PlanBits(self.bits[rows], self.silent[rows], self.repeats[rows])
+        return PlanBits(self.bits[rows], self.silent[rows], self.repeats[rows], self.playing[rows])
 
     @property
     def pitch_classes(self) -> Tensor:
@@ -92,6 +94,7 @@ def plan_bits(plans: Plans, shape: RollShape, device: torch.device | str = "cpu"
         torch.from_numpy(bits).to(device, torch.float32),
         torch.from_numpy(silent).to(device),
         torch.from_numpy(repeats).to(device),
+        torch.from_numpy(plans.instruments_known & plans.instruments).to(device),
     )
 
 

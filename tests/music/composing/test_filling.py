@@ -97,6 +97,15 @@ def test_the_shipped_composer_plays_where_it_must():
         assert (found.instruments[plan.instruments_known] == plan.instruments[plan.instruments_known]).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_composer_under_plans_plays_where_it_must(seed):
+    plan = wanted(6, seed=seed, instruments="Soprano:xxxxxx, Alto:x-xx-x, Tenor:------")
+    made = fill(CAUSAL, SATB, plan)
+    found = extract_channels(made[None], SATB.model_copy(update={"bars": 6})).plan(0)
+    known = plan.plan.instruments_known
+    assert np.array_equal(found.instruments[known], plan.plan.instruments[known])
+
+
 def test_composing_can_be_watched_and_cancelled():
     seen = []
 

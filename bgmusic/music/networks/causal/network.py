@@ -285,9 +285,8 @@ class CausalComposer(ComposingNetwork):
         home: Tensor | None = None,
     ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
-        keys = self._keys(draft, free, plan)
-        if home is not None:
-            keys = torch.where(home < 0, keys, home)
+        own = self._keys(draft, free, plan)
+        keys = own if home is None else torch.where(home < 0, own, home)
         keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
         for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
@@ -311,6 +310,7 @@ class CausalComposer(ComposingNetwork):
             self._context(common, free, plan, keys),
             playable_rows(keys, self.shape),
             weighed_on_beats(chords, self.settings.obedience, self.shape),
+            None if plan is None or not plan.playing.any() else plan.playing,
         )
         particles = None
         if layout.drafts > 1:

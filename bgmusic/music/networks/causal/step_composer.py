@@ -46,6 +46,9 @@ class StepComposer:
         self._codes = torch.zeros(batch, tracks, 4, dtype=torch.int64, device=device)
         self._since = torch.ones(batch, tracks, dtype=torch.int64, device=device)
         self._past = _Past(parts, batch, self._lookups)
+        self._playing = task.playing
+        self._played = torch.zeros(batch, tracks, dtype=torch.bool, device=device)  # in this bar so far
+        self._due: Tensor | None = None
         self._look()
 
     def _look(self) -> None:
@@ -66,7 +69,7 @@ class StepComposer:
             order = torch.arange(len(self._since), device=rows.device)
             self._given = self._given.select(order.index_copy_(0, places, rows))
         self._trunk.replace(places, rows)
-        for state in (self._planes, self._codes, self._since):
+        for state in (self._planes, self._codes, self._since, self._played):
             state.index_copy_(0, places, state.index_select(0, rows))
 
     def step(self, step: int) -> tuple[Tensor, Tensor]:
@@ -77,6 +80,7 @@ class StepComposer:
         sounded = cells.clone()
         starts.zero_()
         self._begin(step, sounded)
+        self._call(step, sounded)
         computed = self._computed[step]
         last = max((track for track, free in enumerate(computed) if free), default=-1)
         for track, tables in enumerate(self._tables):
@@ -86,6 +90,17 @@ class StepComposer:
                 state = affine(state, cells[:, track], tables.notes)
         self._end(sounded)
         return cells, starts
+
+    def _call(self, step: int, sounded: Tensor) -> None:
+        """Note which tracks must still play in this bar: on its last beat they do, on those before more likely."""
+        self._due, shape = None, self._parts.shape
+        if self._playing is not None and step % shape.unit == 0:
+            beat = step % shape.steps // shape.unit
+            if beat == 0:
+                self._played.zero_()
+            self._due = self._playing[..., step // shape.steps] & ~self._played & (sounded.amax(-1) <= 0)
+            left = shape.beats - beat
+            self._pressure = -math.log(left - 1) if left > 1 else math.inf  # logit of one of the beats that are left
 
     def _begin(self, step: int, sounded: Tensor) -> None:
         """Set the codes of what is seen before the first track decides, and take over what is known."""
@@ -113,7 +128,10 @@ class StepComposer:
         """Decide what a track plays."""
         track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
         state, hidden = tables.hidden(state, codes, self._since)
-        rows = (tables.change(hidden) > self._logits[step][track][CHANGE]).nonzero()[:, 0]
+        changes = tables.change(hidden) > self._logits[step][track][CHANGE]
+        if self._due is not None:
+            changes |= self._due[:, track] & (self._logits[step][track][CHANGE] < self._pressure)
+        rows = changes.nonzero()[:, 0]
         if not merged and not rows.shape[0]:
             codes[:, track, MOTION] = self._held[:, track]
             return
@@ -185,6 +203,8 @@ class StepComposer:
     def _end(self, sounded: Tensor) -> None:
         """Update what the next step sees of this one."""
         cells, starts = self._planes[:, 0], self._planes[:, 1]
+        if self._playing is not None:
+            self._played |= cells.amax(-1) > 0
         changed = torch.maximum(starts, sounded - cells).amax(-1) > 0
         self._since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
         line = self._codes[:, :, NOW]

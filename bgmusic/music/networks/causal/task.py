@@ -67,6 +67,7 @@ class Task:
         context: what is known as the network sees it, float ``(batch, steps, width)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
         chords: planned chords and their basses as rows, float ``(batch, steps, 2, rows)``, zeros where unknown.
+        playing: bars in which tracks must play, boolean ``(batch, tracks, bars)``; None: in none.
 
     """
 
@@ -75,10 +76,12 @@ class Task:
     context: Tensor
     playable: Tensor
     chords: Tensor
+    playing: Tensor | None = None
 
     def repeated(self, drafts: int) -> Task:
         """Return each phrase ``drafts`` times in a row."""
         rows = torch.arange(len(self.context), device=self.context.device).repeat_interleave(drafts)
         repeats = None if self.repeats is None else self.repeats[rows]
         given = self.given.select(rows)
-        return Task(given, repeats, self.context[rows], self.playable[rows], self.chords[rows])
+        playing = None if self.playing is None else self.playing[rows]
+        return Task(given, repeats, self.context[rows], self.playable[rows], self.chords[rows], playing)
