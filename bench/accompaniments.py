@@ -1,6 +1,6 @@
 """How near accompaniments of held-out tracks are to what the pieces have there: composers side by side.
 
-    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--seed SEED] [--track NAME]
+    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--seed SEED] [--track NAME] [--drafts N]
 
 Each track of N held-out phrases in turn is given, and the others composed to it by each run's generator (bach,
 freedoom: those that come with bgmusic). The phrases so completed are compared with the held-out ones, as
@@ -32,9 +32,9 @@ from bgmusic.music.rolls.roll import Roll
 from bgmusic.training.lookup import find_run
 
 
-def completed(run: Path, given: Phrases, track: int, seed: int) -> Phrases:
+def completed(run: Path, given: Phrases, track: int, seed: int, drafts: int | None = None) -> Phrases:
     """Phrases with one track as given, and the others composed."""
-    shape, composer = load_composer(run)
+    shape, composer = load_composer(run, drafts)
     given = given.encoded(shape.encoding)
     channels = torch.stack([torch.from_numpy(given.roll(i).channels()) for i in range(len(given))])
     tracks, found, size = len(shape.track_set), [], batch_of(composer, shape)
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--track", help="give this track only")
+    parser.add_argument("--drafts", type=int, help="of a causal composer's phrase")
     options = parser.parse_args()
     torch.set_num_threads(1)
     corpus = open_corpus(options.data)
@@ -85,7 +86,9 @@ def main() -> None:
             if options.track not in (None, track.name):
                 continue
             before = time.process_time()
-            found = completed(find_run(name), given[given.cells[:, number].any((1, 2, 3))], number, options.seed)
+            found = completed(
+                find_run(name), given[given.cells[:, number].any((1, 2, 3))], number, options.seed, options.drafts
+            )
             seconds = time.process_time() - before
             report(f"{name}, {track.name} given", found, data, usual, seconds)
             rolls += [found.roll(place) for place in range(len(found))]
