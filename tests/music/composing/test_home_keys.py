@@ -13,7 +13,7 @@ from bgmusic.music.plans.shape import PlanShape
 
 BARS = 3 * SATB.bars
 LAST = 2 * SATB.bars * SATB.beats - 1  # beat of the second window
-D_MAJOR, F_MAJOR = (2, 6, 9, 1), (5, 9, 0, 10)
+D_MAJOR, F_MAJOR = (2, 6, 9, 6), (5, 10, 5, 10)
 
 
 def roll_in(*bars: tuple[int, ...]) -> Tensor:
@@ -33,7 +33,7 @@ def free_from(bar: int) -> Tensor:
 
 
 def test_a_window_takes_the_key_of_all_that_was_composed_before() -> None:
-    # The bars that the window sees are in F, most of the piece is in D.
+    # The bar that the window sees is in F, the others are in D.
     roll, free = roll_in(D_MAJOR, D_MAJOR, D_MAJOR, F_MAJOR), free_from(4)
     assert home_keys(roll, free, None, 3, SATB).tolist() == [2]
     assert home_keys(roll, free_from(0), None, 0, SATB).tolist() == [-1]
