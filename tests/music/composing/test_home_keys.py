@@ -13,7 +13,9 @@ from bgmusic.music.plans.shape import PlanShape
 
 BARS = 3 * SATB.bars
 LAST = 2 * SATB.bars * SATB.beats - 1  # beat of the second window
-D_MAJOR, F_MAJOR = (2, 6, 9, 6), (5, 10, 5, 10)
+D_MAJOR = (2, 6, 9, 1)
+WHOLE_SCALE = (D_MAJOR, (4, 7, 11, 2), (2, 6, 9, 4))
+E_FLAT = (5, 10, 3, 5)
 
 
 def roll_in(*bars: tuple[int, ...]) -> Tensor:
@@ -33,8 +35,8 @@ def free_from(bar: int) -> Tensor:
 
 
 def test_a_window_takes_the_key_of_all_that_was_composed_before() -> None:
-    # The bar that the window sees is in F, the others are in D.
-    roll, free = roll_in(D_MAJOR, D_MAJOR, D_MAJOR, F_MAJOR), free_from(4)
+    # The bar that the window sees is in E flat, the others are in D.
+    roll, free = roll_in(*WHOLE_SCALE, E_FLAT), free_from(4)
     assert home_keys(roll, free, None, 3, SATB).tolist() == [2]
     assert home_keys(roll, free_from(0), None, 0, SATB).tolist() == [-1]
     assert home_keys(torch.zeros_like(roll), free, None, 3, SATB).tolist() == [-1]
