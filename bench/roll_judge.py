@@ -100,7 +100,6 @@ def judge(samples: Phrases, real: Phrases, options: argparse.Namespace) -> str:
             network = fit(rolls, label, train, drums, options.epochs, 100 * options.seed + 10 * held + number)
             with torch.no_grad():
                 found = torch.cat([network(rolls[part].float()) for part in test.split(100)])
-            # The threshold is that of the training phrases: half of either side above it.
             logits[test] += found / options.networks
     correct = torch.zeros(len(label), dtype=torch.double)
     for held in range(FOLDS):

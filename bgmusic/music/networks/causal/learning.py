@@ -20,6 +20,7 @@ from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import Draft, to_draft
+from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import draw_open
 from bgmusic.music.networks.keys import KEYS, to_common
 from bgmusic.music.networks.plan_bits import PlanBits, draw_plans
@@ -65,7 +66,7 @@ def draft_loss(network: Learner, real: Tensor, generator: torch.Generator | None
     shape, draft, settings = network.shape, to_draft(real, network.shape), network.settings
     network.see_draft(draft)
     opened, plan = draw_known(network, real, generator)
-    weights = (opened & ~plan.decided).repeat_interleave(shape.unit, 2).transpose(1, 2).float()
+    weights = steps_of(opened & ~plan.decided, shape).transpose(1, 2).float()
     frames = torch.randint(KEYS, (len(real),), generator=generator)
     frames = torch.where(torch.rand(len(real), generator=generator) < settings.other_keys, frames, -1)
     losses = network.nats(draft, opened, plan, frames.to(real.device))
