@@ -12,9 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from types import FrameType
 
-import torch
-
 from bgmusic.training.callbacks import Interruption
+from bgmusic.training.threads import one_thread
 
 INTERRUPTED = "interrupted"
 _POLL = 0.2  # seconds between checks for an interruption
@@ -37,15 +36,11 @@ def run_named(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iterator
     if jobs > 1:
         yield from _run_together(trainings, jobs)
         return
-    threads = torch.get_num_threads()
-    try:
-        for name, training in trainings.items():
-            how = _one(training)
-            yield name, how
-            if how == INTERRUPTED:
-                return
-    finally:
-        torch.set_num_threads(threads)
+    for name, training in trainings.items():
+        how = _one(training)
+        yield name, how
+        if how == INTERRUPTED:
+            return
 
 
 def _run_together(trainings: Mapping[str, Callable[[], str]], jobs: int) -> Iterator[tuple[str, str]]:
@@ -120,10 +115,10 @@ def _follow(parent: int) -> None:
 
 
 def _one(training: Callable[[], str]) -> str:
-    torch.set_num_threads(1)
     _handler.busy = True
     try:
-        return INTERRUPTED if _handler.stopped else training()
+        with one_thread():
+            return INTERRUPTED if _handler.stopped else training()
     except KeyboardInterrupt:
         if multiprocessing.parent_process() is None:
             raise

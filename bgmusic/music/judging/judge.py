@@ -7,8 +7,7 @@ random. No fold shares a piece between training and test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +19,7 @@ from bgmusic.music.judging.judge_network import batch, evidence_of, fit
 from bgmusic.music.judging.tensors import to_tensors
 from bgmusic.music.judging.two_sample import FOLDS, MIN_PHRASES, balanced_accuracy, folds, interval
 from bgmusic.music.rolls.phrases import Phrases
+from bgmusic.training.threads import one_thread
 
 MAX_SAMPLES = 500
 """Most phrases that are judged."""
@@ -159,7 +159,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
         train, test = (fold != held).nonzero().flatten(), (fold == held).nonzero().flatten()
         generated = test[test < fake]
         for each in networks:
-            with _one_thread():
+            with one_thread():
                 network = fit(described, label, train, samples.resolution, epochs, each)
                 with torch.no_grad():
                     logits[test] += torch.cat([network(*batch(described, part)) for part in test.split(200)]) / seeds
@@ -168,17 +168,6 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
     low, high = interval(correct, label, _separate([groups[0], real_group]), rng)
     accuracy = balanced_accuracy(correct, label)
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread, so that sums do not depend on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _sides(samples: Phrases, real: Sequence[Phrases]) -> tuple[list[Phrases], Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.step_composer import StepComposer
 from bgmusic.music.networks.causal.task import Task
+from bgmusic.training.threads import one_thread
+
+_FEW = 128  # drafts, at most, whose steps are composed with one thread
 
 
 @torch.inference_mode()
@@ -33,20 +37,21 @@ def compose_steps(
     given = task.given
     steps, unit, bar = given.cells.shape[1], parts.shape.unit, parts.shape.steps
     composed = StepComposer(parts, task, thresholds)
+    threads = one_thread if len(given.cells) <= _FEW else nullcontext
     with torch.inference_mode(mode=False):  # of the result, callers may take gradients
         cells, onsets = torch.zeros_like(given.cells), torch.zeros_like(given.cells)
     for step in range(steps):
         if task.repeats is not None and step % bar == 0 and step:
             composed.repeat_bar(cells, onsets, step // bar)
-        with torch.autocast(cells.device.type, enabled=False):
-            cells[:, step], onsets[:, step] = composed.step(step)
         whole = (step + 1) % unit == 0 and step + 1 < steps
-        if particles and whole:
-            done, here = slice(0, step + 1), slice(step + 1 - unit, step + 1)
-            moved, rows = particles.draw(cells[:, here], onsets[:, here])
-            if len(rows):
-                cells[moved, done], onsets[moved, done] = cells[rows, done], onsets[rows, done]
-                composed.replace(moved, rows)
+        with threads(), torch.autocast(cells.device.type, enabled=False):
+            cells[:, step], onsets[:, step] = composed.step(step)
+            if particles and whole:
+                done, here = slice(0, step + 1), slice(step + 1 - unit, step + 1)
+                moved, rows = particles.draw(cells[:, here], onsets[:, here])
+                if len(rows):
+                    cells[moved, done], onsets[moved, done] = cells[rows, done], onsets[rows, done]
+                    composed.replace(moved, rows)
         if whole:
             yield step + 1, cells, onsets
     if particles:
