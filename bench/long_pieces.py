@@ -30,9 +30,10 @@ from bgmusic.music.composing.pieces import pieces
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.evaluation import family_distances
-from bgmusic.music.networks.keys import key_of
+from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.plans.extract import extract_batch
 from bgmusic.music.plans.plan import PARTS
+from bgmusic.music.rolls.encodings import note_begins
 from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
@@ -67,30 +68,26 @@ def stretches(corpus: Corpus, numbers: NDArray[np.int64], bars: int) -> Phrases:
     return stack_rolls(rolls, None if of_pieces is None else of_pieces.tolist())
 
 
-def drift(music: Phrases) -> str:
+def drift(music: Phrases, shape: RollShape) -> str:
     """Describe what changes from the first bars to the last."""
-    pitched = ~music.drums
-    cells = music.cells[:, pitched]
-    begins = cells.copy()
-    begins[:, :, :, 1:] &= ~cells[:, :, :, :-1]
-    classes = (np.arange(cells.shape[-1]) + music.track_set.low) % 12
+    begins = note_begins(music.cells, music.onsets, music.drums)[:, ~music.drums]
+    rows = np.arange(music.cells.shape[-1]) + music.track_set.low
     told, keys = [], []
     for part in (slice(0, ENDS), slice(-ENDS, None)):
         notes = begins[:, :, part].sum((1, 3, 4)).mean(1)
-        weights = cells[:, :, part].sum((1, 2, 3))
-        pitch = (weights * (np.arange(weights.shape[1]) + music.track_set.low)).sum(1) / weights.sum(1).clip(1)
-        by_class = np.stack([weights[:, classes == number].sum(1) for number in range(12)], 1)
-        keys.append(key_of(torch.from_numpy(by_class.astype(np.float32))))
+        cells = music.cells[:, ~music.drums, part].reshape(len(music), -1, len(rows)).sum(1)
+        pitch = (cells * rows).sum(1) / cells.sum(1).clip(1)
+        keys.append(key_of(pitch_classes(torch.from_numpy(music.cells[:, :, part]).flatten(2, 3), shape)))
         told.append(f"{notes.mean():.1f} notes a bar (deviation {notes.std():.1f}), pitch {pitch.mean():.1f}")
     return f"{told[0]} -> {told[1]}; key kept {100 * (keys[0] == keys[1]).float().mean():.0f}%"
 
 
-def report(name: str, music: Phrases, real: Phrases, usual: Phrases) -> None:
+def report(name: str, music: Phrases, real: Phrases, usual: Phrases, shape: RollShape) -> None:
     """Print how near pieces are to stretches of real ones, and their drift."""
     found = family_distances(music.encoded(real.encoding), real, usual)
     print(f"{name}: {len(music)} pieces; mean over families {found.mean.mean:.3f}, floor {found.floor.mean:.3f}")
     print("  " + ", ".join(f"{one.name} {one.distance.mean:.3f} / {one.floor.mean:.3f}" for one in found.families))
-    print(f"  {drift(music)}", flush=True)
+    print(f"  {drift(music, shape)}", flush=True)
 
 
 def under_forms(generator: SampleNetwork, shape: RollShape, real: Phrases, count: int, seed: int) -> NDArray[np.bool_]:
@@ -121,10 +118,10 @@ def main() -> None:
     begin = time.process_time()
     formed = stack_rolls(to_rolls(under_forms(generator, shape, real, options.n, options.seed), shape))
     print(f"{seconds:.2f} CPU-s a free piece, {(time.process_time() - begin) / options.n:.2f} under a form")
-    print(f"real: {len(real)} stretches of {options.bars} bars; {drift(real)}")
-    report("training stretches", usual.spread(options.n), real, usual)
-    report("free", free, real, usual)
-    report("under forms", formed, real, usual)
+    print(f"real: {len(real)} stretches of {options.bars} bars; {drift(real, shape)}")
+    report("training stretches", usual.spread(options.n), real, usual, shape)
+    report("free", free, real, usual, shape)
+    report("under forms", formed, real, usual, shape)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         write_phrases(free, options.out / "free.npz", seed=options.seed)

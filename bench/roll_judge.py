@@ -26,7 +26,7 @@ from bgmusic.music.composing.phrase_sources import halves, open_phrases
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.tensors import to_tensors
-from bgmusic.music.judging.two_sample import FOLDS, balanced_accuracy, folds, interval
+from bgmusic.music.judging.two_sample import FOLDS, balanced_accuracy, folds, interval, thresholds
 from bgmusic.music.rolls.phrases import Phrases
 
 BATCH, SHIFT = 32, 5
@@ -101,14 +101,7 @@ def judge(samples: Phrases, real: Phrases, options: argparse.Namespace) -> str:
             with torch.no_grad():
                 found = torch.cat([network(rolls[part].float()) for part in test.split(100)])
             logits[test] += found / options.networks
-    correct = torch.zeros(len(label), dtype=torch.double)
-    for held in range(FOLDS):
-        here, others = fold == held, fold != held
-        values = logits[others].sort().values
-        rates = [balanced_accuracy(((logits > value) == (label > 0))[others].double(), label[others])
-                 for value in values[:: max(1, len(values) // 200)]]  # fmt: skip
-        threshold = values[:: max(1, len(values) // 200)][int(np.argmax(rates))]
-        correct[here] = ((logits > threshold) == (label > 0))[here].double()
+    correct = ((logits > thresholds(logits, label, fold)) == (label > 0)).double()
     low, high = interval(correct, label, torch.cat([groups[0], groups[1] + int(groups[0].max()) + 1]), rng)
     return f"{balanced_accuracy(correct, label):.1%} ({low:.1%} to {high:.1%})"
 

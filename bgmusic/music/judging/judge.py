@@ -17,7 +17,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.judging.judge_features import describe_all
 from bgmusic.music.judging.judge_network import batch, evidence_of, fit
 from bgmusic.music.judging.tensors import to_tensors
-from bgmusic.music.judging.two_sample import FOLDS, MIN_PHRASES, balanced_accuracy, folds, interval
+from bgmusic.music.judging.two_sample import FOLDS, MIN_PHRASES, balanced_accuracy, folds, interval, thresholds
 from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.training.threads import one_thread
 
@@ -164,7 +164,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
                 with torch.no_grad():
                     logits[test] += torch.cat([network(*batch(described, part)) for part in test.split(200)]) / seeds
                 evidence[generated] += evidence_of(network, described, generated, samples.cells.shape[1:3]) / seeds
-    correct = ((logits > _thresholds(logits, label, fold)) == (label > 0)).double()
+    correct = ((logits > thresholds(logits, label, fold)) == (label > 0)).double()
     low, high = interval(correct, label, _separate([groups[0], real_group]), rng)
     accuracy = balanced_accuracy(correct, label)
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
@@ -187,22 +187,6 @@ def _separate(groups: Sequence[Tensor]) -> Tensor:
     """Number the pieces of several batches from 0, each batch after the one before."""
     starts = torch.tensor([0, *(int(group.max()) + 1 for group in groups[:-1])]).cumsum(0)
     return torch.cat([group + start for group, start in zip(groups, starts, strict=True)])
-
-
-def _thresholds(logits: Tensor, label: Tensor, fold: Tensor) -> Tensor:
-    """Return for each phrase the threshold that is best in the other folds: float32 ``(n,)``.
-
-    Networks that learn few phrases by heart find other phrases of the same generator too real, by a constant.
-    """
-    found = torch.zeros_like(logits)
-    for held in range(FOLDS):
-        others = fold != held
-        values, order = logits[others].sort()
-        real = label[others][order]
-        below = (1 - real).cumsum(0) / (1 - real).sum() - real.cumsum(0) / real.sum()
-        best = int(below[:-1].argmax())
-        found[fold == held] = (values[best] + values[best + 1]) / 2
-    return found
 
 
 def _auc(logits: Tensor, label: Tensor) -> float:

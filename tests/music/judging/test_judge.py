@@ -14,9 +14,9 @@ from bgmusic.errors import UserError
 from bgmusic.music.composing import phrase_sources
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
-from bgmusic.music.judging import judge as module
 from bgmusic.music.judging.judge import judge
 from bgmusic.music.judging.judge_features import MAX_SHIFT, describe_all, transposed
+from bgmusic.music.judging.two_sample import thresholds
 from bgmusic.music.rolls.phrases import Phrases
 from bgmusic.music.rolls.tracks import Track, TrackSet
 
@@ -106,7 +106,7 @@ def test_the_threshold_of_a_fold_is_that_of_the_others():
     label = torch.tensor([0.0, 0, 1, 1]).repeat_interleave(5)
     logits = torch.tensor([3.0, 3, 5, 5]).repeat_interleave(5)
     logits[0] = 9  # a generated phrase of fold 0, which must not count for it
-    found = module._thresholds(logits, label, fold)
+    found = thresholds(logits, label, fold)
     assert found[fold == 0].tolist() == [4.0] * 4
     assert ((found >= 3) & (found <= 5)).all()
 
