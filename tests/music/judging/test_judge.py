@@ -14,6 +14,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.composing import phrase_sources
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
+from bgmusic.music.judging import judge as module
 from bgmusic.music.judging.judge import judge
 from bgmusic.music.judging.judge_features import MAX_SHIFT, describe_all, transposed
 from bgmusic.music.judging.two_sample import thresholds
