@@ -39,11 +39,12 @@ def accompany(
     drafts: DraftsOption = None,
     jobs: JobsOption = 1,
 ) -> None:
-    """Compose all other tracks to one track of a MIDI file.
+    """Compose all other tracks for a given track of a MIDI file.
 
     The given track's notes, controllers and bends stay exactly as they are; other tracks of the file are ignored. In a
-    file with a single part, that part is the given track. The other tracks are composed in every full bar of the run's
-    length. npz, png, musicxml and svg hold these bars; accompaniment-0000.mid and so on hold the whole piece.
+    file with a single part, that part is the given track. The other tracks are composed in every full bar that is as
+    long as the composer's. npz, png, musicxml and svg hold these bars; accompaniment-0000.mid and so on hold the whole
+    piece.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

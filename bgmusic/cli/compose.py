@@ -40,15 +40,15 @@ def compose(
     planner: PlannerOption = None,
     given: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.mid", help="MIDI file of which a part stays as it is; needs --track or --free."),
+        typer.Option(metavar="FILE.mid", help="MIDI file of which a part is kept; needs --track or --free."),
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Name or number (from 0) of the given track.")] = None,
+    track: Annotated[str | None, typer.Option(help="Name or number (from 0) of the track of --given to keep.")] = None,
     free: Annotated[
         str | None,
         typer.Option(
             metavar="UNITS",
-            help="Compose these only: 'Alto:2-3, Bass', by bars, or by beats as in Alto:2.1-3.4; or all. The rest of "
-            "--given stays as it is. Without a planner unless --planner is given.",
+            help="Compose only these tracks and bars: 'Alto:2-3, Bass'; or beats: Alto:2.1-3.4; or all. Keeps the rest "
+            "of --given. Uses no planner unless --planner is given.",
         ),
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="Number of pieces.")] = 1,
@@ -59,12 +59,12 @@ def compose(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("composed"),
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="Comma-separated formats, as of generate.", show_default="mid,png,npz"),
+        typer.Option("--format", help="Comma-separated formats, as for generate.", show_default="mid,png,npz"),
     ] = None,
 ) -> None:
-    """Compose what a plan says: chords, form, instruments, activity; what is not said, the composer decides.
+    """Compose under a plan of chords, form, instruments and activity; the composer decides what the plan leaves open.
 
-    piece-0000.plan.json beside the music has the plan. It can be edited and taken back by --plan.
+    The plan is saved beside the music as piece-0000.plan.json. You can edit it and reuse it by --plan.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
     _require_given(given, track, free)

@@ -57,7 +57,7 @@ def build(
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.", metavar="ADDRESS")] = None,
     compress: Annotated[
         bool,
-        typer.Option("--compress", help="Compress with xz, to about a tenth; opening then reads everything to memory."),
+        typer.Option("--compress", help="Compress with xz, to about a tenth; opening then reads all into memory."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus in the folder.")] = False,
 ) -> None:

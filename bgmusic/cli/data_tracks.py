@@ -21,10 +21,10 @@ def tracks(
     name: Annotated[
         str | None, typer.Option(help="Name of the track set.", show_default="that of the first source")
     ] = None,
-    most: Annotated[int, typer.Option(min=1, max=64, help="Largest number of tracks.")] = 8,
+    most: Annotated[int, typer.Option(min=1, max=64, help="Maximum number of tracks.")] = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Propose a track set for music files, as YAML with comments, to be edited.
+    """Propose a track set for music files, as YAML with comments for you to edit.
 
     It shows the parts' names and programs, their ranges, in how many files they play, and how often they play together.
     """

@@ -44,7 +44,7 @@ def evaluate(
     figures: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="For music: also write pictures of the least real phrases, the judge's reasons marked."
+            metavar="DIR", help="For music: also write pictures of the least real phrases, with the judge's evidence."
         ),
     ] = None,
     number: Annotated[
@@ -66,7 +66,7 @@ def evaluate(
     ] = False,
     jobs: JobsOption = 1,
 ) -> None:
-    """Compare samples with held-out data, beside the same comparison for training data (the floor).
+    """Compare samples with held-out data, and, as the floor, training data with held-out data.
 
     Digits are compared with the 10,000 test digits, phrases with the validation and test pieces of a corpus.
     """

@@ -63,10 +63,10 @@ def generate(
     mp3 are one file per phrase, and one with all of them. musicxml (score) and svg (its picture) are one file per
     phrase.
 
-    A sample depends on the seed and its number alone: -n 1 --first 7 makes phrase-0007 again.
+    A sample depends only on the seed and its number: -n 1 --first 7 makes phrase-0007 again.
 
-    With more --bars than a phrase, phrases follow a path through latent space; a composer sees the last half of each
-    phrase when it composes the next.
+    With more --bars than a phrase, a composer sees the last half of each phrase when it composes the next; the phrases
+    of other networks follow a path through latent space.
     """
     # Check the names of formats before the run is opened.
     formats = music_files.parse_formats(format_, sorted({name for known in _FORMATS.values() for name in known}))

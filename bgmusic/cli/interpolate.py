@@ -40,10 +40,10 @@ def interpolate(
 ) -> None:
     """Interpolate between the phrases of two seeds in equal steps.
 
-    A composer takes over more and more beats of the last phrase and revises the others. Other networks follow the great
-    circle between the noise of the two seeds. The first phrase is that of bgmusic generate RUN -n 1 --seed SEED, the
-    last one that of the other seed. A composer's phrases follow from each other, so --jobs speeds up other networks
-    only. Writes step-0000.mid and so on, and all.mid.
+    In each step, a composer copies more beats of the last phrase and revises the others. Other networks follow the
+    great circle between the noise vectors of the two seeds. The first phrase is that of bgmusic generate RUN -n 1
+    --seed SEED, the last one that of the other seed. Each phrase of a composer depends on the one before, so --jobs
+    speeds up other networks only. Writes step-0000.mid and so on, and all.mid.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
 

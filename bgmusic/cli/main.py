@@ -25,7 +25,7 @@ from bgmusic.version import __version__
 
 app = typer.Typer(
     name="bgmusic",
-    help="Networks that make binary decisions, and the music they compose.",
+    help="Compose music with networks that make binary decisions, and train them.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

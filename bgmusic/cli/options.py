@@ -40,14 +40,14 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, e.g. training.batch=128.")
 ]
 NeuronOption = Annotated[Neuron | None, typer.Option(help="Output neuron.")]
-StepsOption = Annotated[int | None, typer.Option(min=1, help="Total number of G updates.")]
+StepsOption = Annotated[int | None, typer.Option(min=1, help="Total number of generator updates.")]
 MinutesOption = Annotated[
-    float | None, typer.Option(min=0.001, help="Minutes of updates, instead of --steps; scoring samples takes more.")
+    float | None, typer.Option(min=0.001, help="Minutes of updates, instead of --steps; scoring takes extra time.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and random draws.")]
 DeviceOption = Annotated[Device, typer.Option(help="Device.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
-OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; the next in runs/ by default.")]
+OutOption = Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder; by default a new one in runs/.")]
 BPM = (4.0, 1000.0)  # midi.song.PLAYABLE_BPM, whose import would load NumPy at start-up
 BpmOption = Annotated[
     float | None,
@@ -66,14 +66,14 @@ JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", min=1, max=256, help="Number of processes; the result does not depend on it.")
 ]
 FirstOption = Annotated[
-    int, typer.Option("--first", metavar="K", min=0, max=10**9, help="Number of the first one, to make K alone: -n 1.")
+    int, typer.Option("--first", metavar="K", min=0, max=10**9, help="Number of the first sample; -n 1 makes K alone.")
 ]
 DraftsOption = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=256,
-        help="Drafts of a phrase among which a causal composer's critic chooses; 4 take a third of the time.",
+        help="Drafts of each phrase, among which a causal composer's critics choose; 4 take a third of the time.",
         show_default="as trained, 16",
     ),
 ]
@@ -87,10 +87,10 @@ TracksOption = Annotated[str, typer.Option(help="Track set: lpd-5, lpd-8, pop909
 ResolutionOption = Annotated[int, typer.Option(min=1, max=480, help="Steps per beat.")]
 BarsOption = Annotated[int, typer.Option(min=1, help="Bars per phrase.")]
 MetreOption = Annotated[
-    str, typer.Option(help="Time signature of every phrase, and of files without one; any: those of the files.")
+    str, typer.Option(help="Time signature of all phrases, and of files without one; any: keep those of the files.")
 ]
-JoinOption = Annotated[bool, typer.Option("--join", help="Join shorter bars to bars of --metre: 2/4 and 1/4 to 4/4.")]
-PedalOption = Annotated[bool, typer.Option("--pedal", help="Make notes last as they sound under the sustain pedal.")]
+JoinOption = Annotated[bool, typer.Option("--join", help="Join shorter bars into bars of --metre: 2/4, 1/4 into 4/4.")]
+PedalOption = Annotated[bool, typer.Option("--pedal", help="Extend notes while the sustain pedal is down.")]
 MinTracksOption = Annotated[
     int | None,
     typer.Option(help="Minimum number of tracks that play in a phrase.", show_default="half of the tracks"),

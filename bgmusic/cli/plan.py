@@ -32,7 +32,7 @@ def plan(
         Path,
         typer.Argument(
             metavar="RUN|CORPUS|FILE",
-            help="Composer, planner or corpus, whose tracks are planned; or FILE.mid or a plan, FILE.json, to show.",
+            help="Composer, planner or corpus, to plan for its tracks; or FILE.mid or a plan, FILE.json, to show.",
         ),
     ],
     chords: ChordsOption = None,
@@ -43,7 +43,7 @@ def plan(
     bars: BarsOption = None,
     base: PlanOption = None,
     planner: PlannerOption = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what the planner decides.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the planner.")] = 0,
     index: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus.")
     ] = None,

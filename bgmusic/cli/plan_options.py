@@ -13,29 +13,31 @@ if TYPE_CHECKING:
 
 BarsOption = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="Number of bars.", show_default="as the chords or the plan say, else a phrase"),
+    typer.Option(min=1, max=1024, help="Number of bars.", show_default="from the chords or the plan, else a phrase"),
 ]
 ChordsOption = Annotated[
     str | None,
-    typer.Option(help="Chords: 'C | Am | F G | C/E'; % repeats, N.C. is none, ? leaves open. Or numerals: 'I | vi'."),
+    typer.Option(help="Chords: 'C | Am | F G | C/E'; % repeats, N.C. is no chord, ? is open. Or numerals: 'I | vi'."),
 ]
 FormOption = Annotated[
     str | None,
-    typer.Option(help="Sections, equal letters for equal ones: AABA; or of tracks: 'Drums:AAAA, Bass:ABAB'."),
+    typer.Option(help="Sections, the same letter for the same notes: AABA; or by track: 'Drums:AAAA, Bass:ABAB'."),
 ]
 InstrumentsOption = Annotated[
-    str | None, typer.Option(help="x where a track plays, - where it is silent: 'Drums:-x-x, Bass:xxxx'.")
+    str | None, typer.Option(help="x where a track plays, - where it is silent, ? is open: 'Drums:-x-x, Bass:xxxx'.")
 ]
 ActivityOption = Annotated[
-    str | None, typer.Option(help="none, low, medium, high, full, or 0 to 8: 'Piano:low, Bass:1 2 3 2'.")
+    str | None, typer.Option(help="Onset density: none, low, medium, high, full, or 0 to 8: 'Piano:low, Bass:1 2 3 2'.")
 ]
 KeyOption = Annotated[str | None, typer.Option(help="Key of Roman numerals: C, Am, 'F# minor'.")]
 PlanOption = Annotated[
-    Path | None, typer.Option("--plan", metavar="FILE", help="Plan, a JSON file; the other options overrule it.")
+    Path | None, typer.Option("--plan", metavar="FILE", help="Plan file (JSON); the other options override it.")
 ]
 PlannerOption = Annotated[
     Path | None,
-    typer.Option(metavar="RUN", help="Run of a planner, for what is not said.", show_default="that of the composer"),
+    typer.Option(
+        metavar="RUN", help="Run of a planner, to decide what is open.", show_default="the composer's, if any"
+    ),
 ]
 
 

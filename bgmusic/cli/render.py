@@ -40,7 +40,7 @@ def render(
         typer.Option(metavar="FILE.sf2", help="SoundFont.", show_default="the General MIDI one of pretty_midi"),
     ] = None,
     rate: Annotated[int, typer.Option(help="Sample rate in Hz, 8000 to 96000.")] = 44_100,
-    synth: Annotated[Synth, typer.Option(help="Synthesizer; auto is FluidSynth where it is installed.")] = Synth.auto,
+    synth: Annotated[Synth, typer.Option(help="Synthesizer; auto is FluidSynth if installed.")] = Synth.auto,
     bpm: Annotated[
         float | None,
         typer.Option(help="Tempo of phrases in beats per minute; a MIDI file has its own.", show_default="their own"),
@@ -57,12 +57,12 @@ def render(
         ),
     ] = None,
     index: Annotated[
-        int | None, typer.Option(min=0, help="First phrase of an npz, from 0; without -n it is the only one.")
+        int | None, typer.Option(min=0, help="First phrase of an npz, from 0; without -n, only this one.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's phrases.", show_default="0")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Render only so many seconds.", show_default="all")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Render only this many seconds.", show_default="all")] = None,
     reverb: Annotated[float, typer.Option(help="Reverb level, 0 to 1.")] = 0.15,
     loudness: Annotated[float, typer.Option(help="Integrated loudness in LUFS.")] = -18.0,
     mono: Annotated[bool, typer.Option("--mono", help="Render one channel.")] = False,

@@ -29,7 +29,7 @@ def studio(
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen at; others than this machine's own are a risk.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but local ones let other machines in.")
     ] = "127.0.0.1",
 ) -> None:
     """Compose in the browser by flipping decisions.

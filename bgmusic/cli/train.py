@@ -49,7 +49,7 @@ def mnist(
     out: options.OutOption = None,
     resume: options.ResumeOption = False,
 ) -> None:
-    """Train on binarized MNIST, by the default recipe unless options say otherwise."""
+    """Train a GAN on binarized MNIST, by the preset default unless options change it."""
     changes = (config != "default", set_, network, neuron, objective, seed)
     check_training(steps, minutes, resume, out, changes)
 
