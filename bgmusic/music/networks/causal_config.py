@@ -27,6 +27,8 @@ class CausalConfig(Config):
     """Attention heads of a layer."""
     hidden: Annotated[int, Field(ge=8, le=16_384)] = 384
     """Channels of a track's hidden layers."""
+    bars_ago: Annotated[int, Field(ge=0, le=8)] = 2
+    """Of how many bars before the same place is seen directly, beside what attention finds."""
     dropout: Decay = 0.3
     """Share of channels that are dropped in training."""
     history: Share = 0.15
@@ -43,8 +45,8 @@ class CausalConfig(Config):
     """Share of the phrases of which nothing is given in imitation."""
     unplanned: Share = 0.35
     """Share of the phrases of whose plan nothing is known in training."""
-    hidden_units: Literal["any", "tracks"] = "any"
-    """Units that are hidden from G while it imitates: `any` kind; `tracks`: whole tracks, to learn to accompany."""
+    given_tracks: Share = 0.5
+    """Share of the phrases of which something is given in which whole tracks are, as in accompanying."""
 
     drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 16
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""

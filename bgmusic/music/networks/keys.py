@@ -49,6 +49,12 @@ def key_of(weights: Tensor) -> Tensor:
     return fits.argmax(1)
 
 
+def draw_keys(counts: Tensor, numbers: Tensor) -> Tensor:
+    """Draw keys as often as they were counted, by uniform numbers: int64 ``(12,)``, ``(batch,)`` to ``(batch,)``."""
+    shares = counts.double().cumsum(0) / counts.sum()
+    return torch.searchsorted(shares, numbers.double(), right=True).clamp(max=KEYS - 1)
+
+
 def to_common(plane: Tensor, keys: Tensor, shape: RollShape) -> Tensor:
     """Transpose phrases to C: ``(batch, tracks, steps, pitches)`` to ``(batch, tracks, steps, pitches + 12)``."""
     wide = F.pad(plane, (MARGIN, MARGIN))

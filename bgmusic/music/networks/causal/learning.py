@@ -53,10 +53,13 @@ class Learner(Protocol):
 def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None) -> tuple[Tensor, PlanBits]:
     """Draw what is known of real phrases: the units that are not, and plans.
 
-    In a share ``blank`` of the phrases all units are open; in the others, units drawn by :func:`draw_open` are.
+    In a share ``blank`` of the phrases all units are open. In the others, units drawn by :func:`draw_open` are: of
+    whole tracks in a share ``given_tracks``, of any kind in the rest.
     """
     shape, settings = network.shape, network.settings
-    opened = draw_open(len(real), len(shape.track_set), shape.bars, shape.beats, generator, settings.hidden_units)
+    size = (len(real), len(shape.track_set), shape.bars, shape.beats, generator)
+    whole = torch.rand(len(real), 1, 1, generator=generator) < settings.given_tracks
+    opened = torch.where(whole, draw_open(*size, "tracks"), draw_open(*size))
     blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
     return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
 

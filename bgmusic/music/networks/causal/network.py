@@ -42,7 +42,7 @@ from bgmusic.music.networks.checks import check_inputs, check_noise, check_phras
 from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composing_network import ComposingNetwork
-from bgmusic.music.networks.keys import KEYS, MARGIN, key_of, pitch_classes, to_common
+from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, key_of, pitch_classes, to_common
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.plan_bits import PlanBits, features_of
 from bgmusic.music.rolls.shape import RollShape
@@ -100,7 +100,8 @@ class CausalComposer(ComposingNetwork):
         )
         self.key = nn.Embedding(2 * KEYS, width)  # the keys of phrases in C, then distances to C of others
         nn.init.normal_(self.key.weight, std=0.1)
-        self.trunk = Trunk(shape, StepEmbedding(shape, width), width, settings.layers, settings.heads, dropout)
+        notes = StepEmbedding(shape, width)
+        self.trunk = Trunk(shape, notes, width, settings.layers, settings.heads, dropout, settings.bars_ago)
         self.decoders = nn.ModuleList(
             TrackDecoder(track, shape.drums, rows, width, settings.hidden, dropout) for track in range(tracks)
         )
@@ -287,7 +288,7 @@ class CausalComposer(ComposingNetwork):
         """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
         own = self._keys(draft, free, plan)
         keys = own if home is None else torch.where(home < 0, own, home)
-        keys = torch.where(keys < 0, self._drawn_keys(layout.key(noise)), keys)
+        keys = torch.where(keys < 0, draw_keys(self.keys, layout.key(noise)), keys)
         for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
             both = cells[first], onsets[first]
@@ -342,8 +343,3 @@ class CausalComposer(ComposingNetwork):
         units = len(noise), len(self.shape.track_set), self.shape.bars * self.shape.beats
         free = torch.ones(units, dtype=torch.bool, device=noise.device)
         return silent_draft(len(noise), self.shape, noise), free
-
-    def _drawn_keys(self, numbers: Tensor) -> Tensor:
-        """Draw keys as often as they occur in training phrases, by uniform numbers ``(batch,)``."""
-        shares = self.keys.double().cumsum(0) / self.keys.sum()
-        return torch.searchsorted(shares, numbers.double(), right=True).clamp(max=KEYS - 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.attention import Layer, rotations
@@ -93,6 +93,12 @@ class TrunkSteps:
         self._known = (context + (trunk.bar + trunk.place).flatten(0, 1)).unbind(1)
         cosine, sine = rotations(steps, width // trunk.heads, context.device).to(context.dtype)
         self._angles = torch.complex(cosine, sine).unbind(0)
+        # Embedded steps, of which those of bars ago are seen again.
+        self._embedded = context.new_empty(steps, batch, width)
+        self._echoes = [
+            (bars * trunk.shape.steps, _as_linear(echo).weight.t().contiguous())
+            for bars, echo in enumerate(trunk.echoes, 1)
+        ]
         self._layers = [_LayerSteps(layer, batch, steps) for layer in map(_as_layer, trunk.layers)]
         self._norm = (width,), trunk.norm.weight, trunk.norm.bias
 
@@ -107,6 +113,11 @@ class TrunkSteps:
         x = (self._begin if before is None else before) + self._known[place]
         if self._batch == 1:
             x = x.expand(2, -1)
+        if self._echoes and before is not None:
+            self._embedded[place - 1] = before
+        for ago, weight in self._echoes:
+            if place >= ago:
+                x = torch.addmm(x, self._embedded[place - ago], weight)
         for layer in self._layers:
             x = layer.step(x, self._angles[place], place)
         self._length += 1
@@ -114,6 +125,9 @@ class TrunkSteps:
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase's context."""
+        if self._echoes:
+            filled = self._embedded[: self._length]
+            filled.index_copy_(1, places, filled.index_select(1, rows))
         for layer in self._layers:
             layer.replace(places, rows, self._length)
 
@@ -167,6 +181,12 @@ class _LayerSteps:
         for cache in (self._keys, self._values):
             filled = cache[:, :, :length]
             filled.index_copy_(0, places, filled.index_select(0, rows))
+
+
+def _as_linear(module: object) -> nn.Linear:
+    if not isinstance(module, nn.Linear):
+        raise TypeError("bars ago are seen through linear layers")
+    return module
 
 
 def _as_layer(module: object) -> Layer:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.attention import Layer, rotations
@@ -25,11 +26,19 @@ class Trunk(nn.Module):
         layers: number of layers.
         heads: attention heads.
         dropout: share of dropped channels.
+        bars_ago: of how many bars before the same place is seen directly; attention alone finds repetition late.
 
     """
 
     def __init__(
-        self, shape: RollShape, notes: StepEmbedding, width: int, layers: int, heads: int, dropout: float
+        self,
+        shape: RollShape,
+        notes: StepEmbedding,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        bars_ago: int = 0,
     ) -> None:
         super().__init__()
         self.shape, self.notes, self.heads, self.width = shape, notes, heads, width
@@ -43,6 +52,11 @@ class Trunk(nn.Module):
         self.begin = nn.Parameter(torch.zeros(width))
         self.place = nn.Parameter(torch.randn(shape.steps, width) * 0.1)
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
+        # Of one bar ago, two bars ago and so on.
+        echoes = [nn.Linear(width, width, bias=False) for _ in range(min(bars_ago, shape.bars - 1))]
+        for echo in echoes:
+            nn.init.normal_(echo.weight, std=0.3 / math.sqrt(width))
+        self.echoes = nn.ModuleList(echoes)
         self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=True) for _ in range(layers))
         self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout / 3)
 
@@ -80,6 +94,9 @@ class Trunk(nn.Module):
         """
         before = torch.cat([self.begin.expand(len(embedded), 1, -1).to(embedded.dtype), embedded[:, :-1]], 1)
         x = self.dropout(before) + context + (self.bar + self.place).flatten(0, 1)
+        for bars, echo in enumerate(self.echoes, 1):
+            ago = bars * self.shape.steps
+            x = x + F.pad(self.dropout(echo(embedded[:, :-ago])), (0, 0, ago, 0))
         angles = rotations(x.shape[1], self.width // self.heads, x.device)
         for layer in self.layers:
             x = layer(x, angles)
