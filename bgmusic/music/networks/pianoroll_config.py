@@ -77,6 +77,23 @@ class ComposerConfig(Config):
         return self
 
 
+class LinesConfig(Config):
+    """A GAN of lines: each pitched track is a number of lines; all decide at once when they move, rest or hold."""
+
+    kind: Literal["lines"] = "lines"
+    """`lines`."""
+    latent: Width = 128
+    """Numbers of noise of a phrase, each N(0, 1)."""
+    channels: Width = 256
+    """Channels of a bar, beat or step in G."""
+    layers: Annotated[int, Field(ge=1, le=64)] = 3
+    """Layers of G over bars, over beats and over steps."""
+    lines: Annotated[int, Field(ge=1, le=16)] = 1
+    """Lines of each pitched track: the most notes that it plays at once."""
+    judge_channels: Width = 96
+    """Channels of a step in D; a beat has twice as many."""
+
+
 DEFAULT_TRAINING = GameConfig(
     steps=3000,
     batch=16,
@@ -97,6 +114,9 @@ DEFAULT_TRAINING = GameConfig(
 """The composer's training, as in the preset `default`."""
 
 
+_GAMES = ("musegan", "lines")
+
+
 def _kind(value: Any) -> str:
     kind = value.get("kind", "causal") if isinstance(value, Mapping) else getattr(value, "kind", "causal")
     return str(kind)
@@ -111,10 +131,11 @@ class PianorollConfig(Config):
     network: Annotated[
         Annotated[MuseGANConfig, Tag("musegan")]
         | Annotated[ComposerConfig, Tag("composer")]
+        | Annotated[LinesConfig, Tag("lines")]
         | Annotated[CausalConfig, Tag("causal")],
         Discriminator(_kind),
     ] = CausalConfig()
-    """The networks: our own (`kind: causal`, `kind: composer`), or BinaryMuseGAN's (`kind: musegan`)."""
+    """The networks: our own (`kind: causal`, `kind: composer`, `kind: lines`), or BinaryMuseGAN's (`kind: musegan`)."""
     neuron: Literal["dbn", "sbn", "real"] = "sbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""
     estimator: EstimatorName = "sigmoid-adjusted"
@@ -138,9 +159,9 @@ class PianorollConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_of_musegan(cls, values: Any) -> Any:
-        """Play a plain game by default with BinaryMuseGAN's networks, which have no imitation loss."""
-        if isinstance(values, Mapping) and "training" not in values and _kind(values.get("network", {})) == "musegan":
+    def _default_of_games(cls, values: Any) -> Any:
+        """Play a plain game by default with networks that have no imitation loss."""
+        if isinstance(values, Mapping) and "training" not in values and _kind(values.get("network", {})) in _GAMES:
             return {**values, "training": GameConfig(batch=32)}
         return values
 
@@ -149,11 +170,15 @@ class PianorollConfig(Config):
         if isinstance(self.network, CausalConfig):
             if self.strategy == "joint":
                 raise ValueError("strategy joint is for network.kind=musegan; a causal composer's critic is two-stage")
-        elif isinstance(self.network, ComposerConfig):
-            if self.strategy != "end-to-end":
-                raise ValueError(f"strategy {self.strategy} is for network.kind=musegan; a composer trains end-to-end")
-        else:
+        elif isinstance(self.network, MuseGANConfig):
             self._check_musegan(self.network)
+        elif self.strategy != "end-to-end":
+            kind = self.network.kind
+            raise ValueError(f"strategy {self.strategy} is for network.kind=musegan; {kind} trains end-to-end")
+        if isinstance(self.network, MuseGANConfig | LinesConfig) and self.training.imitation:
+            raise ValueError(f"network.kind={self.network.kind} has no imitation loss: set training.imitation to null")
+        if isinstance(self.network, LinesConfig) and self.neuron == "real":
+            raise ValueError("network.kind=lines holds notes by decisions: neuron is dbn or sbn")
         if self.rolls and self.encoding not in (None, self.rolls.encoding):
             raise ValueError(f"encoding {self.encoding} differs from that of rolls, {self.rolls.encoding}")
         return self
@@ -163,5 +188,3 @@ class PianorollConfig(Config):
             raise ValueError(f"strategy {self.strategy} needs a refiner, but network.refiner is 0")
         if network.norm == "batch" and self.training.batch // self.training.accumulate < 2:
             raise ValueError("batch norm needs at least two samples at a time: training.batch / training.accumulate")
-        if self.training.imitation:
-            raise ValueError("network.kind=musegan has no imitation loss: set training.imitation to null")

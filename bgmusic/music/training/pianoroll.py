@@ -17,6 +17,7 @@ from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.network import Composer
+from bgmusic.music.networks.lines.generator import LinesGenerator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.rolls.shape import RollShape
@@ -87,9 +88,8 @@ def make_training(
     if not rules.plays:
         return Imitation(generator, source, rules, seed, device, seconds)
     discriminator = make_discriminator(config, shape)
-    imitation = rules.imitation
-    if isinstance(generator, Composer) and not (imitation and (imitation.weight or imitation.alone)):
-        # Without imitation, the composer would never learn that tracks play more than one note at once.
+    if isinstance(generator, Composer | LinesGenerator):
+        # What they do not learn from data in a game: how many notes a track plays at once; how often keys occur.
         generator.see(corpus.loader("train", encoding=shape.encoding).batch(_SEEN, torch.Generator().manual_seed(seed)))
     return Game(generator, discriminator, source, rules, seed, device, seconds)
 

@@ -47,6 +47,9 @@ def test_musegan_plays_a_plain_game_by_default() -> None:
         ({"network": {"kind": "composer", "rests": False}}, r"network\.chords"),
         ({"network": {"latent": 8}}, r"network\.causal\.latent"),
         ({"network": {"kind": "other"}}, "other"),
+        ({"network": {"kind": "lines"}, "strategy": "two-stage"}, "two-stage"),
+        ({"network": {"kind": "lines"}, "neuron": "real"}, "dbn or sbn"),
+        ({"network": {"kind": "lines"}, "training": {"imitation": {}}}, r"training\.imitation"),
     ],
 )
 def test_inconsistent_values_are_refused(values: dict[str, Any], key: str) -> None:

@@ -1,0 +1,152 @@
+"""A generator that decides on all lines of a phrase at once, from bars to beats to steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.rows import playable_rows
+from bgmusic.music.networks.checks import check_noise, check_phrases
+from bgmusic.music.networks.composer.draft import Draft, to_draft, to_phrases
+from bgmusic.music.networks.composer.noise import uniform_of
+from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, from_common, key_of, pitch_classes
+from bgmusic.music.networks.lines.decisions import choose_rows, hold
+from bgmusic.music.networks.pianoroll_config import LinesConfig, PianorollConfig
+from bgmusic.music.rolls.shape import RollShape
+from bgmusic.neurons import NEURONS
+from bgmusic.training.protocols import SampleNetwork
+
+_NEVER = -30.0  # logit of what cannot be played
+
+
+class Block(nn.Module):
+    """A residual convolution over time ``(batch, time, channels)``."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.conv = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        hidden = F.gelu(self.conv(self.norm(x).transpose(1, 2)).transpose(1, 2))
+        changed: Tensor = x + self.out(hidden)
+        return changed
+
+
+class LinesGenerator(SampleNetwork):
+    """Generate phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones, from noise ``(batch, latent)``.
+
+    A pitched track has a fixed number of lines. In each step a line changes or holds its row (a decision of one
+    neuron), and a changed line takes one row or rests. Drums decide on each row. The phrase is composed in C and
+    transposed to a key that the last number of the noise draws.
+
+    Args:
+        config: its ``network`` is a :class:`LinesConfig`.
+        shape: shape of the phrases.
+
+    """
+
+    keys: Tensor
+
+    def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
+        super().__init__()
+        settings = config.network
+        if not isinstance(settings, LinesConfig):
+            raise TypeError("a generator of lines needs a LinesConfig")
+        self.shape, self.settings, self.latent = shape, settings, settings.latent + 1
+        self.neuron = NEURONS[config.neuron](config.estimator)
+        self.register_buffer("keys", torch.ones(KEYS, dtype=torch.int64))
+        channels, rows = settings.channels, shape.pitches + 2 * MARGIN
+        self.drums = [track for track, drums in enumerate(shape.drums) if drums]
+        self.pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+        lines = len(self.pitched) * settings.lines
+        self.first = nn.Linear(settings.latent, shape.bars * channels)
+        self.of_bars = _blocks(channels, settings.layers)
+        self.to_beats = nn.Linear(channels, shape.beats * channels)
+        self.of_beats = _blocks(channels, settings.layers)
+        self.to_steps = nn.Linear(channels, shape.unit * channels)
+        self.of_steps = _blocks(channels, settings.layers)
+        self.norm = nn.LayerNorm(channels)
+        if self.pitched:
+            self.change, self.rows = nn.Linear(channels, lines), nn.Linear(channels, lines * (rows + 1))
+        if self.drums:
+            self.hits = nn.Linear(channels, len(self.drums) * rows)
+
+    def see(self, phrases: Tensor) -> None:
+        """Count the keys of real phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones."""
+        check_phrases(phrases, self.shape)
+        cells = to_draft(phrases, self.shape).cells
+        self.keys += key_of(pitch_classes(cells, self.shape)).bincount(minlength=KEYS)
+
+    def forward(
+        self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
+    ) -> Tensor:
+        """Generate phrases; ``thresholds`` are ignored."""
+        check_noise(noise, self.latent)
+        shape = self.shape
+        keys = draw_keys(self.keys, uniform_of(noise[:, -1]))
+        states = self.states(noise[:, :-1])
+        playable = playable_rows(keys, shape)
+        cells, onsets = self.compose(states, playable, generator)
+        planes = [from_common(plane.transpose(1, 2), keys, shape) for plane in (cells, onsets)]
+        draft = Draft(planes[0], planes[1] if shape.planes > 1 else None)
+        return to_phrases(draft, shape).to(noise.dtype)
+
+    def states(self, noise: Tensor) -> Tensor:
+        """Map noise ``(batch, latent)`` to the states of steps ``(batch, steps, channels)``."""
+        x = self.of_bars(self.first(noise).unflatten(1, (self.shape.bars, -1)))
+        x = self.of_beats(self.to_beats(x).unflatten(2, (self.shape.beats, -1)).flatten(1, 2))
+        x = self.of_steps(self.to_steps(x).unflatten(2, (self.shape.unit, -1)).flatten(1, 2))
+        states: Tensor = self.norm(x)
+        return states
+
+    def compose(
+        self, states: Tensor, playable: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decide on all tracks.
+
+        Args:
+            states: of steps, ``(batch, steps, channels)``.
+            playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
+            generator: source of the neurons' draws.
+
+        Returns:
+            Cells and onsets in the common key, zeros and ones ``(batch, steps, tracks, rows)``.
+
+        """
+        batch, steps = states.shape[:2]
+        lines, tracks = self.settings.lines, len(self.shape.track_set)
+        rows = playable.shape[2]
+        cells = [states.new_zeros(batch, steps, rows)] * tracks
+        onsets = list(cells)
+        if self.pitched:
+            may = playable[:, self.pitched].repeat_interleave(lines, 1)[:, None]
+            changes = self.neuron(self.change(states), generator)
+            changes = torch.cat([torch.ones_like(changes[:, :1]), changes[:, 1:]], 1)
+            logits = self.rows(states).unflatten(2, (len(self.pitched) * lines, rows + 1))
+            logits = logits.float().masked_fill(~F.pad(may, (0, 1), value=True), _NEVER)
+            chosen = choose_rows(self.neuron, logits, generator)
+            sounding = hold(changes, chosen)
+            struck = changes.unsqueeze(3) * chosen
+            for place, track in enumerate(self.pitched):
+                own = slice(place * lines, (place + 1) * lines)
+                cells[track] = _any(sounding[:, :, own, :rows])
+                onsets[track] = _any(struck[:, :, own, :rows])
+        if self.drums:
+            logits = self.hits(states).unflatten(2, (len(self.drums), rows))
+            hits = self.neuron(logits.masked_fill(~playable[:, None, self.drums], _NEVER), generator)
+            for place, track in enumerate(self.drums):
+                cells[track] = onsets[track] = hits[:, :, place]
+        return torch.stack(cells, 2), torch.stack(onsets, 2)
+
+
+def _any(lines: Tensor) -> Tensor:
+    """Join the lines of a track ``(batch, steps, lines, rows)``: 1 where any of them is."""
+    return lines[:, :, 0] if lines.shape[2] == 1 else 1 - (1 - lines).prod(2)
+
+
+def _blocks(channels: int, layers: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(channels, 1 << (layer % 3)) for layer in range(layers)))
