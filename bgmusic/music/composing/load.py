@@ -53,7 +53,8 @@ def with_drafts(config: PianorollConfig, drafts: int | None, source: str) -> Pia
         raise UserError(f"{source}: no choice of --drafts, since it is no causal composer with a critic")
     if not 1 <= drafts <= MAX_DRAFTS:
         raise UserError(f"{source}: {drafts} drafts; 1 to {MAX_DRAFTS} are possible")
-    return config.model_copy(update={"network": config.network.model_copy(update={"drafts": drafts})})
+    network = config.network.model_copy(update={"drafts": drafts, "blank_drafts": drafts})
+    return config.model_copy(update={"network": network})
 
 
 def _with_timing(config: PianorollConfig, run: Path) -> PianorollConfig:

@@ -50,6 +50,8 @@ class CausalConfig(Config):
 
     drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 16
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""
+    blank_drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 8
+    """As many, if fewer, for a phrase of which nothing is known: it needs less search."""
     contrast: Literal["drafts", "composed"] = "drafts"
     """What the critics learn to tell from real phrases: first drafts, or what is composed under the critics."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64

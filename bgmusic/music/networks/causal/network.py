@@ -14,6 +14,7 @@ coupled thresholds are ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -314,6 +315,8 @@ class CausalComposer(ComposingNetwork):
             None if plan is None or not plan.playing.any() else plan.playing,
         )
         particles = None
+        if blank.all():
+            layout = replace(layout, drafts=min(layout.drafts, self.settings.blank_drafts))
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             critic = cast("Critics", self.critic).of(blank)

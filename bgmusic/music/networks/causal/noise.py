@@ -15,7 +15,7 @@ CHANGE, GOING_ON, NOTES = 0, 1, 2
 
 @dataclass(frozen=True)
 class NoiseLayout:
-    """How noise ``(batch, size)`` is divided.
+    """How noise ``(batch, size)`` is divided; with fewer drafts, the last numbers are not used.
 
     Attributes:
         steps: steps of a phrase.
@@ -56,5 +56,5 @@ class NoiseLayout:
 
     def thresholds(self, noise: Tensor) -> Tensor:
         """Return thresholds in [0, 1): float32 ``(steps, tracks, numbers, batch * drafts)``."""
-        uniform = uniform_of(noise[:, 1 + self.draws :])
+        uniform = uniform_of(noise[:, 1 + self.draws : self.size])
         return uniform.reshape(-1, self.steps, self.tracks, NOTES + self.notes).permute(1, 2, 3, 0)
