@@ -103,8 +103,9 @@ def draw_plans(
 ) -> PlanBits:
     """Extract the plans of real phrases and hide parts of them, to learn to compose to what is known.
 
-    Of a share of the phrases nothing is known. Of seven in thirteen of the rest, everything is; in the others each part
-    is known with a chance of one half, and of a known part a share of the bars, or beats, drawn from U[0, 1).
+    Of a share of the phrases nothing is known. Of seven in thirteen of the rest, everything is. In the others each part
+    is known with a chance of one half: as a whole with a chance of one half again, else in a share of the bars, or
+    beats, drawn from U[0, 1).
 
     Args:
         real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -119,7 +120,7 @@ def draw_plans(
     def draw(*size: int) -> Tensor:
         return torch.rand(len(real), *size, generator=generator)
 
-    way, parts, shares = draw(1), draw(len(PARTS)), draw(len(PARTS))
+    way, parts, shares = draw(1), draw(len(PARTS)), 2 * draw(len(PARTS))
     keep = {}
     for number, name in enumerate(PARTS):
         size = getattr(plans, f"{name}_known").shape[1:]
