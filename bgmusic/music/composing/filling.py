@@ -76,7 +76,7 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
 
     """
     if not isinstance(generator, ComposingNetwork):
-        raise UserError("only a composer can fill in parts (network.kind: composer), not BinaryMuseGAN's networks")
+        raise UserError("only a composer can fill in parts (network.kind: causal or composer), not a GAN's generator")
     _check(shape, wanted)
     plan, bars = wanted.plan, wanted.channels.shape[1]
     planned = generator.plans and any(bool(getattr(plan, f"{name}_known").any()) for name in PARTS)
