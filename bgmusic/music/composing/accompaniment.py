@@ -48,7 +48,8 @@ def require_composer(generator: SampleNetwork, shape: RollShape, name: str) -> C
 
     """
     if not isinstance(generator, ComposingNetwork):
-        raise UserError(f"{name}: only a composer can accompany (network.kind: causal or composer), not a GAN's generator")
+        kinds = "network.kind: causal or composer"
+        raise UserError(f"{name}: only a composer can accompany ({kinds}), not a GAN's generator")
     if len(shape.track_set) < 2:
         raise UserError(f"{name}: it has a single track, so there is no other track to compose")
     return generator
