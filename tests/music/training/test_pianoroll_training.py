@@ -35,6 +35,11 @@ TINY_COMPOSER: dict[str, Any] = {
     "network": {"channels": 6, "layers": 1, "stages": 3, "judge_channels": 4, "judge_layers": 1},
     "training": TINY["training"],
 }
+TINY_LINES: dict[str, Any] = {
+    "network": {"channels": 8, "layers": 1, "latent": 4, "judge_channels": 4},
+    "training": TINY["training"],
+}
+TINIES = {"musegan": TINY, "composer": TINY_COMPOSER, "lines": TINY_LINES}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 STRATEGIES = presets("pianoroll/strategies")
 # The presets of the causal composer are in test_causal_training.
@@ -54,8 +59,7 @@ class RandomSource:
 
 def config_of(*layers: dict[str, Any], preset: str = "satb") -> PianorollConfig:
     values = load_preset("pianoroll", preset)
-    composer = values.get("network", {}).get("kind") == "composer"
-    for layer in (*layers, TINY_COMPOSER if composer else TINY):
+    for layer in (*layers, TINIES[values["network"]["kind"]]):
         values = merge(values, layer)
     return validate(PianorollConfig, values, "test")
 
@@ -82,7 +86,7 @@ def train_briefly(config: PianorollConfig, device: str = "cpu") -> Game:
 
 def test_all_presets_are_found() -> None:
     names = {path.stem for path in (configs_dir() / "pianoroll").glob("*.yaml")}
-    assert {"default", "accompany", "composer", "contrast", "critic", "lpd-5", "lpd-8", "satb"} <= names
+    assert {"default", "accompany", "composer", "contrast", "critic", "gan", "lpd-5", "lpd-8", "satb"} <= names
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 
@@ -156,6 +160,7 @@ CONFIGS = {
     "musegan": config_of({"neuron": "sbn", "transpose": [-3, 3]}),
     "imitation": config_of(preset="composer"),
     "imitation, then a game": config_of({"training": {"imitation": {"alone": 0.5}}}, preset="composer"),
+    "lines": config_of(preset="gan"),
     "a game alone": config_of({"training": {"imitation": None, "average": None}}, preset="composer"),
 }
 
