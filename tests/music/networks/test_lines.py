@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bgmusic.gan.penalties import scores_and_gradients, zero_centred
 from bgmusic.music.networks.build import make_discriminator, make_generator
-from bgmusic.music.networks.lines.decisions import choose_rows, hold
+from bgmusic.music.networks.lines.decisions import Intervals, choose_rows, compose_lines
 from bgmusic.music.networks.lines.discriminator import LinesDiscriminator
 from bgmusic.music.networks.lines.generator import LinesGenerator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
@@ -67,9 +67,25 @@ def test_the_gradient_is_that_of_the_softmax(neuron: DBN | SBN) -> None:
 
 
 def test_a_row_is_held_until_the_next_change() -> None:
-    rows = torch.eye(5)[torch.tensor([[0, 3, 1, 4]])].unsqueeze(2)  # (1, 4 steps, 1 line, 5)
+    logits = 9 * torch.eye(5)[torch.tensor([[0, 3, 1, 4]])].unsqueeze(2)  # (1, 4 steps, 1 line, 5)
     changes = torch.tensor([[[1.0], [0.0], [1.0], [0.0]]])
-    assert hold(changes, rows)[0, :, 0].argmax(-1).tolist() == [0, 0, 1, 1]
+    sounding, struck = compose_lines(DBN(), changes, logits, Intervals(4, 1)(), None)
+    assert sounding[0, :, 0].argmax(-1).tolist() == [0, 0, 1, 1]
+    assert struck[0, :, 0].sum(-1).tolist() == [1, 0, 1, 0]
+
+
+def test_intervals_to_known_rows_decide_where_logits_are_equal() -> None:
+    intervals = Intervals(20, 2)
+    with torch.no_grad():
+        intervals.melody[0, 12 + 2] = 3.0  # the first line likes whole tones up
+        intervals.harmony[1, 0, 7] = 4.0  # the second one fifths above the first
+        intervals.crossing[1, 0] = -2.0  # but it stays below
+    logits = torch.zeros(1, 3, 2, 21)
+    logits[0, 0, 0, 10] = 9.0
+    sounding, _ = compose_lines(DBN(), torch.ones(1, 3, 2), logits, intervals(), None)
+    first, second = sounding[0].argmax(-1).T.tolist()
+    assert first == [10, 12, 14]
+    assert second == [row + 7 - 12 for row in first]
 
 
 @SHAPES

@@ -1,12 +1,21 @@
-"""Decide which row of a line sounds: the binary neurons of a line share a threshold that exactly one of them passes."""
+"""Decide which rows of lines sound.
+
+The binary neurons of a line's rows share a threshold that exactly one of them passes. Each decision sees those before
+it by its intervals to them.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bgmusic.neurons import DBN, BinaryNeuron, sbn
 from bgmusic.neurons.coupling import coupled_thresholds
+
+REACH = 12
+"""Semitones of the tables of melodic intervals; larger ones share the outermost entries."""
+OCTAVE = 12
 
 
 def choose_rows(neuron: BinaryNeuron, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -35,23 +44,71 @@ def choose_rows(neuron: BinaryNeuron, logits: Tensor, generator: torch.Generator
     return sbn(_logit(chances), 1.0, neuron.current_estimator(), thresholds=thresholds)
 
 
-def hold(changes: Tensor, rows: Tensor) -> Tensor:
-    """Return the rows that sound: a chosen row lasts until the next change.
+class Intervals(nn.Module):
+    """What a line's next row gains by its intervals to its own last row and to the rows of the lines before it.
 
     Args:
-        changes: zeros and ones ``(batch, steps, lines)``; the first step always changes.
-        rows: ``(batch, steps, lines, rows)``, see :func:`choose_rows`.
-
-    Returns:
-        Zeros and ones of the shape of ``rows``.
+        rows: number of rows.
+        lines: number of lines.
 
     """
-    sounding = rows[:, 0]
-    steps = [sounding]
-    for change, row in zip(changes[:, 1:].unsqueeze(3).unbind(1), rows[:, 1:].unbind(1), strict=True):
-        sounding = sounding + change * (row - sounding)
-        steps.append(sounding)
-    return torch.stack(steps, 1)
+
+    moves: Tensor
+    above: Tensor
+
+    def __init__(self, rows: int, lines: int) -> None:
+        super().__init__()
+        places = torch.arange(rows)
+        apart = places - places[:, None]  # (from, to)
+        self.register_buffer("moves", apart.clamp(-REACH, REACH) + REACH, persistent=False)
+        self.register_buffer("above", apart % OCTAVE, persistent=False)
+        self.melody = nn.Parameter(torch.zeros(lines, 2 * REACH + 1))
+        self.harmony = nn.Parameter(torch.zeros(lines, lines, OCTAVE))
+        self.crossing = nn.Parameter(torch.zeros(lines, lines))
+
+    def forward(self) -> list[Tensor]:
+        """Return for each line a matrix ``((1 + lines before it) * (rows + 1), rows + 1)``; rests gain nothing."""
+        tables = []
+        for line, melody in enumerate(self.melody.unbind()):
+            parts = [melody[self.moves]]
+            for other in range(line):
+                higher = self.crossing[line, other] * (self.moves > REACH)
+                parts.append(self.harmony[line, other][self.above] + higher)
+            tables.append(torch.cat([F.pad(part, (0, 1, 0, 1)) for part in parts]))
+        return tables
+
+
+def compose_lines(
+    neuron: BinaryNeuron, changes: Tensor, logits: Tensor, tables: list[Tensor], generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Decide on the rows of lines step by step, and within a step line by line.
+
+    Args:
+        neuron: makes the decisions.
+        changes: zeros and ones ``(batch, steps, lines)``: where a line takes a row anew; else it holds its row.
+        logits: of rows, then of a rest, ``(batch, steps, lines, rows + 1)``.
+        tables: see :class:`Intervals`.
+        generator: source of the neurons' draws.
+
+    Returns:
+        What sounds and what starts, zeros and ones of the shape of ``logits``.
+
+    """
+    steps = [step.unbind(1) for step in logits.unbind(1)]
+    last: list[Tensor] = [torch.zeros_like(line) for line in steps[0]]
+    sounding, struck = [], []
+    for change, step in zip(changes.unsqueeze(3).unbind(1), steps, strict=True):
+        now: list[Tensor] = []
+        starts = []
+        for line, own in enumerate(step):
+            row = choose_rows(neuron, own + torch.cat([last[line], *now], 1) @ tables[line], generator)
+            start = change[:, line] * row
+            now.append(start + (1 - change[:, line]) * last[line])
+            starts.append(start)
+        last = now
+        sounding.append(torch.stack(now, 1))
+        struck.append(torch.stack(starts, 1))
+    return torch.stack(sounding, 1), torch.stack(struck, 1)
 
 
 def _logit(chances: Tensor) -> Tensor:

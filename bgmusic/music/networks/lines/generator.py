@@ -11,7 +11,7 @@ from bgmusic.music.networks.checks import check_noise, check_phrases
 from bgmusic.music.networks.composer.draft import Draft, to_draft, to_phrases
 from bgmusic.music.networks.composer.noise import uniform_of
 from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, from_common, key_of, pitch_classes
-from bgmusic.music.networks.lines.decisions import choose_rows, hold
+from bgmusic.music.networks.lines.decisions import Intervals, compose_lines
 from bgmusic.music.networks.pianoroll_config import LinesConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
@@ -40,8 +40,9 @@ class LinesGenerator(SampleNetwork):
     """Generate phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones, from noise ``(batch, latent)``.
 
     A pitched track has a fixed number of lines. In each step a line changes or holds its row (a decision of one
-    neuron), and a changed line takes one row or rests. Drums decide on each row. The phrase is composed in C and
-    transposed to a key that the last number of the noise draws.
+    neuron), and a line that changes takes one row or rests. States of all steps come from the noise at once; a line
+    also sees its intervals to its last row and to the rows of the lines before it. Drums decide on each row. The phrase
+    is composed in C and transposed to a key that the last number of the noise draws.
 
     Args:
         config: its ``network`` is a :class:`LinesConfig`.
@@ -71,6 +72,7 @@ class LinesGenerator(SampleNetwork):
         self.of_steps = _blocks(channels, settings.layers)
         self.norm = nn.LayerNorm(channels)
         if self.pitched:
+            self.intervals = Intervals(rows, lines)
             self.change, self.rows = nn.Linear(channels, lines), nn.Linear(channels, lines * (rows + 1))
         if self.drums:
             self.hits = nn.Linear(channels, len(self.drums) * rows)
@@ -125,12 +127,11 @@ class LinesGenerator(SampleNetwork):
         if self.pitched:
             may = playable[:, self.pitched].repeat_interleave(lines, 1)[:, None]
             changes = self.neuron(self.change(states), generator)
-            changes = torch.cat([torch.ones_like(changes[:, :1]), changes[:, 1:]], 1)
+            changes = torch.cat([torch.ones_like(changes[:, :1]), changes[:, 1:]], 1).float()
             logits = self.rows(states).unflatten(2, (len(self.pitched) * lines, rows + 1))
             logits = logits.float().masked_fill(~F.pad(may, (0, 1), value=True), _NEVER)
-            chosen = choose_rows(self.neuron, logits, generator)
-            sounding = hold(changes, chosen)
-            struck = changes.unsqueeze(3) * chosen
+            with torch.autocast(states.device.type, enabled=False):
+                sounding, struck = compose_lines(self.neuron, changes, logits, self.intervals(), generator)
             for place, track in enumerate(self.pitched):
                 own = slice(place * lines, (place + 1) * lines)
                 cells[track] = _any(sounding[:, :, own, :rows])
