@@ -17,6 +17,7 @@ from bgmusic.yaml import validate
 SATB = RollShape(track_set="satb", resolution=4, bars=4, steps=16, encoding="onset")
 BAND = RollShape(track_set="lpd-5", resolution=2, bars=2, steps=8, encoding="pause")
 COMPOSER = {"kind": "composer", "channels": 8, "layers": 1, "stages": 3, "rests": False, "chords": 0, "form": False}
+LINES = {"kind": "lines", "latent": 6, "channels": 12, "layers": 1}
 MUSEGAN = {"kind": "musegan", "width": 0.05, "latent": 8, "refiner": 0}
 
 

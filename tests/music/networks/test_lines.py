@@ -44,7 +44,7 @@ def test_the_most_likely_row_fires(slope: float) -> None:
     logits = torch.randn(200, 9, generator=torch.Generator().manual_seed(0)) * 3
     logits[0] = 0.0  # all are alike
     logits[1, :2] = 20.0
-    chosen = choose_rows(DBN(slope=slope), logits)
+    chosen = choose_rows(DBN(slope=slope), logits, torch.zeros(200, 1))
     assert torch.equal(chosen.sum(-1)[2:], torch.ones(198))
     assert torch.equal(chosen[2:].argmax(-1), logits[2:].argmax(-1))
     assert (chosen.sum(-1) >= 1).all()
@@ -52,7 +52,7 @@ def test_the_most_likely_row_fires(slope: float) -> None:
 
 def test_stochastic_rows_fire_as_often_as_their_softmax() -> None:
     logits = torch.tensor([0.3, -1.0, 1.2, 0.0]).expand(20_000, -1)
-    chosen = choose_rows(SBN(), logits, torch.Generator().manual_seed(1))
+    chosen = choose_rows(SBN(), logits, torch.rand(20_000, 1, generator=torch.Generator().manual_seed(1)))
     assert torch.equal(chosen.sum(-1), torch.ones(20_000))
     assert torch.allclose(chosen.mean(0), logits[0].softmax(0), atol=0.015)
 
@@ -61,7 +61,7 @@ def test_stochastic_rows_fire_as_often_as_their_softmax() -> None:
 def test_the_gradient_is_that_of_the_softmax(neuron: DBN | SBN) -> None:
     logits = torch.randn(5, 7, dtype=torch.double, generator=torch.Generator().manual_seed(2)).float().requires_grad_()
     weights = torch.randn(5, 7, generator=torch.Generator().manual_seed(3))
-    (found,) = torch.autograd.grad((choose_rows(neuron, logits) * weights).sum(), logits)
+    (found,) = torch.autograd.grad((choose_rows(neuron, logits, torch.full((5, 1), 0.4)) * weights).sum(), logits)
     (expected,) = torch.autograd.grad((logits.softmax(-1) * weights).sum(), logits)
     assert torch.allclose(found, expected, atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_the_gradient_is_that_of_the_softmax(neuron: DBN | SBN) -> None:
 def test_a_row_is_held_until_the_next_change() -> None:
     logits = 9 * torch.eye(5)[torch.tensor([[0, 3, 1, 4]])].unsqueeze(2)  # (1, 4 steps, 1 line, 5)
     changes = torch.tensor([[[1.0], [0.0], [1.0], [0.0]]])
-    sounding, struck = compose_lines(DBN(), changes, logits, Intervals(4, 1)(), None)
+    sounding, struck = compose_lines(DBN(), changes, logits, Intervals(4, 1)(), torch.zeros(1, 4, 1))
     assert sounding[0, :, 0].argmax(-1).tolist() == [0, 0, 1, 1]
     assert struck[0, :, 0].sum(-1).tolist() == [1, 0, 1, 0]
 
@@ -82,7 +82,7 @@ def test_intervals_to_known_rows_decide_where_logits_are_equal() -> None:
         intervals.crossing[1, 0] = -2.0  # but it stays below
     logits = torch.zeros(1, 3, 2, 21)
     logits[0, 0, 0, 10] = 9.0
-    sounding, _ = compose_lines(DBN(), torch.ones(1, 3, 2), logits, intervals(), None)
+    sounding, _ = compose_lines(DBN(), torch.ones(1, 3, 2), logits, intervals(), torch.zeros(1, 3, 2))
     first, second = sounding[0].argmax(-1).T.tolist()
     assert first == [10, 12, 14]
     assert second == [row + 7 - 12 for row in first]

@@ -38,7 +38,7 @@ def batch_sizes(shape: RollShape, settings: CausalConfig, drafts: int) -> tuple[
     Args:
         shape: of the phrases.
         settings: of the network.
-        drafts: of each phrase.
+        drafts: of each phrase, at most.
 
     """
     if not sums_alike(settings.width, settings.hidden):
@@ -46,7 +46,8 @@ def batch_sizes(shape: RollShape, settings: CausalConfig, drafts: int) -> tuple[
     steps = shape.bars * shape.steps
     rows = min(_MANY, _MEMORY // (8 * steps * settings.width * settings.layers))  # keys and values, float32
     # What is known of beats, and what the critic sees of a unit's steps, are products with weights as they are.
-    least = -(-_FEW // min(shape.bars * shape.beats, shape.unit * drafts if drafts > 1 else steps))
+    fewest = min(drafts, settings.blank_drafts)
+    least = -(-_FEW // min(shape.bars * shape.beats, shape.unit * fewest if fewest > 1 else steps))
     return max(least, rows // drafts), least
 
 

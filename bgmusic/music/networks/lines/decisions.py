@@ -18,7 +18,7 @@ REACH = 12
 OCTAVE = 12
 
 
-def choose_rows(neuron: BinaryNeuron, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def choose_rows(neuron: BinaryNeuron, logits: Tensor, draws: Tensor) -> Tensor:
     """Choose one of the last dimension's rows: zeros and a single one, of the logits' shape.
 
     A deterministic neuron's threshold lies between the two largest outputs, so that the most likely row fires. With
@@ -28,7 +28,7 @@ def choose_rows(neuron: BinaryNeuron, logits: Tensor, generator: torch.Generator
     Args:
         neuron: a DBN or an SBN, for its slope and estimator.
         logits: float ``(..., rows)``.
-        generator: source of the draws.
+        draws: numbers in [0, 1) ``(..., 1)`` for an SBN.
 
     """
     chances = (neuron.slope * logits.float()).softmax(-1)
@@ -39,7 +39,6 @@ def choose_rows(neuron: BinaryNeuron, logits: Tensor, generator: torch.Generator
         threshold = torch.where(two[..., 1:] < threshold, threshold, two[..., :1] * (1 - 1e-6))
         fired = sbn(_logit(chances), 1.0, neuron.current_estimator(), thresholds=threshold.clamp(max=1 - 1e-7))
         return fired
-    draws = torch.rand(*logits.shape[:-1], 1, generator=generator, device=logits.device)
     thresholds = coupled_thresholds(chances, draws)
     return sbn(_logit(chances), 1.0, neuron.current_estimator(), thresholds=thresholds)
 
@@ -79,7 +78,7 @@ class Intervals(nn.Module):
 
 
 def compose_lines(
-    neuron: BinaryNeuron, changes: Tensor, logits: Tensor, tables: list[Tensor], generator: torch.Generator | None
+    neuron: BinaryNeuron, changes: Tensor, logits: Tensor, tables: list[Tensor], draws: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Decide on the rows of lines step by step, and within a step line by line.
 
@@ -88,7 +87,7 @@ def compose_lines(
         changes: zeros and ones ``(batch, steps, lines)``: where a line takes a row anew; else it holds its row.
         logits: of rows, then of a rest, ``(batch, steps, lines, rows + 1)``.
         tables: see :class:`Intervals`.
-        generator: source of the neurons' draws.
+        draws: numbers in [0, 1) ``(batch, steps, lines)`` for SBNs.
 
     Returns:
         What sounds and what starts, zeros and ones of the shape of ``logits``.
@@ -97,11 +96,12 @@ def compose_lines(
     steps = [step.unbind(1) for step in logits.unbind(1)]
     last: list[Tensor] = [torch.zeros_like(line) for line in steps[0]]
     sounding, struck = [], []
-    for change, step in zip(changes.unsqueeze(3).unbind(1), steps, strict=True):
+    each = zip(changes.unsqueeze(3).unbind(1), steps, draws.unsqueeze(3).unbind(1), strict=True)
+    for change, step, draw in each:
         now: list[Tensor] = []
         starts = []
         for line, own in enumerate(step):
-            row = choose_rows(neuron, own + torch.cat([last[line], *now], 1) @ tables[line], generator)
+            row = choose_rows(neuron, own + torch.cat([last[line], *now], 1) @ tables[line], draw[:, line])
             start = change[:, line] * row
             now.append(start + (1 - change[:, line]) * last[line])
             starts.append(start)

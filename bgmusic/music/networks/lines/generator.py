@@ -14,7 +14,8 @@ from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, from_common, ke
 from bgmusic.music.networks.lines.decisions import Intervals, compose_lines
 from bgmusic.music.networks.pianoroll_config import LinesConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
-from bgmusic.neurons import NEURONS
+from bgmusic.neurons import NEURONS, SBN
+from bgmusic.neurons.draws import uniform_draws
 from bgmusic.training.protocols import SampleNetwork
 
 _NEVER = -30.0  # logit of what cannot be played
@@ -51,6 +52,7 @@ class LinesGenerator(SampleNetwork):
     """
 
     keys: Tensor
+    batch = 16
 
     def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
         super().__init__()
@@ -63,7 +65,7 @@ class LinesGenerator(SampleNetwork):
         channels, rows = settings.channels, shape.pitches + 2 * MARGIN
         self.drums = [track for track, drums in enumerate(shape.drums) if drums]
         self.pitched = [track for track, drums in enumerate(shape.drums) if not drums]
-        lines = len(self.pitched) * settings.lines
+        lines, self.row_count = len(self.pitched) * settings.lines, rows
         self.first = nn.Linear(settings.latent, shape.bars * channels)
         self.of_bars = _blocks(channels, settings.layers)
         self.to_beats = nn.Linear(channels, shape.beats * channels)
@@ -83,16 +85,23 @@ class LinesGenerator(SampleNetwork):
         cells = to_draft(phrases, self.shape).cells
         self.keys += key_of(pitch_classes(cells, self.shape)).bincount(minlength=KEYS)
 
+    @property
+    def threshold_shape(self) -> tuple[int, ...] | None:
+        """Numbers that stochastic neurons need in each step: changes and rows of lines, then drums."""
+        numbers = 2 * len(self.pitched) * self.settings.lines + len(self.drums) * self.row_count
+        return (self.shape.bars * self.shape.steps, numbers) if isinstance(self.neuron, SBN) else None
+
     def forward(
         self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
     ) -> Tensor:
-        """Generate phrases; ``thresholds`` are ignored."""
+        """Generate phrases; stochastic neurons draw from ``generator``, or take ``thresholds``."""
         check_noise(noise, self.latent)
         shape = self.shape
+        if thresholds is None:
+            size = len(noise), *(self.threshold_shape or (shape.bars * shape.steps, 0))
+            thresholds = uniform_draws(size, generator, noise.device)
         keys = draw_keys(self.keys, uniform_of(noise[:, -1]))
-        states = self.states(noise[:, :-1])
-        playable = playable_rows(keys, shape)
-        cells, onsets = self.compose(states, playable, generator)
+        cells, onsets = self.compose(self.states(noise[:, :-1]), playable_rows(keys, shape), thresholds)
         planes = [from_common(plane.transpose(1, 2), keys, shape) for plane in (cells, onsets)]
         draft = Draft(planes[0], planes[1] if shape.planes > 1 else None)
         return to_phrases(draft, shape).to(noise.dtype)
@@ -105,43 +114,50 @@ class LinesGenerator(SampleNetwork):
         states: Tensor = self.norm(x)
         return states
 
-    def compose(
-        self, states: Tensor, playable: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def compose(self, states: Tensor, playable: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
         """Decide on all tracks.
 
         Args:
             states: of steps, ``(batch, steps, channels)``.
             playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
-            generator: source of the neurons' draws.
+            thresholds: of stochastic neurons, see :attr:`threshold_shape`; nothing for others.
 
         Returns:
             Cells and onsets in the common key, zeros and ones ``(batch, steps, tracks, rows)``.
 
         """
         batch, steps = states.shape[:2]
-        lines, tracks = self.settings.lines, len(self.shape.track_set)
-        rows = playable.shape[2]
-        cells = [states.new_zeros(batch, steps, rows)] * tracks
+        lines, tracks, rows = self.settings.lines, len(self.shape.track_set), self.row_count
+        of_changes, of_rows, of_drums = self._shared(thresholds)
+        cells = [states.new_zeros(batch, steps, rows, dtype=torch.float32)] * tracks
         onsets = list(cells)
         if self.pitched:
             may = playable[:, self.pitched].repeat_interleave(lines, 1)[:, None]
-            changes = self.neuron(self.change(states), generator)
-            changes = torch.cat([torch.ones_like(changes[:, :1]), changes[:, 1:]], 1).float()
+            changes = self.neuron(self.change(states).float(), thresholds=of_changes)
+            changes = torch.cat([torch.ones_like(changes[:, :1]), changes[:, 1:]], 1)
             logits = self.rows(states).unflatten(2, (len(self.pitched) * lines, rows + 1))
             logits = logits.float().masked_fill(~F.pad(may, (0, 1), value=True), _NEVER)
             with torch.autocast(states.device.type, enabled=False):
-                sounding, struck = compose_lines(self.neuron, changes, logits, self.intervals(), generator)
+                sounding, struck = compose_lines(self.neuron, changes, logits, self.intervals(), of_rows)
             for place, track in enumerate(self.pitched):
                 own = slice(place * lines, (place + 1) * lines)
                 cells[track] = _any(sounding[:, :, own, :rows])
                 onsets[track] = _any(struck[:, :, own, :rows])
         if self.drums:
-            logits = self.hits(states).unflatten(2, (len(self.drums), rows))
-            hits = self.neuron(logits.masked_fill(~playable[:, None, self.drums], _NEVER), generator)
+            logits = self.hits(states).unflatten(2, (len(self.drums), rows)).float()
+            hits = self.neuron(logits.masked_fill(~playable[:, None, self.drums], _NEVER), thresholds=of_drums)
             for place, track in enumerate(self.drums):
                 cells[track] = onsets[track] = hits[:, :, place]
         return torch.stack(cells, 2), torch.stack(onsets, 2)
+
+    def _shared(self, thresholds: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Share thresholds among changes, rows and drums; deterministic neurons have none."""
+        lines = len(self.pitched) * self.settings.lines
+        if not thresholds.shape[2]:
+            none = thresholds.new_zeros(*thresholds.shape[:2], lines)
+            return none, none, None
+        changes, rows, drums = thresholds.split([lines, lines, thresholds.shape[2] - 2 * lines], 2)
+        return changes, rows, drums.unflatten(2, (len(self.drums), self.row_count)) if self.drums else None
 
 
 def _any(lines: Tensor) -> Tensor:
