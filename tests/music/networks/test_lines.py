@@ -39,20 +39,25 @@ def noise_for(generator: LinesGenerator, batch: int = 5) -> Tensor:
     return torch.randn(batch, generator.latent, generator=torch.Generator().manual_seed(3))
 
 
+ESTIMATORS = pytest.mark.parametrize("estimator", ["sigmoid-adjusted", "straight-through"])
+
+
+@ESTIMATORS
 @pytest.mark.parametrize("slope", [0.5, 1.0, 4.0])
-def test_the_most_likely_row_fires(slope: float) -> None:
+def test_the_most_likely_row_fires(slope: float, estimator: str) -> None:
     logits = torch.randn(200, 9, generator=torch.Generator().manual_seed(0)) * 3
     logits[0] = 0.0  # all are alike
     logits[1, :2] = 20.0
-    chosen = choose_rows(DBN(slope=slope), logits, torch.zeros(200, 1))
+    chosen = choose_rows(DBN(estimator, slope), logits, torch.zeros(200, 1))
     assert torch.equal(chosen.sum(-1)[2:], torch.ones(198))
     assert torch.equal(chosen[2:].argmax(-1), logits[2:].argmax(-1))
     assert (chosen.sum(-1) >= 1).all()
 
 
-def test_stochastic_rows_fire_as_often_as_their_softmax() -> None:
+@ESTIMATORS
+def test_stochastic_rows_fire_as_often_as_their_softmax(estimator: str) -> None:
     logits = torch.tensor([0.3, -1.0, 1.2, 0.0]).expand(20_000, -1)
-    chosen = choose_rows(SBN(), logits, torch.rand(20_000, 1, generator=torch.Generator().manual_seed(1)))
+    chosen = choose_rows(SBN(estimator), logits, torch.rand(20_000, 1, generator=torch.Generator().manual_seed(1)))
     assert torch.equal(chosen.sum(-1), torch.ones(20_000))
     assert torch.allclose(chosen.mean(0), logits[0].softmax(0), atol=0.015)
 

@@ -32,15 +32,25 @@ def choose_rows(neuron: BinaryNeuron, logits: Tensor, draws: Tensor) -> Tensor:
 
     """
     chances = (neuron.slope * logits.float()).softmax(-1)
-    if isinstance(neuron, DBN):
+    deterministic = isinstance(neuron, DBN)
+    if neuron.current_estimator() == "sigmoid-adjusted":  # its gradient is that of the probabilities
+        found = chances.argmax(-1, keepdim=True) if deterministic else _passed(chances, draws)
+        fired = torch.zeros_like(chances).scatter_(-1, found, 1.0)
+        return chances + (fired - chances).detach()
+    if deterministic:
         two = chances.detach().topk(2, -1).values
-        threshold = two.mean(-1, keepdim=True)
         # Of two equal rows none would pass.
-        threshold = torch.where(two[..., 1:] < threshold, threshold, two[..., :1] * (1 - 1e-6))
-        fired = sbn(_logit(chances), 1.0, neuron.current_estimator(), thresholds=threshold.clamp(max=1 - 1e-7))
-        return fired
-    thresholds = coupled_thresholds(chances, draws)
-    return sbn(_logit(chances), 1.0, neuron.current_estimator(), thresholds=thresholds)
+        thresholds = torch.where(two[..., 1:] < two[..., :1], two.mean(-1, keepdim=True), two[..., :1] * (1 - 1e-6))
+    else:
+        thresholds = coupled_thresholds(chances, draws)
+    logits = chances.clamp(1e-6, 1 - 1e-6).logit()
+    return sbn(logits, 1.0, neuron.current_estimator(), thresholds=thresholds.clamp(max=1 - 1e-7))
+
+
+def _passed(chances: Tensor, draws: Tensor) -> Tensor:
+    """Return the number of the row whose threshold is passed, as :func:`coupled_thresholds` has it: ``(..., 1)``."""
+    below = chances.double().cumsum(-1)
+    return (below[..., :-1] <= draws * below[..., -1:]).sum(-1, keepdim=True)
 
 
 class Intervals(nn.Module):
@@ -109,7 +119,3 @@ def compose_lines(
         sounding.append(torch.stack(now, 1))
         struck.append(torch.stack(starts, 1))
     return torch.stack(sounding, 1), torch.stack(struck, 1)
-
-
-def _logit(chances: Tensor) -> Tensor:
-    return chances.clamp(1e-6, 1 - 1e-6).logit()
