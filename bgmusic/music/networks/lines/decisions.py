@@ -36,7 +36,7 @@ def choose_rows(neuron: BinaryNeuron, logits: Tensor, draws: Tensor) -> Tensor:
     if neuron.current_estimator() == "sigmoid-adjusted":  # its gradient is that of the probabilities
         found = chances.argmax(-1, keepdim=True) if deterministic else _passed(chances, draws)
         fired = torch.zeros_like(chances).scatter_(-1, found, 1.0)
-        return chances + (fired - chances).detach()
+        return fired + (chances - chances.detach())
     if deterministic:
         two = chances.detach().topk(2, -1).values
         # Of two equal rows none would pass.
