@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from composers import BAND, SATB, random_phrases
+from tiny_runs import LINES, make_run, network_of
 from torch import Tensor
 
 from bgmusic.gan.penalties import scores_and_gradients, zero_centred
+from bgmusic.music.composing.generate import phrases
+from bgmusic.music.composing.load import load_generator
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.lines.decisions import Intervals, choose_rows, compose_lines
 from bgmusic.music.networks.lines.discriminator import LinesDiscriminator
@@ -170,3 +174,10 @@ def test_keys_are_drawn_as_they_were_seen() -> None:
     before = generator.keys.clone()
     generator.see(random_phrases(SATB))
     assert int((generator.keys - before).sum()) == 3
+
+
+@SHAPES
+def test_a_saved_generator_composes_the_same(shape: RollShape, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", shape, LINES, "dbn")
+    _, _, loaded = load_generator(run)
+    assert np.array_equal(phrases(loaded, shape, 2, 0), phrases(network_of(shape, LINES, "dbn"), shape, 2, 0))

@@ -62,27 +62,24 @@ class Intervals(nn.Module):
 
     """
 
-    moves: Tensor
-    above: Tensor
-
     def __init__(self, rows: int, lines: int) -> None:
         super().__init__()
-        places = torch.arange(rows)
-        apart = places - places[:, None]  # (from, to)
-        self.register_buffer("moves", apart.clamp(-REACH, REACH) + REACH, persistent=False)
-        self.register_buffer("above", apart % OCTAVE, persistent=False)
+        self.rows = rows
         self.melody = nn.Parameter(torch.zeros(lines, 2 * REACH + 1))
         self.harmony = nn.Parameter(torch.zeros(lines, lines, OCTAVE))
         self.crossing = nn.Parameter(torch.zeros(lines, lines))
 
     def forward(self) -> list[Tensor]:
         """Return for each line a matrix ``((1 + lines before it) * (rows + 1), rows + 1)``; rests gain nothing."""
+        places = torch.arange(self.rows, device=self.melody.device)
+        apart = places - places[:, None]  # (from, to)
+        moves, above = apart.clamp(-REACH, REACH) + REACH, apart % OCTAVE
         tables = []
         for line, melody in enumerate(self.melody.unbind()):
-            parts = [melody[self.moves]]
+            parts = [melody[moves]]
             for other in range(line):
-                higher = self.crossing[line, other] * (self.moves > REACH)
-                parts.append(self.harmony[line, other][self.above] + higher)
+                higher = self.crossing[line, other] * (apart > 0)
+                parts.append(self.harmony[line, other][above] + higher)
             tables.append(torch.cat([F.pad(part, (0, 1, 0, 1)) for part in parts]))
         return tables
 
