@@ -14,7 +14,7 @@ from bgmusic.music.networks.causal.step_composer import StepComposer
 from bgmusic.music.networks.causal.task import Task
 from bgmusic.training.threads import one_thread
 
-_FEW = 128  # drafts, at most, whose steps are composed with one thread
+_FEW = 32  # drafts, at most, whose steps are composed with one thread: at rest that costs a seventh
 
 
 @torch.inference_mode()
