@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 
 import numpy as np
 import pytest
@@ -104,9 +105,17 @@ def test_a_melody_is_given(client, tmp_path, monkeypatch):
     assert made_by(client, tmp_path, monkeypatch) == notes_of(client)
 
 
-def test_what_is_edited_while_it_is_composed_has_no_command(client, session):
+def test_what_is_edited_while_it_is_composed_has_no_command(client, composers, monkeypatch):
+    edited = threading.Event()
+    start = composers.start
+
+    def start_and_end_after_the_edit(state, free, seed, report, done):
+        return start(state, free, seed, report, lambda job, edit: edited.wait(60) and done(job, edit))
+
+    monkeypatch.setattr(composers, "start", start_and_end_after_the_edit)
     post(client, "compose", seed=1)
     post(client, "edit", edits=[{"do": "lock", "on": True, "tracks": [0], "beats": [0, 1]}])
+    edited.set()
     while not client.get("/api/state").json()["composed"]:
         pass
     assert client.get("/api/command").status_code == 400
