@@ -22,6 +22,7 @@ from bgmusic.music.networks.causal.critic_features import (
     feature_sizes,
     fold_rows,
     motion_columns,
+    parallel_motions,
     places_under,
     summarize,
 )
@@ -31,6 +32,7 @@ from bgmusic.music.rolls.shape import RollShape
 
 _DILATIONS = (1, 2, 4, 8, 16)
 RULE = 10.0  # scale of rules, so that an optimizer's small steps reach the log of a rare event's ratio
+_PARALLELS = 200.0  # the same for the two that are learnt last, in few and much smaller steps
 PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
 
 
@@ -67,6 +69,8 @@ class Critic(nn.Module):
         self.motions = motion_columns(shape)
         self.rules = nn.EmbeddingBag(sum(sizes), 1, mode="sum")
         nn.init.zeros_(self.rules.weight)
+        # Parallel octaves, and fifths, of any two tracks: one weight each, as no two tracks have enough of them.
+        self.parallels = nn.Parameter(torch.zeros(2))
         self.dropout = Dropout(dropout)
 
     def forward(self, steps: Steps, cells: Tensor, chords: Tensor) -> Tensor:
@@ -93,16 +97,31 @@ class Critic(nn.Module):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
         logits = self.judge(x)[:, 0].float().cumsum(1) * (PER_PHRASE / whole)
-        evidence = self.evidence(codes)[:, : logits.shape[1] * self.stride]
+        evidence = self.evidence(codes, self.rule_table())[:, : logits.shape[1] * self.stride]
         total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
         return total
 
-    def evidence(self, codes: Tensor) -> Tensor:
-        """Return what the rules add to the logits by the codes of steps: float32 ``(batch, steps)``."""
+    def rule_table(self) -> Tensor:
+        """Return the evidence of each code of a motion: float32 ``(codes, 1)``."""
+        table = self.rules.weight.float() * RULE
+        kinds = parallel_motions().to(table.device)
+        for weight, kind in zip(self.parallels.float() * _PARALLELS, kinds, strict=True):
+            codes = torch.cat([kind + self.offsets[column] for column in self.motions] or [kind[:0]])
+            table = table.index_add(0, codes, weight.expand(len(codes), 1))
+        return table
+
+    def evidence(self, codes: Tensor, table: Tensor) -> Tensor:
+        """Return what the rules add to the logits: float32 ``(batch, steps)``.
+
+        Args:
+            codes: of steps, int64 ``(batch, steps, features)``.
+            table: see :meth:`rule_table`.
+
+        """
         if not self.motions:
-            return self.rules.weight.new_zeros(codes.shape[:2])
+            return table.new_zeros(codes.shape[:2])
         motions = codes[..., self.motions]
-        evidence: Tensor = self.rules(motions.flatten(0, 1)).view(codes.shape[:2]).float() * RULE
+        evidence: Tensor = F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])
         return evidence
 
     def both_chords(self, chords: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from bgmusic.music.rolls.shape import RollShape
 _LEAP, _SMALL, _GAP = 13, 7, 24  # semitones; larger intervals are one class
 _DURATIONS = 24
 _MOTIONS = 6
+_FIFTH = 7  # semitones
 _CLASSES = 12
 _SETS = 1 << 11
 _TOGETHER = 4  # pitch classes above the bass; chords of more are one category
@@ -48,6 +49,17 @@ def motion_columns(shape: RollShape) -> list[int]:
     pitched = shape.drums.count(False)
     pairs = min(_PAIRS, pitched * (pitched - 1) // 2)
     return [_OF_LINE * pitched + 2 * pair + 1 for pair in range(pairs)]
+
+
+def parallel_motions() -> Tensor:
+    """Return the codes of a motion that are parallel octaves or unisons, then fifths: int64 ``(2, 2)``, up and down."""
+    interval = torch.tensor([[0], [_FIFTH]])
+    return _motion(interval, interval, torch.tensor([0, 1]))
+
+
+def _motion(interval: Tensor, before: Tensor, way: Tensor) -> Tensor:
+    """Return the code of a motion: intervals (12 for none); 0 both up, 1 both down, 2 contrary, 3 to 5 others."""
+    return (interval * 13 + before) * _MOTIONS + way
 
 
 @dataclass(frozen=True)
@@ -201,7 +213,7 @@ def _of_pairs(one: Tensor, other: Tensor, strike: Tensor) -> Tensor:
     alike = first * second
     still = torch.where(first != 0, 3, torch.where(second != 0, 4, 5))
     motion = torch.where(alike > 0, torch.where(first > 0, 0, 1), torch.where(alike < 0, 2, still))
-    code = (interval * 13 + _delayed(interval, _CLASSES)) * _MOTIONS + motion
+    code = _motion(interval, _delayed(interval, _CLASSES), motion)
     columns = [
         torch.where(both, gap.clamp(-_GAP, _GAP) + _GAP, 2 * _GAP + 1),
         torch.where(strike, code, 13 * 13 * _MOTIONS),

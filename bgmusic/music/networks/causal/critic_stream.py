@@ -44,6 +44,7 @@ class CriticStream:
             self._both = fold_rows(critic.both_chords(chords))
         self._step = 0
         self._critic, self._shape = critic, shape
+        self._rules = critic.rule_table()
         self._offsets = torch.tensor(critic.offsets, device=like.device)
         self._join = _arranged(critic.join)
         self._blocks = [_arranged(block) for block in critic.blocks]
@@ -115,7 +116,7 @@ class CriticStream:
             x = x + critic.embed_planned(steps.bass, self._both[:, here])
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
-        return torch.cat([x, critic.evidence(codes).unsqueeze(2).to(x.dtype)], 2)
+        return torch.cat([x, critic.evidence(codes, self._rules).unsqueeze(2).to(x.dtype)], 2)
 
     def _product(self, x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
         return affine(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)

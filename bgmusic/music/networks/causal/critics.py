@@ -21,6 +21,12 @@ class Critics(nn.Module):
         self.blank = Critic(shape, channels, dropout)
         self.known = Critic(shape, channels, dropout)
 
+    def learn(self, composed: bool) -> None:
+        """Let the weights be trained: of parallels only from what is composed, as they are too rare in drafts."""
+        self.requires_grad_()
+        for critic in (self.blank, self.known):
+            critic.parallels.requires_grad_(composed)
+
     def of(self, blank: Tensor) -> Critic:
         """Return the critic of phrases that are composed together.
 

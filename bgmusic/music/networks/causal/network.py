@@ -109,7 +109,7 @@ class CausalComposer(ComposingNetwork):
         self.neuron = NEURONS[config.neuron](config.estimator)
         if self.critic is not None:
             self.requires_grad_(False)
-            self.critic.requires_grad_()
+            self.critic.learn(settings.contrast == "composed")
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Load the weights of a first stage: all but the critic's.
