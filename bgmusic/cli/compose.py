@@ -103,7 +103,8 @@ def compose(
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)
     keep_freed_memory()
-    plans = decide_plans(None if free else folder, planner, plan, number, seed, first)
+    planner = _planner_of(folder, planner, free)
+    plans = decide_plans(planner, plan, number, seed, first, notes)
     with progress_bar("Composing", number) as progress:
         if free is not None:
             units = parse_free(free, plan.shape)
@@ -115,6 +116,17 @@ def compose(
     about = {"run": str(run), "seed": seed, "first": first}
     music_files.write_music(rolls, out, formats, "piece", about=about, songs=songs, first=first)
     _write_plans(plans, out, first)
+
+
+def _planner_of(folder: Path, planner: Path | None, free: str | None) -> Path | None:
+    """Return the planner that is given, or the one beside the composer; with --free there is only the former."""
+    from bgmusic.music.composing.planners import has_planner
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.weights import kind_of
+
+    if planner is not None and free is not None and kind_of(find_run(planner)) == "music":
+        raise UserError(f"--planner {planner}: a composer does not hear what --free keeps; give the run of a planner")
+    return folder if planner is None and free is None and has_planner(folder) else planner
 
 
 def _write_plans(plans: Plans, out: Path, first: int) -> None:

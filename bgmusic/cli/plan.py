@@ -43,7 +43,8 @@ def plan(
     bars: BarsOption = None,
     base: PlanOption = None,
     planner: PlannerOption = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the planner.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what is decided.")] = 0,
+    leave_open: Annotated[bool, typer.Option("--open", help="Leave open what is not said.")] = False,
     index: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus.")
     ] = None,
@@ -75,7 +76,9 @@ def plan(
             raise UserError("--index extracts a plan of music: give no other wishes")
         made = _of_corpus(source, index)
     else:
-        made = _wished(source, wishes_of(bars, chords, form, instruments, activity, key), base, planner, seed)
+        made = _wished(
+            source, wishes_of(bars, chords, form, instruments, activity, key), base, planner, seed, leave_open
+        )
     typer.echo(table(made))
     typer.echo(LEGEND)
     if out is not None:
@@ -104,31 +107,33 @@ def _of_corpus(source: Path, index: int) -> Plan:
     return extract(open_corpus(source).roll(index))
 
 
-def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int) -> Plan:
+def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int, leave_open: bool) -> Plan:
     from bgmusic.music.composing.planned import wished_plan
     from bgmusic.training.lookup import find_run, is_run, shipped_generators
-    from bgmusic.training.weights import kind_of
 
     folder = None
     if is_run(source) or str(source).removeprefix("generator:") in shipped_generators():
         folder = find_run(source)
-        if kind_of(folder) == "plans":
-            planner = planner or folder
-    plan = wished_plan(_size(source, folder), wishes, base)
-    return decide_plans(folder, planner, plan, 1, seed, 0).plan(0)
+    shape, plans = _size(source, folder)
+    planner = None if leave_open else planner or (source if plans else None)
+    return decide_plans(planner, wished_plan(shape, wishes, base), 1, seed).plan(0)
 
 
-def _size(source: Path, folder: Path | None) -> PlanShape:
-    """Return the size of the plans of a run or a corpus."""
+def _size(source: Path, folder: Path | None) -> tuple[PlanShape, bool]:
+    """Return the size of the plans of a run or a corpus, and whether the run makes plans."""
     from bgmusic.music.composing.load import load_generator
+    from bgmusic.music.composing.planned import composes_under_plans
     from bgmusic.music.composing.planners import load_planner
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.plans.shape import PlanShape
     from bgmusic.training.weights import kind_of
 
     if folder is None:
-        return PlanShape.of(open_corpus(source).settings.shape)
+        return PlanShape.of(open_corpus(source).settings.shape), False
     kind = kind_of(folder)
     if kind not in ("plans", "music"):
         raise UserError(f"{source} is a run of {kind}: plans are for music")
-    return load_planner(folder).layout.shape if kind == "plans" else PlanShape.of(load_generator(folder)[1])
+    if kind == "plans":
+        return load_planner(folder).layout.shape, True
+    _, shape, generator = load_generator(folder)
+    return PlanShape.of(shape), composes_under_plans(generator)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bgmusic.errors import UserError
+
 if TYPE_CHECKING:
-    from bgmusic.music.composing.planned import Wishes
+    from bgmusic.music.composing.planned import GivenTrack, Wishes
     from bgmusic.music.plans.plan import Plan, Plans
 
 BarsOption = Annotated[
@@ -36,34 +38,45 @@ PlanOption = Annotated[
 PlannerOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="RUN", help="Run of a planner, to decide what is open.", show_default="the composer's, if any"
+        metavar="RUN",
+        help="Planner, or composer that plans by a sketch, to decide what is open.",
+        show_default="the planner beside the composer, if any",
     ),
 ]
 
 
-def decide_plans(folder: Path | None, planner: Path | None, plan: Plan, number: int, seed: int, first: int) -> Plans:
-    """Complete a plan by a planner; without one, what is not said stays open.
+def decide_plans(
+    planner: Path | None, plan: Plan, number: int, seed: int, first: int = 0, given: GivenTrack | None = None
+) -> Plans:
+    """Complete a plan by a planner, or by the sketches of a composer; without one, what is not said stays open.
 
     Args:
-        folder: run folder of the composer, which may have a planner of its own.
-        planner: run of another planner.
+        planner: run of a planner or of a composer.
         plan: what is said.
         number: number of plans.
         seed: seed of the plans.
         first: number of the first plan.
+        given: a track that stays as it is, which a sketch hears.
 
     Raises:
-        UserError: the planner is for other tracks, or corrupt.
+        UserError: the run is for other tracks, corrupt, or neither a planner nor a composer that obeys plans.
 
     """
+    from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.planners import decide, has_planner, load_planner
+    from bgmusic.music.composing.sketches import sketched
     from bgmusic.training.lookup import find_run
+    from bgmusic.training.weights import kind_of
 
-    if planner is not None:
-        return decide(load_planner(find_run(planner)), plan, number, seed, first)
-    if folder is not None and has_planner(folder):
+    if planner is None:
+        return plan.repeated(number)
+    folder = find_run(planner)
+    if has_planner(folder) or kind_of(folder) == "plans":
         return decide(load_planner(folder), plan, number, seed, first)
-    return plan.repeated(number)
+    if kind_of(folder) != "music":
+        raise UserError(f"{planner} is a run of {kind_of(folder)}: plans come from planners and composers")
+    _, shape, generator = load_generator(folder)
+    return sketched(generator, shape, plan, number, seed, first, given)
 
 
 def wishes_of(

@@ -14,8 +14,9 @@ from bgmusic.music.composing.arguments import check_bpm, check_count, check_seed
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
-from bgmusic.music.composing.planned import Wishes, compose, wished_plan
+from bgmusic.music.composing.planned import Wishes, compose, composes_under_plans, wished_plan
 from bgmusic.music.composing.planners import decide
+from bgmusic.music.composing.sketches import sketched
 from bgmusic.music.composing.write_back import with_accompaniment
 from bgmusic.music.midi.song import Song
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
@@ -78,7 +79,7 @@ class Composer:
         config: the config that it was trained with.
         shape: tracks, resolution, bars, steps and encoding of its phrases.
         network: the PyTorch module, in evaluation mode.
-        planner: completes plans; None leaves open what is not said.
+        planner: completes plans; None: the composer sketches a piece and takes its plan.
 
     """
 
@@ -158,8 +159,9 @@ class Composer:
         key: str | None = None,
         base: Plan | str | Path | None = None,
         seed: int = 0,
+        complete: bool = True,
     ) -> Plan:
-        """Make a plan; what is not said, the planner decides.
+        """Make a plan. What is not said, the planner decides, or the plan of a piece that is composed for this.
 
         Args:
             bars: number of bars.
@@ -169,7 +171,8 @@ class Composer:
             activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or 0 to 8: ``Piano:low``.
             key: key of Roman numerals.
             base: a plan or the path of its JSON file, which the other arguments overrule.
-            seed: seed of what the planner decides.
+            seed: seed of what is decided.
+            complete: False leaves open what is not said.
 
         Raises:
             UserError: an argument is not understood, contradicts another, or does not fit the composer.
@@ -179,7 +182,11 @@ class Composer:
         check_seed(seed)
         wishes = Wishes(bars, chords, form, instruments, activity, key)
         plan = wished_plan(PlanShape.of(self.shape), wishes, base)
-        return plan if self.planner is None else decide(self.planner, plan, 1, seed).plan(0)
+        if not complete:
+            return plan
+        if self.planner is not None:
+            return decide(self.planner, plan, 1, seed).plan(0)
+        return sketched(self.network, self.shape, plan, 1, seed).plan(0) if composes_under_plans(self.network) else plan
 
     def compose(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -153,6 +154,11 @@ def with_given(plan: Plan, given: GivenTrack, shape: RollShape) -> Plan:
     return overrule(plan, facts)
 
 
+def composes_under_plans(generator: SampleNetwork) -> TypeGuard[ComposingNetwork]:
+    """Return whether a generator obeys plans."""
+    return isinstance(generator, ComposingNetwork) and generator.plans
+
+
 def compose(
     generator: SampleNetwork,
     shape: RollShape,
@@ -183,7 +189,7 @@ def compose(
     """
     require_fit(plans.shape, PlanShape.of(shape, plans.shape.bars))
     check_length(shape, plans.shape.bars, len(plans))
-    if not isinstance(generator, ComposingNetwork) or not generator.plans:
+    if not composes_under_plans(generator):
         raise UserError("this generator composes without plans (network.kind: causal composes with them)")
     pieces = []
     for number in range(len(plans)):

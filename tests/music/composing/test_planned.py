@@ -61,7 +61,20 @@ def test_a_planner_beside_the_composer_completes_plans(run, planner, tmp_path):
     shutil.copy(planner / "generator.safetensors", folder / FILE)
     plan = bgmusic.load(folder).plan(chords="C | G", seed=1)
     assert plan.complete
-    assert not bgmusic.load(run).plan(chords="C | G").complete
+
+
+def test_a_composer_completes_plans_by_a_sketch(run):
+    composer = bgmusic.load(run)
+    said = composer.plan(bars=3, chords="C | ? | G", instruments="Alto:-??", complete=False)
+    plans = [composer.plan(base=said, seed=seed) for seed in (1, 1, 2)]
+    assert not said.complete
+    assert plans[0] == plans[1] != plans[2]
+    for plan in plans:
+        assert plan.complete
+        for name, values in said.arrays().items():
+            if not name.endswith("_known"):
+                known = said.arrays()[f"{name}_known"]
+                assert (values[known] == plan.arrays()[name][known]).all()
 
 
 def test_the_command_writes_the_plan_beside_the_music(run, planner, tmp_path, capsys):
