@@ -201,6 +201,7 @@ def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, pl
     chords = chords.repeat_interleave(shape.unit, 1).expand(len(cells), -1, -1, -1)
     critic.rules.weight.data.normal_(generator=rng)
     critic.parallels.data.normal_(generator=rng)
+    critic.returns.data.normal_(generator=rng)
     steps = describe_steps(cells, None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5)
     stream, unit = CriticStream(critic, chords), shape.unit
     with torch.no_grad():

@@ -24,6 +24,7 @@ from bgmusic.music.networks.causal.critic_features import (
     motion_columns,
     parallel_motions,
     places_under,
+    returning_rhythms,
     summarize,
 )
 from bgmusic.music.networks.causal.steps import Steps
@@ -32,7 +33,7 @@ from bgmusic.music.rolls.shape import RollShape
 
 _DILATIONS = (1, 2, 4, 8, 16)
 RULE = 10.0  # scale of rules, so that an optimizer's small steps reach the log of a rare event's ratio
-_PARALLELS = 200.0  # the same for the two that are learnt last, in few and much smaller steps
+_RARE = 200.0  # the same for those that are learnt last, in few and much smaller steps
 PER_PHRASE = 8.0  # scale of the logits: the sum of a phrase's steps times this is of the order of 1
 
 
@@ -71,6 +72,10 @@ class Critic(nn.Module):
         nn.init.zeros_(self.rules.weight)
         # Parallel octaves, and fifths, of any two tracks: one weight each, as no two tracks have enough of them.
         self.parallels = nn.Parameter(torch.zeros(2))
+        # Rhythms of bars that return after one bar or two, up to each beat, of pitched tracks and of drums: whether all
+        # steps agree is more than convolutions learn to see.
+        self.returns = nn.Parameter(torch.zeros(2, 2, shape.beats))
+        self._drums = [int(drums) for drums in shape.drums]
         self.dropout = Dropout(dropout)
 
     def forward(self, steps: Steps, cells: Tensor, chords: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ class Critic(nn.Module):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
         logits = self.judge(x)[:, 0].float().cumsum(1) * (PER_PHRASE / whole)
-        evidence = self.evidence(codes, self.rule_table())[:, : logits.shape[1] * self.stride]
+        evidence = self.evidence(codes, summary.strikes, self.rule_table())[:, : logits.shape[1] * self.stride]
         total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
         return total
 
@@ -105,23 +110,29 @@ class Critic(nn.Module):
         """Return the evidence of each code of a motion: float32 ``(codes, 1)``."""
         table = self.rules.weight.float() * RULE
         kinds = parallel_motions().to(table.device)
-        for weight, kind in zip(self.parallels.float() * _PARALLELS, kinds, strict=True):
+        for weight, kind in zip(self.parallels.float() * _RARE, kinds, strict=True):
             codes = torch.cat([kind + self.offsets[column] for column in self.motions] or [kind[:0]])
             table = table.index_add(0, codes, weight.expand(len(codes), 1))
         return table
 
-    def evidence(self, codes: Tensor, table: Tensor) -> Tensor:
-        """Return what the rules add to the logits: float32 ``(batch, steps)``.
+    def evidence(self, codes: Tensor, strikes: Tensor, table: Tensor) -> Tensor:
+        """Return what the rules add to the logits of the last steps: float32 ``(batch, steps)``.
 
         Args:
-            codes: of steps, int64 ``(batch, steps, features)``.
+            codes: of these steps, int64 ``(batch, steps, features)``.
+            strikes: of all steps so far, see :class:`Summary`.
             table: see :meth:`rule_table`.
 
         """
-        if not self.motions:
-            return table.new_zeros(codes.shape[:2])
-        motions = codes[..., self.motions]
-        evidence: Tensor = F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])
+        number, unit = codes.shape[1], self.shape.unit
+        beats = (
+            torch.arange(strikes.shape[1] - number, strikes.shape[1], device=codes.device) % self.shape.steps // unit
+        )
+        weights = self.returns.float()[self._drums][:, :, beats].permute(2, 0, 1) * _RARE  # (steps, tracks, 2)
+        evidence = (returning_rhythms(strikes, self.shape, number) * weights).sum((2, 3))
+        if self.motions:
+            motions = codes[..., self.motions]
+            evidence = evidence + F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])
         return evidence
 
     def both_chords(self, chords: Tensor) -> Tensor:

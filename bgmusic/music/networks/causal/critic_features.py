@@ -57,6 +57,35 @@ def parallel_motions() -> Tensor:
     return _motion(interval, interval, torch.tensor([0, 1]))
 
 
+def returning_rhythms(strikes: Tensor, shape: RollShape, number: int) -> Tensor:
+    """Return where the rhythm of a bar so far is that of one or two bars before.
+
+    Args:
+        strikes: whether a note of the track starts, boolean ``(batch, steps, tracks)``.
+        shape: of the phrases.
+        number: of the last steps that are described.
+
+    Returns:
+        Boolean ``(batch, number, tracks, 2)``: whether it is that of one bar before, of two bars before. Only the last
+        step of each beat is marked, and only where one of the two bars has an onset up to there.
+
+    """
+    length, bar = strikes.shape[1], shape.steps
+    first = (length - number) // bar * bar
+    places = torch.arange(first, length, device=strikes.device)
+    ends = places % shape.unit == shape.unit - 1
+    now, columns = strikes[:, first:], []
+    for bars in _BARS_AGO:
+        ago = places - bars * bar
+        before = strikes[:, ago.clamp(min=0)]
+        both = torch.stack([now != before, now | before])
+        # Cumulative sums within each bar.
+        differ, struck = F.pad(both, (0, 0, 0, -len(places) % bar)).unflatten(2, (-1, bar)).cumsum(3).flatten(2, 3)
+        marked = (ends & (ago >= 0))[:, None]
+        columns.append((differ[:, : len(places)] == 0) & (struck[:, : len(places)] > 0) & marked)
+    return torch.stack(columns, -1)[:, -number:]
+
+
 def _motion(interval: Tensor, before: Tensor, way: Tensor) -> Tensor:
     """Return the code of a motion: intervals (12 for none); 0 both up, 1 both down, 2 contrary, 3 to 5 others."""
     return (interval * 13 + before) * _MOTIONS + way

@@ -116,7 +116,7 @@ class CriticStream:
             x = x + critic.embed_planned(steps.bass, self._both[:, here])
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
-        return torch.cat([x, critic.evidence(codes, self._rules).unsqueeze(2).to(x.dtype)], 2)
+        return torch.cat([x, critic.evidence(codes, self._past.strikes, self._rules).unsqueeze(2).to(x.dtype)], 2)
 
     def _product(self, x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
         return affine(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)

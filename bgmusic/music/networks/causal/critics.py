@@ -22,10 +22,11 @@ class Critics(nn.Module):
         self.known = Critic(shape, channels, dropout)
 
     def learn(self, composed: bool) -> None:
-        """Let the weights be trained: of parallels only from what is composed, as they are too rare in drafts."""
+        """Let the weights be trained; those of rare events only from what is composed, as a correction."""
         self.requires_grad_()
         for critic in (self.blank, self.known):
-            critic.parallels.requires_grad_(composed)
+            for weight in (critic.parallels, critic.returns):
+                weight.requires_grad_(composed)
 
     def of(self, blank: Tensor) -> Critic:
         """Return the critic of phrases that are composed together.
