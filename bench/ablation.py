@@ -1,4 +1,4 @@
-"""What each part of a causal composer adds: its draft alone, random revisions, the critic, plans of planners.
+"""What each part of a causal composer adds: draft, random revisions, critic, plans of sketches and of planners.
 
     python bench/ablation.py bach [--run RUN] [--planner NAME=RUN ...] [-n 250] [--json FILE]
 
@@ -30,12 +30,15 @@ from bgmusic.music.composing.load import KIND, build_generator
 from bgmusic.music.composing.phrase_sources import training
 from bgmusic.music.composing.planned import Wishes, compose, wished_plan
 from bgmusic.music.composing.planners import decide, load_planner
+from bgmusic.music.composing.sketches import sketched
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
+from bgmusic.music.plans.extract import extract_batch
+from bgmusic.music.plans.plan import PARTS
 from bgmusic.music.plans.shape import PlanShape
-from bgmusic.music.rolls.phrases import stack_rolls
+from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.training.lookup import find_run
 from bgmusic.training.weights import read_generator
 
@@ -66,10 +69,23 @@ def composed(network: CausalComposer, number: int, passes: int = 0) -> NDArray[n
     return torch.cat(made)[:number].numpy()
 
 
-def planned(network: CausalComposer, number: int, planner: Path) -> NDArray[np.bool_]:
-    """Compose phrases under plans of a planner."""
+def planned(network: CausalComposer, number: int, planner: Path | None, chords: bool = False) -> NDArray[np.bool_]:
+    """Compose phrases under plans of a planner or, without one, of sketches; or under their chords alone."""
     plan = wished_plan(PlanShape.of(network.shape), Wishes())
-    return compose(network, network.shape, decide(load_planner(planner), plan, number, seed=0), seed=0)
+    if planner is None:
+        plans = sketched(network, network.shape, plan, number, seed=0)
+    else:
+        plans = decide(load_planner(planner), plan, number, seed=0)
+    if chords:
+        plans = plans.hidden(
+            **{name: np.full_like(getattr(plans, f"{name}_known"), name == "harmony") for name in PARTS}
+        )
+    return compose(network, network.shape, plans, seed=0)
+
+
+def planned_as_music(network: CausalComposer, number: int, music: Phrases) -> NDArray[np.bool_]:
+    """Compose under the plans of real phrases."""
+    return compose(network, network.shape, extract_batch(music.spread(number)), seed=0)
 
 
 def main() -> None:
@@ -92,6 +108,9 @@ def main() -> None:
     }
     for drafts in (4, 8, 16, 32):
         ways[f"critic, {drafts} drafts"] = lambda drafts=drafts: composed(composer(run, drafts=drafts), number)
+    ways["critic, plan: sketch"] = lambda: planned(composer(run), number, None)
+    ways["critic, chords of a sketch"] = lambda: planned(composer(run), number, None, chords=True)
+    ways["critic, plan: of validation phrases"] = lambda: planned_as_music(composer(run), number, valid)
     for name, planner in (each.split("=", 1) for each in options.planner):
         ways[f"critic, plan: {name}"] = lambda planner=planner: planned(composer(run), number, Path(planner))
     shape, found = composer(run).shape, dict[str, Any]()
@@ -103,7 +122,7 @@ def main() -> None:
         found[name] = {**one, "cpu_seconds_a_phrase": spent}
         low, high = one["interval"]
         rates = "  ".join(f"{key} {rate:.2f}" for key, rate in one["rates"].items() if key.startswith(SHOWN))
-        print(f"{name:24} {spent:.3f} CPU-s  judge {one['accuracy']:.1%} ({low:.1%} to {high:.1%})", end="  ")
+        print(f"{name:36} {spent:.3f} CPU-s  judge {one['accuracy']:.1%} ({low:.1%} to {high:.1%})", end="  ")
         print(f"AUC {one['auc']:.3f}  families {one['families']['mean over families'][0]:.3f}  {rates}", flush=True)
     if options.json:
         write_text(options.json, json.dumps(found, indent=2) + "\n")
