@@ -38,7 +38,7 @@ class Trunk(nn.Module):
         layers: int,
         heads: int,
         dropout: float,
-        bars_ago: int = 0,
+        bars_ago: int,
     ) -> None:
         super().__init__()
         self.shape, self.notes, self.heads, self.width = shape, notes, heads, width
