@@ -29,6 +29,17 @@ def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     return torch.addmm(bias, x.expand(2, -1), weight)[:1]
 
 
+def hidden_layer(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Return GELU of :func:`affine`.
+
+    The GELU of a transposed view is PyTorch's own; that of a contiguous tensor is oneDNN's, which takes twice the time
+    for the few numbers of a single phrase. Both differ in the last bits, so all sizes take the same.
+    """
+    inner = torch.addmm(bias, x if x.shape[0] > 1 else x.expand(2, -1), weight)
+    torch.ops.aten.gelu_(inner.t())
+    return inner[: x.shape[0]]
+
+
 def batch_sizes(shape: RollShape, settings: CausalConfig, drafts: int) -> tuple[int, int | None]:
     """Return how many phrases to compose at a time on a CPU, and the fewest that come out as in a full batch.
 
@@ -152,7 +163,6 @@ class _LayerSteps:
         self._between = (width,), layer.between.weight, layer.between.bias
         # Written before they are read. Views of the same memory are made once, not in each step.
         new = query.new_empty
-        self._inner = new(batch, 4 * width)
         self._projected, turned, seen = new(batch, 3 * width), new(batch * heads, 1, size), new(batch * heads, 1, size)
         query, key, self._value = self._projected.view(batch, 3, heads, size).unbind(1)
         self._query, self._key = (torch.view_as_complex(x.unflatten(-1, (-1, 2))) for x in (query, key))
@@ -175,8 +185,8 @@ class _LayerSteps:
         return self._feed_forward(torch.addmm(self._out_bias, self._joined, self._out).add_(x))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        inner = torch.addmm(self._up_bias, torch.layer_norm(x, *self._between), self._up, out=self._inner)
-        return torch.addmm(self._down_bias, torch.ops.aten.gelu_(inner), self._down).add_(x)
+        inner = hidden_layer(self._up_bias, torch.layer_norm(x, *self._between), self._up)
+        return torch.addmm(self._down_bias, inner, self._down).add_(x)
 
     def replace(self, places: Tensor, rows: Tensor, length: int) -> None:
         for cache in (self._keys, self._values):

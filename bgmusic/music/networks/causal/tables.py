@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.decoder import IMPOSSIBLE, REACH, TrackDecoder
-from bgmusic.music.networks.causal.stepping import affine
+from bgmusic.music.networks.causal.stepping import affine, hidden_layer
 from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, interval_of, motion_of
 
 LAST, NOW, MOVE, MOTION = range(4)
@@ -152,7 +152,7 @@ class TrackTables:
             columns = [torch.take(self.lookups.pairs, pairs).flatten(1), *columns]
         places = torch.cat(columns, 1).add_(self._places)
         state = state + bag(self._seen, places, self._bags)
-        return state, torch.ops.aten.gelu_(affine(self._first[0], state, self._first[1]))
+        return state, hidden_layer(self._first[0], state, self._first[1])
 
     def change(self, hidden: Tensor) -> Tensor:
         """Return the logits of a change ``(items,)``."""
@@ -198,7 +198,7 @@ class TrackTables:
             must: whether a note has to start, boolean ``(items,)``; None: in none.
 
         """
-        hidden = torch.ops.aten.gelu_(affine(self._second[0], state, self._second[1]))
+        hidden = hidden_layer(self._second[0], state, self._second[1])
         outputs = affine(self._rows[0], hidden, self._rows[1])
         if references is not None:
             relative = outputs.gather(1, references).view(state.shape[0], -1, self.rows).sum(1)
