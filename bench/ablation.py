@@ -107,7 +107,9 @@ def main() -> None:
         f"draft, {PASSES} random revisions": lambda: composed(composer(run, drafts=1), number, PASSES),
     }
     for drafts in (4, 8, 16, 32):
-        ways[f"critic, {drafts} drafts"] = lambda drafts=drafts: composed(composer(run, drafts=drafts), number)
+        ways[f"critic, {drafts} drafts"] = lambda drafts=drafts: composed(
+            composer(run, drafts=drafts, blank_drafts=drafts), number
+        )
     ways["critic, plan: sketch"] = lambda: planned(composer(run), number, None)
     ways["critic, chords of a sketch"] = lambda: planned(composer(run), number, None, chords=True)
     ways["critic, plan: of validation phrases"] = lambda: planned_as_music(composer(run), number, valid)
