@@ -64,6 +64,8 @@ def plan(
     from bgmusic.music.plans.table import LEGEND, table
 
     said = (chords, form, instruments, activity, key, bars, base, planner)
+    if leave_open and planner is not None:
+        raise UserError("--open leaves open what --planner would decide: give one of them")
     if out is not None:
         require_writable(out)
     suffix = source.suffix.lower()
@@ -124,10 +126,14 @@ def _size(source: Path, folder: Path | None) -> tuple[PlanShape, bool]:
     from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.planned import composes_under_plans
     from bgmusic.music.composing.planners import load_planner
-    from bgmusic.music.corpora.corpus import open_corpus
+    from bgmusic.music.corpora.corpus import embedded_corpora, open_corpus
     from bgmusic.music.plans.shape import PlanShape
+    from bgmusic.training.lookup import shipped_generators
     from bgmusic.training.weights import kind_of
 
+    if folder is None and not source.exists() and str(source) not in embedded_corpora():
+        known = sorted({*embedded_corpora(), *shipped_generators()})
+        raise UserError(f"no run, corpus or file {str(source)!r}: give {', '.join(known)}, a folder, a .mid or a .json")
     if folder is None:
         return PlanShape.of(open_corpus(source).settings.shape), False
     kind = kind_of(folder)

@@ -76,6 +76,9 @@ def decide_plans(
     if kind_of(folder) != "music":
         raise UserError(f"{planner} is a run of {kind_of(folder)}: plans come from planners and composers")
     _, shape, generator = load_generator(folder)
+    tracks = tuple(track.name for track in shape.track_set.tracks)
+    if tracks != plan.shape.tracks:
+        raise UserError(f"{planner} plans for {', '.join(tracks)}, not for {', '.join(plan.shape.tracks)}")
     return sketched(generator, shape, plan, number, seed, first, given)
 
 

@@ -151,6 +151,14 @@ def with_given(plan: Plan, given: GivenTrack, shape: RollShape) -> Plan:
         if (known & differ).any():
             raise UserError(f"{part} of {name}: its notes are given, and differ from the plan in bar "
                             f"{int((known & differ).argmax()) + 1}")  # fmt: skip
+    said, heard = plan.repeats[track], facts.repeats[track]
+    # Bars that a form calls new may turn out equal; bars that it calls equal may not differ.
+    if (wrong := plan.form_known[track] & (heard != heard[said])).any():
+        bar = int(wrong.argmax())
+        raise UserError(
+            f"form of {name}: its notes are given, and bar {bar + 1} does not repeat bar {int(said[bar]) + 1}; say the "
+            f"form of other tracks, '{plan.shape.tracks[0 if track else -1]}:...'"
+        )
     return overrule(plan, facts)
 
 

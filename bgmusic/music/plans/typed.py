@@ -76,6 +76,10 @@ def typed_plan(
             _of_bars(shape, name, text, arrays)
     if form is not None:
         _form(shape, form, arrays)
+    silent = arrays["instruments_known"] & ~arrays["instruments"]
+    if (wrong := silent & arrays["activity"].any(-1)).any():
+        track, bar = np.argwhere(wrong)[0].tolist()
+        raise UserError(f"{shape.tracks[track]}: bar {bar + 1} is silent, but has activity")
     return Plan(shape, **arrays)
 
 

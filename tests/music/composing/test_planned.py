@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from command_line import bgmusic as command
+from command_line import refusal
 from tiny_runs import make_run
 
 import bgmusic
@@ -100,6 +101,28 @@ def test_a_given_track_stays(run, tmp_path, capsys):
     plan = read_plan(tmp_path / "composed" / "piece-0000.plan.json")
     assert plan.activity_known[0].all()
     assert not plan.activity_known[1].any()
+    assert command("compose", run, *given, "--planner", run, "--out", tmp_path / "planned") == 0
+    assert (bgmusic.read(tmp_path / "planned" / "rolls.npz").cells[0] == tune.cells[0]).all()
+    assert read_plan(tmp_path / "planned" / "piece-0000.plan.json").complete
+    capsys.readouterr()
+    assert "does not repeat bar 1" in refusal(capsys, "compose", run, *given, "--form", "AA", "--out", tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_plans_of_others_are_refused(run, tmp_path, capsys):
+    out = ["--out", tmp_path / "no"]
+    assert "plans for Drums, Piano" in refusal(capsys, "compose", run, "--planner", "freedoom", *out)
+    tune = tmp_path / "tune.mid"
+    bgmusic.load(run).generate(1)[0].save(tune)
+    free = ["--given", tune, "--free", "Alto", "--planner", run]
+    assert "does not hear" in refusal(capsys, "compose", run, *free, *out)
+    assert "give one of them" in refusal(capsys, "plan", run, "--open", "--planner", run)
+    assert "no run, corpus or file" in refusal(capsys, "plan", tmp_path / "nothing.mid")
+    assert "bar 1 is silent" in refusal(capsys, "plan", run, "--activity", "Bass:4", "--instruments", "Bass:-")
+    assert command("plan", run, "--open", "--bars", 2) == 0
+    assert "?" in capsys.readouterr().out.split("letters")[0]
+    assert command("plan", run, "--bars", 2) == 0
+    assert "?" not in capsys.readouterr().out.split("letters")[0]
 
 
 def test_wrong_arguments(run):
