@@ -91,7 +91,6 @@ def test_all_presets_are_found() -> None:
         "accompany",
         "composer",
         "contrast",
-        "contrast-plans",
         "critic",
         "gan",
         "lpd-5",
