@@ -72,7 +72,7 @@ def test_mistakes_are_one_line(capsys, tmp_path, run, command, arguments, messag
 def test_more_mistakes_of_plan(capsys, tmp_path, run, tune):
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
-    assert "no corpus" in refusal(capsys, "plan", tmp_path / "missing")
+    assert "no run, corpus or file" in refusal(capsys, "plan", tmp_path / "missing")
     assert "broken.json" in refusal(capsys, "plan", broken)
     assert "broken.json" in refusal(capsys, "plan", run, "--plan", broken)
     assert "shown as it is" in refusal(capsys, "plan", tune, "--chords", "C")
