@@ -102,12 +102,23 @@ def _join(bits: Bits, known: Bits, first: int, second: int, reason: str) -> None
         bits[first], known[first] = bits[second], True
 
 
-def _silence(shape: PlanShape, arrays: dict[str, Bits]) -> None:
-    plays, known = arrays["instruments"], arrays["instruments_known"]
-    active = arrays["activity"].any(-1)
-    if (wrong := active & known & ~plays).any():
+def require_silence(shape: PlanShape, arrays: dict[str, Bits]) -> None:
+    """Check that bars which are known to be silent have no activity.
+
+    Raises:
+        UserError: one has; the message names it, with bars counted from 1.
+
+    """
+    wrong = arrays["activity"].any(-1) & arrays["instruments_known"] & ~arrays["instruments"]
+    if wrong.any():
         track, bar = np.argwhere(wrong)[0].tolist()
         raise UserError(f"{shape.tracks[track]}: bar {bar + 1} is silent, but has activity")
+
+
+def _silence(shape: PlanShape, arrays: dict[str, Bits]) -> None:
+    require_silence(shape, arrays)
+    plays, known = arrays["instruments"], arrays["instruments_known"]
+    active = arrays["activity"].any(-1)
     plays |= active
     known |= active
     silent = known & ~plays

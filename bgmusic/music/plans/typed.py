@@ -14,6 +14,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.plans.lead_sheet import OPEN, parse_line, split_bars
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.roman import Key
+from bgmusic.music.plans.settle import require_silence
 from bgmusic.music.plans.shape import LEVELS, PlanShape
 
 WORDS = {"none": 0, "low": 2, "medium": 4, "high": 6, "full": len(LEVELS)}
@@ -76,10 +77,7 @@ def typed_plan(
             _of_bars(shape, name, text, arrays)
     if form is not None:
         _form(shape, form, arrays)
-    silent = arrays["instruments_known"] & ~arrays["instruments"]
-    if (wrong := silent & arrays["activity"].any(-1)).any():
-        track, bar = np.argwhere(wrong)[0].tolist()
-        raise UserError(f"{shape.tracks[track]}: bar {bar + 1} is silent, but has activity")
+    require_silence(shape, arrays)
     return Plan(shape, **arrays)
 
 
