@@ -31,7 +31,7 @@ InstrumentsOption = Annotated[
 ActivityOption = Annotated[
     str | None, typer.Option(help="Onset density: none, low, medium, high, full, or 0 to 8: 'Piano:low, Bass:1 2 3 2'.")
 ]
-KeyOption = Annotated[str | None, typer.Option(help="Key of Roman numerals: C, Am, 'F# minor'.")]
+KeyOption = Annotated[str | None, typer.Option(help="Key of the piece, and of Roman numerals: C, Am, 'F# minor'.")]
 PlanOption = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="Plan file (JSON); the other options override it.")
 ]

@@ -10,6 +10,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.composing.planned import Wishes, wished_plan
 from bgmusic.music.plans.lead_sheet import write_line
 from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.roman import key_name
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.studio.free_units import write_free
@@ -112,6 +113,7 @@ def plan_options(plan: Plan) -> list[str] | None:
     """Write a plan as options of ``bgmusic compose``; None if they would be very long, or say something else."""
     shape = plan.shape
     wishes = {
+        "key": key_name(int(plan.key.argmax())) if plan.key_known.all() else None,
         "chords": write_line(plan.harmony, plan.harmony_known, shape.beats) if plan.harmony_known.any() else None,
         "form": _of_tracks(shape, [_form(row) for row in plan.repeats.tolist()]),
         "instruments": _of_tracks(shape, [

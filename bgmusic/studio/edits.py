@@ -178,6 +178,17 @@ class Chords(_Edit):
         return plan_edits.chords(state, self.line, self.bar)
 
 
+class Key(_Edit):
+    """Decide on the key of the piece by its name, or leave it to the composer (null)."""
+
+    do: Literal["key"]
+    name: Annotated[str, Field(max_length=20)] | None
+
+    def apply(self, state: State) -> State:
+        """See ``_Edit.apply``."""
+        return plan_edits.key(state, self.name)
+
+
 class Bars(_Edit):
     """Change the number of bars; notes, locks and decisions behind the end go."""
 
@@ -274,10 +285,9 @@ class Load(_Edit):
         return replace(loaded, locks=area(loaded, None, before)) if self.more else loaded
 
 
-Edit = Annotated[
-    Add | Delete | Move | Own | Clear | Lock | Decide | Chord | Chords | Bars | Tempo | Title | Take | Show | Load,
-    Field(discriminator="do"),
-]
+_Notes = Add | Delete | Move | Own | Clear | Take | Show | Load
+_Decisions = Lock | Decide | Chord | Chords | Key | Bars | Tempo | Title
+Edit = Annotated[_Notes | _Decisions, Field(discriminator="do")]
 _EDIT: TypeAdapter[Any] = TypeAdapter(Edit)
 
 

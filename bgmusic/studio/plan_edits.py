@@ -11,6 +11,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import parse_chord
 from bgmusic.music.plans.lead_sheet import parse_line
 from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.roman import key_number, parse_key
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import LEVELS
 from bgmusic.studio.state import State, require_bars
@@ -91,6 +92,20 @@ def chords(state: State, line: str, bar: int) -> State:
     return _with(state, arrays)
 
 
+def key(state: State, name: str | None) -> State:
+    """Decide on the key; None leaves it to the composer.
+
+    Raises:
+        UserError: the name is no key.
+
+    """
+    arrays = _copies(state.decided)
+    arrays["key"][:], arrays["key_known"][:] = False, name is not None
+    if name is not None:
+        arrays["key"][0, key_number(parse_key(name))] = True
+    return _with(state, arrays)
+
+
 def with_bars(state: State, bars: int) -> State:
     """Change the number of bars; notes, locks and decisions behind the end go, and alternatives too.
 
@@ -108,7 +123,9 @@ def with_bars(state: State, bars: int) -> State:
     arrays = {name: bits.copy() for name, bits in Plan.unknown(state.decided.shape.with_bars(bars)).arrays().items()}
     least = min(bars, state.bars)
     for name, old in state.decided.arrays().items():
-        if name.startswith("harmony"):
+        if name.startswith("key"):
+            arrays[name][:] = old
+        elif name.startswith("harmony"):
             arrays[name][:common] = old[:common]
         elif name == "form":
             arrays[name][:, :least, :least] = old[:, :least, :least]

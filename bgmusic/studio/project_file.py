@@ -174,6 +174,8 @@ def _state(values: _State) -> State:
 
 def _plan(state: State, decided: dict[str, str]) -> Plan:
     blank = state.decided.arrays()
+    # Projects of earlier versions have no key.
+    decided = {name: pack(blank[name]) for name in ("key", "key_known")} | decided
     if decided.keys() != blank.keys():
         raise UserError("the decisions do not fit the piece")
     return Plan(state.decided.shape, **{name: unpack(text, blank[name].shape) for name, text in decided.items()})

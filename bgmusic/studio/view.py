@@ -8,6 +8,7 @@ import numpy as np
 
 from bgmusic.music.plans.chord_names import chord_name
 from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.roman import key_name
 from bgmusic.music.plans.shape import CLASSES
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio.history import History
@@ -23,6 +24,7 @@ def view_of(history: History) -> dict[str, Any]:
         "title": state.title,
         "bpm": state.bpm,
         "bars": state.bars,
+        "key": key_name(int(state.decided.key.argmax())) if state.decided.key_known.all() else None,
         "beats": shape.beats,
         "unit": shape.unit,
         "steps": shape.steps,

@@ -56,6 +56,10 @@ def test_the_command_makes_the_piece(client, composer, bars, tmp_path, monkeypat
     assert made_by(client, tmp_path, monkeypatch) == notes_of(client)
     # Under decisions.
     edit(client, do="tempo", bpm=77)
+    edit(client, do="key", name="Eb")
+    compose(client, seed=14)
+    assert "--key Eb" in line_of(client)["line"]
+    assert made_by(client, tmp_path, monkeypatch) == notes_of(client)
     edit(client, do="chords", line="C | Am | F G | ?", bar=0)
     for bar in (1, 3):
         edit(client, do="decide", part="form", track=1, bar=bar, value=1)

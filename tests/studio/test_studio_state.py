@@ -21,6 +21,7 @@ from bgmusic.studio.edits import read_edit
 from bgmusic.studio.history import EVERY, History
 from bgmusic.studio.project_file import project_bytes, read_project
 from bgmusic.studio.state import MAX_TAKES, State, equal
+from bgmusic.studio.view import view_of
 
 BAND = TrackSet("band", (Track("Drums", 0, True, low=35, high=40), Track("Piano", 0), Track("Bass", 33)), 30, 40)
 SHAPE = RollShape(track_set=BAND, resolution=4, bars=4, steps=16, encoding="onset", bpm=100)
@@ -220,6 +221,10 @@ def test_decisions():
     assert not state.decided.instruments[1, 2]
     with pytest.raises(UserError, match="silent in bar 3: let it play"):
         do(state, do="decide", part="activity", track=1, bar=2, value=3)
+    state = do(state, do="key", name="F# minor")
+    assert view_of(History(state))["key"] == "F#m"
+    assert do(state, do="bars", bars=7).decided.scale == 9
+    assert not do(state, do="key", name=None).decided.key_known.any()
     for wrong in ({"part": "instruments", "value": 1}, {"part": "form", "value": 3}, {"part": "activity", "value": 9}):
         with pytest.raises(UserError):
             do(state, do="decide", track=1, bar=1, **wrong)
@@ -235,6 +240,7 @@ def test_decisions():
         {"do": "lock", "on": True, "tracks": [3]}, {"do": "lock", "on": True, "beats": [3, 3]},
         {"do": "lock", "on": True, "beats": [0, 17]}, {"do": "delete", "notes": [[1, 1, 1]]},
         {"do": "chord", "beats": [0, 1], "name": "H"}, {"do": "chords", "line": ""},
+        {"do": "key", "name": "H"},
         {"do": "chords", "line": "|".join(["C"] * 200)}, {"do": "bars", "bars": 0}, {"do": "bars", "bars": 5000},
         {"do": "tempo", "bpm": float("nan")}, {"do": "tempo", "bpm": 1e9}, {"do": "show", "take": 0},
         {"do": "take", "notes": [], "free": "!"}, {"do": "take", "notes": [], "free": "AAAA"},

@@ -169,7 +169,7 @@ class Composer:
             form: sections, ``AABA``, or of tracks, ``Drums:AAAA``.
             instruments: ``x`` where a track plays, ``-`` where it is silent: ``Bass:xx-x``.
             activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or 0 to 8: ``Piano:low``.
-            key: key of Roman numerals.
+            key: key of the piece, and of Roman numerals: ``Am``.
             base: a plan or the path of its JSON file, which the other arguments overrule.
             seed: seed of what is decided.
             complete: False leaves open what is not said.

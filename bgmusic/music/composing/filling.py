@@ -79,7 +79,7 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         raise UserError("only a composer can fill in parts (network.kind: causal or composer), not a GAN's generator")
     _check(shape, wanted)
     plan, bars = wanted.plan, wanted.channels.shape[1]
-    planned = generator.plans and any(bool(getattr(plan, f"{name}_known").any()) for name in PARTS)
+    planned = generator.plans and any(bool(getattr(plan, f"{name}_known").any()) for name in (*PARTS, "key"))
     generated = wanted.free.all() and not planned
     whole = whole_length(bars, shape.bars) if generated else max(bars, shape.bars)  # cut again at the end
     longer = plan.lengthened(whole)

@@ -38,7 +38,7 @@ class Wishes:
         form: sections, ``AABA``.
         instruments: bars in which tracks play, ``Drums:-x-x``.
         activity: how busy tracks are, ``Piano:low``.
-        key: key of Roman numerals, ``Am``.
+        key: key of the piece, and of Roman numerals, ``Am``.
 
     """
 
@@ -128,7 +128,7 @@ class GivenTrack:
         arrays = {name: values.copy() for name, values in everything.arrays().items()}
         others = np.arange(len(shape.track_set)) != self.track
         for name, values in arrays.items():
-            if name.startswith("harmony"):
+            if name.startswith(("harmony", "key")):
                 values[:] = False
             else:
                 values[others] = False

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bgmusic.errors import UserError
 from bgmusic.gan.draws import batches
 from bgmusic.music.composing.windows import window_starts
+from bgmusic.music.networks.keys import key_of
 from bgmusic.music.networks.planner.config import PlannerConfig
 from bgmusic.music.networks.planner.network import Planner, layout_of
 from bgmusic.music.plans.complete import adopt
@@ -76,7 +77,8 @@ def _complete(
 def decide(planner: Planner, plan: Plan, count: int, seed: int, first: int = 0) -> Plans:
     """Complete a plan in ``count`` ways. Each depends on the plan, the seed and its number alone.
 
-    A longer plan is completed window by window; each window sees the bars before it.
+    A longer plan is completed window by window; each window sees the bars before it. Harmony is transposed to the key
+    that the plan names, if any.
 
     Args:
         planner: for plans of these tracks and beats.
@@ -104,5 +106,17 @@ def decide(planner: Planner, plan: Plan, count: int, seed: int, first: int = 0) 
         made = _complete(planner, bits.astype(np.float32), known.astype(np.float32), seed, first, part)
         everything = np.ones_like(known)
         proposals = [layout.to_plans(row[None] > 0.5, everything[:1]).plan(0).window(0, bars) for row in made]
+        if not windows[0].harmony_known.any():
+            proposals = [_in_key(each, plan.scale) for each in proposals]
         plans = [adopt(each, proposal, start) for each, proposal in zip(plans, proposals, strict=True)]
     return Plans.stack(plans)
+
+
+def _in_key(proposal: Plan, scale: int) -> Plan:
+    """Transpose a complete plan to a major scale, see :attr:`Plans.scales`; -1 changes nothing."""
+    if scale < 0:
+        return proposal
+    chords, basses = np.split(proposal.harmony, 2, -1)
+    up = scale - int(key_of(torch.from_numpy(chords.sum(0, dtype=np.float32))[None]))
+    harmony = np.concatenate([np.roll(chords, up, -1), np.roll(basses, up, -1)], -1)
+    return Plan(proposal.shape, **{**proposal.arrays(), "harmony": harmony})

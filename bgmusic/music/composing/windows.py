@@ -100,7 +100,8 @@ def home_keys(rolls: Tensor, free: Tensor, plans: Plans | None, start: int, shap
     """Return the keys of what was composed before a window: int64 ``(batch,)``, -1 for none.
 
     Without them a piece drifts: each window would take the key of the bars that it sees. What is given in a window's
-    own bars, or chords that are planned there, decide on its key: then there is none.
+    own bars, or chords that are planned there, decide on its key: then there is none. A key that the plan names is the
+    key of all windows.
 
     Args:
         rolls: boolean ``(batch, channels, bars, steps, pitches)``.
@@ -120,7 +121,9 @@ def home_keys(rolls: Tensor, free: Tensor, plans: Plans | None, start: int, shap
     known = steps_of(~free[:, :, :stop], shape).unsqueeze(3)
     cells = to_draft(rolls[:, :, : start + shape.bars], shape).cells
     weights = pitch_classes(cells & known, shape)
-    return torch.where((weights.sum(1) > 0) & ~(own & settled).any(1), key_of(weights), -1)
+    keys = torch.where((weights.sum(1) > 0) & ~(own & settled).any(1), key_of(weights), -1)
+    said = keys if plans is None else torch.from_numpy(plans.scales)
+    return torch.where(said >= 0, said, keys)
 
 
 def _window(plans: Plans, start: int, bars: int) -> Plans:

@@ -18,7 +18,8 @@ from bgmusic.music.plans.plan import Bits
 from bgmusic.music.plans.shape import CLASSES, HARMONY
 
 NO_CHORD = "N.C."
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+"""Names of the pitch classes."""
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "b": -1, "#": 1, "bb": -2, "##": 2}
 _NOTE = re.compile(r"([A-G])(bb|##|b|#)?")
@@ -100,9 +101,9 @@ def chord_name(bits: Bits) -> str:
         roots = [root for root in (bass, *range(CLASSES)) if (root, known) in _kinds()]
         if roots:
             root = min(roots, key=lambda root: (root != bass, _kinds()[root, known][0]))
-            name = _NAMES[root] + _kinds()[root, known][1]
-            return name if root == bass else f"{name}/{_NAMES[bass]}"
-    return "{" + ",".join(_NAMES[note] for note in sorted(classes)) + "}/" + _NAMES[bass]
+            name = NAMES[root] + _kinds()[root, known][1]
+            return name if root == bass else f"{name}/{NAMES[bass]}"
+    return "{" + ",".join(NAMES[note] for note in sorted(classes)) + "}/" + NAMES[bass]
 
 
 @cache

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.plans.harmony import recognize
-from bgmusic.music.plans.plan import Bits, Plan, Plans
+from bgmusic.music.plans.plan import PARTS, Bits, Plan, Plans
 from bgmusic.music.plans.shape import HARMONY, LEVELS, PlanShape
 from bgmusic.music.rolls.checks import kind_of, require_boolean
 from bgmusic.music.rolls.encodings import note_begins
@@ -89,7 +89,7 @@ def _extract(cells: Bits, onsets: Bits | None, tracks: TrackSet, resolution: int
         for start in range(0, len(cells), _CHUNK)
     ]
     arrays = {name: np.zeros((len(cells), *size), np.bool_) for name, size in shape.arrays.items()}
-    for name in ("form", "instruments", "harmony", "activity"):
+    for name in PARTS:
         arrays[f"{name}_known"][:] = True
         if parts:
             arrays[name] = np.concatenate([part[name] for part in parts])

@@ -30,6 +30,7 @@ def require_sound(arrays: Mapping[str, NDArray[np.bool_]]) -> None:
     _refuse(known & (first > np.arange(bars)), "form: a bar can repeat only itself or a bar before it")
     original, original_known = (np.take_along_axis(values, first, -1) for values in (first, known))
     _refuse(known & original_known & (original != first), "form: a bar repeats the first bar of its kind")
+    _refuse((arrays["key"].sum(-1) != arrays["key_known"])[:, 0], "key: there is one, or none is known")
     chord, bass = arrays["harmony"][..., :CLASSES], arrays["harmony"][..., CLASSES:]
     _refuse(bass.sum(-1) != chord.any(-1), "harmony: a chord needs one bass, and no chord has none")
     _refuse((bass & ~chord).any(-1), "harmony: the bass is not in its chord")
@@ -43,5 +44,6 @@ def _refuse(wrong: Any, reason: str) -> None:
     """Refuse plans if any boolean ``(batch, ...)`` is on."""
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
-        where = f"plan {place[0]}, " + (f"beat {place[1]}" if len(place) == 2 else f"track {place[1]}, bar {place[2]}")
+        names = ("plan", "beat") if len(place) == 2 else ("plan", "track", "bar")
+        where = ", ".join(f"{name} {number}" for name, number in zip(names, place, strict=False))
         raise UserError(f"{where}: {reason}")

@@ -1,7 +1,8 @@
 """Plans: what is decided before any note, as boolean arrays with a mask of what is known.
 
 Four parts: *form* (which bars come back), *instruments* (which track plays in which bar), *harmony* (chord and bass of
-each beat) and *activity* (how busy each track is). A part may be unknown anywhere; unknown bits are False.
+each beat) and *activity* (how busy each track is). A part may be unknown anywhere; unknown bits are False. A plan may
+also name the key of its piece.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.plans.invariants import require_sound
-from bgmusic.music.plans.shape import PlanShape
+from bgmusic.music.plans.shape import CLASSES, PlanShape
 from bgmusic.music.rolls.checks import kind_of, require_boolean
 
 Bits = NDArray[np.bool_]
@@ -38,6 +39,8 @@ class Plans:
         instruments_known: boolean ``(batch, tracks, bars)``.
         harmony_known: boolean ``(batch, bars * beats)``.
         activity_known: boolean ``(batch, tracks, bars)``.
+        key: boolean ``(batch, 1, 24)``: the key, of 12 major and 12 minor ones, where it is said.
+        key_known: boolean ``(batch, 1)``.
 
     Raises:
         TypeError: an array is not boolean.
@@ -55,6 +58,8 @@ class Plans:
     instruments_known: Bits
     harmony_known: Bits
     activity_known: Bits
+    key: Bits
+    key_known: Bits
 
     def __post_init__(self) -> None:
         _require_arrays(self, self.form.shape[:1] if isinstance(self.form, np.ndarray) else ())
@@ -72,8 +77,13 @@ class Plans:
         return Plan(self.shape, **{name: values[index] for name, values in self.arrays().items()})
 
     def arrays(self) -> dict[str, Bits]:
-        """Return the arrays by their names: the four parts, then their masks."""
+        """Return the arrays by their names: the four parts, their masks, and the key with its own."""
         return {name: getattr(self, name) for name in self.shape.arrays}
+
+    @property
+    def scales(self) -> NDArray[np.int64]:
+        """Int64 ``(batch,)``: the tonic of the major scale of each key, C is 0; -1 where no key is said."""
+        return _scales(self.key, self.key_known)[:, 0]
 
     @property
     def repeats(self) -> NDArray[np.int64]:
@@ -154,6 +164,8 @@ class Plan:
     instruments_known: Bits
     harmony_known: Bits
     activity_known: Bits
+    key: Bits
+    key_known: Bits
 
     def __post_init__(self) -> None:
         _require_arrays(self, ())
@@ -172,13 +184,18 @@ class Plan:
     __hash__ = None  # type: ignore[assignment]
 
     def arrays(self) -> dict[str, Bits]:
-        """Return the arrays by their names: the four parts, then their masks."""
+        """Return the arrays by their names: the four parts, their masks, and the key with its own."""
         return {name: getattr(self, name) for name in self.shape.arrays}
 
     @property
     def repeats(self) -> NDArray[np.int64]:
         """Int64 ``(tracks, bars)``: the number of the bar that each repeats, -1 where that is unknown."""
         return _repeats(self.form, self.form_known)
+
+    @property
+    def scale(self) -> int:
+        """The tonic of the major scale of the key, C is 0; -1 where none is said."""
+        return int(_scales(self.key, self.key_known)[0])
 
     @property
     def complete(self) -> bool:
@@ -208,10 +225,10 @@ class Plan:
         # A bar of unknown form counts as itself: others may repeat it.
         repeats = np.where(self.form_known, self.form.argmax(-1), np.arange(self.shape.bars))[:, inside]
         first_same = (repeats[:, :, None] == repeats[:, None, :]).argmax(-1)
-        arrays = {
-            name: values[beats] if name.startswith("harmony") else values[:, inside]
-            for name, values in self.arrays().items()
-        }
+        arrays = self.arrays()
+        for name, values in arrays.items():
+            if not name.startswith("key"):
+                arrays[name] = values[beats] if name.startswith("harmony") else values[:, inside]
         arrays["form"] = (np.arange(bars) == first_same[..., None]) & arrays["form_known"][..., None]
         return Plan(self.shape.with_bars(bars), **arrays)
 
@@ -227,6 +244,12 @@ class Plan:
 
 def _repeats(form: Bits, known: Bits) -> NDArray[np.int64]:
     return np.where(known, form.argmax(-1), -1)
+
+
+def _scales(key: Bits, known: Bits) -> NDArray[np.int64]:
+    """Return the tonics of the major scales of keys ``(..., 24)``, -1 for none."""
+    tonics = key.argmax(-1)
+    return np.where(known, (tonics + 3 * (tonics >= CLASSES)) % CLASSES, -1)
 
 
 def _require_arrays(plan: Any, batch: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans.chord_names import bits_of, note_class, read_kind
+from bgmusic.music.plans.chord_names import NAMES, bits_of, note_class, read_kind
 from bgmusic.music.plans.plan import Bits
 from bgmusic.music.plans.shape import CLASSES
 
@@ -39,6 +39,17 @@ def parse_key(text: str) -> Key:
         raise UserError(f"{text[:40]!r} is no key: write it as C, Am or F# minor")
     minor = found[2] in ("minor", "min", "m") if found[2] else found[1][0].islower()
     return tonic, minor
+
+
+def key_number(key: Key) -> int:
+    """Return the number of a key among ``KEYS``."""
+    tonic, minor = key
+    return tonic + CLASSES * minor
+
+
+def key_name(number: int) -> str:
+    """Return the name of a key by its number: ``C``, ``F#m``; :func:`parse_key` reads it."""
+    return NAMES[number % CLASSES] + ("m" if number >= CLASSES else "")
 
 
 def is_numeral(text: str) -> bool:

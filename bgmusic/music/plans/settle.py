@@ -11,7 +11,7 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.music.plans.lead_sheet import write_bar
-from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.plan import PARTS, Bits, Plan
 from bgmusic.music.plans.shape import PlanShape
 
 
@@ -45,7 +45,7 @@ def overrule(base: Plan, typed: Plan) -> Plan:
         raise UserError("the plans differ in size: tracks, bars or beats")
     ours, theirs = base.arrays(), typed.arrays()
     arrays = {}
-    for name in ("form", "instruments", "harmony", "activity"):
+    for name in (*PARTS, "key"):
         known = theirs[f"{name}_known"]
         arrays[f"{name}_known"] = ours[f"{name}_known"] | known
         wide = known.reshape(*known.shape, *(1,) * (ours[name].ndim - known.ndim))

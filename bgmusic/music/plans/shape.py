@@ -10,6 +10,8 @@ from bgmusic.music.rolls.shape import RollShape
 
 CLASSES = 12
 """Pitch classes, C is 0."""
+KEYS = 2 * CLASSES
+"""Keys: 12 major ones, C is 0, then 12 minor ones."""
 HARMONY = 2 * CLASSES
 """Bits of a beat's harmony: 12 sounding pitch classes, then 12 of the bass."""
 LEVELS = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -90,6 +92,8 @@ class PlanShape:
             "instruments_known": (tracks, bars),
             "harmony_known": (bars * self.beats,),
             "activity_known": (tracks, bars),
+            "key": (1, KEYS),
+            "key_known": (1,),
         }
 
 

@@ -5,6 +5,7 @@
       "version": 1,
       "bars": 4,
       "beats": 4,
+      "key": "C",
       "harmony": ["C", "Am", "F G", "?"],
       "tracks": [
         {"name": "Piano", "drums": false, "form": [1, 2, 1, null], "instruments": "xx-?", "activity": [4, 4, 0, null]}
@@ -13,7 +14,7 @@
 
 ``harmony`` has the chords of each bar, as on lead sheets; ``form`` the number of the bar, from 1, that each bar
 repeats; ``instruments`` ``x`` or ``-``; ``activity`` the number of levels, 0 to 8. ``?`` and null are unknown, as are
-parts that are left out.
+parts that are left out, and the key.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bgmusic.errors import UserError
 from bgmusic.files import write_text
 from bgmusic.music.plans.lead_sheet import parse_line, write_bar
 from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.roman import key_name, key_number, parse_key
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import LEVELS, MAX_BARS, PlanShape
 from bgmusic.yaml import Config, validate
@@ -54,6 +56,7 @@ class _File(Config):
     version: Literal[1]
     bars: Annotated[int, Field(strict=True, ge=1, le=MAX_BARS)]
     beats: Annotated[int, Field(strict=True, ge=1)]
+    key: Annotated[str, Field(max_length=20)] | None = None
     harmony: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=MAX_BARS)] | None = None
     tracks: Annotated[list[_Track], Field(min_length=1, max_length=_MANY)]
 
@@ -119,6 +122,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "version": VERSION,
         "bars": shape.bars,
         "beats": shape.beats,
+        **({"key": key_name(int(plan.key.argmax()))} if plan.key_known.all() else {}),
         "harmony": [write_bar(harmony[bar], known[bar]) for bar in range(shape.bars)],
         "tracks": tracks,
     }
@@ -142,6 +146,8 @@ def plan_from_dict(values: Any, source: str = "plan") -> Plan:
         arrays = {name: bits.copy() for name, bits in Plan.unknown(shape).arrays().items()}
         for number, track in enumerate(file.tracks):
             _read_track(shape, number, track, arrays)
+        if file.key is not None:
+            arrays["key"][0, key_number(parse_key(file.key))] = arrays["key_known"][:] = True
         if file.harmony is not None:
             _require_bars(shape, len(file.harmony), "harmony")
             line = " | ".join(file.harmony)

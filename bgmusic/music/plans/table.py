@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bgmusic.music.plans.lead_sheet import OPEN, write_bar
 from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.roman import key_name
 
 SILENT = "-"
 LEGEND = "letters: equal bars of a track; numbers: activity, 0 to 8; -: silent; ?: open"
@@ -40,7 +41,8 @@ def table(plan: Plan, width: int = 100) -> str:
             lines.append("  ".join([name.ljust(head), *parts]).rstrip())
         blocks.append("\n".join(lines))
         start = stop
-    return "\n\n".join(blocks)
+    key = f"key {key_name(int(plan.key.argmax()))}\n" if plan.key_known.all() else ""
+    return key + "\n\n".join(blocks)
 
 
 def _cells(plan: Plan, track: int) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from bgmusic.errors import UserError
 from bgmusic.music.plans.lead_sheet import OPEN, parse_line, split_bars
 from bgmusic.music.plans.plan import Bits, Plan
-from bgmusic.music.plans.roman import Key
+from bgmusic.music.plans.roman import Key, key_number
 from bgmusic.music.plans.settle import require_silence
 from bgmusic.music.plans.shape import LEVELS, PlanShape
 
@@ -63,13 +63,15 @@ def typed_plan(
             ``instruments`` silences in a section enters with the next one of that letter.
         instruments: ``x`` where a track plays, ``-`` where it is silent: ``Drums:-x-x, Bass:xxxx``.
         activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or levels from 0 to 8, with spaces between them.
-        key: the key of Roman numerals.
+        key: of the piece, and of Roman numerals.
 
     Raises:
         UserError: something is not understood, or does not fit the number of bars.
 
     """
     arrays = {name: values.copy() for name, values in Plan.unknown(shape).arrays().items()}
+    if key is not None:
+        arrays["key"][0, key_number(key)] = arrays["key_known"][:] = True
     if chords is not None:
         arrays["harmony"], arrays["harmony_known"] = _harmony(shape, chords, key)
     for name, text in (("instruments", instruments), ("activity", activity)):

@@ -21,6 +21,7 @@ function header() {
   at("undo").disabled = !view.undos;
   at("redo").disabled = !view.redos;
   at("bars").value = view.bars;
+  at("key").value = view.key ?? "";
   at("tempo").value = Math.round(view.bpm * 100) / 100;
   const names = view.generators.map((name) => new Option(name, name));
   if (at("generator").options.length !== names.length) at("generator").replaceChildren(...names);
@@ -74,6 +75,7 @@ function buttons() {
   at("auto").addEventListener("change", () => (store.auto = at("auto").checked));
   at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
   at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
+  at("key").addEventListener("change", () => edit({ do: "key", name: at("key").value.trim() || null }).then(header));
   at("generator").addEventListener("change", () => leave() ? replaceProject("new", { generator: at("generator").value }) : header());
   at("chords").addEventListener("keydown", async (event) => {
     if (event.key !== "Enter") return;

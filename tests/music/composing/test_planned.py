@@ -47,6 +47,36 @@ def test_silent_bars_are_silent_and_sections_return(run):
     assert roll.cells[3, 0].any()
 
 
+def key_of_music(roll):
+    """Return the major scale that holds most of the notes."""
+    heard = np.zeros(12)
+    for row in np.argwhere(roll.cells):
+        heard[(row[-1] + roll.track_set.low) % 12] += 1
+    return int(np.argmax([np.roll(heard, -key)[[0, 2, 4, 5, 7, 9, 11]].sum() for key in range(12)]))
+
+
+@pytest.mark.parametrize(("key", "scale"), [("D", 2), ("Dm", 5), ("Bb", 10)])
+def test_the_key_is_decided_by_the_plan(key, scale):
+    composer = bgmusic.load("bach")
+    plan = composer.plan(bars=6, key=key, complete=False)
+    assert [key_of_music(roll) for roll in composer.compose(plan, 2, seed=1)] == [scale] * 2
+    free = composer.plan(bars=6, complete=False)
+    assert [key_of_music(roll) for roll in composer.compose(free, 2, seed=1)] != [scale] * 2
+
+
+def test_planners_plan_in_the_key(run, planner):
+    from bgmusic.music.composing.planners import decide, load_planner
+
+    composer = bgmusic.load(run)
+    made = [
+        decide(load_planner(planner), composer.plan(bars=2, key=key, complete=False), 1, seed=0).plan(0)
+        for key in ("C", "E")
+    ]
+    chords = [plan.harmony[:, :12] for plan in made]
+    assert chords[0].any()
+    assert (np.roll(chords[0], 4, -1) == chords[1]).all()
+
+
 def test_a_piece_depends_on_its_plan_seed_and_number(run):
     composer = bgmusic.load(run)
     plan = composer.plan(chords="C | G")

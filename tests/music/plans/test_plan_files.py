@@ -7,9 +7,11 @@ import pytest
 import bgmusic
 from bgmusic.errors import UserError
 from bgmusic.music.plans.extract import extract
+from bgmusic.music.plans.plan import Plan
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.plans.storing import plan_from_dict, plan_json, plan_to_dict, read_plan, write_plan
+from bgmusic.music.plans.table import table
 from bgmusic.music.plans.typed import typed_plan
 
 SHAPE = PlanShape(("Drums", "Piano"), (True, False), 4, 4)
@@ -42,6 +44,18 @@ def test_plans_of_music_are_read_back(name):
         assert plan_from_dict(json.loads(plan_json(plan))) == plan
 
 
+@pytest.mark.parametrize(("key", "written", "scale"), [("D", "D", 2), ("F# minor", "F#m", 9), ("cm", "Cm", 3)])
+def test_the_key_is_read_back(key, written, scale):
+    plan = plan_from_dict(values(key=key))
+    assert plan_to_dict(plan)["key"] == written
+    assert plan_from_dict(json.loads(plan_json(plan))) == plan
+    assert plan.repeated(2).scales.tolist() == [scale] * 2
+    assert plan.window(1, 2).scale == scale
+    assert plan.lengthened(9).scale == scale
+    assert f"key {written}" in table(plan)
+    assert Plan.unknown(SHAPE).scale == -1
+
+
 def test_parts_may_be_left_out():
     plan = plan_from_dict(
         {"format": "bgmusic plan", "version": 1, "bars": 2, "beats": 4, "tracks": [{"name": "A"}, {"name": "B"}]}
@@ -70,6 +84,9 @@ BAD = [
     values(tracks=[{"name": "A"}] * 2),
     values(tracks=[{"name": f"{number}"} for number in range(65)]),
     values(colour="red"),
+    values(key="H"),
+    values(key=5),
+    values(key="C" * 30),
     values(harmony=["C"] * 3),
     values(harmony=["C", "F", "G", "H"]),
     values(harmony=["C | F", "G", "C"]),

@@ -127,4 +127,6 @@ class PlanLayout:
         for name, values, sure in parts:
             arrays[name] = values.reshape(len(bits), *self.shape.arrays[name])
             arrays[f"{name}_known"] = sure.reshape(len(bits), *self.shape.arrays[f"{name}_known"])
+        for name in ("key", "key_known"):
+            arrays[name] = np.zeros((len(bits), *self.shape.arrays[name]), np.bool_)
         return Plans(self.shape, **arrays)
