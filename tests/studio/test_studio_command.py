@@ -87,7 +87,7 @@ def test_the_command_makes_the_piece(client, composer, bars, tmp_path, monkeypat
     edit(client, do="own", on=False, notes=[[1, 5, 60], [2, 18, 57]])
     edit(client, do="show", take=0)
     assert line_of(client)["line"].startswith("bgmusic generate")
-    edit(client, do="show", take=2)
+    edit(client, do="show", take=3)
     assert line_of(client)["line"] == before
 
 
