@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,8 +23,10 @@ from bgmusic.cli.plan_options import (
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bgmusic.music.composing.planned import Wishes
-    from bgmusic.music.plans.plan import Plan
+    from bgmusic.music.plans.plan import Plan, Plans
     from bgmusic.music.plans.shape import PlanShape
 
 
@@ -110,36 +113,37 @@ def _of_corpus(source: Path, index: int) -> Plan:
 
 
 def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int, leave_open: bool) -> Plan:
+    import bgmusic
     from bgmusic.music.composing.planned import wished_plan
+    from bgmusic.music.composing.planners import decide, load_planner
+    from bgmusic.music.plans.shape import PlanShape
     from bgmusic.training.lookup import find_run, is_run, shipped_generators
+    from bgmusic.training.weights import kind_of
 
-    folder = None
-    if is_run(source) or str(source).removeprefix("generator:") in shipped_generators():
-        folder = find_run(source)
-    shape, plans = _size(source, folder)
-    planner = None if leave_open else planner or (source if plans else None)
-    return decide_plans(planner, wished_plan(shape, wishes, base), 1, seed).plan(0)
+    if not is_run(source) and str(source).removeprefix("generator:") not in shipped_generators():
+        return decide_plans(planner, wished_plan(_of_tracks(source), wishes, base), 1, seed).plan(0)
+    kind = kind_of(find_run(source))
+    complete: Callable[..., Plans]
+    if kind == "plans":
+        network = load_planner(find_run(source))
+        size, complete = network.layout.shape, partial(decide, network)
+    elif kind == "music":
+        composer = bgmusic.load(find_run(source))
+        size, complete = PlanShape.of(composer.shape), composer.complete
+    else:
+        raise UserError(f"{source} is a run of {kind}: plans are for music")
+    plan = wished_plan(size, wishes, base)
+    decides = planner is None and not leave_open
+    return (complete(plan, 1, seed=seed) if decides else decide_plans(planner, plan, 1, seed)).plan(0)
 
 
-def _size(source: Path, folder: Path | None) -> tuple[PlanShape, bool]:
-    """Return the size of the plans of a run or a corpus, and whether the run makes plans."""
-    from bgmusic.music.composing.load import load_generator
-    from bgmusic.music.composing.planned import composes_under_plans
-    from bgmusic.music.composing.planners import load_planner
+def _of_tracks(source: Path) -> PlanShape:
+    """Return the size of the plans of a corpus."""
     from bgmusic.music.corpora.corpus import embedded_corpora, open_corpus
     from bgmusic.music.plans.shape import PlanShape
     from bgmusic.training.lookup import shipped_generators
-    from bgmusic.training.weights import kind_of
 
-    if folder is None and not source.exists() and str(source) not in embedded_corpora():
+    if not source.exists() and str(source) not in embedded_corpora():
         known = sorted({*embedded_corpora(), *shipped_generators()})
         raise UserError(f"no run, corpus or file {str(source)!r}: give {', '.join(known)}, a folder, a .mid or a .json")
-    if folder is None:
-        return PlanShape.of(open_corpus(source).settings.shape), False
-    kind = kind_of(folder)
-    if kind not in ("plans", "music"):
-        raise UserError(f"{source} is a run of {kind}: plans are for music")
-    if kind == "plans":
-        return load_planner(folder).layout.shape, True
-    _, shape, generator = load_generator(folder)
-    return PlanShape.of(shape), composes_under_plans(generator)
+    return PlanShape.of(open_corpus(source).settings.shape)

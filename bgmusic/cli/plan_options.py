@@ -62,24 +62,24 @@ def decide_plans(
         UserError: the run is for other tracks, corrupt, or neither a planner nor a composer that obeys plans.
 
     """
-    from bgmusic.music.composing.load import load_generator
-    from bgmusic.music.composing.planners import decide, has_planner, load_planner
-    from bgmusic.music.composing.sketches import sketched
+    import bgmusic
+    from bgmusic.music.composing.planners import decide, load_planner
     from bgmusic.training.lookup import find_run
     from bgmusic.training.weights import kind_of
 
     if planner is None:
         return plan.repeated(number)
     folder = find_run(planner)
-    if has_planner(folder) or kind_of(folder) == "plans":
+    kind = kind_of(folder)
+    if kind == "plans":
         return decide(load_planner(folder), plan, number, seed, first)
-    if kind_of(folder) != "music":
-        raise UserError(f"{planner} is a run of {kind_of(folder)}: plans come from planners and composers")
-    _, shape, generator = load_generator(folder)
-    tracks = tuple(track.name for track in shape.track_set.tracks)
+    if kind != "music":
+        raise UserError(f"{planner} is a run of {kind}: plans come from planners and composers")
+    composer = bgmusic.load(folder)
+    tracks = tuple(track.name for track in composer.shape.track_set.tracks)
     if tracks != plan.shape.tracks:
         raise UserError(f"{planner} plans for {', '.join(tracks)}, not for {', '.join(plan.shape.tracks)}")
-    return sketched(generator, shape, plan, number, seed, first, given)
+    return composer.complete(plan, number, seed=seed, first=first, given=given)
 
 
 def wishes_of(

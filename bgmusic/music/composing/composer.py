@@ -14,14 +14,14 @@ from bgmusic.music.composing.arguments import check_bpm, check_count, check_seed
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
-from bgmusic.music.composing.planned import Wishes, compose, composes_under_plans, wished_plan
+from bgmusic.music.composing.planned import GivenTrack, Wishes, compose, composes_under_plans, wished_plan
 from bgmusic.music.composing.planners import decide
 from bgmusic.music.composing.sketches import sketched
 from bgmusic.music.composing.write_back import with_accompaniment
 from bgmusic.music.midi.song import Song
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.planner.network import Planner
-from bgmusic.music.plans.plan import Plan
+from bgmusic.music.plans.plan import Plan, Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.roll import Roll
@@ -182,11 +182,29 @@ class Composer:
         check_seed(seed)
         wishes = Wishes(bars, chords, form, instruments, activity, key)
         plan = wished_plan(PlanShape.of(self.shape), wishes, base)
-        if not complete:
-            return plan
+        return self.complete(plan, seed=seed).plan(0) if complete else plan
+
+    def complete(
+        self, plan: Plan, n: int = 1, *, seed: int = 0, first: int = 0, given: GivenTrack | None = None
+    ) -> Plans:
+        """Complete a plan in ``n`` ways, as :meth:`plan` does; a network without plans and planner leaves it open.
+
+        Args:
+            plan: a settled plan.
+            n: number of plans.
+            seed: seed of what is decided.
+            first: number of the first plan, from 0.
+            given: a track that stays as it is, which a sketch hears, with its facts in the plan.
+
+        Raises:
+            UserError: the plan does not fit the composer.
+
+        """
         if self.planner is not None:
-            return decide(self.planner, plan, 1, seed).plan(0)
-        return sketched(self.network, self.shape, plan, 1, seed).plan(0) if composes_under_plans(self.network) else plan
+            return decide(self.planner, plan, n, seed, first)
+        if not composes_under_plans(self.network):
+            return plan.repeated(n)
+        return sketched(self.network, self.shape, plan, n, seed, first, given)
 
     def compose(
         self,
