@@ -1,7 +1,7 @@
 """Measure how a composer obeys plans: those of held-out phrases, and the same phrases as real music's own obedience.
 
     python bench/obedience.py bach [--run bach] [--plans 200] [--out rolls.npz]
-    python bench/obedience.py bach --typed bench/plans/bach.txt  # plans typed as options of `bgmusic compose`
+    python bench/obedience.py bach --typed bench/plans/bach.txt [--loose]  # typed as options of `bgmusic compose`
 
 Prints the share of silent bars that are silent, of repeated bars that are equal, of notes (by steps) outside the
 chord of their beat, of chord changes at whose beat the lowest note is the plan's bass, and the mean difference of the
@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def _mean(values: NDArray[np.bool_]) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def typed_plans(path: Path, shape: RollShape) -> Plans:
+def typed_plans(path: Path, shape: RollShape, loose: bool = False) -> Plans:
     """Read plans of one phrase, each a line of options of `bgmusic compose`; what is not said stays open."""
     parser = argparse.ArgumentParser()
     for option in ("chords", "form", "instruments", "activity", "key"):
@@ -81,6 +82,7 @@ def typed_plans(path: Path, shape: RollShape) -> Plans:
     parser.add_argument("--bars", type=int)
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
     wishes = [Wishes(**vars(parser.parse_args(shlex.split(line)))) for line in lines]
+    wishes = [replace(wish, loose=loose and wish.chords is not None) for wish in wishes]
     return Plans.stack([wished_plan(PlanShape.of(shape), wish) for wish in wishes])
 
 
@@ -90,6 +92,8 @@ def main() -> None:
     parser.add_argument("--run", help="a run, or a shipped generator; by default the corpus's name")
     parser.add_argument("--plans", type=int, default=200)
     parser.add_argument("--typed", type=Path, help="plans typed by hand, instead of those of phrases")
+    parser.add_argument("--loose", action="store_true", help="typed chords decide only where they begin")
+    parser.add_argument("--repeat", type=int, default=1, help="compose each plan as many times")
     parser.add_argument("--split", default="test", choices=["validation", "test"])
     parser.add_argument("--obedience", type=float, help="weight of planned chords, in place of the run's own")
     parser.add_argument("--seed", type=int, default=0)
@@ -104,7 +108,8 @@ def main() -> None:
     channels = np.concatenate([real.cells, *onsets], 1)
     plans = own = extract_channels(channels, shape)
     if options.typed:
-        plans = typed_plans(options.typed, shape)
+        plans = typed_plans(options.typed, shape, options.loose)
+    plans = plans[np.tile(np.arange(len(plans)), options.repeat)]
     begin = time.process_time()
     made = compose(generator, shape, plans, options.seed)
     spent = (time.process_time() - begin) / len(made)

@@ -16,6 +16,7 @@ from bgmusic.cli.plan_options import (
     FormOption,
     InstrumentsOption,
     KeyOption,
+    LooseOption,
     PlannerOption,
     PlanOption,
     decide_plans,
@@ -35,6 +36,7 @@ def compose(
     instruments: InstrumentsOption = None,
     activity: ActivityOption = None,
     key: KeyOption = None,
+    loose: LooseOption = False,
     bars: BarsOption = None,
     base: PlanOption = None,
     planner: PlannerOption = None,
@@ -96,7 +98,8 @@ def compose(
         if bars is not None and bars != source.bars:
             raise UserError(f"--bars {bars}: the given track has {source.bars} bars")
         bars = source.bars
-    plan = planned.wished_plan(PlanShape.of(shape), wishes_of(bars, chords, form, instruments, activity, key), base)
+    wishes = wishes_of(bars, chords, form, instruments, activity, key, loose)
+    plan = planned.wished_plan(PlanShape.of(shape), wishes, base)
     if notes is not None:
         plan = planned.with_given(plan, notes, shape)
     length = plan.shape.bars * shape.steps / shape.resolution

@@ -15,6 +15,7 @@ from bgmusic.cli.plan_options import (
     FormOption,
     InstrumentsOption,
     KeyOption,
+    LooseOption,
     PlannerOption,
     PlanOption,
     decide_plans,
@@ -43,6 +44,7 @@ def plan(
     instruments: InstrumentsOption = None,
     activity: ActivityOption = None,
     key: KeyOption = None,
+    loose: LooseOption = False,
     bars: BarsOption = None,
     base: PlanOption = None,
     planner: PlannerOption = None,
@@ -66,7 +68,7 @@ def plan(
     from bgmusic.music.plans.storing import plan_json, read_plan
     from bgmusic.music.plans.table import LEGEND, table
 
-    said = (chords, form, instruments, activity, key, bars, base, planner)
+    said = (chords, form, instruments, activity, key, loose or None, bars, base, planner)
     if leave_open and planner is not None:
         raise UserError("--open leaves open what --planner would decide: give one of them")
     if out is not None:
@@ -82,7 +84,7 @@ def plan(
         made = _of_corpus(source, index)
     else:
         made = _wished(
-            source, wishes_of(bars, chords, form, instruments, activity, key), base, planner, seed, leave_open
+            source, wishes_of(bars, chords, form, instruments, activity, key, loose), base, planner, seed, leave_open
         )
     typer.echo(table(made))
     typer.echo(LEGEND)

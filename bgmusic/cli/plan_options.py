@@ -32,6 +32,10 @@ ActivityOption = Annotated[
     str | None, typer.Option(help="Onset density: none, low, medium, high, full, or 0 to 8: 'Piano:low, Bass:1 2 3 2'.")
 ]
 KeyOption = Annotated[str | None, typer.Option(help="Key of the piece, and of Roman numerals: C, Am, 'F# minor'.")]
+LooseOption = Annotated[
+    bool,
+    typer.Option("--loose", help="Chords decide only on the beats where they begin, and on the first of each bar."),
+]
 PlanOption = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="Plan file (JSON); the other options override it.")
 ]
@@ -89,8 +93,9 @@ def wishes_of(
     instruments: str | None,
     activity: str | None,
     key: str | None,
+    loose: bool,
 ) -> Wishes:
     """Return what the options say."""
     from bgmusic.music.composing.planned import Wishes
 
-    return Wishes(bars, chords, form, instruments, activity, key)
+    return Wishes(bars, chords, form, instruments, activity, key, loose)

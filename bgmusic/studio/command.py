@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 from bgmusic.errors import UserError
 from bgmusic.music.composing.planned import Wishes, wished_plan
@@ -125,7 +126,7 @@ def plan_options(plan: Plan) -> list[str] | None:
             for known, row in zip(plan.activity_known.tolist(), plan.activity.sum(-1).tolist(), strict=True)
         ]),
     }  # fmt: skip
-    said = {name: text for name, text in wishes.items() if text is not None}
+    said: dict[str, Any] = {name: text for name, text in wishes.items() if text is not None}
     try:
         read = wished_plan(shape, Wishes(bars=shape.bars, **said))
     except UserError:

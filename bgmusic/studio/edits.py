@@ -167,15 +167,19 @@ class Chord(_Edit):
 
 
 class Chords(_Edit):
-    """Decide on the chords of whole bars by a line: ``C | Am | F G | C``. A longer line lengthens the piece."""
+    """Decide on the chords of whole bars by a line: ``C | Am | F G | C``. A longer line lengthens the piece.
+
+    ``loose``: only on the beats where they begin, and on the first of each bar.
+    """
 
     do: Literal["chords"]
     line: Annotated[str, Field(max_length=20_000)]
     bar: Whole = 0
+    loose: bool = False
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
-        return plan_edits.chords(state, self.line, self.bar)
+        return plan_edits.chords(state, self.line, self.bar, self.loose)
 
 
 class Key(_Edit):

@@ -9,7 +9,7 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import parse_chord
-from bgmusic.music.plans.lead_sheet import parse_line
+from bgmusic.music.plans.lead_sheet import loosened, parse_line
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.roman import key_number, parse_key
 from bgmusic.music.plans.settle import settle
@@ -74,7 +74,7 @@ def chord(state: State, beats: tuple[int, int], name: str | None) -> State:
     return _with(state, arrays)
 
 
-def chords(state: State, line: str, bar: int) -> State:
+def chords(state: State, line: str, bar: int, loose: bool = False) -> State:
     """Decide on the chords of bars by a line of chords; a longer one lengthens the piece.
 
     Raises:
@@ -83,6 +83,8 @@ def chords(state: State, line: str, bar: int) -> State:
     """
     beats = state.shape.beats
     harmony, known = parse_line(line, beats)
+    if loose:
+        harmony, known = loosened(harmony, known, beats)
     needed = bar + len(harmony) // beats
     if needed > state.bars:
         state = with_bars(state, needed)

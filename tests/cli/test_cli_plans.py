@@ -27,6 +27,8 @@ def test_a_plan_is_shown_written_and_taken_back(capsys, tmp_path):
     first = capsys.readouterr().out
     assert "chords   C   Am" in first
     assert json.loads(path.read_text())["bars"] == 16
+    assert bgmusic("plan", "bach", "--chords", "C | Am F", "--loose", "--open") == 0
+    assert "C ? ? ?  Am ? F ?  C ? ? ?" in capsys.readouterr().out
     assert bgmusic("plan", path) == 0
     assert capsys.readouterr().out.splitlines()[:6] == first.splitlines()[:6]
     assert bgmusic("plan", "bach", "--plan", path, "--activity", "Bass:low") == 0
@@ -58,6 +60,7 @@ def test_a_run_gives_its_tracks(capsys, run):
         (["--activity", "Bass:loud"], "'loud' is not understood"),
         (["--chords", "I | V"], "--key C"),
         (["--key", "H", "--chords", "I"], "no key"),
+        (["--loose"], "give chords"),
         (["--bars", 2000], "--bars"),
         (["--bars", 0], "--bars"),
     ],

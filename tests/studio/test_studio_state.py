@@ -213,6 +213,13 @@ def test_decisions():
     state = do(new(), do="chords", line="C | Am | F G | C | Dm")
     assert state.bars == 5
     assert state.decided.harmony_known.all()
+    assert do(state, do="chords", line="C F", loose=True).decided.harmony_known[:5].tolist() == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
     state = do(state, do="chord", beats=[4, 6], name=None)
     assert not state.decided.harmony_known[4:6].any()
     state = do(state, do="decide", part="form", track=1, bar=2, value=0)

@@ -157,6 +157,7 @@ class Composer:
         instruments: str | None = None,
         activity: str | None = None,
         key: str | None = None,
+        loose: bool = False,
         base: Plan | str | Path | None = None,
         seed: int = 0,
         complete: bool = True,
@@ -170,6 +171,7 @@ class Composer:
             instruments: ``x`` where a track plays, ``-`` where it is silent: ``Bass:xx-x``.
             activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or 0 to 8: ``Piano:low``.
             key: key of the piece, and of Roman numerals: ``Am``.
+            loose: whether chords decide only on the beats where they begin, and on the first of each bar.
             base: a plan or the path of its JSON file, which the other arguments overrule.
             seed: seed of what is decided.
             complete: False leaves open what is not said.
@@ -180,7 +182,7 @@ class Composer:
 
         """
         check_seed(seed)
-        wishes = Wishes(bars, chords, form, instruments, activity, key)
+        wishes = Wishes(bars, chords, form, instruments, activity, key, loose)
         plan = wished_plan(PlanShape.of(self.shape), wishes, base)
         return self.complete(plan, seed=seed).plan(0) if complete else plan
 

@@ -39,6 +39,7 @@ class Wishes:
         instruments: bars in which tracks play, ``Drums:-x-x``.
         activity: how busy tracks are, ``Piano:low``.
         key: key of the piece, and of Roman numerals, ``Am``.
+        loose: whether chords decide only on the beats where they begin, and on the first of each bar.
 
     """
 
@@ -48,6 +49,7 @@ class Wishes:
     instruments: str | None = None
     activity: str | None = None
     key: str | None = None
+    loose: bool = False
 
 
 def wished_plan(phrase: PlanShape, wishes: Wishes, base: Plan | str | Path | None = None) -> Plan:
@@ -74,8 +76,10 @@ def wished_plan(phrase: PlanShape, wishes: Wishes, base: Plan | str | Path | Non
             require_fit(base.shape, size)
         except UserError as error:
             raise UserError(f"{name}{error}") from None
+    if wishes.loose and wishes.chords is None:
+        raise UserError("loose says how chords are meant: give chords, too")
     key = None if wishes.key is None else parse_key(wishes.key)
-    typed = typed_plan(size, wishes.chords, wishes.form, wishes.instruments, wishes.activity, key)
+    typed = typed_plan(size, wishes.chords, wishes.form, wishes.instruments, wishes.activity, key, wishes.loose)
     return settle(typed) if base is None else overrule(base, typed)
 
 

@@ -42,6 +42,25 @@ def split_bars(line: str) -> list[list[str]]:
     return bars
 
 
+def loosened(harmony: Bits, known: Bits, beats: int) -> tuple[Bits, Bits]:
+    """Leave chords open after the beat where they begin, and the first of each bar: music goes on from there.
+
+    Args:
+        harmony: of each beat, boolean ``(bars * beats, 24)``.
+        known: which beats are known, boolean ``(bars * beats,)``.
+        beats: of a bar.
+
+    Returns:
+        Both of what stays known.
+
+    """
+    stays = np.ones(len(known), np.bool_)
+    stays[1:] = (harmony[1:] != harmony[:-1]).any(-1)
+    stays[::beats] = True
+    stays &= known
+    return harmony & stays[:, None], stays
+
+
 def parse_line(line: str, beats: int, key: Key | None = None) -> tuple[Bits, Bits]:
     """Read a line of chords.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans.lead_sheet import OPEN, parse_line, split_bars
+from bgmusic.music.plans.lead_sheet import OPEN, loosened, parse_line, split_bars
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.roman import Key, key_number
 from bgmusic.music.plans.settle import require_silence
@@ -53,6 +53,7 @@ def typed_plan(
     instruments: str | None = None,
     activity: str | None = None,
     key: Key | None = None,
+    loose: bool = False,
 ) -> Plan:
     """Make a plan of what is typed; everything else is unknown.
 
@@ -64,6 +65,7 @@ def typed_plan(
         instruments: ``x`` where a track plays, ``-`` where it is silent: ``Drums:-x-x, Bass:xxxx``.
         activity: ``none``, ``low``, ``medium``, ``high``, ``full``, or levels from 0 to 8, with spaces between them.
         key: of the piece, and of Roman numerals.
+        loose: whether chords are known only where they begin, and at the beginning of each bar.
 
     Raises:
         UserError: something is not understood, or does not fit the number of bars.
@@ -73,7 +75,8 @@ def typed_plan(
     if key is not None:
         arrays["key"][0, key_number(key)] = arrays["key_known"][:] = True
     if chords is not None:
-        arrays["harmony"], arrays["harmony_known"] = _harmony(shape, chords, key)
+        harmony = _harmony(shape, chords, key)
+        arrays["harmony"], arrays["harmony_known"] = loosened(*harmony, shape.beats) if loose else harmony
     for name, text in (("instruments", instruments), ("activity", activity)):
         if text is not None:
             _of_bars(shape, name, text, arrays)

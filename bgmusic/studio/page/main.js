@@ -81,7 +81,7 @@ function buttons() {
     if (event.key !== "Enter") return;
     event.preventDefault();
     const bar = store.selection ? Math.floor(store.selection[0] / store.view.beats) : 0;
-    if (await edit({ do: "chords", line: at("chords").value, bar })) say("The chords are decided: compose to hear them.");
+    if (await edit({ do: "chords", line: at("chords").value, bar, loose: at("loose").checked })) say("The chords are decided: compose to hear them.");
   });
   at("export").addEventListener("change", async () => {
     const kind = at("export").value;

@@ -279,3 +279,19 @@ def test_levels_are_unary():
     plan = typed_plan(FOUR, activity="none low full 3")
     assert plan.activity[0].sum(-1).tolist() == [0, 2, len(LEVELS), 3]
     assert split_bars("C | F") == [["C"], ["F"]]
+
+
+@pytest.mark.parametrize(
+    ("said", "loose"),
+    [
+        ("C | C | Am ? G % | %", "C ? ? ? | C ? ? ? | Am ? G ? | Am ? G ?"),
+        ("C F | Dm7 G C/E F | ? | N.C.", "C ? F ? | Dm7 G C/E F | ? | N.C. ? ? ?"),
+    ],
+)
+def test_loose_chords_are_known_where_they_begin(said, loose):
+    plan = typed_plan(FOUR, said, loose=True)
+    assert write_line(plan.harmony, plan.harmony_known, 4) == loose
+    strict = typed_plan(FOUR, said)
+    known = plan.harmony_known
+    assert (strict.harmony[known] == plan.harmony[known]).all()
+    assert settle(plan) == plan
