@@ -7,6 +7,7 @@ import torch
 from composers import BAND, SATB, random_phrases
 
 from bgmusic.music.networks.causal.critic import Critic
+from bgmusic.music.networks.causal.critic_ahead import Known
 from bgmusic.music.networks.causal.critic_features import returning_rhythms
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.composer.draft import to_draft
@@ -35,6 +36,12 @@ def test_returning_rhythms_are_those_of_a_loop(number: int, resolution: int) -> 
     assert found.any() or number < 4
 
 
+def _nothing(cells: torch.Tensor) -> Known:
+    """Return what is known of phrases of which nothing is."""
+    batch, steps, tracks, rows = cells.shape
+    return Known(torch.zeros(batch, steps, 2, rows, dtype=torch.bool), torch.full((batch, steps, tracks), -1))
+
+
 def _evidence(shape: RollShape, lines: list[list[int]], parallels: list[float]) -> float:
     """Return how much the weights of parallels add to the logit of two lines in MIDI pitches, a step each."""
     lines = [line + line[-1:] * (8 - len(line)) for line in lines]
@@ -42,13 +49,13 @@ def _evidence(shape: RollShape, lines: list[list[int]], parallels: list[float]) 
     for track, line in enumerate(lines):
         for step, pitch in enumerate(line):
             cells[0, step, track, pitch - shape.track_set.low + 6] = True
-    chords = torch.zeros(1, cells.shape[1], 2, cells.shape[3], dtype=torch.bool)
+    known = _nothing(cells)
     torch.manual_seed(0)
     critic = Critic(shape, 8, 0.0).eval()
     with torch.no_grad():
-        before = critic(describe_steps(cells, cells), cells, chords)[0, -1]
+        before = critic(describe_steps(cells, cells), cells, known)[0, -1]
         critic.parallels.copy_(torch.tensor(parallels))
-        return float(critic(describe_steps(cells, cells), cells, chords)[0, -1] - before)
+        return float(critic(describe_steps(cells, cells), cells, known)[0, -1] - before)
 
 
 @pytest.mark.parametrize(
@@ -76,18 +83,18 @@ def test_returns_weigh_drums_and_others_apart() -> None:
     cells = draft.cells.transpose(1, 2) > 0.5
     cells = cells[:, : shape.steps].repeat(1, shape.bars, 1, 1)  # all bars are alike
     steps = describe_steps(cells, cells)
-    chords = torch.zeros(len(cells), cells.shape[1], 2, cells.shape[3], dtype=torch.bool)
+    known = _nothing(cells)
     torch.manual_seed(0)
     critic = Critic(shape, 8, 0.0).eval()
     playing = steps.started.any(-1)[:, : shape.steps].any(1)  # (batch, tracks)
     is_drums = torch.tensor(shape.drums)
     gains = []
     with torch.no_grad():
-        before = critic(steps, cells, chords)[:, -1]
+        before = critic(steps, cells, known)[:, -1]
         for drums in (True, False):
             critic.returns.zero_()
             critic.returns[int(drums), 0, -1] = 1.0  # of one bar before, at the last beat
-            gains.append(critic(steps, cells, chords)[:, -1] - before)
+            gains.append(critic(steps, cells, known)[:, -1] - before)
     counts = [(shape.bars - 1) * playing[:, is_drums == drums].sum(1) for drums in (True, False)]
     assert all(count.any() for count in counts)
     unit = max(gains[1]) / max(counts[1])

@@ -36,3 +36,16 @@ def test_any_units_are_hidden_by_default() -> None:
     draws = [draw_open(8, 4, 2, 4, torch.Generator().manual_seed(1), *way) for way in ([], ["any"])]
     assert torch.equal(*draws)
     assert draw_open(500, 4, 2, 4, torch.Generator().manual_seed(1)).any(2).all(1).any()  # all tracks at once
+
+
+def test_runs_of_bars_are_continued_and_filled_in() -> None:
+    bars, beats = 4, 2
+    opened = draw_open(4000, 3, bars, beats, torch.Generator().manual_seed(1), "runs").view(-1, 3, bars, beats)
+    assert opened.flatten(1).any(1).all()
+    of_bars = opened[:, 0, :, 0]
+    whole = (opened == of_bars[:, None, :, None]).flatten(1).all(1)  # of all tracks and beats of each bar
+    changes = (of_bars[:, 1:] != of_bars[:, :-1]).sum(1)
+    runs = whole & (changes + of_bars[:, 0] + of_bars[:, -1] <= 2) & ~of_bars.all(1)
+    assert 0.2 < float(runs.float().mean()) < 0.4
+    assert float((runs & of_bars[:, -1]).float().mean()) > 0.1
+    assert float((runs & ~of_bars[:, -1]).float().mean()) > 0.05

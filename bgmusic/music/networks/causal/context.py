@@ -72,8 +72,8 @@ class ContextEncoder(nn.Module):
         """
         x = self.join(known_steps.unflatten(1, (-1, self.shape.unit)).flatten(2))
         x = x + self.units(units.transpose(1, 2).to(x.dtype)) + (self.bar + self.beat).flatten(0, 1)
-        if plan is not None:
-            x = x + self.plan(plan)
+        # Nothing is planned, or nothing of a plan is known: that is the same.
+        x = x + (self.plan.bias if plan is None else self.plan(plan))
         angles = rotations(x.shape[1], self.size, x.device)
         for layer in self.layers:
             x = layer(x, angles)

@@ -11,12 +11,17 @@ Deng et al., "Residual energy-based models", arXiv 2004.11714.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgmusic.gan.layers import Dropout
+from bgmusic.music.networks.causal.critic_ahead import Ahead, Known, ahead_sizes, describe_ahead
 from bgmusic.music.networks.causal.critic_features import (
+    MOTION_CODES,
+    Summary,
     describe_last,
     describe_obedience,
     feature_sizes,
@@ -44,23 +49,30 @@ class Critic(nn.Module):
         shape: of the phrases.
         channels: channels of a step.
         dropout: share of dropped channels.
+        knows: whether it sees what is known in advance: planned chords, and what leads to the next beat.
 
     """
 
-    def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
+    def __init__(self, shape: RollShape, channels: int, dropout: float, knows: bool = True) -> None:
         super().__init__()
         self.shape, self.channels, rows = shape, channels, shape.pitches + 2 * MARGIN
         sizes = feature_sizes(shape, rows)
         self.offsets = [sum(sizes[:number]) for number in range(len(sizes))]
         self.table = nn.EmbeddingBag(sum(sizes), channels, mode="sum")
         nn.init.normal_(self.table.weight, std=0.3 / len(sizes) ** 0.5)
+        self.ahead: nn.EmbeddingBag | None = None
+        sizes_ahead = ahead_sizes(shape) if knows else []
+        if sizes_ahead:
+            self.ahead = nn.EmbeddingBag(sum(sizes_ahead), channels, mode="sum")
+            nn.init.zeros_(self.ahead.weight)
+        self.offsets_ahead = [sum(sizes_ahead[:number]) for number in range(len(sizes_ahead))]
         # Drums, and the tracks' own chords over their lowest notes.
         tracks = len(shape.track_set)
         self.drums = [track for track in range(tracks) if shape.drums[track]]
         self.hits = nn.Linear(max(1, len(self.drums)) * rows, channels, bias=False)
         self.chords = nn.Linear(tracks * 12, channels, bias=False)
         # Planned chords of this beat and the next, with their basses, over the lowest of all notes.
-        self.planned = nn.Linear(4 * 12, channels, bias=False)
+        self.planned = nn.Linear(4 * 12, channels, bias=False) if knows else None
         # Steps of fine grids are joined to a quarter of a beat or so.
         self.stride = max(1, shape.unit // 4)
         self.join = nn.Conv1d(channels, channels, self.stride, self.stride)
@@ -68,8 +80,10 @@ class Critic(nn.Module):
         self.judge = nn.Conv1d(channels, 1, 1)
         # The evidence of single motions of two tracks, such as parallel octaves: rare, but far rarer in real music.
         self.motions = motion_columns(shape)
-        self.rules = nn.EmbeddingBag(sum(sizes), 1, mode="sum")
+        self.rules = nn.EmbeddingBag(max(1, len(self.motions)) * MOTION_CODES, 1, mode="sum")
         nn.init.zeros_(self.rules.weight)
+        # From codes of these columns to those of rules.
+        self._to_rules = [n * MOTION_CODES - self.offsets[column] for n, column in enumerate(self.motions)]
         # Parallel octaves, and fifths, of any two tracks: one weight each, as no two tracks have enough of them.
         self.parallels = nn.Parameter(torch.zeros(2))
         # Rhythms of bars that return after one bar or two, up to each beat, of pitched tracks and of drums: whether all
@@ -78,21 +92,26 @@ class Critic(nn.Module):
         self._drums = [int(drums) for drums in shape.drums]
         self.dropout = Dropout(dropout)
 
-    def forward(self, steps: Steps, cells: Tensor, chords: Tensor) -> Tensor:
+    def forward(self, steps: Steps, cells: Tensor, known: Known) -> Tensor:
         """Return the logits of the beginnings ``(batch, steps / stride)``, positive for real ones.
 
         Args:
             steps: of the phrases, in the common key.
             cells: their notes, boolean ``(batch, steps, tracks, rows)``; whole strides are judged.
-            chords: planned chords and their basses as rows, boolean ``(batch, steps, 2, rows)``; nothing where unknown.
+            known: what is known in advance.
 
         """
+        chords = known.chords
         summary = summarize(steps.line, steps.started, cells, self.shape)
         obeyed = describe_obedience(summary, cells, chords, places_under(chords, self.shape), self.shape)
         codes = torch.cat([describe_last(summary, self.shape, cells.shape[1]), obeyed], -1)
         codes = codes + torch.tensor(self.offsets, device=cells.device)
         x = self.table(codes.flatten(0, 1)).view(*codes.shape[:2], self.channels)
-        x = x + self.embed_chords(cells) + self.embed_planned(summary.bass, self.both_chords(chords))
+        x = x + self.embed_chords(cells)
+        if self.planned is not None:
+            x = x + self.embed_planned(summary.bass, self.both_chords(chords))
+        if self.ahead is not None:
+            x = x + self.embed_ahead(summary, Ahead.of(known, self.shape))
         if self.drums:
             x = x + self.hits(steps.started[:, :, self.drums].flatten(2).to(x.dtype))
         x = self.dropout(x.transpose(1, 2))
@@ -111,7 +130,7 @@ class Critic(nn.Module):
         table = self.rules.weight.float() * RULE
         kinds = parallel_motions().to(table.device)
         for weight, kind in zip(self.parallels.float() * _RARE, kinds, strict=True):
-            codes = torch.cat([kind + self.offsets[column] for column in self.motions] or [kind[:0]])
+            codes = (kind + MOTION_CODES * torch.arange(len(self.motions), device=kind.device)[:, None]).flatten()
             table = table.index_add(0, codes, weight.expand(len(codes), 1))
         return table
 
@@ -131,7 +150,7 @@ class Critic(nn.Module):
         weights = self.returns.float()[self._drums][:, :, beats].permute(2, 0, 1) * _RARE  # (steps, tracks, 2)
         evidence = (returning_rhythms(strikes, self.shape, number) * weights).sum((2, 3))
         if self.motions:
-            motions = codes[..., self.motions]
+            motions = codes[..., self.motions] + torch.tensor(self._to_rules, device=codes.device)
             evidence = evidence + F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])
         return evidence
 
@@ -139,6 +158,13 @@ class Critic(nn.Module):
         """Return the planned chords of each step and of a beat later: ``(batch, steps, 4, rows)``."""
         unit = self.shape.unit
         return torch.cat([chords, F.pad(chords[:, unit:], (0, 0, 0, 0, 0, unit))], 2)
+
+    def embed_ahead(self, summary: Summary, ahead: Ahead) -> Tensor:
+        """Embed how steps lead to what is known of the next beat; see :func:`describe_ahead`."""
+        codes = describe_ahead(summary, ahead, self.shape)
+        codes = codes + torch.tensor(self.offsets_ahead, device=codes.device)
+        embedded: Tensor = cast("nn.EmbeddingBag", self.ahead)(codes.flatten(0, 1))
+        return embedded.view(*codes.shape[:2], self.channels)
 
     def embed_chords(self, cells: Tensor) -> Tensor:
         """Embed each track's pitch classes above its lowest note."""
@@ -148,8 +174,9 @@ class Critic(nn.Module):
 
     def embed_planned(self, bass: Tensor, chords: Tensor) -> Tensor:
         """Embed planned chords, see :meth:`both_chords`, above the lowest notes ``(batch, steps)``."""
+        planned = cast("nn.Linear", self.planned)
         above = _above(chords, bass.clamp(min=0)[..., None])
-        embedded: Tensor = self.planned(above.flatten(2).to(self.planned.weight.dtype))
+        embedded: Tensor = planned(above.flatten(2).to(planned.weight.dtype))
         return embedded
 
 

@@ -21,6 +21,8 @@ _LEAP, _SMALL, _GAP = 13, 7, 24  # semitones; larger intervals are one class
 _DURATIONS = 24
 _MOTIONS = 6
 _FIFTH = 7  # semitones
+MOTION_CODES = 13 * 13 * _MOTIONS + 1
+"""Codes of the motion of two tracks: an interval, the one before, and who moves; the last one is for none."""
 _CLASSES = 12
 _SETS = 1 << 11
 _TOGETHER = 4  # pitch classes above the bass; chords of more are one category
@@ -34,7 +36,7 @@ def feature_sizes(shape: RollShape, rows: int) -> list[int]:
     """Return the number of categories of each column of :func:`describe_last`, then of :func:`describe_obedience`."""
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     line = [3, rows + 1, 2 * _LEAP + 2, (2 * _SMALL + 2) ** 2, _DURATIONS + 1, 8]
-    pair = [2 * _GAP + 2, 13 * 13 * _MOTIONS + 1]
+    pair = [2 * _GAP + 2, MOTION_CODES]
     sets = int(_chord_numbers()[-1]) + 1
     of_all = [4 * sets, sets, 14] if pitched else []
     pairs = list(combinations(pitched, 2))[:_PAIRS]
@@ -245,7 +247,7 @@ def _of_pairs(one: Tensor, other: Tensor, strike: Tensor) -> Tensor:
     code = _motion(interval, _delayed(interval, _CLASSES), motion)
     columns = [
         torch.where(both, gap.clamp(-_GAP, _GAP) + _GAP, 2 * _GAP + 1),
-        torch.where(strike, code, 13 * 13 * _MOTIONS),
+        torch.where(strike, code, MOTION_CODES - 1),
     ]
     return torch.stack(columns, -1).flatten(2)
 

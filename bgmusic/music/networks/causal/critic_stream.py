@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.critic import PER_PHRASE, Critic
+from bgmusic.music.networks.causal.critic_ahead import Ahead, Known
 from bgmusic.music.networks.causal.critic_features import (
     Summary,
     describe_last,
@@ -29,19 +30,20 @@ class CriticStream:
 
     Args:
         critic: the critic.
-        chords: planned chords and their basses as rows, boolean ``(drafts, steps, 2, rows)``, equal for drafts that
-            may replace each other; nothing where unknown.
+        known: what is known of the drafts in advance, equal for those that may replace each other.
 
     """
 
-    def __init__(self, critic: Critic, chords: Tensor) -> None:
+    def __init__(self, critic: Critic, known: Known) -> None:
+        chords = known.chords
         like, channels, shape, batch = critic.table.weight, critic.channels, critic.shape, len(chords)
-        self._planned = bool(chords.any())
+        self._planned = critic.planned is not None and bool(chords.any())
         self._chords = chords
         if self._planned:
             self._places = places_under(chords, shape)
             # Pitch classes are folded here, once; a critic folds twelve rows to themselves.
             self._both = fold_rows(critic.both_chords(chords))
+        self._ahead = None if critic.ahead is None else Ahead.of(known, shape)
         self._step = 0
         self._critic, self._shape = critic, shape
         self._rules = critic.rule_table()
@@ -114,6 +116,8 @@ class CriticStream:
         x = x + critic.embed_chords(cells)
         if self._planned:
             x = x + critic.embed_planned(steps.bass, self._both[:, here])
+        if self._ahead is not None:
+            x = x + critic.embed_ahead(steps, self._ahead.here(here))
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
         return torch.cat([x, critic.evidence(codes, self._past.strikes, self._rules).unsqueeze(2).to(x.dtype)], 2)

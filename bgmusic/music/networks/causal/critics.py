@@ -5,9 +5,11 @@ A critic of both kinds judges phrases without a plan worse than one that learns 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.critic import Critic, critic_loss, likelihood_loss
+from bgmusic.music.networks.causal.critic_ahead import Known
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.plan_bits import PlanBits
 from bgmusic.music.rolls.shape import RollShape
@@ -18,7 +20,7 @@ class Critics(nn.Module):
 
     def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
         super().__init__()
-        self.blank = Critic(shape, channels, dropout)
+        self.blank = Critic(shape, channels, dropout, knows=False)
         self.known = Critic(shape, channels, dropout)
 
     def learn(self, composed: bool) -> None:
@@ -42,7 +44,7 @@ class Critics(nn.Module):
         self,
         real: tuple[Tensor, Tensor | None],
         made: tuple[Tensor, Tensor | None],
-        chords: Tensor,
+        known: Known,
         blank: Tensor,
         composed: bool = False,
     ) -> Tensor:
@@ -51,21 +53,21 @@ class Critics(nn.Module):
         Args:
             real: notes and onsets of real phrases in the common key, boolean ``(batch, steps, tracks, rows)``.
             made: of phrases that were composed for the same plans and given units.
-            chords: planned chords, see :meth:`Critic.forward`.
+            known: what is known of them in advance.
             blank: see :meth:`of`.
             composed: what the critics learn: False, to tell real beginnings from those of drafts, by cross-entropy;
                 True, the log of the ratio of the probabilities of real phrases and drafts, by maximum likelihood, from
                 phrases that were composed under the critics.
 
         """
-        total = chords.new_zeros(()).float()
+        total = torch.zeros((), device=known.lines.device)
         for critic, chosen in ((self.blank, blank), (self.known, ~blank)):
             rows = chosen.nonzero()[:, 0]
             if len(rows):
                 logits = []
                 for cells, onsets in (real, made):
                     steps = describe_steps(cells[rows], None if onsets is None else onsets[rows])
-                    logits.append(critic(steps, cells[rows], chords[rows]))
+                    logits.append(critic(steps, cells[rows], known.select(rows)))
                 loss = likelihood_loss(*logits) if composed else critic_loss(*logits)
                 total = total + loss * (len(rows) / len(blank))
         return total

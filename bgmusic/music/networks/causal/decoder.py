@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.gan.layers import Dropout
+from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, UNKNOWN, interval_of
 
 REACH = 24
 """Semitones of the interval tables, up and down; larger intervals share the outermost entries."""
 IMPOSSIBLE = -1e4
+CLASSES = 12
 _SCALE = 0.1  # of the initial embeddings
 
 
@@ -31,7 +33,9 @@ class Seen:
         now: rows that sound: in this step of tracks that have decided, else in the step before.
         motion: motion classes of the tracks that have decided, else ``UNKNOWN``.
         since: steps since each track's last change.
-        chord: the planned chord and its bass as rows, float ``(items, 2, pitches)``, zeros where unknown.
+        chord: planned rows, float ``(items, PLANES, pitches)``, see :class:`.rows.Guide`.
+        leads: number of each track's place under planned chords, int64 ``(items, tracks)``.
+        ahead: given lines at the next beat, int64 ``(items, tracks)``.
 
     """
 
@@ -40,6 +44,8 @@ class Seen:
     motion: Tensor
     since: Tensor
     chord: Tensor
+    leads: Tensor
+    ahead: Tensor
 
     def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor) -> Seen:
         """Return the view in which the tracks ``decided``, boolean ``(items, tracks)``, are known."""
@@ -49,11 +55,13 @@ class Seen:
             torch.where(decided, motion, self.motion),
             self.since,
             self.chord,
+            self.leads,
+            self.ahead,
         )
 
     def at(self, rows: Tensor) -> Seen:
         """Return the items ``rows``."""
-        return Seen(self.last[rows], self.now[rows], self.motion[rows], self.since[rows], self.chord[rows])
+        return Seen(*(values[rows] for values in vars(self).values()))
 
 
 class TrackDecoder(nn.Module):
@@ -89,7 +97,10 @@ class TrackDecoder(nn.Module):
         self.second = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), Dropout(dropout))
         self.references = 0 if self.is_drum else len(self.pitched) + 2
         self.rows = nn.Linear(hidden, pitches + 1 + self.references * (2 * REACH + 1))
-        self.harmony = nn.Linear(hidden, 2)  # how much a row gains from being in the planned chord, or its bass
+        self.harmony = nn.Linear(hidden, PLANES)  # how much a row gains from planned chords
+        # Intervals from given lines at the next beat, to where the line is and to where it goes.
+        self.leads_to = _embedding(max(1, len(self.pitched)) * CLASSES, width, scale)
+        self.ahead = nn.Linear(hidden, max(1, len(self.pitched)) * CLASSES)
         with torch.no_grad():
             self.rows.weight.mul_(0.3)
         # Of each interval before to each interval now, while the other track holds its note and while it moves.
@@ -107,6 +118,20 @@ class TrackDecoder(nn.Module):
             state = state + self.intervals_before(_numbered(before, size)).sum(1)
             state = state + self.intervals_now(_numbered(now, size)).sum(1)
         return state
+
+    def leading(self, last: Tensor, ahead: Tensor) -> Tensor:
+        """Embed how the track's line leads to given lines at the next beat: ``(items, width)``.
+
+        Args:
+            last: the line's last row, int64 ``(items,)``.
+            ahead: see :class:`Seen`.
+
+        """
+        others = ahead[:, self.pitched]
+        known = (last[:, None] >= 0) & (others >= 0)
+        codes = _numbered((last[:, None] - others) % CLASSES, CLASSES)
+        embedded: Tensor = (self.leads_to(codes) * known[..., None]).sum(1)
+        return embedded
 
     def prior(self, seen: Seen, impossible: Tensor) -> Tensor:
         """Return what is added to the logits of rows: float32 ``(items, pitches)``.
@@ -142,7 +167,14 @@ class TrackDecoder(nn.Module):
         return torch.cat([seen.last[:, self.track, None], seen.now[:, self.pitched]], 1)
 
     def note_logits(
-        self, state: Tensor, references: Tensor, chord: Tensor, lowest: Tensor, prior: Tensor, must: Tensor
+        self,
+        state: Tensor,
+        references: Tensor,
+        chord: Tensor,
+        ahead: Tensor,
+        lowest: Tensor,
+        prior: Tensor,
+        must: Tensor,
     ) -> Tensor:
         """Return the logits of the next note that starts, in rising order: float32 ``(items, pitches + 1)``.
 
@@ -150,6 +182,7 @@ class TrackDecoder(nn.Module):
             state: ``(items, width)``, with the notes chosen so far.
             references: see :meth:`references_of`.
             chord: see :class:`Seen`.
+            ahead: see :class:`Seen`.
             lowest: row of the note chosen last, -1 for none: only higher ones can follow.
             prior: see :meth:`prior`.
             must: whether a note has to start, boolean ``(items,)``.
@@ -167,10 +200,27 @@ class TrackDecoder(nn.Module):
             place = (rows - references[..., None]).clamp(-REACH, REACH) + REACH
             relative = tables.unflatten(1, (self.references, -1)).gather(2, place) * (references >= 0)[..., None]
             prior = prior + relative.sum(1) + (self.harmony(hidden).float().unsqueeze(2) * chord).sum(1)
+            if self.pitched:
+                prior = prior + towards(self.ahead(hidden).float(), ahead[:, self.pitched], self.pitches)
         prior = prior.masked_fill(rows <= lowest[:, None], IMPOSSIBLE)
         last = torch.where(must, IMPOSSIBLE, 0.0)
         total: Tensor = logits + torch.cat([prior, last[:, None]], 1)
         return total
+
+
+def towards(outputs: Tensor, lines: Tensor, rows: int) -> Tensor:
+    """Return what rows gain by their intervals to given lines at the next beat: ``(items, rows)``.
+
+    Args:
+        outputs: of each line, of each pitch class above it, ``(items, lines * 12)``.
+        lines: rows, int64 ``(items, lines)``; -1 for none.
+        rows: number of rows.
+
+    """
+    above = (torch.arange(rows, device=lines.device) - lines[..., None]) % CLASSES
+    of_rows = outputs.unflatten(1, (-1, CLASSES)).gather(2, above) * (lines >= 0)[..., None]
+    total: Tensor = of_rows.sum(1)
+    return total
 
 
 def unknown_motion(like: Tensor) -> Tensor:

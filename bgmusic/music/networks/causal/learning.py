@@ -14,7 +14,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.causal.critic_ahead import what_is_known
 from bgmusic.music.networks.causal.critics import Critics, is_blank
+from bgmusic.music.networks.causal.known_keys import known_or_own_keys
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step
@@ -39,7 +41,6 @@ class Learner(Protocol):
 
     def train(self, mode: bool = True) -> Any: ...  # noqa: D102
     def see_draft(self, draft: Draft) -> None: ...  # noqa: D102
-    def known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor: ...  # noqa: D102
 
     def nats(  # noqa: D102
         self, draft: Draft, opened: Tensor, plan: PlanBits | None = None, frames: Tensor | None = None
@@ -54,12 +55,12 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
     """Draw what is known of real phrases: the units that are not, and plans.
 
     In a share ``blank`` of the phrases all units are open. In the others, units drawn by :func:`draw_open` are: of
-    whole tracks in a share ``given_tracks``, of any kind in the rest.
+    whole tracks in a share ``given_tracks``, in the rest of any kind, also runs of bars.
     """
     shape, settings = network.shape, network.settings
     size = (len(real), len(shape.track_set), shape.bars, shape.beats, generator)
     whole = torch.rand(len(real), 1, 1, generator=generator) < settings.given_tracks
-    opened = torch.where(whole, draw_open(*size, "tracks"), draw_open(*size))
+    opened = torch.where(whole, draw_open(*size, "tracks"), draw_open(*size, "runs"))
     blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
     return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
 
@@ -84,7 +85,7 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     """
     shape, draft, training = network.shape, to_draft(real, network.shape), network.training
     opened, plan = draw_known(network, real, generator)
-    keys = network.known_or_own_keys(draft, opened, plan)
+    keys = known_or_own_keys(draft, opened, plan, shape)
     blank = is_blank(opened, plan)
     last = network.settings.contrast == "composed"
     layout = network.noise if last else network.first_draft
@@ -104,7 +105,7 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     # Energies are those that weight drafts: without dropout.
     network.train(training and not last)
     real_steps = by_step(draft.map(lambda plane: to_common(plane, keys, shape)))
-    chords = planned_rows(plan, keys, shape) > 0.5
-    loss = cast("Critics", network.critic).loss(real_steps, (cells, onsets), chords, blank, last)
+    known = what_is_known(real_steps[0], opened, planned_rows(plan, keys, shape), shape)
+    loss = cast("Critics", network.critic).loss(real_steps, (cells, onsets), known, blank, last)
     network.train(training)
     return loss

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder, unknown_motion
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.rows import Guide
 from bgmusic.music.networks.causal.steps import UNKNOWN, Steps
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.composer.decisions.base import cross_entropy
@@ -38,7 +39,7 @@ def embed_past(trunk: Trunk, cells: Tensor, steps: Steps, onsets: bool, hidden: 
 
 
 def track_losses(
-    parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor, chords: Tensor
+    parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor, guide: Guide
 ) -> Tensor:
     """Return the negative log likelihoods of all decisions in nats: float32 ``(batch, steps, tracks)``.
 
@@ -49,14 +50,16 @@ def track_losses(
         cells: their notes, boolean ``(batch, steps, tracks, rows)``.
         known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
-        chords: planned chords and their basses as rows, float ``(batch, steps, 2, rows)``.
+        guide: what is known in advance.
 
     """
     size, limits = cells.shape[:2], parts.limits
     flat = Steps(*(value.flatten(0, 1) for value in vars(steps).values()))
     state, notes, known = state.flatten(0, 1), cells.flatten(0, 1), known.flatten(0, 1)
     playable = playable.repeat_interleave(size[1], 0)
-    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since, chords.flatten(0, 1))
+    rows, leads, ahead = (values.flatten(0, 1) for values in vars(guide).values())
+    leads = leads.gather(1, flat.last_before + 1)
+    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since, rows, leads, ahead)
     losses = []
     for track, decoder in enumerate(parts.decoders):
         decided = known.clone()
@@ -80,12 +83,14 @@ def _track_loss(
 ) -> Tensor:
     track = decoder.track
     changed, started = steps.changed[:, track], steps.started[:, track]
+    if not decoder.is_drum:
+        state = state + parts.leads(seen.leads[:, track]) + decoder.leading(seen.last[:, track], seen.ahead)
     state = decoder.state(state, seen)
     hidden = decoder.first(state)
     losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
     rows = changed.nonzero()[:, 0]
     state, seen = state[rows], seen.at(rows)
-    references, chord = decoder.references_of(seen), seen.chord
+    references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
     before, kept = steps.before[rows, track], steps.kept[rows, track]
     if limit > 1:
         going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
@@ -94,14 +99,14 @@ def _track_loss(
     left, lowest = started[rows], torch.full_like(rows, -1)
     prior, must = parts.constraints(decoder, seen, before, kept, playable[rows] | started[rows])
     while len(rows):
-        logits = decoder.note_logits(state, references, chord, lowest, prior, must)
+        logits = decoder.note_logits(state, references, chord, ahead, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
         losses = losses.index_add(0, rows, F.cross_entropy(logits, note, reduction="none"))
         if limit == 1:
             break
         chosen = (note < decoder.pitches).nonzero()[:, 0]
         rows, references, lowest = rows[chosen], references[chosen], note[chosen]
-        chord = chord[chosen]
+        chord, ahead = chord[chosen], ahead[chosen]
         left = left[chosen].scatter(1, lowest[:, None], value=False)
         state, prior = state[chosen] + decoder.chosen(lowest), prior[chosen]
         must = torch.zeros_like(rows, dtype=torch.bool)

@@ -23,16 +23,18 @@ from torch import Tensor, nn
 
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
+from bgmusic.music.networks.causal.critic_ahead import what_is_known
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
+from bgmusic.music.networks.causal.known_keys import known_keys, known_or_own_keys
 from bgmusic.music.networks.causal.learning import critics_loss, draft_loss
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.rows import planned_rows, playable_rows, weighed_on_beats
+from bgmusic.music.networks.causal.rows import LEADS, given_lines, guide, planned_rows, playable_rows
 from bgmusic.music.networks.causal.sampling import compose_steps
 from bgmusic.music.networks.causal.stepping import batch_sizes
 from bgmusic.music.networks.causal.steps import by_step, describe_steps
@@ -101,6 +103,8 @@ class CausalComposer(ComposingNetwork):
         )
         self.key = nn.Embedding(2 * KEYS, width)  # the keys of phrases in C, then distances to C of others
         nn.init.normal_(self.key.weight, std=0.1)
+        self.leads = nn.Embedding(LEADS, width, padding_idx=0)
+        nn.init.normal_(self.leads.weight[1:], std=0.1)
         notes = StepEmbedding(shape, width)
         self.trunk = Trunk(shape, notes, width, settings.layers, settings.heads, dropout, settings.bars_ago)
         self.decoders = nn.ModuleList(
@@ -192,7 +196,7 @@ class CausalComposer(ComposingNetwork):
             frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
 
         """
-        keys = own = self.known_or_own_keys(draft, opened, plan)
+        keys = own = known_or_own_keys(draft, opened, plan, self.shape)
         if frames is not None:
             keys = torch.where(frames >= 0, frames, own)
         frame = torch.where(keys == own, own, KEYS + (own - keys) % KEYS)
@@ -204,8 +208,9 @@ class CausalComposer(ComposingNetwork):
         share = self.settings.history if self.training else 0.0
         embedded = embed_past(self.trunk, cells, steps, onsets is not None, share)
         state = self.trunk(embedded, context) + context
-        playable, planned = playable_rows(keys, self.shape), planned_rows(plan, keys, self.shape)
-        return track_losses(self._parts(), state, steps, cells, known, playable, planned)
+        lines = given_lines(cells, opened, self.shape)
+        advance = guide(planned_rows(plan, keys, self.shape), lines, 1.0, self.shape)
+        return track_losses(self._parts(), state, steps, cells, known, playable_rows(keys, self.shape), advance)
 
     def limits(self) -> list[int]:
         """Return the most notes that each track plays at once; drums may strike all their rows."""
@@ -215,21 +220,8 @@ class CausalComposer(ComposingNetwork):
         ]
 
     def _parts(self) -> Parts:
-        decoders = [cast("TrackDecoder", decoder) for decoder in self.decoders]
-        return Parts(self.shape, self.settings, self.trunk, decoders, self.limits(), self.neuron, self.shape.planes > 1)
-
-    def _keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
-        """Return the keys of what is known, -1 where no pitched note and no chord is: int64 ``(batch,)``."""
-        known = ~steps_of(opened, self.shape).unsqueeze(3)
-        weights = pitch_classes(draft.cells * known, self.shape)
-        if plan is not None:
-            weights = weights + self.shape.unit * plan.pitch_classes
-        return torch.where(weights.sum(1) > 0, key_of(weights), -1)
-
-    def known_or_own_keys(self, draft: Draft, opened: Tensor, plan: PlanBits | None) -> Tensor:
-        """Return the keys of what is known, of whole phrases where nothing is: int64 ``(batch,)``."""
-        keys = self._keys(draft, opened, plan)
-        return torch.where(keys < 0, key_of(pitch_classes(draft.cells, self.shape)), keys)
+        networks = self.trunk, self.leads, [cast("TrackDecoder", decoder) for decoder in self.decoders]
+        return Parts(self.shape, self.settings, *networks, self.limits(), self.neuron, self.shape.planes > 1)
 
     def _context(
         self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
@@ -287,7 +279,7 @@ class CausalComposer(ComposingNetwork):
         home: Tensor | None = None,
     ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
-        own = self._keys(draft, free, plan)
+        own = known_keys(draft, free, plan, self.shape)
         keys = own if home is None else torch.where(home < 0, own, home)
         keys = torch.where(keys < 0, draw_keys(self.keys, layout.key(noise)), keys)
         for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
@@ -306,12 +298,13 @@ class CausalComposer(ComposingNetwork):
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
         known = ~steps_of(free, self.shape).transpose(1, 2)
         chords = planned_rows(plan, keys, self.shape)
+        advance = what_is_known(by_step(common)[0], free, chords, self.shape)
         task = Task(
             Given(*by_step(common), known),
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
             playable_rows(keys, self.shape),
-            weighed_on_beats(chords, self.settings.obedience, self.shape),
+            guide(chords, advance.lines, self.settings.obedience, self.shape) if advance.anything else None,
             None if plan is None or not plan.playing.any() else plan.playing,
         )
         particles = None
@@ -320,7 +313,7 @@ class CausalComposer(ComposingNetwork):
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             critic = cast("Critics", self.critic).of(blank)
-            judge = CriticStream(critic, (chords > 0.5).repeat_interleave(layout.drafts, 0))
+            judge = CriticStream(critic, advance.repeated(layout.drafts))
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder
 from bgmusic.music.networks.causal.trunk import Trunk
@@ -21,6 +21,7 @@ class Parts:
         shape: of its phrases.
         settings: its config.
         trunk: reads the steps so far.
+        leads: embeds the places of lines under planned chords.
         decoders: decide for each track.
         limits: the most notes that each track plays at once.
         neuron: makes the decisions.
@@ -31,6 +32,7 @@ class Parts:
     shape: RollShape
     settings: CausalConfig
     trunk: Trunk
+    leads: nn.Embedding
     decoders: list[TrackDecoder]
     limits: list[int]
     neuron: BinaryNeuron

@@ -35,7 +35,7 @@ class StepComposer:
         both = limits(parts.neuron, thresholds.contiguous())  # of each step, of each track: (numbers, batch)
         self._logits, self._chances = ([step.unbind(0) for step in values.unbind(0)] for values in both)
         self._repeats, self._unplayable = task.repeats, ~task.playable
-        self._chords = task.chords.unbind(1) if bool(task.chords.any()) else None
+        self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
@@ -127,6 +127,10 @@ class StepComposer:
     def _decide(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> None:
         """Decide what a track plays."""
         track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
+        if self._guide is not None and tables.pitched:
+            _, leads, ahead = (of_steps[step] for of_steps in self._guide)
+            place = leads.gather(1, codes[:, track, LAST, None])[:, 0]
+            state = state + torch.embedding(self._parts.leads.weight, place) + tables.leading(codes, ahead)
         state, hidden = tables.hidden(state, codes, self._since)
         changes = tables.change(hidden) > self._logits[step][track][CHANGE]
         if self._due is not None:
@@ -176,10 +180,12 @@ class StepComposer:
         if not parts.restrikes:
             impossible |= before > 0
         prior, references = tables.prior(codes, impossible), tables.references(codes)
-        chord = None if self._chords is None else self._chords[step].index_select(0, rows)
+        chord = ahead = None
+        if self._guide is not None:
+            chord, ahead = (self._guide[place][step].index_select(0, rows) for place in (0, 2))
         # Where nothing ends, something starts, or nothing would change.
         must = (before if kept is None else before - kept).amax(1) <= 0
-        note = choose(parts, tables.note_logits(state, references, chord, None, prior, must), chances[0])
+        note = choose(parts, tables.note_logits(state, references, chord, ahead, None, prior, must), chances[0])
         if kept is None:
             started = tables.one_hot(note)
             return started, started
@@ -193,8 +199,9 @@ class StepComposer:
             items, room, lowest, prior = items[chosen], room[chosen] - 1, note[chosen], prior[chosen]
             references = None if references is None else references[chosen]
             chord = None if chord is None else chord[chosen]
+            ahead = None if ahead is None else ahead[chosen]
             state = state[chosen] + tables.chosen[lowest]
-            logits = tables.note_logits(state, references, chord, lowest, prior)
+            logits = tables.note_logits(state, references, chord, ahead, lowest, prior)
             note = choose(parts, logits, chances[number].index_select(0, items))
             note = torch.where(room > 0, note, tables.rows)
             started.index_add_(0, items, tables.one_hot(note))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.context import StepEmbedding
-from bgmusic.music.networks.causal.decoder import IMPOSSIBLE, REACH, TrackDecoder
+from bgmusic.music.networks.causal.decoder import IMPOSSIBLE, REACH, TrackDecoder, towards
+from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.stepping import affine, hidden_layer
 from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, interval_of, motion_of
 
@@ -77,7 +78,7 @@ class TrackTables:
         weight, width = decoder.since.weight, decoder.since.embedding_dim
         device = weight.device
         self.notes = notes.cells.weight[:, self.track * self.rows : (self.track + 1) * self.rows].t().contiguous()
-        self.chosen = decoder.chosen.weight
+        self.chosen, self._leading = decoder.chosen.weight, decoder.leading
         self._first = _transposed(decoder.first[0])
         self._second = _transposed(decoder.second[0])
         padding = weight.new_zeros(_PAD - 1, decoder.change.in_features)
@@ -126,8 +127,11 @@ class TrackTables:
         for place, reference in enumerate([*order, decoder.references - 1]):
             if reference is not None:
                 weight[place, :_OFFSETS], bias[place, :_OFFSETS] = weights[reference], biases[reference]
-        weight = torch.cat([decoder.rows.weight[: rows + 1], weight.flatten(0, 1), decoder.harmony.weight])
-        bias = torch.cat([decoder.rows.bias[: rows + 1], bias.flatten(), decoder.harmony.bias])
+        last = (decoder.harmony, decoder.ahead)
+        weight = torch.cat([decoder.rows.weight[: rows + 1], weight.flatten(0, 1), *(layer.weight for layer in last)])
+        bias = torch.cat([decoder.rows.bias[: rows + 1], bias.flatten(), *(layer.bias for layer in last)])
+        self._pitched, self._ahead = decoder.pitched, decoder.ahead.out_features
+        self._planes = slice(len(bias) - self._ahead - PLANES, len(bias) - self._ahead)
         self._rows = bias, weight.t().contiguous()
         lines = torch.arange(-1, rows, device=device)[:, None]
         offsets = (torch.arange(rows, device=device) - lines).clamp(-REACH, REACH) + REACH
@@ -153,6 +157,10 @@ class TrackTables:
         places = torch.cat(columns, 1).add_(self._places)
         state = state + bag(self._seen, places, self._bags)
         return state, hidden_layer(self._first[0], state, self._first[1])
+
+    def leading(self, codes: Tensor, ahead: Tensor) -> Tensor:
+        """Embed how the track's line leads to given lines at the next beat; see :meth:`TrackDecoder.leading`."""
+        return self._leading(codes[:, self.track, LAST] - 1, ahead)
 
     def change(self, hidden: Tensor) -> Tensor:
         """Return the logits of a change ``(items,)``."""
@@ -183,6 +191,7 @@ class TrackTables:
         state: Tensor,
         references: Tensor | None,
         chord: Tensor | None,
+        ahead: Tensor | None,
         lowest: Tensor | None,
         prior: Tensor,
         must: Tensor | None = None,
@@ -192,7 +201,8 @@ class TrackTables:
         Args:
             state: ``(items, width)``, with the notes chosen so far.
             references: see :meth:`references`.
-            chord: planned chord and bass as rows, float ``(items, 2, rows)``; None: unknown.
+            chord: planned rows, float ``(items, PLANES, rows)``; None: unknown.
+            ahead: given lines at the next beat, int64 ``(items, tracks)``, -1 for none; None: nothing is given.
             lowest: row of the note chosen last, from 0, int64 ``(items,)``; None: this is the first.
             prior: see :meth:`prior`.
             must: whether a note has to start, boolean ``(items,)``; None: in none.
@@ -206,7 +216,9 @@ class TrackTables:
             if lowest is not None:
                 prior += outputs.gather(1, self._offsets.index_select(0, lowest + 1 + self._tables[-1]))
             if chord is not None:
-                prior += (outputs[:, -2:, None] * chord).sum(1)
+                prior += (outputs[:, self._planes, None] * chord).sum(1)
+            if ahead is not None and self._pitched:
+                prior += towards(outputs[:, -self._ahead :], ahead[:, self._pitched], self.rows)
         if lowest is not None:
             above = torch.arange(self.rows, device=state.device) <= lowest[:, None]
             prior = prior.masked_fill(above, IMPOSSIBLE)

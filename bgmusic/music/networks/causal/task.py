@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.causal.rows import Guide
+
 
 @dataclass(frozen=True)
 class Given:
@@ -66,7 +68,7 @@ class Task:
         repeats: number of the bar that each bar repeats or its own, int64 ``(batch, tracks, bars)``; None: all are new.
         context: what is known as the network sees it, float ``(batch, steps, width)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
-        chords: planned chords and their basses as rows, float ``(batch, steps, 2, rows)``, zeros where unknown.
+        guide: what is known in advance; None: nothing.
         playing: bars in which tracks must play, boolean ``(batch, tracks, bars)``; None: in none.
 
     """
@@ -75,7 +77,7 @@ class Task:
     repeats: Tensor | None
     context: Tensor
     playable: Tensor
-    chords: Tensor
+    guide: Guide | None
     playing: Tensor | None = None
 
     def repeated(self, drafts: int) -> Task:
@@ -83,5 +85,6 @@ class Task:
         rows = torch.arange(len(self.context), device=self.context.device).repeat_interleave(drafts)
         repeats = None if self.repeats is None else self.repeats[rows]
         given = self.given.select(rows)
+        guide = None if self.guide is None else self.guide.map(lambda values: values[rows])
         playing = None if self.playing is None else self.playing[rows]
-        return Task(given, repeats, self.context[rows], self.playable[rows], self.chords[rows], playing)
+        return Task(given, repeats, self.context[rows], self.playable[rows], guide, playing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,9 +10,9 @@ from torch import Tensor
 
 from bgmusic.music.rolls.shape import RollShape
 
-Hidden = Literal["any", "tracks"]
+Hidden = Literal["any", "runs", "tracks"]
 
-_WAYS = 8
+_WAYS, _RUNS = 8, 3
 _NEVER = 2.0  # above every draw and share
 
 
@@ -49,6 +50,9 @@ def draw_open(
     ``any``: the hidden share is drawn from ``U[0, 1)``, and so is what is hidden together: single units (in half of the
     phrases), a track's bars (a quarter), beats of all tracks (an eighth), or whole tracks (an eighth).
 
+    ``runs``: the same, but in three eighths of the phrases, instead of single units, consecutive bars of all tracks are
+    hidden; half of these go up to the end, as in continuing a piece.
+
     ``tracks`` (to learn accompaniment): from one to all but one of the tracks are composed, each number being equally
     likely, and the others are given whole. In half of the phrases the composed tracks are hidden whole, as in a draft;
     in the other half a part of them, drawn as above, as in a revision. A single track is always composed.
@@ -81,8 +85,18 @@ def draw_open(
         composed = _draw_tracks(batch, tracks, generator)
         drawn = torch.where(composed, drawn, _NEVER)
         share = torch.where(numbers(1, 1) < 0.5, 1.0, share)
+    elif hidden == "runs":
+        drawn = torch.where(way < _RUNS, _draw_run(bars, numbers).repeat_interleave(beats, 2), drawn)
     # The smallest number is always hidden: a phrase without hidden units teaches nothing.
     return (drawn < share) | (drawn == drawn.flatten(1).amin(1)[:, None, None])
+
+
+def _draw_run(bars: int, numbers: Callable[..., Tensor]) -> Tensor:
+    """Draw consecutive bars of each phrase, half of the time up to its end: 0 in these, else above every share."""
+    begin = (numbers(1, 1) * bars).long()
+    end = torch.where(numbers(1, 1) < 0.5, bars, begin + 1 + (numbers(1, 1) * (bars - begin)).long())
+    bar = torch.arange(bars)
+    return torch.where((bar >= begin) & (bar < end), 0.0, _NEVER)
 
 
 def _draw_tracks(batch: int, tracks: int, generator: torch.Generator | None) -> Tensor:
