@@ -40,3 +40,15 @@ def check_seed(seed: int) -> None:
     """
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise UserError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
+
+
+def check_draws(n: int, seed: int, first: int) -> None:
+    """Check how many pieces are drawn by a seed, and from which number on.
+
+    Raises:
+        UserError: a number is out of range or no integer.
+
+    """
+    check_count("n", n)
+    check_seed(seed)
+    check_count("first", first, 0)

@@ -10,7 +10,7 @@ from bgmusic.gan.generate import Progress
 from bgmusic.music import sound
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
-from bgmusic.music.composing.arguments import check_bpm, check_count, check_seed
+from bgmusic.music.composing.arguments import check_bpm, check_count, check_draws, check_seed
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
@@ -134,9 +134,7 @@ class Composer:
             UserError: an argument is out of range.
 
         """
-        check_count("n", n)
-        check_seed(seed)
-        check_count("first", first, 0)
+        check_draws(n, seed, first)
         check_count("jobs", jobs)
         check_bpm(bpm)
         pieces.check_length(self.shape, self.shape.bars if bars is None else bars, n)
@@ -233,9 +231,7 @@ class Composer:
             OSError: the file can't be read.
 
         """
-        check_count("n", n)
-        check_seed(seed)
-        check_count("first", first, 0)
+        check_draws(n, seed, first)
         check_bpm(bpm)
         plans = wished_plan(PlanShape.of(self.shape), Wishes(), plan).repeated(n)
         return to_rolls(compose(self.network, self.shape, plans, seed, first=first, progress=progress), self.shape, bpm)
@@ -267,9 +263,7 @@ class Composer:
             OSError: the file can't be read.
 
         """
-        check_count("n", n)
-        check_seed(seed)
-        check_count("first", first, 0)
+        check_draws(n, seed, first)
         check_count("jobs", jobs)
         network = require_composer(self.network, self.shape, self.name)
         track = track_number(str(given), self.shape.track_set)
