@@ -95,24 +95,40 @@ def _repeat(plan: Plan, proposed: NDArray[np.int64], first: int) -> Plan:
     for track in range(len(shape.tracks)):
         # What is known of the bars so far, with what is known of the bars that repeat them.
         facts = [(plan.activity[track].copy(), plan.activity_known[track].copy()), (harmony.copy(), sure.copy())]
+        for bar in np.flatnonzero(known[track]).tolist():
+            _merge(facts, bar, int(form[track, bar].argmax()))
         for bar in range(first, first + proposed.shape[1]):
             original = bar if known[track, bar] else int(proposed[track, bar - first])
-            if known[track, original]:
-                original = int(form[track, original].argmax())
+            original = _first(form[track], known[track], original)
             if original == bar:
                 form[track, bar, bar] |= not known[track, bar]
                 known[track, bar] = True
                 continue
             plays = plan.instruments[track]
-            if plays[bar] != plays[original] or any(_differ(*fact, bar, original) for fact in facts):
-                original = bar
-            elif not known[track, bar]:
-                for bits, certain in facts:
-                    bits[original] |= bits[bar]
-                    certain[original] |= certain[bar]
+            if not known[track, bar]:  # what is said stays, even with other chords
+                if plays[bar] != plays[original] or any(_differ(*fact, bar, original) for fact in facts):
+                    original = bar
+                else:
+                    _merge(facts, bar, original)
             form[track, bar] = np.arange(shape.bars) == original
             known[track, bar] = True
+        for bar in np.flatnonzero(known[track]).tolist():  # also those after the proposal
+            form[track, bar] = np.arange(shape.bars) == _first(form[track], known[track], bar)
     return settle(Plan(shape, **arrays))
+
+
+def _first(form: Bits, known: Bits, bar: int) -> int:
+    """Return the first bar of a bar's kind: the one that it repeats may by now repeat an earlier one itself."""
+    while known[bar] and not form[bar, bar]:
+        bar = int(form[bar].argmax())
+    return bar
+
+
+def _merge(facts: list[tuple[Bits, Bits]], bar: int, original: int) -> None:
+    """Add what is known of a bar to what is known of the one that it repeats, in place."""
+    for bits, certain in facts:
+        bits[original] |= bits[bar]
+        certain[original] |= certain[bar]
 
 
 def _differ(bits: Bits, known: Bits, one: int, other: int) -> bool:
