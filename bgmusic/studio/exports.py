@@ -101,11 +101,14 @@ def read_piece(path: Path, shape: RollShape) -> Roll:
         warnings.simplefilter("ignore")  # which bars were read
         try:
             roll = read_midi_roll(path, tracks, shape.resolution, 0, None, False)
-        except UserError:
+        except UserError as reason:
             if tracks.by != "part":
                 raise
             # Fewer parts than tracks, such as a part of a piece: their names say which they are.
-            roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
+            try:
+                roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
+            except UserError:
+                raise reason from None
     if roll.steps != shape.steps:
         raise UserError(f"{path}: its bars have {roll.steps} steps, those of this composer {shape.steps}")
     return replace(roll, track_set=tracks)

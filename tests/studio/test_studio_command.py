@@ -12,6 +12,7 @@ from studio_client import compose, edit, post
 
 from bgmusic.api import read
 from bgmusic.errors import UserError
+from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.reading import read_npz_roll
 from bgmusic.studio.free_units import parse_free, write_free
@@ -161,3 +162,6 @@ def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     assert "exclude each other" in refusal(capsys, *words, "--track", "Alto")
     assert "behind bar 2" in refusal(capsys, *words[:-1], "Alto:2", "--bars", 2)
     assert "no track" in refusal(capsys, *words[:-1], "Tuba")
+    band = tmp_path / "band.mid"  # its parts have other names
+    open_corpus("freedoom").roll(0).save(band)
+    assert "needs 4 parts" in refusal(capsys, *words[:3], band, *words[4:])
