@@ -67,7 +67,7 @@ def decide_plans(
 
     """
     import bgmusic
-    from bgmusic.music.composing.planners import decide, load_planner
+    from bgmusic.music.composing.planners import decide, has_planner, load_planner
     from bgmusic.training.lookup import find_run
     from bgmusic.training.weights import kind_of
 
@@ -75,7 +75,7 @@ def decide_plans(
         return plan.repeated(number)
     folder = find_run(planner)
     kind = kind_of(folder)
-    if kind == "plans":
+    if kind == "plans" or has_planner(folder):  # then the composer need not be loaded
         return decide(load_planner(folder), plan, number, seed, first)
     if kind != "music":
         raise UserError(f"{planner} is a run of {kind}: plans come from planners and composers")

@@ -114,7 +114,7 @@ def plan_options(plan: Plan) -> list[str] | None:
     """Write a plan as options of ``bgmusic compose``; None if they would be very long, or say something else."""
     shape = plan.shape
     wishes = {
-        "key": key_name(int(plan.key.argmax())) if plan.key_known.all() else None,
+        "key": key_name(plan),
         "chords": write_line(plan.harmony, plan.harmony_known, shape.beats) if plan.harmony_known.any() else None,
         "form": _of_tracks(shape, [_form(row) for row in plan.repeats.tolist()]),
         "instruments": _of_tracks(shape, [

@@ -24,7 +24,7 @@ def view_of(history: History) -> dict[str, Any]:
         "title": state.title,
         "bpm": state.bpm,
         "bars": state.bars,
-        "key": key_name(int(state.decided.key.argmax())) if state.decided.key_known.all() else None,
+        "key": key_name(state.decided),
         "beats": shape.beats,
         "unit": shape.unit,
         "steps": shape.steps,

@@ -12,7 +12,7 @@ import re
 
 from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import NAMES, bits_of, note_class, read_kind
-from bgmusic.music.plans.plan import Bits
+from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.shape import CLASSES
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -47,9 +47,10 @@ def key_number(key: Key) -> int:
     return tonic + CLASSES * minor
 
 
-def key_name(number: int) -> str:
-    """Return the name of a key by its number: ``C``, ``F#m``; :func:`parse_key` reads it."""
-    return NAMES[number % CLASSES] + ("m" if number >= CLASSES else "")
+def key_name(plan: Plan) -> str | None:
+    """Return the name of a plan's key, ``C`` or ``F#m``, which :func:`parse_key` reads; None if none is said."""
+    number = int(plan.key.argmax())
+    return NAMES[number % CLASSES] + ("m" if number >= CLASSES else "") if plan.key_known.all() else None
 
 
 def is_numeral(text: str) -> bool:

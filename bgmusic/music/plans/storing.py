@@ -117,12 +117,13 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
                 "activity": [level if sure else None for sure, level in sums],
             }
         )
+    key = key_name(plan)
     return {
         "format": FORMAT,
         "version": VERSION,
         "bars": shape.bars,
         "beats": shape.beats,
-        **({"key": key_name(int(plan.key.argmax()))} if plan.key_known.all() else {}),
+        **({} if key is None else {"key": key}),
         "harmony": [write_bar(harmony[bar], known[bar]) for bar in range(shape.bars)],
         "tracks": tracks,
     }

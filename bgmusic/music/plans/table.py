@@ -41,8 +41,8 @@ def table(plan: Plan, width: int = 100) -> str:
             lines.append("  ".join([name.ljust(head), *parts]).rstrip())
         blocks.append("\n".join(lines))
         start = stop
-    key = f"key {key_name(int(plan.key.argmax()))}\n" if plan.key_known.all() else ""
-    return key + "\n\n".join(blocks)
+    key = key_name(plan)
+    return ("" if key is None else f"key {key}\n") + "\n\n".join(blocks)
 
 
 def _cells(plan: Plan, track: int) -> list[str]:

@@ -298,9 +298,10 @@ class CausalComposer(ComposingNetwork):
         common = draft.map(lambda plane: to_common(plane, keys, self.shape))
         known = ~steps_of(free, self.shape).transpose(1, 2)
         chords = planned_rows(plan, keys, self.shape)
-        advance = what_is_known(by_step(common)[0], free, chords, self.shape)
+        cells, onsets = by_step(common)
+        advance = what_is_known(cells, free, chords, self.shape)
         task = Task(
-            Given(*by_step(common), known),
+            Given(cells, onsets, known),
             None if plan is None else plan.repeats,
             self._context(common, free, plan, keys),
             playable_rows(keys, self.shape),
