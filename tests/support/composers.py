@@ -1,4 +1,4 @@
-"""Make small composers with random weights, random phrases, and noise."""
+"""Make small composers of both kinds with random weights, random phrases, and noise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from bgmusic.music.networks.build import make_generator
+from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -18,6 +20,7 @@ SATB = RollShape(track_set="satb", resolution=4, bars=2, steps=16, encoding="ons
 BAND = RollShape(track_set="lpd-5", resolution=2, bars=1, steps=8, encoding="pause")
 
 
+_SMALL: dict[str, Any] = {"width": 16, "layers": 1, "encoder_layers": 1, "heads": 2, "hidden": 16, "dropout": 0.0}
 PLAIN = {"rests": False, "chords": 0, "form": False}
 DECISIONS = pytest.mark.parametrize(
     "decisions",
@@ -52,3 +55,17 @@ def random_phrases(shape: RollShape, batch: int = 3, density: float = 0.03) -> T
 
 def noise_for(generator: Composer, batch: int = 3, seed: int = 2) -> Tensor:
     return torch.randn(batch, generator.latent, generator=torch.Generator().manual_seed(seed))
+
+
+def causal(shape: RollShape, strategy: str = "end-to-end", **changes: Any) -> CausalComposer:
+    config = PianorollConfig(network=CausalConfig(**{**_SMALL, **changes}), strategy=strategy)
+    torch.manual_seed(0)
+    network = make_generator(config, shape)
+    assert isinstance(network, CausalComposer)
+    with torch.no_grad():  # untrained logits are nearly even; these differ
+        for decoder in network.decoders:
+            for weights in decoder.parameters():
+                weights.add_(torch.randn(weights.shape) * 0.3)
+        network.key.weight.copy_(network.key.weight[:1].expand_as(network.key.weight))  # keys come from whole phrases
+    network.see(random_phrases(shape))
+    return network.eval()

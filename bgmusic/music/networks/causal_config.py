@@ -29,6 +29,8 @@ class CausalConfig(Config):
     """Channels of a track's hidden layers."""
     bars_ago: Annotated[int, Field(ge=0, le=8)] = 2
     """Of how many bars before the same place is seen directly, beside what attention finds."""
+    returns: Annotated[int, Field(ge=0, le=8)] = 0
+    """From how many bars before a beat may be played again by one decision, as in loops."""
     dropout: Decay = 0.3
     """Share of channels that are dropped in training."""
     history: Share = 0.15

@@ -8,44 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from composers import BAND, SATB, random_phrases
+from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
 from bgmusic.music.composing.generate import phrases
-from bgmusic.music.networks.build import make_generator
 from bgmusic.music.networks.causal.critic_ahead import what_is_known
 from bgmusic.music.networks.causal.critic_features import describe_obedience, places_under, summarize
 from bgmusic.music.networks.causal.critic_stream import CriticStream
-from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.steps import describe_steps
-from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.keys import common_harmony, from_common, key_of, pitch_classes, to_common
-from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.plan_bits import draw_plans, features_of, plan_bits
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import PARTS, Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import Track, TrackSet
-
-_SIZES: dict[str, Any] = {"width": 16, "layers": 1, "encoder_layers": 1, "heads": 2, "hidden": 16, "dropout": 0.0}
-
-
-def causal(shape: RollShape, strategy: str = "end-to-end", **changes: Any) -> CausalComposer:
-    config = PianorollConfig(network=CausalConfig(**{**_SIZES, **changes}), strategy=strategy)
-    torch.manual_seed(0)
-    network = make_generator(config, shape)
-    assert isinstance(network, CausalComposer)
-    with torch.no_grad():  # untrained logits are nearly even; these differ
-        for decoder in network.decoders:
-            for weights in decoder.parameters():
-                weights.add_(torch.randn(weights.shape) * 0.3)
-        network.key.weight.copy_(network.key.weight[:1].expand_as(network.key.weight))  # keys come from whole phrases
-    network.see(random_phrases(shape))
-    return network.eval()
 
 
 def two_pitches(encoding: str = "onset", steps: int = 1) -> RollShape:

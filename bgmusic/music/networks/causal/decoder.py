@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, UNKNOWN, interval_of
+from bgmusic.music.networks.causal_config import CausalConfig
 
 REACH = 24
 """Semitones of the interval tables, up and down; larger intervals share the outermost entries."""
@@ -36,6 +37,8 @@ class Seen:
         chord: planned rows, float ``(items, PLANES, pitches)``, see :class:`.rows.Guide`.
         leads: number of each track's place under planned chords, int64 ``(items, tracks)``.
         ahead: given lines at the next beat, int64 ``(items, tracks)``.
+        returned: how many bars before each track's beat was played, of this step for tracks that have decided, else of
+            the step before; None: beats do not return.
 
     """
 
@@ -46,8 +49,9 @@ class Seen:
     chord: Tensor
     leads: Tensor
     ahead: Tensor
+    returned: Tensor | None = None
 
-    def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor) -> Seen:
+    def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor, returned: Tensor | None) -> Seen:
         """Return the view in which the tracks ``decided``, boolean ``(items, tracks)``, are known."""
         return Seen(
             self.last,
@@ -57,11 +61,12 @@ class Seen:
             self.chord,
             self.leads,
             self.ahead,
+            None if returned is None or self.returned is None else torch.where(decided, returned, self.returned),
         )
 
     def at(self, rows: Tensor) -> Seen:
         """Return the items ``rows``."""
-        return Seen(*(values[rows] for values in vars(self).values()))
+        return replace(self, **{name: values[rows] for name, values in vars(self).items() if values is not None})
 
 
 class TrackDecoder(nn.Module):
@@ -71,16 +76,13 @@ class TrackDecoder(nn.Module):
         track: its number.
         drums: whether each track is drums.
         pitches: rows.
-        width: channels of the state that it reads.
-        hidden: channels of its hidden layers.
-        dropout: share of dropped channels.
+        settings: sizes of the network.
 
     """
 
-    def __init__(
-        self, track: int, drums: Sequence[bool], pitches: int, width: int, hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, track: int, drums: Sequence[bool], pitches: int, settings: CausalConfig) -> None:
         super().__init__()
+        width, hidden, dropout, returns = settings.width, settings.hidden, settings.dropout, settings.returns
         self.track, self.is_drum, self.pitches = track, drums[track], pitches
         self.others = [other for other in range(len(drums)) if other != track]
         self.pitched = [] if self.is_drum else [other for other in self.others if not drums[other]]
@@ -101,6 +103,10 @@ class TrackDecoder(nn.Module):
         # Intervals from given lines at the next beat, to where the line is and to where it goes.
         self.leads_to = _embedding(max(1, len(self.pitched)) * CLASSES, width, scale)
         self.ahead = nn.Linear(hidden, max(1, len(self.pitched)) * CLASSES)
+        self.returns = returns
+        if returns:
+            self.returned = _embedding(len(drums) * (returns + 1), width, scale)
+            self.returning = nn.Linear(hidden, returns)
         with torch.no_grad():
             self.rows.weight.mul_(0.3)
         # Of each interval before to each interval now, while the other track holds its note and while it moves.
@@ -109,6 +115,9 @@ class TrackDecoder(nn.Module):
     def state(self, state: Tensor, seen: Seen) -> Tensor:
         """Add what the track sees of the step to the state ``(items, width)``."""
         state = state + self.since(seen.since[:, self.track])
+        if seen.returned is not None:
+            size = len(self.returned.weight) // seen.returned.shape[1]
+            state = state + self.returned(_numbered(seen.returned, size)).sum(1)
         if self.others:
             state = state + self.motions(_numbered(seen.motion[:, self.others], MOTIONS)).sum(1)
         if self.pitched:

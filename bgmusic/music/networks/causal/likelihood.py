@@ -8,24 +8,29 @@ from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder, unknown_motion
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.returns import Returns
 from bgmusic.music.networks.causal.rows import Guide
 from bgmusic.music.networks.causal.steps import UNKNOWN, Steps
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.composer.decisions.base import cross_entropy
 
 
-def embed_past(trunk: Trunk, cells: Tensor, steps: Steps, onsets: bool, hidden: float) -> Tensor:
+def embed_past(
+    trunk: Trunk, cells: Tensor, steps: Steps, returns: Returns | None, onsets: bool, hidden: float
+) -> Tensor:
     """Embed the steps of phrases ``(batch, steps, width)``, with some units of their past hidden.
 
     Args:
         trunk: embeds them.
         cells: boolean ``(batch, steps, tracks, rows)``.
         steps: their description.
+        returns: which beats return; None: beats do not.
         onsets: whether the encoding has onsets.
         hidden: mean share of units that are hidden; the share differs between phrases.
 
     """
     line, motion = steps.line, steps.motion
+    returned = None if returns is None else returns.now
     planes = [cells, *([steps.started] if onsets else [])]
     if hidden:
         batch, length, tracks = line.shape
@@ -34,12 +39,20 @@ def embed_past(trunk: Trunk, cells: Tensor, steps: Steps, onsets: bool, hidden: 
         gone = torch.rand(batch, length // unit, tracks, device=cells.device) < share
         gone = gone.repeat_interleave(unit, 1)
         line, motion = torch.where(gone, -1, line), torch.where(gone, UNKNOWN, motion)
+        returned = None if returned is None else returned * ~gone
         planes = [plane & ~gone.unsqueeze(3) for plane in planes]
-    return trunk.embed(planes[0].float(), planes[1].float() if onsets else None, line, motion)
+    return trunk.embed(planes[0].float(), planes[1].float() if onsets else None, line, motion, returned)
 
 
 def track_losses(
-    parts: Parts, state: Tensor, steps: Steps, cells: Tensor, known: Tensor, playable: Tensor, guide: Guide
+    parts: Parts,
+    state: Tensor,
+    steps: Steps,
+    returns: Returns | None,
+    cells: Tensor,
+    known: Tensor,
+    playable: Tensor,
+    guide: Guide,
 ) -> Tensor:
     """Return the negative log likelihoods of all decisions in nats: float32 ``(batch, steps, tracks)``.
 
@@ -47,6 +60,7 @@ def track_losses(
         parts: the composer.
         state: of each step, ``(batch, steps, width)``.
         steps: the phrases.
+        returns: which of their beats return; None: beats do not.
         cells: their notes, boolean ``(batch, steps, tracks, rows)``.
         known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
@@ -59,14 +73,25 @@ def track_losses(
     playable = playable.repeat_interleave(size[1], 0)
     rows, leads, ahead = (values.flatten(0, 1) for values in vars(guide).values())
     leads = leads.gather(1, flat.last_before + 1)
-    seen = Seen(flat.last_before, flat.line_before, unknown_motion(flat.motion), flat.since, rows, leads, ahead)
+    if returns is not None:
+        returns = Returns(*(values.flatten(0, 1) for values in vars(returns).values()))
+    seen = Seen(
+        flat.last_before,
+        flat.line_before,
+        unknown_motion(flat.motion),
+        flat.since,
+        rows,
+        leads,
+        ahead,
+        None if returns is None else returns.before,
+    )
     losses = []
     for track, decoder in enumerate(parts.decoders):
         decided = known.clone()
         decided[:, :track] = True
         decided[:, track] = False
-        view = seen.with_decided(decided, flat.line, flat.motion)
-        losses.append(_track_loss(parts, decoder, state, view, flat, limits[track], playable[:, track]))
+        view = seen.with_decided(decided, flat.line, flat.motion, None if returns is None else returns.now)
+        losses.append(_track_loss(parts, decoder, state, view, flat, limits[track], playable[:, track], returns))
         state = state + parts.trunk.notes.notes_of(track, notes[:, track].to(state.dtype))
     stacked: Tensor = torch.stack(losses, 1).unflatten(0, size)
     return stacked
@@ -80,6 +105,7 @@ def _track_loss(
     steps: Steps,
     limit: int,
     playable: Tensor,
+    returns: Returns | None,
 ) -> Tensor:
     track = decoder.track
     changed, started = steps.changed[:, track], steps.started[:, track]
@@ -88,6 +114,10 @@ def _track_loss(
     state = decoder.state(state, seen)
     hidden = decoder.first(state)
     losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
+    if returns is not None:  # the notes of a beat that returns need no decision
+        new = returns.now[:, track] == 0
+        losses = losses * new + _return_loss(decoder.returning(hidden).float(), returns, track)
+        changed = changed & new
     rows = changed.nonzero()[:, 0]
     state, seen = state[rows], seen.at(rows)
     references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
@@ -110,4 +140,13 @@ def _track_loss(
         left = left[chosen].scatter(1, lowest[:, None], value=False)
         state, prior = state[chosen] + decoder.chosen(lowest), prior[chosen]
         must = torch.zeros_like(rows, dtype=torch.bool)
+    return losses
+
+
+def _return_loss(logits: Tensor, returns: Returns, track: int) -> Tensor:
+    """Return the losses of decisions whether a track's beats return: ``(items,)`` from logits ``(items, bars)``."""
+    bars = torch.arange(1, logits.shape[1] + 1, device=logits.device)
+    label, possible = returns.now[:, track, None], returns.possible[:, track]
+    decided = possible & ((label == 0) | (bars <= label))  # the first one that is true ends the decision
+    losses: Tensor = (cross_entropy(logits, (bars == label).float()) * decided).sum(1)
     return losses

@@ -34,6 +34,7 @@ from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.returns import describe_returns
 from bgmusic.music.networks.causal.rows import LEADS, given_lines, guide, planned_rows, playable_rows
 from bgmusic.music.networks.causal.sampling import compose_steps
 from bgmusic.music.networks.causal.stepping import batch_sizes
@@ -86,8 +87,8 @@ class CausalComposer(ComposingNetwork):
         if config.strategy == "two-stage":
             self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout)
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
-        self.first_draft = NoiseLayout(steps, tracks, settings.chords)
-        self.noise = NoiseLayout(steps, tracks, settings.chords, drafts, draws)
+        self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=settings.returns)
+        self.noise = replace(self.first_draft, drafts=drafts, draws=draws)
         self.batch, self.least = batch_sizes(shape, settings, drafts)
         self.latent = self.noise.size
         if self.latent > _MAX_NOISE:
@@ -105,23 +106,22 @@ class CausalComposer(ComposingNetwork):
         nn.init.normal_(self.key.weight, std=0.1)
         self.leads = nn.Embedding(LEADS, width, padding_idx=0)
         nn.init.normal_(self.leads.weight[1:], std=0.1)
-        notes = StepEmbedding(shape, width)
-        self.trunk = Trunk(shape, notes, width, settings.layers, settings.heads, dropout, settings.bars_ago)
-        self.decoders = nn.ModuleList(
-            TrackDecoder(track, shape.drums, rows, width, settings.hidden, dropout) for track in range(tracks)
-        )
+        self.trunk = Trunk(shape, StepEmbedding(shape, width), settings)
+        self.decoders = nn.ModuleList(TrackDecoder(track, shape.drums, rows, settings) for track in range(tracks))
         self.neuron = NEURONS[config.neuron](config.estimator)
         if self.critic is not None:
             self.requires_grad_(False)
             self.critic.learn(settings.contrast == "composed")
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of a first stage: all but the critic's.
+        """Load the weights of another stage: of a draft all but the critic's, which it does not have.
 
         Raises:
             ValueError: they are those of another network.
 
         """
+        if self.critic is None:
+            weights = {name: value for name, value in weights.items() if not name.startswith("critic.")}
         missing, unexpected = self.load_state_dict(weights, strict=False)
         if unexpected or any(not name.startswith("critic.") for name in missing):
             raise ValueError("weights of another network")
@@ -206,11 +206,15 @@ class CausalComposer(ComposingNetwork):
         known = ~steps_of(opened, self.shape).transpose(1, 2)
         context = self._context(draft, opened, plan, keys, frame)
         share = self.settings.history if self.training else 0.0
-        embedded = embed_past(self.trunk, cells, steps, onsets is not None, share)
+        returns = None
+        if self.settings.returns:
+            returns = describe_returns(cells, steps.started, self.settings.returns, self.shape)
+        embedded = embed_past(self.trunk, cells, steps, returns, onsets is not None, share)
         state = self.trunk(embedded, context) + context
         lines = given_lines(cells, opened, self.shape)
         advance = guide(planned_rows(plan, keys, self.shape), lines, 1.0, self.shape)
-        return track_losses(self._parts(), state, steps, cells, known, playable_rows(keys, self.shape), advance)
+        playable = playable_rows(keys, self.shape)
+        return track_losses(self._parts(), state, steps, returns, cells, known, playable, advance)
 
     def limits(self) -> list[int]:
         """Return the most notes that each track plays at once; drums may strike all their rows."""

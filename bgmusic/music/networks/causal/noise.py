@@ -10,7 +10,8 @@ from torch import Tensor
 from bgmusic.music.networks.composer.noise import uniform_of
 
 CHANGE, GOING_ON, NOTES = 0, 1, 2
-"""Places of a track's numbers in a step: does it change, what goes on, and one for each note that starts."""
+"""Places of a track's numbers in a step: does it change, what goes on, one for each note that starts, and, where beats
+return, one for each bar before."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class NoiseLayout:
         notes: the most notes that a track starts in a step.
         drafts: number of drafts of a phrase.
         draws: how often drafts are drawn.
+        returns: from how many bars before beats may return.
 
     """
 
@@ -31,6 +33,7 @@ class NoiseLayout:
     notes: int
     drafts: int = 1
     draws: int = 0
+    returns: int = 0
 
     @property
     def size(self) -> int:
@@ -39,7 +42,11 @@ class NoiseLayout:
 
     @property
     def _of_draft(self) -> int:
-        return self.steps * self.tracks * (NOTES + self.notes)
+        return self.steps * self.tracks * self._of_step
+
+    @property
+    def _of_step(self) -> int:
+        return NOTES + self.notes + self.returns
 
     def key(self, noise: Tensor) -> Tensor:
         """Return the number that draws each phrase's key, uniform in [0, 1): float32 ``(batch,)``."""
@@ -51,10 +58,10 @@ class NoiseLayout:
 
     def openings(self, noise: Tensor, units: int) -> Tensor:
         """Return a number for each unit of a phrase, uniform in [0, 1): float32 ``(batch, tracks, units)``."""
-        places = torch.arange(self.tracks * units, device=noise.device) * (NOTES + self.notes)
+        places = torch.arange(self.tracks * units, device=noise.device) * self._of_step
         return uniform_of(noise[:, -1 - places]).view(len(noise), self.tracks, units)
 
     def thresholds(self, noise: Tensor) -> Tensor:
         """Return thresholds in [0, 1): float32 ``(steps, tracks, numbers, batch * drafts)``."""
         uniform = uniform_of(noise[:, 1 + self.draws : self.size])
-        return uniform.reshape(-1, self.steps, self.tracks, NOTES + self.notes).permute(1, 2, 3, 0)
+        return uniform.reshape(-1, self.steps, self.tracks, self._of_step).permute(1, 2, 3, 0)

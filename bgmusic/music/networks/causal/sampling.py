@@ -45,7 +45,7 @@ def compose_steps(
             composed.repeat_bar(cells, onsets, step // bar)
         whole = (step + 1) % unit == 0 and step + 1 < steps
         with threads(), torch.autocast(cells.device.type, enabled=False):
-            cells[:, step], onsets[:, step] = composed.step(step)
+            cells[:, step], onsets[:, step] = composed.step(step, cells, onsets)
             if particles and whole:
                 done, here = slice(0, step + 1), slice(step + 1 - unit, step + 1)
                 moved, rows = particles.draw(cells[:, here], onsets[:, here])

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON, NOTES
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.returns import ReturningBeats
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
 from bgmusic.music.networks.causal.tables import LAST, MOTION, MOVE, NOW, Lookups, TrackTables, bag
 from bgmusic.music.networks.causal.task import Task
-from bgmusic.neurons import SBN, BinaryNeuron
+from bgmusic.neurons import SBN
 
 _LARGEST = 1 - 1e-3  # probability of rows up to one at which its neuron may fire; above, none starts
 
@@ -32,8 +33,10 @@ class StepComposer:
         batch, _, tracks, rows = task.given.cells.shape
         device = task.context.device
         self._parts, self._given = parts, task.given
-        both = limits(parts.neuron, thresholds.contiguous())  # of each step, of each track: (numbers, batch)
-        self._logits, self._chances = ([step.unbind(0) for step in values.unbind(0)] for values in both)
+        all_limits = limits(parts, thresholds.contiguous())  # of each step, of each track: (numbers, batch)
+        self._logits, self._chances, self._returning = (
+            [step.unbind(0) for step in values.unbind(0)] for values in all_limits
+        )
         self._repeats, self._unplayable = task.repeats, ~task.playable
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
@@ -46,6 +49,8 @@ class StepComposer:
         self._codes = torch.zeros(batch, tracks, 4, dtype=torch.int64, device=device)
         self._since = torch.ones(batch, tracks, dtype=torch.int64, device=device)
         self._past = _Past(parts, batch, self._lookups)
+        returns = parts.settings.returns
+        self._returns = ReturningBeats(returns, parts.shape, batch, tracks, device) if returns else None
         self._playing = task.playing
         self._played = torch.zeros(batch, tracks, dtype=torch.bool, device=device)  # in this bar so far
         self._due: Tensor | None = None
@@ -65,6 +70,8 @@ class StepComposer:
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase."""
+        if self._returns is not None:
+            self._returns.replace(places, rows)
         if self._repeats is not None:  # then bars that were composed are among what is known
             order = torch.arange(len(self._since), device=rows.device)
             self._given = self._given.select(order.index_copy_(0, places, rows))
@@ -72,9 +79,22 @@ class StepComposer:
         for state in (self._planes, self._codes, self._since, self._played):
             state.index_copy_(0, places, state.index_select(0, rows))
 
-    def step(self, step: int) -> tuple[Tensor, Tensor]:
-        """Decide on a step; returns the notes that sound and start, ``(batch, tracks, rows)``, zeros and ones."""
-        before = self._past.embed(self._planes, self._codes) if step else None
+    def step(self, step: int, composed: Tensor, onsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Decide on a step.
+
+        Args:
+            step: its number.
+            composed: notes of the steps before it, boolean ``(batch, steps, tracks, rows)``.
+            onsets: where they start, of the same shape.
+
+        Returns:
+            The notes that sound and those that start, ``(batch, tracks, rows)``, zeros and ones.
+
+        """
+        returns = self._returns
+        before = self._past.embed(self._planes, self._codes, None if returns is None else returns.now) if step else None
+        if returns is not None and step % self._parts.shape.unit == 0:
+            returns.begin(composed, onsets, self._given, step)
         state = self._trunk.step(before) + self._context[step]
         cells, starts = self._planes[:, 0], self._planes[:, 1]
         sounded = cells.clone()
@@ -127,25 +147,43 @@ class StepComposer:
     def _decide(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> None:
         """Decide what a track plays."""
         track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
+        planes, returns, changed = self._planes[:, :, track], self._returns, False
+        if returns is None or not returns.everywhere[track]:
+            changed = self._decide_new(tables, state, step, sounded)
+        returning = None if returns is None else returns.returning(track, step)
+        if not (merged or changed or returning):
+            codes[:, track, MOTION] = self._held[:, track]
+            return
+        if returning:
+            planes.copy_(torch.where(returning[0][:, None, None], returning[1], planes))
+        if merged:
+            planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], planes))
+        codes[:, track, NOW:] = self._after(planes, codes[:, track, LAST])
+
+    def _decide_new(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> bool:
+        """Decide on the notes of a track where its beat does not return; returns whether they change anywhere."""
+        track, codes, returns = tables.track, self._codes, self._returns
         if self._guide is not None and tables.pitched:
             _, leads, ahead = (of_steps[step] for of_steps in self._guide)
             place = leads.gather(1, codes[:, track, LAST, None])[:, 0]
             state = state + torch.embedding(self._parts.leads.weight, place) + tables.leading(codes, ahead)
-        state, hidden = tables.hidden(state, codes, self._since)
+        state, hidden = tables.hidden(state, codes, self._since, None if returns is None else returns.now)
         changes = tables.change(hidden) > self._logits[step][track][CHANGE]
         if self._due is not None:
             changes |= self._due[:, track] & (self._logits[step][track][CHANGE] < self._pressure)
+        if returns is not None:
+            if step % self._parts.shape.unit == 0:
+                free = ~self._given.known[:, step, track]
+                returns.decide(track, tables.returning(hidden), self._returning[step][track], free)
+            returning = returns.returning(track, step)
+            if returning:
+                changes &= ~returning[0]
         rows = changes.nonzero()[:, 0]
-        if not merged and not rows.shape[0]:
-            codes[:, track, MOTION] = self._held[:, track]
-            return
-        planes = self._planes[:, :, track]
-        if rows.shape[0]:
-            decided = self._change(tables, state, hidden, rows, step, sounded[:, track])
-            planes.index_copy_(0, rows, torch.stack(decided, 1))
-        if merged:
-            planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], planes))
-        codes[:, track, NOW:] = self._after(planes, codes[:, track, LAST])
+        if not rows.shape[0]:
+            return False
+        decided = self._change(tables, state, hidden, rows, step, sounded[:, track])
+        self._planes[:, :, track].index_copy_(0, rows, torch.stack(decided, 1))
+        return True
 
     def _change(
         self, tables: TrackTables, state: Tensor, hidden: Tensor, rows: Tensor, step: int, before: Tensor
@@ -225,40 +263,47 @@ class _Past:
         trunk, notes, device = parts.trunk, parts.trunk.notes, parts.trunk.begin.device
         planes = [notes.cells.weight] if notes.onsets is None else [notes.cells.weight, notes.onsets.weight]
         self._notes, self._lookups = torch.cat(planes, 1).t().contiguous(), lookups
-        self._table = torch.cat([trunk.motions.weight, trunk.intervals.weight])
+        tables = [trunk.motions.weight, trunk.intervals.weight]
         tracks, pairs = len(parts.decoders), torch.tensor(trunk.pairs, dtype=torch.int64, device=device).view(-1, 2)
         self._first, self._second = pairs.T
         places = tracks * MOTIONS + torch.arange(len(pairs), device=device) * (2 * notes.rows + 1)
-        self._places = torch.cat([torch.arange(tracks, device=device) * MOTIONS, places])
+        all_places = [torch.arange(tracks, device=device) * MOTIONS, places]
+        if trunk.returned is not None:
+            first, size = sum(len(table) for table in tables), len(trunk.returned.weight) // tracks
+            tables.append(trunk.returned.weight)
+            all_places.append(first + torch.arange(tracks, device=device) * size)
+        self._table, self._places = torch.cat(tables), torch.cat(all_places)
         self._bags = torch.arange(batch, device=device) * len(self._places)
 
-    def embed(self, planes: Tensor, codes: Tensor) -> Tensor:
-        """Embed notes ``(batch, 2, tracks, rows)`` and lines ``(batch, tracks, 4)``: ``(batch, width)``."""
+    def embed(self, planes: Tensor, codes: Tensor, returned: Tensor | None) -> Tensor:
+        """Embed notes ``(batch, 2, tracks, rows)``, lines ``(batch, tracks, 4)`` and returns: ``(batch, width)``."""
         lines = codes[:, :, NOW]
         first, second = lines.index_select(1, self._first), lines.index_select(1, self._second)
         pairs = torch.take(self._lookups.pairs, second.add_(first, alpha=self._lookups.size))
-        places = torch.cat([codes[:, :, MOTION], pairs], 1).add_(self._places)
+        columns = [codes[:, :, MOTION], pairs, *([] if returned is None else [returned])]
+        places = torch.cat(columns, 1).add_(self._places)
         return affine(bag(self._table, places, self._bags), planes.flatten(1)[:, : len(self._notes)], self._notes)
 
 
-def limits(neuron: BinaryNeuron, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+def limits(parts: Parts, thresholds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return what inputs of a binary neuron are compared with: it fires where they are larger.
 
     ``u(sigmoid(slope x) - v)`` is 1 where x is larger than ``logit(v) / slope``. An input that is the logit of a
     probability p need not be computed: p is larger than the sigmoid of that limit.
 
     Args:
-        neuron: a deterministic one has the threshold 0.5.
+        parts: its neuron; a deterministic one has the threshold 0.5.
         thresholds: ``v`` of a stochastic one, ``(steps, tracks, numbers, batch)``.
 
     Returns:
-        Limits of logits for ``CHANGE`` and ``GOING_ON``, and of probabilities for the others, which are at most
-        ``_LARGEST``: above, no neuron fires.
+        Limits of logits for ``CHANGE`` and ``GOING_ON``, of probabilities for notes, which are at most ``_LARGEST``
+        (above, no neuron fires), and of logits for beats that return.
 
     """
+    neuron, notes = parts.neuron, NOTES + parts.settings.chords
     logits = thresholds.logit().div_(neuron.slope) if isinstance(neuron, SBN) else torch.zeros_like(thresholds)
-    chances = logits[:, :, NOTES:].sigmoid()
-    return logits[:, :, :NOTES], chances.masked_fill_(chances >= _LARGEST, math.inf)
+    chances = logits[:, :, NOTES:notes].sigmoid()
+    return logits[:, :, :NOTES], chances.masked_fill_(chances >= _LARGEST, math.inf), logits[:, :, notes:]
 
 
 def choose(parts: Parts, logits: Tensor, limits: Tensor) -> Tensor:

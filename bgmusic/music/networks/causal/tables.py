@@ -85,10 +85,17 @@ class TrackTables:
         heads = torch.cat([decoder.change.weight, padding, decoder.going_on.weight])
         self._heads = torch.cat([decoder.change.bias, padding[:, 0], decoder.going_on.bias]), heads.t().contiguous()
         self._change = self._heads[0][:_PAD], self._heads[1][:, :_PAD].contiguous()
+        if decoder.returns:
+            padding = weight.new_zeros(_PAD - decoder.returns, decoder.change.in_features)
+            rows = torch.cat([decoder.returning.weight, padding])
+            self._returning = torch.cat([decoder.returning.bias, padding[:, 0]]), rows.t().contiguous()
+            self._returns = decoder.returns
         # One table of everything seen, with zeros first for what this track does not look at.
         intervals = 2 * self.rows + 1
         zeros = weight.new_zeros(max(intervals, MOTIONS), width)
         parts = [zeros, decoder.intervals_before.weight, decoder.intervals_now.weight, decoder.motions.weight, weight]
+        if decoder.returns:
+            parts.append(decoder.returned.weight)
         starts = torch.tensor([0, *(len(part) for part in parts[:-1])]).cumsum(0).tolist()
         self._seen = torch.cat(parts)
         slots = {track: slot for slot, track in enumerate(decoder.pitched)}
@@ -97,7 +104,10 @@ class TrackTables:
                   for track in range(tracks) for now in (0, 1)]  # fmt: skip
         places = places if self.pitched else []
         places += [starts[3] + others[track] * MOTIONS if track in others else 0 for track in range(tracks)]
-        self._places = torch.tensor([*places, starts[4]], device=device)
+        places.append(starts[4])
+        if decoder.returns:
+            places += [starts[5] + track * (decoder.returns + 1) for track in range(tracks)]
+        self._places = torch.tensor(places, device=device)
         self._bags = torch.arange(batch, device=device) * len(self._places)
         self._halves = torch.tensor([0, lookups.size**2], device=device)  # of ``lookups.pairs``, for LAST and NOW
         if self.pitched:
@@ -140,16 +150,22 @@ class TrackTables:
         self._offsets = (offsets + tables).view(-1, rows)
         self._tables, self._own = torch.arange(tracks + 1, device=device) * (rows + 1), self.track * (rows + 1)
 
-    def hidden(self, state: Tensor, codes: Tensor, since: Tensor) -> tuple[Tensor, Tensor]:
+    def hidden(
+        self, state: Tensor, codes: Tensor, since: Tensor, returned: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Add what the track sees of the step to the state; return it with the first hidden layer.
 
         Args:
             state: ``(items, width)``.
             codes: state of all tracks, int64 ``(items, tracks, 4)``.
             since: steps since each track's last change, int64 ``(items, tracks)``.
+            returned: how many bars before each track's beat was played, int64 ``(items, tracks)``; None: beats do not
+                return.
 
         """
         columns = [codes[:, :, MOTION], since[:, self.track, None]]
+        if returned is not None:
+            columns.append(returned)
         if self.pitched:
             own = codes[:, self.track, LAST, None, None]
             pairs = torch.add(codes[:, :, : NOW + 1], own, alpha=self.lookups.size).add_(self._halves)
@@ -165,6 +181,10 @@ class TrackTables:
     def change(self, hidden: Tensor) -> Tensor:
         """Return the logits of a change ``(items,)``."""
         return affine(self._change[0], hidden, self._change[1])[:, 0]
+
+    def returning(self, hidden: Tensor) -> Tensor:
+        """Return the logits of beats that return, ``(items, bars)``."""
+        return affine(self._returning[0], hidden, self._returning[1])[:, : self._returns]
 
     def going_on(self, hidden: Tensor) -> Tensor:
         """Return the logits of notes that go on ``(items, rows)``."""

@@ -13,6 +13,7 @@ from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.attention import Layer, rotations
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.steps import MOTIONS, interval_of
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
 
 
@@ -22,45 +23,37 @@ class Trunk(nn.Module):
     Args:
         shape: of the phrases.
         notes: embedding of the cells and onsets of a step.
-        width: channels.
-        layers: number of layers.
-        heads: attention heads.
-        dropout: share of dropped channels.
-        bars_ago: of how many bars before the same place is seen directly; attention alone finds repetition late.
+        settings: sizes of the network.
 
     """
 
-    def __init__(
-        self,
-        shape: RollShape,
-        notes: StepEmbedding,
-        width: int,
-        layers: int,
-        heads: int,
-        dropout: float,
-        bars_ago: int,
-    ) -> None:
+    def __init__(self, shape: RollShape, notes: StepEmbedding, settings: CausalConfig) -> None:
         super().__init__()
-        self.shape, self.notes, self.heads, self.width = shape, notes, heads, width
-        tracks, rows = len(shape.track_set), notes.rows
+        self.shape, self.notes, self.heads, self.width = shape, notes, settings.heads, settings.width
+        tracks, rows, width, returns = len(shape.track_set), notes.rows, settings.width, settings.returns
         pitched = [track for track in range(tracks) if not shape.drums[track]]
         self.pairs = list(combinations(pitched, 2))
         self.motions = nn.Embedding(tracks * MOTIONS, width)
         self.intervals = nn.Embedding(max(1, len(self.pairs)) * (2 * rows + 1), width)
-        for table in (self.motions, self.intervals):
-            nn.init.normal_(table.weight, std=0.1 / math.sqrt(tracks))
+        self.returned = nn.Embedding(tracks * (returns + 1), width) if returns else None
+        for table in (self.motions, self.intervals, self.returned):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.1 / math.sqrt(tracks))
         self.begin = nn.Parameter(torch.zeros(width))
         self.place = nn.Parameter(torch.randn(shape.steps, width) * 0.1)
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
-        # Of one bar ago, two bars ago and so on.
-        echoes = [nn.Linear(width, width, bias=False) for _ in range(min(bars_ago, shape.bars - 1))]
+        # Of one bar ago, two bars ago and so on: attention alone finds repetition late.
+        echoes = [nn.Linear(width, width, bias=False) for _ in range(min(settings.bars_ago, shape.bars - 1))]
         for echo in echoes:
             nn.init.normal_(echo.weight, std=0.3 / math.sqrt(width))
         self.echoes = nn.ModuleList(echoes)
-        self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=True) for _ in range(layers))
-        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout / 3)
+        layers = (Layer(width, settings.heads, settings.dropout, causal=True) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(layers)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(settings.dropout / 3)
 
-    def embed(self, cells: Tensor, onsets: Tensor | None, line: Tensor, motion: Tensor) -> Tensor:
+    def embed(
+        self, cells: Tensor, onsets: Tensor | None, line: Tensor, motion: Tensor, returned: Tensor | None = None
+    ) -> Tensor:
         """Embed what happens in steps.
 
         Args:
@@ -68,6 +61,7 @@ class Trunk(nn.Module):
             onsets: of the same shape, or None.
             line: rows ``(..., tracks)``, -1 for none.
             motion: motion classes ``(..., tracks)``.
+            returned: how many bars before beats were played, int64 ``(..., tracks)``, see :class:`.returns.Returns`.
 
         Returns:
             ``(..., width)``.
@@ -81,6 +75,10 @@ class Trunk(nn.Module):
             classes = interval_of(line[..., first], line[..., second], self.notes.rows)
             places = torch.arange(len(self.pairs), device=device) * (2 * self.notes.rows + 1)
             x = x + self.intervals(classes + places).sum(-2)
+        if self.returned is not None and returned is not None:
+            tracks = returned.shape[-1]
+            size = len(self.returned.weight) // tracks
+            x = x + self.returned(returned + torch.arange(tracks, device=device) * size).sum(-2)
         embedded: Tensor = x
         return embedded
 

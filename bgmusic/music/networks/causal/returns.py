@@ -1,0 +1,180 @@
+"""Beats that return: a track plays a beat as one bar before, or two, by a single decision.
+
+Loops repeat to the last note, and a composer that decides step by step hardly ever does: it would have to be right each
+time. Here binary neurons decide at the beginning of each beat whether it is that of one bar before, then whether it is
+that of two bars before, and so on; only then the notes of a beat that is new are decided, and computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.task import Given
+from bgmusic.music.rolls.shape import RollShape
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Which beats of phrases return; see :func:`describe_returns`.
+
+    Attributes:
+        now: of the beat of each step, how many bars before it was played, 0 for a new one; int64 ``(batch, steps,
+            tracks)``.
+        before: the same of the step before, 0 at the beginning.
+        possible: at the first step of a beat, from which bars before it can return; boolean ``(batch, steps, tracks,
+            bars)``.
+
+    """
+
+    now: Tensor
+    before: Tensor
+    possible: Tensor
+
+
+def describe_returns(cells: Tensor, started: Tensor, bars: int, shape: RollShape) -> Returns:
+    """Describe the beats of phrases that return.
+
+    Args:
+        cells: notes, boolean ``(batch, steps, tracks, rows)``.
+        started: those that start, of the same shape.
+        bars: from how many bars before beats return, at most.
+        shape: of the phrases.
+
+    """
+    unit, steps = shape.unit, cells.shape[1]
+    sounded = F.pad(cells, (0, 0, 0, 0, 1, 0))[:, :steps:unit]  # before each beat
+    beats = torch.stack([cells, started], 2).unflatten(1, (-1, unit))
+    sources = [
+        F.pad(beats, (0, 0, 0, 0, 0, 0, 0, 0, ago * shape.beats, 0))[:, : beats.shape[1]] for ago in range(1, bars + 1)
+    ]
+    possible = can_return(sources, sounded)
+    same = [able & (beats == source).all((2, 3, 5)) for source, able in zip(sources, possible, strict=True)]
+    now = _first(same, torch.zeros_like(sounded[..., 0], dtype=torch.int64)).repeat_interleave(unit, 1)
+    first = torch.arange(steps, device=cells.device) % unit == 0
+    choices = torch.stack(possible, -1).repeat_interleave(unit, 1) & first[:, None, None]
+    return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices)
+
+
+def can_return(sources: Sequence[Tensor], sounded: Tensor) -> list[Tensor]:
+    """Return whether beats of bars before can be played again.
+
+    They sound, the notes that they only hold sound already, and they differ from those of later bars.
+
+    Args:
+        sources: of one bar before, of two, and so on: notes that sound and notes that start, boolean ``(..., steps, 2,
+            tracks, rows)``.
+        sounded: notes one step before the beat, boolean ``(..., tracks, rows)``.
+
+    Returns:
+        Boolean ``(..., tracks)`` for each source.
+
+    """
+    possible: list[Tensor] = []
+    for number, source in enumerate(sources):
+        cells, started = source.unbind(-3)
+        held = cells[..., 0, :, :] & ~started[..., 0, :, :]
+        able = cells.any(-1).any(-2) & ~(held & ~sounded).any(-1)
+        for other, earlier in zip(sources[:number], possible, strict=False):
+            able = able & ~(earlier & (other == source).all(-1).all(-2).all(-2))
+        possible.append(able)
+    return possible
+
+
+class ReturningBeats:
+    """Beats that return, while phrases are composed.
+
+    Args:
+        bars: from how many bars before beats return, at most.
+        shape: of the phrases.
+        batch: number of phrases.
+        tracks: number of tracks.
+        device: of the phrases.
+
+    Attributes:
+        now: how many bars before each track's beat was played, of this beat for tracks that have decided, else of the
+            beat before: int64 ``(batch, tracks)``.
+        everywhere: whether each track's beat returns in all phrases, so that nothing is to be decided.
+
+    """
+
+    def __init__(self, bars: int, shape: RollShape, batch: int, tracks: int, device: torch.device) -> None:
+        self._shape = shape
+        self._ago = [number * shape.steps for number in range(1, bars + 1)]
+        self.now = torch.zeros(batch, tracks, dtype=torch.int64, device=device)
+        self.everywhere = [False] * tracks
+        self._beats: list[tuple[Tensor, Tensor] | None] = [None] * tracks
+        self._sources: list[Tensor] = []
+        self._possible: list[Tensor] = []
+
+    def begin(self, cells: Tensor, onsets: Tensor, given: Given, step: int) -> None:
+        """Look at a beat that begins: what can return, and whether what is known does.
+
+        Args:
+            cells: what was composed, boolean ``(batch, steps, tracks, rows)``.
+            onsets: of the same shape.
+            given: what is known.
+            step: the first of the beat.
+
+        """
+        unit, tracks = self._shape.unit, len(self.everywhere)
+        self.everywhere, self._beats = [False] * tracks, [None] * tracks
+        here = [slice(step - ago, step - ago + unit) for ago in self._ago if ago <= step]
+        self._sources = [torch.stack([cells[:, place], onsets[:, place]], 2) for place in here]
+        sounded = cells[:, step - 1] if step else torch.zeros_like(cells[:, 0])
+        self._possible = can_return(self._sources, sounded)
+        known = given.known[:, step]
+        if not bool(known.any()):
+            return
+        notes = given.cells[:, step : step + unit]
+        starts = notes & ~torch.cat([sounded[:, None], notes[:, :-1]], 1)
+        if given.onsets is not None:
+            starts |= notes & given.onsets[:, step : step + unit]
+        same = [possible & (source == torch.stack([notes, starts], 2)).all(-1).all(2).all(1)
+                for source, possible in zip(self._sources, self._possible, strict=True)]  # fmt: skip
+        self.now = torch.where(known, _first(same, self.now), self.now)
+
+    def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor) -> None:
+        """Decide whether a track's beat returns.
+
+        Args:
+            track: its number.
+            logits: of each bar before, ``(batch, bars)``.
+            limits: a neuron fires where its logit is larger, ``(bars, batch)``.
+            free: where the beat is not known, boolean ``(batch,)``.
+
+        """
+        fires = [(logits[:, number] > limits[number]) & possible[:, track] & free
+                 for number, possible in enumerate(self._possible)]  # fmt: skip
+        ago = _first(fires, self.now[:, track])
+        self.now[:, track] = torch.where(free, ago, self.now[:, track])
+        back = ago > 0
+        if bool(back.any()):
+            beats = torch.stack([source[:, :, :, track] for source in self._sources])
+            rows = torch.arange(len(ago), device=ago.device)
+            self._beats[track] = back, beats[(ago - 1).clamp(min=0), rows].float()
+            self.everywhere[track] = bool((back | ~free).all())
+
+    def returning(self, track: int, step: int) -> tuple[Tensor, Tensor] | None:
+        """Return where a track's beat returns, boolean ``(batch,)``, and its notes in a step; None: nowhere.
+
+        The notes are those that sound and those that start, ``(batch, 2, rows)``, zeros and ones.
+        """
+        beat = self._beats[track]
+        return None if beat is None else (beat[0], beat[1][:, step % self._shape.unit])
+
+    def replace(self, places: Tensor, rows: Tensor) -> None:
+        """Put the drafts of the numbers ``rows`` in the given places, at the end of a beat."""
+        self.now.index_copy_(0, places, self.now.index_select(0, rows))
+
+
+def _first(fires: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Return the number of the first that is true, from 1; 0 where none is."""
+    first = torch.zeros_like(like)
+    for number in reversed(range(len(fires))):
+        first = torch.where(fires[number], number + 1, first)
+    return first
