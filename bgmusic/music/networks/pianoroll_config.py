@@ -94,6 +94,15 @@ class LinesConfig(Config):
     """Channels of a step in D; a beat has twice as many."""
 
 
+class ComposedConfig(Config):
+    """Phrases that the composer of ``--start`` makes, learnt beside real ones."""
+
+    phrases: Annotated[int, Field(ge=1, le=1_000_000)] = 16_000
+    """Number of composed phrases."""
+    share: Share = 0.75
+    """Share of the phrases of an update that are composed ones."""
+
+
 DEFAULT_TRAINING = GameConfig(
     steps=3000,
     batch=16,
@@ -154,6 +163,8 @@ class PianorollConfig(Config):
     """G updates between two scores of samples (`scores.jsonl`, `samples/`); 0: never."""
     score_share: Annotated[float, Field(gt=0, le=10)] | None = 0.1
     """Most time for scores, as a share of the training's other time: what costs more is left out. null: no limit."""
+    composed: ComposedConfig | None = None
+    """Learn from what a composer with critics made, too; null: from real phrases alone."""
     training: GameConfig = DEFAULT_TRAINING
     """The rules of the game."""
 
@@ -179,6 +190,8 @@ class PianorollConfig(Config):
             raise ValueError(f"network.kind={self.network.kind} has no imitation loss: set training.imitation to null")
         if isinstance(self.network, LinesConfig) and self.neuron == "real":
             raise ValueError("network.kind=lines holds notes by decisions: neuron is dbn or sbn")
+        if self.composed and not (isinstance(self.network, CausalConfig) and self.strategy == "end-to-end"):
+            raise ValueError("composed is for drafts: network.kind=causal, strategy=end-to-end")
         if self.rolls and self.encoding not in (None, self.rolls.encoding):
             raise ValueError(f"encoding {self.encoding} differs from that of rolls, {self.rolls.encoding}")
         return self

@@ -21,6 +21,7 @@ from bgmusic.music.networks.lines.generator import LinesGenerator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.pictures import save_rolls
 from bgmusic.music.rolls.shape import RollShape
+from bgmusic.music.training.composed import ComposedPhrases, compose_phrases
 from bgmusic.music.training.corpora import open_again, place_of
 from bgmusic.music.training.scores import Scores
 from bgmusic.training.loop import Imitation, Training
@@ -164,7 +165,7 @@ def train_pianoroll(
         seed: seed of weights and draws.
         device: ``auto``, ``cpu`` or ``cuda``.
         minutes: budget of wall time instead of ``config.training.steps``.
-        start: run of the first stage, for a second stage.
+        start: run of the first stage, for a second stage; of a composer, for one that learns from its phrases.
         command: command line, kept in the run's environment.
         quiet: no progress bar.
 
@@ -174,10 +175,11 @@ def train_pianoroll(
         OSError: the folder can't be written.
 
     """
-    if (config.strategy == "end-to-end") != (start is None):
+    if _starts(config) != (start is not None):
         if start:  # pretraining is end-to-end too, of a network without a refiner
             raise UserError("--start is for the strategies two-stage and joint; this training has no first stage")
-        raise UserError(f"the strategy {config.strategy} needs the run of a first stage: --start RUN")
+        stage = "composed phrases need" if config.composed else f"the strategy {config.strategy} needs"
+        raise UserError(f"{stage} the run of another stage: --start RUN")
     device = choose_device(device)
     corpus = open_corpus(data)
     config = fit(config, corpus)
@@ -191,7 +193,12 @@ def train_pianoroll(
         "start": str(Path(start).resolve()) if start else None,
     }
     run = Run.create(Path(out), KIND, config, {**environment(seed, device, command), "minutes": minutes, **places})
-    return _train(run, training, config, corpus, quiet)
+    return _compose(run, training, config, quiet) and _train(run, training, config, corpus, quiet)
+
+
+def _starts(config: PianorollConfig) -> bool:
+    """Return whether a training starts from a run of another stage."""
+    return config.strategy != "end-to-end" or config.composed is not None
 
 
 def resume_pianoroll(
@@ -223,11 +230,24 @@ def resume_pianoroll(
     device = choose_device(device)
     config = run.with_budget(fit(config, corpus), steps, minutes)
     training = make_training(config, corpus, run.seed(), device, run.seconds())
-    if not resume(run, training) and config.strategy != "end-to-end":
+    if not _compose(run, training, config, quiet):
+        return False
+    if not resume(run, training) and _starts(config):
         begin_with(training, config, Path(str(places.get("start", ""))))
     if data:
         run.note(data=place_of(data, corpus))
     return _train(run, training, config, corpus, quiet)
+
+
+def _compose(run: Run, training: Game | Imitation, config: PianorollConfig, quiet: bool) -> bool:
+    """Compose the phrases that the training learns beside real ones, if any; False when interrupted."""
+    if config.composed:
+        shape = shape_of(config, "this training")
+        made = compose_phrases(run, config.composed.phrases, shape, str(training.device), quiet)
+        if made is None:
+            return False
+        training.source = ComposedPhrases(training.source, made, shape, config.composed.share)
+    return True
 
 
 def _train(run: Run, training: Game | Imitation, config: PianorollConfig, corpus: Corpus, quiet: bool) -> bool:

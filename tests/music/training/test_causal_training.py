@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import bgmusic, refusal
 
+from bgmusic.music.composing.generate import phrases
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.networks.causal.network import CausalComposer
 
@@ -22,7 +24,7 @@ _CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 def _train(config: str, out: Path, *more: object) -> int:
     command = ("train", "pianoroll", "--config", config, "--data", "bach", "--out", out)
-    return bgmusic(*command, *_SMALL, *(_CRITIC if config != "default" else []), *more)
+    return bgmusic(*command, *_SMALL, *(_CRITIC if config in ("critic", "contrast") else []), *more)
 
 
 @pytest.mark.slow
@@ -48,6 +50,37 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     command = ("train", "pianoroll", "--config", "critic", "--data", "bach", "--out", other, "--start", draft)
     assert "don't fit" in refusal(capsys, *command, *_SMALL, "--set", "network.width=8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_student_learns_what_a_composer_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    draft, judged, student = tmp_path / "draft", tmp_path / "judged", tmp_path / "student"
+    assert _train("default", draft, "--steps", 2) == 0
+    assert _train("critic", judged, "--steps", 2, "--start", draft) == 0
+    monkeypatch.setattr("bgmusic.music.training.composed._PART", 2)
+    few = ("--set", "composed.phrases=5", "--set", "composed.share=1.0")
+    assert _train("student", student, "--steps", 4, "--threads", processes, "--start", judged, *few) == 0
+    files = sorted((student / "composed").iterdir())
+    made = np.concatenate([np.load(path)["bits"] for path in files])
+    _, shape, composer = load_generator(judged)
+    expected = np.packbits(phrases(composer, shape, 5, 3).reshape(5, -1), axis=1)
+    assert (made == expected).all()
+    assert isinstance(load_generator(student)[2], CausalComposer)
+    assert _train("critic", tmp_path / "again", "--steps", 2, "--start", student) == 0
+    # A damaged file is told; without it, its phrases are composed again, and the bits are those of the first time.
+    np.savez(files[0], bits=np.zeros(3))
+    capsys.readouterr()
+    go_on = ("train", "pianoroll", "--resume", "--out", student)
+    assert files[0].name in refusal(capsys, *go_on)
+    files[0].unlink()
+    assert bgmusic(*go_on, "--steps", 6) == 0
+    assert (np.concatenate([np.load(path)["bits"] for path in files]) == expected).all()
+    assert "--start" in refusal(
+        capsys, "train", "pianoroll", "--config", "student", "--data", "bach", "--out", tmp_path / "none", *_SMALL
+    )
 
 
 @pytest.mark.slow

@@ -85,8 +85,20 @@ def train_briefly(config: PianorollConfig, device: str = "cpu") -> Game:
 
 
 def test_all_presets_are_found() -> None:
-    names = {path.stem for path in (configs_dir() / "pianoroll").glob("*.yaml")}
-    assert {"default", "accompany", "composer", "contrast", "critic", "gan", "lpd-5", "lpd-8", "satb"} <= names
+    folder = configs_dir() / "pianoroll"
+    names = {path.stem for path in folder.glob("*.yaml")}
+    assert {
+        "default",
+        "accompany",
+        "composer",
+        "contrast",
+        "critic",
+        "gan",
+        "lpd-5",
+        "lpd-8",
+        "satb",
+        "student",
+    } <= names
     assert set(STRATEGIES) == {"pretrain", "end-to-end", "two-stage", "joint"}
 
 
