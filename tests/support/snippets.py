@@ -52,4 +52,6 @@ def shortened(words: list[str]) -> list[str]:
     elif words[2] == "pianoroll" and "satb" not in words:
         for size in ("width=16", "heads=2", "hidden=16", "drafts=2"):
             words += ["--set", f"network.{size}"]
+    if "student" in words:
+        words += ["--set", "composed.phrases=4"]
     return [*words, "--steps", "2"]

@@ -97,7 +97,7 @@ class LinesConfig(Config):
 class ComposedConfig(Config):
     """Phrases that the composer of ``--start`` makes, learnt beside real ones."""
 
-    phrases: Annotated[int, Field(ge=1, le=1_000_000)] = 16_000
+    phrases: Annotated[int, Field(ge=1, le=1_000_000)] = 12_000
     """Number of composed phrases."""
     share: Share = 0.75
     """Share of the phrases of an update that are composed ones."""
