@@ -214,7 +214,7 @@ def _run_training(
     from bgmusic.training import distributed
 
     processes = distributed.size()
-    program = f"torchrun --nproc-per-node {processes} -m bgmusic" if processes > 1 else "bgmusic"
+    program = f"torchrun --nproc-per-node {processes} -m bgmusic --" if processes > 1 else "bgmusic"
     run = shlex.quote(str(out))
     go_on = f"{program} train {command} --resume --out {run}"
     go_on += (f" --device {device}" if device != "auto" else "") + (f" --threads {threads}" if threads else "")

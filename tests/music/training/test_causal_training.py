@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command_line import bgmusic, refusal
+from numpy.typing import NDArray
 
 from bgmusic.music.composing.generate import phrases
 from bgmusic.music.composing.load import load_generator
@@ -61,8 +65,18 @@ def test_a_student_learns_what_a_composer_made(
     assert _train("default", draft, "--steps", 2) == 0
     assert _train("critic", judged, "--steps", 2, "--start", draft) == 0
     monkeypatch.setattr("bgmusic.music.training.composed._PART", 2)
-    few = ("--set", "composed.phrases=5", "--set", "composed.share=1.0")
-    assert _train("student", student, "--steps", 4, "--threads", processes, "--start", judged, *few) == 0
+    few = ("--set", "composed.phrases=5", "--set", "composed.share=1.0", "--steps", 4)
+
+    def interrupted(*inputs: Any, **options: Any) -> NDArray[np.bool_]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return phrases(*inputs, **options)
+
+    monkeypatch.setattr("bgmusic.music.training.composed.phrases", interrupted)
+    _train("student", student, "--threads", processes, "--start", judged, *few)
+    monkeypatch.setattr("bgmusic.music.training.composed.phrases", phrases)
+    files = sorted((student / "composed").iterdir())
+    assert len(files) == 1
+    assert bgmusic("train", "pianoroll", "--resume", "--out", student) == 0
     files = sorted((student / "composed").iterdir())
     made = np.concatenate([np.load(path)["bits"] for path in files])
     _, shape, composer = load_generator(judged)
