@@ -1,6 +1,6 @@
 """Write a run's generator as it comes with bgmusic: weights in half precision, config and environment.
 
-python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5]
+python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5] [--drafts 8]
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--obedience", type=float, help="network.obedience in composing, if not that of the training")
+    parser.add_argument("--drafts", type=int, help="network.blank_drafts in composing, if not that of the training")
     options = parser.parse_args()
     config, _, generator = load_generator(options.run)
-    if options.obedience is not None:
-        network = config.network.model_copy(update={"obedience": options.obedience})
-        config = config.model_copy(update={"network": network})
+    wanted = {"obedience": options.obedience, "blank_drafts": options.drafts}
+    network = config.network.model_copy(update={name: value for name, value in wanted.items() if value is not None})
+    config = config.model_copy(update={"network": network})
     options.out.mkdir(parents=True, exist_ok=True)
     save_generator(options.out / "generator.safetensors", generator, config, KIND, half=True)
     write_text(options.out / "config.yaml", f"# bgmusic {KIND}\n" + dump_yaml(config))
