@@ -178,8 +178,9 @@ def train_pianoroll(
     if _starts(config) != (start is not None):
         if start:  # pretraining is end-to-end too, of a network without a refiner
             raise UserError("--start is for the strategies two-stage and joint; this training has no first stage")
-        stage = "composed phrases need" if config.composed else f"the strategy {config.strategy} needs"
-        raise UserError(f"{stage} the run of another stage: --start RUN")
+        if config.composed:
+            raise UserError("this training learns what a composer makes, and needs its run: --start RUN")
+        raise UserError(f"the strategy {config.strategy} needs the run of a first stage: --start RUN")
     device = choose_device(device)
     corpus = open_corpus(data)
     config = fit(config, corpus)
