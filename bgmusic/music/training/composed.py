@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bgmusic.errors import UserError
 from bgmusic.files import read_npz, write_npz
-from bgmusic.music.composing.generate import batch_of, phrases
+from bgmusic.music.composing.generate import phrases
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.corpora.packed_bits import unpack_rows
 from bgmusic.music.rolls.shape import RollShape
@@ -78,18 +78,17 @@ def compose_phrases(run: Run, number: int, shape: RollShape, device: str = "cpu"
     folder = run.path / "composed"
     with distributed.leader_first():  # it has made the run's folder
         folder.mkdir(exist_ok=True)
-    _, _, generator = load_generator(Path(str(run.environment().get("start", ""))))
-    generator, seed = generator.to(device), run.seed()
-    batch = batch_of(generator, shape)
-    size = max(1, min(_PART, _CELLS // shape.cells) // batch) * batch
+    size = max(1, min(_PART, _CELLS // shape.cells))
     parts = [(first, min(size, number - first)) for first in range(0, number, size)]
     files = [folder / f"phrases-{first:07d}.npz" for first, _ in parts]
     jobs = 1 if device != "cpu" or distributed.size() > 1 else torch.get_num_threads()
-    console = Console(stderr=True)
+    mine = list(zip(parts, files, strict=True))[distributed.rank() :: distributed.size()]
+    missing = [(first, count, path) for (first, count), path in mine if not path.exists()]
+    if missing:
+        _, _, generator = load_generator(Path(str(run.environment().get("start", ""))))
+        generator, seed, console = generator.to(device), run.seed(), Console(stderr=True)
     with Interruption(quiet) as stop:
-        for (first, count), path in list(zip(parts, files, strict=True))[distributed.rank() :: distributed.size()]:
-            if path.exists():
-                continue
+        for first, count, path in missing:
             if stop():
                 break
             made = phrases(generator, shape, count, seed, first=first, jobs=jobs)

@@ -53,16 +53,9 @@ class Seen:
 
     def with_decided(self, decided: Tensor, line: Tensor, motion: Tensor, returned: Tensor | None) -> Seen:
         """Return the view in which the tracks ``decided``, boolean ``(items, tracks)``, are known."""
-        return Seen(
-            self.last,
-            torch.where(decided, line, self.now),
-            torch.where(decided, motion, self.motion),
-            self.since,
-            self.chord,
-            self.leads,
-            self.ahead,
-            None if returned is None or self.returned is None else torch.where(decided, returned, self.returned),
-        )
+        both = None if returned is None or self.returned is None else torch.where(decided, returned, self.returned)
+        now, motion = torch.where(decided, line, self.now), torch.where(decided, motion, self.motion)
+        return replace(self, now=now, motion=motion, returned=both)
 
     def at(self, rows: Tensor) -> Seen:
         """Return the items ``rows``."""
@@ -116,8 +109,7 @@ class TrackDecoder(nn.Module):
         """Add what the track sees of the step to the state ``(items, width)``."""
         state = state + self.since(seen.since[:, self.track])
         if seen.returned is not None:
-            size = len(self.returned.weight) // seen.returned.shape[1]
-            state = state + self.returned(_numbered(seen.returned, size)).sum(1)
+            state = state + self.returned(_numbered(seen.returned, self.returns + 1)).sum(1)
         if self.others:
             state = state + self.motions(_numbered(seen.motion[:, self.others], MOTIONS)).sum(1)
         if self.pitched:

@@ -53,8 +53,7 @@ def describe_returns(cells: Tensor, started: Tensor, bars: int, shape: RollShape
         F.pad(beats, (0, 0, 0, 0, 0, 0, 0, 0, ago * shape.beats, 0))[:, : beats.shape[1]] for ago in range(1, bars + 1)
     ]
     possible = can_return(sources, sounded)
-    same = [able & (beats == source).all((2, 3, 5)) for source, able in zip(sources, possible, strict=True)]
-    now = _first(same, torch.zeros_like(sounded[..., 0], dtype=torch.int64)).repeat_interleave(unit, 1)
+    now = _first_equal(beats, sources, possible).repeat_interleave(unit, 1)
     first = torch.arange(steps, device=cells.device) % unit == 0
     choices = torch.stack(possible, -1).repeat_interleave(unit, 1) & first[:, None, None]
     return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices)
@@ -79,8 +78,8 @@ def can_return(sources: Sequence[Tensor], sounded: Tensor) -> list[Tensor]:
         cells, started = source.unbind(-3)
         held = cells[..., 0, :, :] & ~started[..., 0, :, :]
         able = cells.any(-1).any(-2) & ~(held & ~sounded).any(-1)
-        for other, earlier in zip(sources[:number], possible, strict=False):
-            able = able & ~(earlier & (other == source).all(-1).all(-2).all(-2))
+        for other, earlier in zip(sources[:number], possible, strict=True):
+            able = able & ~(earlier & _equal(other, source))
         possible.append(able)
     return possible
 
@@ -134,9 +133,8 @@ class ReturningBeats:
         starts = notes & ~torch.cat([sounded[:, None], notes[:, :-1]], 1)
         if given.onsets is not None:
             starts |= notes & given.onsets[:, step : step + unit]
-        same = [possible & (source == torch.stack([notes, starts], 2)).all(-1).all(2).all(1)
-                for source, possible in zip(self._sources, self._possible, strict=True)]  # fmt: skip
-        self.now = torch.where(known, _first(same, self.now), self.now)
+        ago = _first_equal(torch.stack([notes, starts], 2), self._sources, self._possible)
+        self.now = torch.where(known, ago, self.now)
 
     def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor) -> None:
         """Decide whether a track's beat returns.
@@ -170,6 +168,17 @@ class ReturningBeats:
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places, at the end of a beat."""
         self.now.index_copy_(0, places, self.now.index_select(0, rows))
+
+
+def _equal(beat: Tensor, other: Tensor) -> Tensor:
+    """Return whether tracks play the same: boolean ``(..., steps, 2, tracks, rows)`` to ``(..., tracks)``."""
+    return (beat == other).all(-1).all(-2).all(-2)
+
+
+def _first_equal(beat: Tensor, sources: Sequence[Tensor], possible: Sequence[Tensor]) -> Tensor:
+    """Return how many bars before a beat was played, of those from which it can return: int64 ``(..., tracks)``."""
+    same = [able & _equal(beat, source) for source, able in zip(sources, possible, strict=True)]
+    return _first(same, torch.zeros_like(beat[..., 0, 0, :, 0], dtype=torch.int64))
 
 
 def _first(fires: Sequence[Tensor], like: Tensor) -> Tensor:
