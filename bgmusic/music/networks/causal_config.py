@@ -30,7 +30,7 @@ class CausalConfig(Config):
     bars_ago: Annotated[int, Field(ge=0, le=8)] = 2
     """Of how many bars before the same place is seen directly, beside what attention finds."""
     returns: Annotated[int, Field(ge=0, le=8)] = 0
-    """From how many bars before a beat may be played again by one decision, as in loops."""
+    """From how many bars before a beat, or its rhythm, may be played again by one decision, as in loops."""
     dropout: Decay = 0.3
     """Share of channels that are dropped in training."""
     history: Share = 0.15

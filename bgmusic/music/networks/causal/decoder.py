@@ -37,8 +37,8 @@ class Seen:
         chord: planned rows, float ``(items, PLANES, pitches)``, see :class:`.rows.Guide`.
         leads: number of each track's place under planned chords, int64 ``(items, tracks)``.
         ahead: given lines at the next beat, int64 ``(items, tracks)``.
-        returned: how many bars before each track's beat was played, of this step for tracks that have decided, else of
-            the step before; None: beats do not return.
+        returned: how each track's beat returns, see :class:`.returns.Returns`, of this step for tracks that have
+            decided, else of the step before; None: beats do not return.
 
     """
 
@@ -75,7 +75,7 @@ class TrackDecoder(nn.Module):
 
     def __init__(self, track: int, drums: Sequence[bool], pitches: int, settings: CausalConfig) -> None:
         super().__init__()
-        width, hidden, dropout, returns = settings.width, settings.hidden, settings.dropout, settings.returns
+        width, hidden, dropout, returns = settings.width, settings.hidden, settings.dropout, 2 * settings.returns
         self.track, self.is_drum, self.pitches = track, drums[track], pitches
         self.others = [other for other in range(len(drums)) if other != track]
         self.pitched = [] if self.is_drum else [other for other in self.others if not drums[other]]

@@ -114,20 +114,26 @@ def _track_loss(
     state = decoder.state(state, seen)
     hidden = decoder.first(state)
     losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
-    if returns is not None:  # the notes of a beat that returns need no decision
-        new = returns.now[:, track] == 0
-        losses = losses * new + _return_loss(decoder.returning(hidden).float(), returns, track)
-        changed = changed & new
+    strikes = started.any(1)
+    alike = torch.zeros_like(strikes)
+    if returns is not None:  # a beat that returns decides no notes, a rhythm that returns not where they start
+        back, alike = returns.of_track(track)
+        losses = losses * ~(back | alike & strikes) + _return_loss(decoder.returning(hidden).float(), returns, track)
+        changed = changed & ~back
     rows = changed.nonzero()[:, 0]
     state, seen = state[rows], seen.at(rows)
-    references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
     before, kept = steps.before[rows, track], steps.kept[rows, track]
     if limit > 1:
         going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
         losses = losses.index_add(0, rows, (going_on * before).sum(1))
         state = state + parts.trunk.notes.notes_of(track, kept.to(state.dtype))
+    if returns is not None:
+        free = (strikes | ~alike)[rows].nonzero()[:, 0]
+        rows, state, seen, before, kept = rows[free], state[free], seen.at(free), before[free], kept[free]
+    references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
     left, lowest = started[rows], torch.full_like(rows, -1)
     prior, must = parts.constraints(decoder, seen, before, kept, playable[rows] | started[rows])
+    must = must | alike[rows]
     while len(rows):
         logits = decoder.note_logits(state, references, chord, ahead, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
@@ -144,9 +150,9 @@ def _track_loss(
 
 
 def _return_loss(logits: Tensor, returns: Returns, track: int) -> Tensor:
-    """Return the losses of decisions whether a track's beats return: ``(items,)`` from logits ``(items, bars)``."""
-    bars = torch.arange(1, logits.shape[1] + 1, device=logits.device)
+    """Return the losses of decisions how a track's beats return: ``(items,)`` from logits ``(items, decisions)``."""
+    numbers = torch.arange(1, logits.shape[1] + 1, device=logits.device)
     label, possible = returns.now[:, track, None], returns.possible[:, track]
-    decided = possible & ((label == 0) | (bars <= label))  # the first one that is true ends the decision
-    losses: Tensor = (cross_entropy(logits, (bars == label).float()) * decided).sum(1)
+    decided = possible & ((label == 0) | (numbers <= label))  # the first one that is true is the last
+    losses: Tensor = (cross_entropy(logits, (numbers == label).float()) * decided).sum(1)
     return losses

@@ -162,7 +162,7 @@ class StepComposer:
 
     def _decide_new(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> bool:
         """Decide on the notes of a track where its beat does not return; returns whether they change anywhere."""
-        track, codes, returns = tables.track, self._codes, self._returns
+        track, codes, returns, rhythm = tables.track, self._codes, self._returns, None
         if self._guide is not None and tables.pitched:
             _, leads, ahead = (of_steps[step] for of_steps in self._guide)
             place = leads.gather(1, codes[:, track, LAST, None])[:, 0]
@@ -175,18 +175,28 @@ class StepComposer:
             if step % self._parts.shape.unit == 0:
                 free = ~self._given.known[:, step, track]
                 returns.decide(track, tables.returning(hidden), self._returning[step][track], free)
-            returning = returns.returning(track, step)
+            returning, rhythm = returns.returning(track, step), returns.rhythm(track, step)
+            if rhythm:  # notes start where they did, and between them they can only end
+                changes = (changes & ~(rhythm[1] & (sounded[:, track].amax(1) <= 0))) | rhythm[0]
             if returning:
                 changes &= ~returning[0]
         rows = changes.nonzero()[:, 0]
         if not rows.shape[0]:
             return False
-        decided = self._change(tables, state, hidden, rows, step, sounded[:, track])
+        rhythm = None if rhythm is None else (rhythm[0].index_select(0, rows), rhythm[1].index_select(0, rows))
+        decided = self._change(tables, state, hidden, rows, step, sounded[:, track], rhythm)
         self._planes[:, :, track].index_copy_(0, rows, torch.stack(decided, 1))
         return True
 
     def _change(
-        self, tables: TrackTables, state: Tensor, hidden: Tensor, rows: Tensor, step: int, before: Tensor
+        self,
+        tables: TrackTables,
+        state: Tensor,
+        hidden: Tensor,
+        rows: Tensor,
+        step: int,
+        before: Tensor,
+        rhythm: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
         """Decide what a track that changes plays.
 
@@ -197,6 +207,7 @@ class StepComposer:
             rows: numbers of the phrases in which it changes, int64 ``(items,)``.
             step: number of the step.
             before: its notes one step before, ``(batch, rows)``, zeros and ones.
+            rhythm: where a note must start, and where none may, boolean ``(items,)``; None: nowhere.
 
         Returns:
             Notes that sound and that start, ``(items, rows)``, zeros and ones.
@@ -213,6 +224,8 @@ class StepComposer:
             going = tables.going_on(hidden.index_select(0, rows))
             limit_of_rows = self._logits[step][track][GOING_ON].index_select(0, rows)
             kept = before * (going > limit_of_rows[:, None])
+            if rhythm:  # a change must be an end
+                kept = kept * ~(rhythm[1] & (kept == before).all(1))[:, None]
             state = affine(state, kept, tables.notes)
             impossible |= kept > 0
         if not parts.restrikes:
@@ -223,7 +236,11 @@ class StepComposer:
             chord, ahead = (self._guide[place][step].index_select(0, rows) for place in (0, 2))
         # Where nothing ends, something starts, or nothing would change.
         must = (before if kept is None else before - kept).amax(1) <= 0
+        if rhythm:
+            must |= rhythm[0]
         note = choose(parts, tables.note_logits(state, references, chord, ahead, None, prior, must), chances[0])
+        if rhythm:
+            note = torch.where(rhythm[1], tables.rows, note)
         if kept is None:
             started = tables.one_hot(note)
             return started, started

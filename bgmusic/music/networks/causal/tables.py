@@ -159,7 +159,7 @@ class TrackTables:
             state: ``(items, width)``.
             codes: state of all tracks, int64 ``(items, tracks, 4)``.
             since: steps since each track's last change, int64 ``(items, tracks)``.
-            returned: how many bars before each track's beat was played, int64 ``(items, tracks)``; None: beats do not
+            returned: how each track's beat returns, int64 ``(items, tracks)``; None: beats do not
                 return.
 
         """

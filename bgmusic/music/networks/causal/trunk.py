@@ -35,7 +35,7 @@ class Trunk(nn.Module):
         self.pairs = list(combinations(pitched, 2))
         self.motions = nn.Embedding(tracks * MOTIONS, width)
         self.intervals = nn.Embedding(max(1, len(self.pairs)) * (2 * rows + 1), width)
-        self.returned = nn.Embedding(tracks * (returns + 1), width) if returns else None
+        self.returned = nn.Embedding(tracks * (2 * returns + 1), width) if returns else None
         for table in (self.motions, self.intervals, self.returned):
             if table is not None:
                 nn.init.normal_(table.weight, std=0.1 / math.sqrt(tracks))
@@ -61,7 +61,7 @@ class Trunk(nn.Module):
             onsets: of the same shape, or None.
             line: rows ``(..., tracks)``, -1 for none.
             motion: motion classes ``(..., tracks)``.
-            returned: how many bars before beats were played, int64 ``(..., tracks)``, see :class:`.returns.Returns`.
+            returned: how beats return, int64 ``(..., tracks)``, see :class:`.returns.Returns`.
 
         Returns:
             ``(..., width)``.
