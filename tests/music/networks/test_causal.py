@@ -185,10 +185,11 @@ def test_particles_follow_the_judged_distribution() -> None:
     "shape", [SATB, BAND, BAND.model_copy(update={"resolution": 12})], ids=["satb", "lpd-5", "fine"]
 )
 def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, planned: float) -> None:
-    network = causal(shape, "two-stage", critic_dropout=0.0)
+    network = causal(shape, "two-stage", critic_dropout=0.0, returns=2)
     assert network.critic is not None
-    critic = network.critic.known
-    draft = to_draft(random_phrases(shape), shape)
+    critic, real = network.critic.known, random_phrases(shape)
+    real[::2, :, -1] = real[::2, :, 0]  # bars return
+    draft = to_draft(real, shape)
     draft = draft.map(lambda plane: to_common(plane, torch.zeros(len(plane), dtype=torch.int64), shape))
     cells = draft.cells.transpose(1, 2) > 0.5
     rng = torch.Generator().manual_seed(0)
@@ -197,6 +198,8 @@ def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, pl
     critic.rules.weight.data.normal_(generator=rng)
     critic.parallels.data.normal_(generator=rng)
     critic.returns.data.normal_(generator=rng)
+    assert critic.repeats is not None
+    critic.repeats.data.normal_(std=1e-2, generator=rng)
     assert critic.ahead is not None
     critic.ahead.weight.data.normal_(generator=rng)
     free = torch.rand(1, len(shape.track_set), shape.bars * shape.beats, generator=rng) < 0.5

@@ -8,7 +8,7 @@ from composers import BAND, SATB, random_phrases
 
 from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.critic_ahead import Known
-from bgmusic.music.networks.causal.critic_features import returning_rhythms
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes, returning_rhythms
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.keys import to_common
@@ -34,6 +34,31 @@ def test_returning_rhythms_are_those_of_a_loop(number: int, resolution: int) -> 
                 expected[:, :, column] = (now == before).all(1) & (now | before).any(1)
         assert torch.equal(found[:, place - length + number], expected)
     assert found.any() or number < 4
+
+
+@pytest.mark.parametrize("number", [1, 4, 13, 64])
+def test_returning_notes_are_those_of_a_loop(number: int) -> None:
+    rng = torch.Generator().manual_seed(0)
+    cells = torch.rand(16, 64, 3, 5, generator=rng) < 0.1
+    started = cells & (torch.rand(cells.shape, generator=rng) < 0.9)
+    for plane in (cells, started):  # bars return, and in half of the phrases one step differs
+        plane[:8, 16:48] = plane[:8, :16].repeat(1, 2, 1, 1)
+        plane[8:, 32:] = plane[8:, :32].clone()
+    started[::2, 37] = False
+    found = returning_notes(number_notes(cells, started), SATB, number)
+    assert found.shape == (16, number, 3, 2, 2)
+    notes = torch.cat([cells, started], -1)
+    for place in range(64 - number, 64):
+        expected = torch.zeros(16, 3, 2, 2, dtype=torch.bool)
+        for column, ago in enumerate((16, 32)):
+            for kind, size in enumerate((4, 16)):
+                begin = place + 1 - size
+                if begin >= ago and (place + 1) % size == 0:
+                    now, before = notes[:, begin : place + 1], notes[:, begin - ago : place + 1 - ago]
+                    expected[:, :, column, kind] = (now == before).all(3).all(1) & now.any(3).any(1)
+        assert torch.equal(found[:, place - 64 + number], expected)
+    assert found[..., 0].any()
+    assert number < 64 or found[..., 1].any()
 
 
 def _nothing(cells: torch.Tensor) -> Known:

@@ -110,7 +110,9 @@ def test_phrases_are_as_frequent_as_their_likelihood_says(
         monkeypatch.setattr("bgmusic.music.networks.causal.network.describe_returns", some)
         with torch.no_grad():
             losses = network.nats(draft, units, None, frames)
-        likely += torch.where(seen[0], 0.0, (-(losses * units.transpose(1, 2).repeat_interleave(shape.unit, 1)).sum((1, 2))).exp())
+        likely += torch.where(
+            seen[0], 0.0, (-(losses * units.transpose(1, 2).repeat_interleave(shape.unit, 1)).sum((1, 2))).exp()
+        )
     expected = number * likely
     spread = (expected * (1 - likely)).sqrt().clamp(min=1)
     assert float(((counts - expected).abs() / spread).max()) < 5

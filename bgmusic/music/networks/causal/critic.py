@@ -29,9 +29,9 @@ from bgmusic.music.networks.causal.critic_features import (
     motion_columns,
     parallel_motions,
     places_under,
-    returning_rhythms,
     summarize,
 )
+from bgmusic.music.networks.causal.critic_returns import returning_notes, returning_rhythms
 from bgmusic.music.networks.causal.steps import Steps
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
@@ -50,10 +50,13 @@ class Critic(nn.Module):
         channels: channels of a step.
         dropout: share of dropped channels.
         knows: whether it sees what is known in advance: planned chords, and what leads to the next beat.
+        returns: whether it weighs beats and bars whose notes return.
 
     """
 
-    def __init__(self, shape: RollShape, channels: int, dropout: float, knows: bool = True) -> None:
+    def __init__(
+        self, shape: RollShape, channels: int, dropout: float, knows: bool = True, returns: bool = False
+    ) -> None:
         super().__init__()
         self.shape, self.channels, rows = shape, channels, shape.pitches + 2 * MARGIN
         sizes = feature_sizes(shape, rows)
@@ -86,9 +89,10 @@ class Critic(nn.Module):
         self._to_rules = [n * MOTION_CODES - self.offsets[column] for n, column in enumerate(self.motions)]
         # Parallel octaves, and fifths, of any two tracks: one weight each, as no two tracks have enough of them.
         self.parallels = nn.Parameter(torch.zeros(2))
-        # Rhythms of bars that return after one bar or two, up to each beat, of pitched tracks and of drums: whether all
-        # steps agree is more than convolutions learn to see.
+        # Rhythms of bars that return after one bar or two, up to each beat, of pitched tracks and of drums.
         self.returns = nn.Parameter(torch.zeros(2, 2, shape.beats))
+        # Notes that return, of beats and of bars, of each track.
+        self.repeats = nn.Parameter(torch.zeros(tracks, 2, 2)) if returns else None
         self._drums = [int(drums) for drums in shape.drums]
         self.dropout = Dropout(dropout)
 
@@ -102,7 +106,7 @@ class Critic(nn.Module):
 
         """
         chords = known.chords
-        summary = summarize(steps.line, steps.started, cells, self.shape)
+        summary = summarize(steps.line, steps.started, cells, self.shape, self.repeats is not None)
         obeyed = describe_obedience(summary, cells, chords, places_under(chords, self.shape), self.shape)
         codes = torch.cat([describe_last(summary, self.shape, cells.shape[1]), obeyed], -1)
         codes = codes + torch.tensor(self.offsets, device=cells.device)
@@ -121,7 +125,7 @@ class Critic(nn.Module):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
         logits = self.judge(x)[:, 0].float().cumsum(1) * (PER_PHRASE / whole)
-        evidence = self.evidence(codes, summary.strikes, self.rule_table())[:, : logits.shape[1] * self.stride]
+        evidence = self.evidence(codes, summary, self.rule_table())[:, : logits.shape[1] * self.stride]
         total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
         return total
 
@@ -134,21 +138,23 @@ class Critic(nn.Module):
             table = table.index_add(0, codes, weight.expand(len(codes), 1))
         return table
 
-    def evidence(self, codes: Tensor, strikes: Tensor, table: Tensor) -> Tensor:
+    def evidence(self, codes: Tensor, steps: Summary, table: Tensor) -> Tensor:
         """Return what the rules add to the logits of the last steps: float32 ``(batch, steps)``.
 
         Args:
             codes: of these steps, int64 ``(batch, steps, features)``.
-            strikes: of all steps so far, see :class:`Summary`.
+            steps: all steps so far.
             table: see :meth:`rule_table`.
 
         """
-        number, unit = codes.shape[1], self.shape.unit
-        beats = (
-            torch.arange(strikes.shape[1] - number, strikes.shape[1], device=codes.device) % self.shape.steps // unit
-        )
+        number, length = codes.shape[1], steps.strikes.shape[1]
+        places = torch.arange(length - number, length, device=codes.device) % self.shape.steps
+        beats = places // self.shape.unit
         weights = self.returns.float()[self._drums][:, :, beats].permute(2, 0, 1) * _RARE  # (steps, tracks, 2)
-        evidence = (returning_rhythms(strikes, self.shape, number) * weights).sum((2, 3))
+        evidence = (returning_rhythms(steps.strikes, self.shape, number) * weights).sum((2, 3))
+        if self.repeats is not None:
+            repeated = returning_notes(steps.notes, self.shape, number)
+            evidence = evidence + (repeated * self.repeats.float() * _RARE).sum((2, 3, 4))
         if self.motions:
             motions = codes[..., self.motions] + torch.tensor(self._to_rules, device=codes.device)
             evidence = evidence + F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.music.networks.causal.critic_returns import BARS_AGO, number_notes
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
@@ -26,7 +27,6 @@ MOTION_CODES = 13 * 13 * _MOTIONS + 1
 _CLASSES = 12
 _SETS = 1 << 11
 _TOGETHER = 4  # pitch classes above the bass; chords of more are one category
-_BARS_AGO = (1, 2)
 _PAIRS = 10  # pairs of tracks at most
 _OF_LINE = 6  # columns of a track
 _PLACES = 4  # of a step under a plan
@@ -42,7 +42,7 @@ def feature_sizes(shape: RollShape, rows: int) -> list[int]:
     pairs = list(combinations(pitched, 2))[:_PAIRS]
     of_plan = [4 * _PLACES, *[2 * _PLACES * 5] * len(pitched)] if pitched else []
     rhythm = [1 << min(8, len(shape.drums)), shape.steps]
-    form = [2 * 3 ** len(_BARS_AGO)] * len(shape.drums) + [2 * _LEAP + 2] * len(pitched)
+    form = [2 * 3 ** len(BARS_AGO)] * len(shape.drums) + [2 * _LEAP + 2] * len(pitched)
     return [*line * len(pitched), *pair * len(pairs), *of_all, *rhythm, *form, *of_plan]
 
 
@@ -57,35 +57,6 @@ def parallel_motions() -> Tensor:
     """Return the codes of a motion that are parallel octaves or unisons, then fifths: int64 ``(2, 2)``, up and down."""
     interval = torch.tensor([[0], [_FIFTH]])
     return _motion(interval, interval, torch.tensor([0, 1]))
-
-
-def returning_rhythms(strikes: Tensor, shape: RollShape, number: int) -> Tensor:
-    """Return where the rhythm of a bar so far is that of one or two bars before.
-
-    Args:
-        strikes: whether a note of the track starts, boolean ``(batch, steps, tracks)``.
-        shape: of the phrases.
-        number: of the last steps that are described.
-
-    Returns:
-        Boolean ``(batch, number, tracks, 2)``: whether it is that of one bar before, of two bars before. Only the last
-        step of each beat is marked, and only where one of the two bars has an onset up to there.
-
-    """
-    length, bar = strikes.shape[1], shape.steps
-    first = (length - number) // bar * bar
-    places = torch.arange(first, length, device=strikes.device)
-    ends = places % shape.unit == shape.unit - 1
-    now, columns = strikes[:, first:], []
-    for bars in _BARS_AGO:
-        ago = places - bars * bar
-        before = strikes[:, ago.clamp(min=0)]
-        both = torch.stack([now != before, now | before])
-        # Cumulative sums within each bar.
-        differ, struck = F.pad(both, (0, 0, 0, -len(places) % bar)).unflatten(2, (-1, bar)).cumsum(3).flatten(2, 3)
-        marked = (ends & (ago >= 0))[:, None]
-        columns.append((differ[:, : len(places)] == 0) & (struck[:, : len(places)] > 0) & marked)
-    return torch.stack(columns, -1)[:, -number:]
 
 
 def _motion(interval: Tensor, before: Tensor, way: Tensor) -> Tensor:
@@ -103,6 +74,8 @@ class Summary:
         strikes: whether a note of the track starts, boolean, of all tracks.
         bass: the lowest row of pitched tracks.
         chord: their pitch classes above it, as bits.
+        notes: numbers of what each track plays, see :func:`.critic_returns.number_notes`; of no track where it does not
+            matter whether notes return.
 
     """
 
@@ -111,6 +84,7 @@ class Summary:
     strikes: Tensor
     bass: Tensor
     chord: Tensor
+    notes: Tensor
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Summary:
         """Apply a function to all tensors."""
@@ -122,13 +96,14 @@ class Summary:
         return Summary(*(torch.cat(pair, 1) for pair in pairs))
 
 
-def summarize(line: Tensor, started: Tensor, cells: Tensor, shape: RollShape) -> Summary:
-    """Summarize steps; see :class:`Steps` for the arguments."""
+def summarize(line: Tensor, started: Tensor, cells: Tensor, shape: RollShape, numbered: bool = False) -> Summary:
+    """Summarize steps; see :class:`Steps` for the arguments. ``numbered``: with :attr:`Summary.notes`."""
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     together = cells[:, :, pitched].any(2)
     bass = torch.where(together.any(-1), together.to(torch.uint8).argmax(-1), -1)
     counts = cells[:, :, pitched].sum(-1).clamp(max=7)
-    return Summary(line[:, :, pitched], counts, started.any(-1), bass, _over_bass(together, bass))
+    notes = number_notes(cells, started) if numbered else line[:, :, :0]
+    return Summary(line[:, :, pitched], counts, started.any(-1), bass, _over_bass(together, bass), notes)
 
 
 def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
@@ -274,7 +249,7 @@ def _of_form(steps: Summary, pitched: list[int], number: int, shape: RollShape) 
     places = torch.arange(length - number, length, device=steps.line.device)
     strikes = steps.strikes.long()
     rhythm = strikes[:, places]
-    for bars in _BARS_AGO:
+    for bars in BARS_AGO:
         ago = places - bars * shape.steps
         rhythm = rhythm * 3 + torch.where(ago[:, None] >= 0, strikes[:, ago.clamp(min=0)], 2)
     ago = places - shape.steps

@@ -104,7 +104,7 @@ class CriticStream:
         critic, shape, number = self._critic, self._shape, cells.shape[1]
         here = slice(self._step, self._step + number)
         self._step += number
-        steps = summarize(line_of(cells), starts, cells, shape)
+        steps = summarize(line_of(cells), starts, cells, shape, critic.repeats is not None)
         self._past = steps if self._past is None else self._past.followed_by(steps)
         if self._planned:
             obeyed = describe_obedience(steps, cells, self._chords[:, here], self._places[:, here], shape)
@@ -120,7 +120,7 @@ class CriticStream:
             x = x + critic.embed_ahead(steps, self._ahead.here(here))
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
-        return torch.cat([x, critic.evidence(codes, self._past.strikes, self._rules).unsqueeze(2).to(x.dtype)], 2)
+        return torch.cat([x, critic.evidence(codes, self._past, self._rules).unsqueeze(2).to(x.dtype)], 2)
 
     def _product(self, x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
         return affine(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)

@@ -18,17 +18,18 @@ from bgmusic.music.rolls.shape import RollShape
 class Critics(nn.Module):
     """The critics of a composer; see :class:`Critic` for the arguments."""
 
-    def __init__(self, shape: RollShape, channels: int, dropout: float) -> None:
+    def __init__(self, shape: RollShape, channels: int, dropout: float, returns: bool = False) -> None:
         super().__init__()
-        self.blank = Critic(shape, channels, dropout, knows=False)
-        self.known = Critic(shape, channels, dropout)
+        self.blank = Critic(shape, channels, dropout, knows=False, returns=returns)
+        self.known = Critic(shape, channels, dropout, returns=returns)
 
     def learn(self, composed: bool) -> None:
         """Let the weights be trained; those of rare events only from what is composed, as a correction."""
         self.requires_grad_()
         for critic in (self.blank, self.known):
-            for weight in (critic.parallels, critic.returns):
-                weight.requires_grad_(composed)
+            for weight in (critic.parallels, critic.returns, critic.repeats):
+                if weight is not None:
+                    weight.requires_grad_(composed)
 
     def of(self, blank: Tensor) -> Critic:
         """Return the critic of phrases that are composed together.

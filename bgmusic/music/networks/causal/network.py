@@ -85,7 +85,7 @@ class CausalComposer(ComposingNetwork):
         # A second stage trains the critics alone; without them, the first draft is the result.
         self.critic = None
         if config.strategy == "two-stage":
-            self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout)
+            self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout, settings.returns > 0)
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
         self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=settings.returns)
         self.noise = replace(self.first_draft, drafts=drafts, draws=draws)
