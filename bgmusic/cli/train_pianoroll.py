@@ -36,7 +36,8 @@ def pianoroll(
     ] = None,
     neuron: options.NeuronOption = None,
     start: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Run to start from, for critic, contrast, two-stage, joint.")
+        Path | None,
+        typer.Option(metavar="RUN", help="Run to start from, for critic, contrast, student, two-stage, joint."),
     ] = None,
     set_: options.SetOption = None,
     steps: options.StepsOption = None,
