@@ -9,10 +9,12 @@ import typer
 
 from bgmusic.cli import options
 from bgmusic.cli.options import Device, check_training, run_training
+from bgmusic.cli.train_composer import composer
 from bgmusic.cli.train_pianoroll import pianoroll
 from bgmusic.cli.train_plans import plans
 
 app = typer.Typer(help="Train a generator.")
+app.command()(composer)
 app.command()(pianoroll)
 app.command()(plans)
 

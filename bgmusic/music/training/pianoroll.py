@@ -175,7 +175,7 @@ def train_pianoroll(
         OSError: the folder can't be written.
 
     """
-    if _starts(config) != (start is not None):
+    if starts(config) != (start is not None):
         if start:  # pretraining is end-to-end too, of a network without a refiner
             raise UserError("--start is for the strategies two-stage and joint; this training has no first stage")
         if config.composed:
@@ -197,7 +197,7 @@ def train_pianoroll(
     return _compose(run, training, config, quiet) and _train(run, training, config, corpus, quiet)
 
 
-def _starts(config: PianorollConfig) -> bool:
+def starts(config: PianorollConfig) -> bool:
     """Return whether a training starts from a run of another stage."""
     return config.strategy != "end-to-end" or config.composed is not None
 
@@ -233,7 +233,7 @@ def resume_pianoroll(
     training = make_training(config, corpus, run.seed(), device, run.seconds())
     if not _compose(run, training, config, quiet):
         return False
-    if not resume(run, training) and _starts(config):
+    if not resume(run, training) and starts(config):
         begin_with(training, config, Path(str(places.get("start", ""))))
     if data:
         run.note(data=place_of(data, corpus))
