@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from bgmusic import neurons
     from bgmusic.api import evaluate, load, read
     from bgmusic.errors import UserError
-    from bgmusic.music.composing.composer import Accompaniment, Composer
+    from bgmusic.music.composing.composer import Composer
+    from bgmusic.music.composing.write_back import Accompaniment
     from bgmusic.music.corpora.corpus import Corpus, open_corpus
     from bgmusic.music.midi.song import Song
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.tracks import Track, TrackSet
 
 _MODULES = {
-    "Accompaniment": "bgmusic.music.composing.composer",
+    "Accompaniment": "bgmusic.music.composing.write_back",
     "Composer": "bgmusic.music.composing.composer",
     "Corpus": "bgmusic.music.corpora.corpus",
     "Roll": "bgmusic.music.rolls.roll",

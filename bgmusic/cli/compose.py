@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BpmOption, DraftsOption, FirstOption
+from bgmusic.cli.options import BpmOption, DraftsOption, EndingOption, FirstOption
 from bgmusic.cli.plan_options import (
     ActivityOption,
     BarsOption,
@@ -38,6 +38,7 @@ def compose(
     key: KeyOption = None,
     loose: LooseOption = False,
     bars: BarsOption = None,
+    ending: EndingOption = False,
     base: PlanOption = None,
     planner: PlannerOption = None,
     given: Annotated[
@@ -69,7 +70,7 @@ def compose(
     The plan is saved beside the music as piece-0000.plan.json. You can edit it and reuse it by --plan.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
-    _require_given(given, track, free)
+    _require_given(given, track, free, ending)
 
     from bgmusic.files import require_writable
     from bgmusic.music.composing import planned
@@ -113,7 +114,9 @@ def compose(
             units = parse_free(free, plan.shape)
             rolls = compose_free(generator, shape, units, plans, piece, seed, first, bpm, progress)
         else:
-            channels = planned.compose(generator, shape, plans, seed, first=first, given=notes, progress=progress)
+            channels = planned.compose(
+                generator, shape, plans, seed, first=first, given=notes, ending=ending, progress=progress
+            )
             rolls = to_rolls(channels, shape, bpm)
     songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
     about = {"run": str(run), "seed": seed, "first": first}
@@ -141,7 +144,9 @@ def _write_plans(plans: Plans, out: Path, first: int) -> None:
     typer.echo(f"Plan: {paths[0]}" + (" and so on" if len(paths) > 1 else ""))
 
 
-def _require_given(given: Path | None, track: str | None, free: str | None) -> None:
+def _require_given(given: Path | None, track: str | None, free: str | None, ending: bool) -> None:
+    if ending and free is not None:
+        raise UserError("--ending is for whole pieces, without --free")
     if free is None and (given is None) != (track is None):
         raise UserError("--given and --track belong together: the file, and its track that stays as it is")
     if free is not None and track is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.options import BinarizeOption, BpmOption, DraftsOption, FirstOption, JobsOption
+from bgmusic.cli.options import BinarizeOption, BpmOption, DraftsOption, EndingOption, FirstOption, JobsOption
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 from bgmusic.plurals import count_of
@@ -42,6 +42,7 @@ def generate(
         int | None,
         typer.Option(min=1, help="For music: bars of each piece, 1024 at most.", show_default="those of a phrase"),
     ] = None,
+    ending: EndingOption = False,
     bpm: BpmOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("samples"),
     format_: Annotated[
@@ -82,15 +83,15 @@ def generate(
         raise UserError(f"{run} is a run of {kind}: bgmusic plan makes them")
     formats = formats or [name for name in music_files.DEFAULT if name in _FORMATS[kind]]
     music_files.check_formats(formats, _FORMATS[kind])
-    if kind == "digits" and not (bars is bpm is drafts is None):
-        raise UserError(f"--bars, --bpm and --drafts are for music: {run} is a run of digits")
+    if kind == "digits" and (ending or not (bars is bpm is drafts is None)):
+        raise UserError(f"--bars, --ending, --bpm and --drafts are for music: {run} is a run of digits")
     music_files.require_libraries(formats)
     keep_freed_memory()
     require_writable(out, folder=True)
     if kind == "digits":
         _digits(folder, number or _NUMBER[kind], seed, first, out, formats, binarize)
     else:
-        _music(folder, number, bars, bpm, drafts, seed, first, jobs, out, formats, binarize, str(run))
+        _music(folder, number, bars, ending, bpm, drafts, seed, first, jobs, out, formats, binarize, str(run))
 
 
 def _digits(run: Path, number: int, seed: int, first: int, out: Path, formats: list[str], binarize: str) -> None:
@@ -115,6 +116,7 @@ def _music(
     run: Path,
     number: int | None,
     bars: int | None,
+    ending: bool,
     bpm: float | None,
     drafts: int | None,
     seed: int,
@@ -137,10 +139,12 @@ def _music(
     music_files.require_short(formats, length * shape.steps / shape.resolution * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     needed = number * (1 if bars is None else phrases_needed(generator, shape, bars))
     with progress_bar("Composing", needed) as progress:
-        if bars is None:
+        if bars is None and not ending:
             channels = phrases(generator, shape, number, seed, binarize, progress, first=first, jobs=jobs)
         else:
-            channels = pieces(generator, shape, bars, number, seed, binarize, progress, first=first, jobs=jobs)
+            channels = pieces(
+                generator, shape, length, number, seed, binarize, progress, first=first, jobs=jobs, ending=ending
+            )
     name = "phrase" if length <= shape.bars else "piece"
     about = {"run": named, "seed": seed, "binarize": binarize, "first": first}
     if drafts is not None:

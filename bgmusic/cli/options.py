@@ -77,6 +77,10 @@ DraftsOption = Annotated[
         show_default="as trained, 16",
     ),
 ]
+EndingOption = Annotated[
+    bool,
+    typer.Option("--ending", help="The last bar ends the piece: the tonic chord, held; for more bars than a phrase."),
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume the run in --out. --steps or --minutes extend it.")
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bgmusic.gan.generate import Progress
-from bgmusic.music import sound
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
 from bgmusic.music.composing.arguments import check_bpm, check_count, check_draws, check_seed
@@ -17,7 +16,7 @@ from bgmusic.music.composing.interpolation import interpolate
 from bgmusic.music.composing.planned import GivenTrack, Wishes, compose, composes_under_plans, wished_plan
 from bgmusic.music.composing.planners import decide
 from bgmusic.music.composing.sketches import sketched
-from bgmusic.music.composing.write_back import with_accompaniment
+from bgmusic.music.composing.write_back import Accompaniment, with_accompaniment
 from bgmusic.music.midi.song import Song
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.planner.network import Planner
@@ -30,45 +29,6 @@ from bgmusic.training.protocols import SampleNetwork
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Accompaniment:
-    """One accompaniment.
-
-    Attributes:
-        roll: all tracks in the bars that were composed, the given track on the grid.
-        song: the whole piece; the given track's notes, controllers and bends are exactly those of the source.
-
-    """
-
-    roll: Roll
-    song: Song
-
-    def __repr__(self) -> str:
-        return f"Accompaniment({self.roll!r}; the whole piece has {len(self.song.notes)} notes)"
-
-    def save(self, path: str | Path, **options: Any) -> None:
-        """Write the piece in the format of the suffix: .mid, .wav, .flac, .ogg and .mp3 the song, others the roll.
-
-        Raises:
-            UserError: the suffix is unknown, or the piece doesn't fit the format.
-            OSError: the file can't be written.
-
-        """
-        from bgmusic.music.rolls.midi_files import write_midi
-
-        suffix = Path(path).suffix.lower()
-        if suffix in (".mid", ".midi"):
-            write_midi(self.song, path)
-        elif suffix.removeprefix(".") in sound.FORMATS:
-            rate = options.pop("rate", sound.DEFAULT_RATE)
-            sound.write_audio(path, sound.render(self.song, rate, **options), rate)
-        else:
-            self.roll.save(path, **options)
-
-    def _repr_html_(self) -> str:
-        return self.roll._repr_html_()
 
 
 class Composer:
@@ -107,6 +67,7 @@ class Composer:
         n: int = 1,
         *,
         bars: int | None = None,
+        ending: bool = False,
         seed: int = 0,
         first: int = 0,
         bpm: float | None = None,
@@ -122,6 +83,7 @@ class Composer:
         Args:
             n: number of pieces.
             bars: length of each piece; a phrase by default, 1024 at most.
+            ending: whether the last bar ends the piece: the tonic chord, held; for more bars than a phrase.
             seed: seed of the noise, 0 to 2^63 - 1.
             first: number of the first piece, from 0.
             bpm: tempo of the rolls in beats per minute; by default the median of the training corpus.
@@ -137,13 +99,12 @@ class Composer:
         check_draws(n, seed, first)
         check_count("jobs", jobs)
         check_bpm(bpm)
-        pieces.check_length(self.shape, self.shape.bars if bars is None else bars, n)
-        if bars is None:
-            channels = phrases(self.network, self.shape, n, seed, binarize, progress, first=first, jobs=jobs)
-        else:
-            channels = pieces.pieces(
-                self.network, self.shape, bars, n, seed, binarize, progress, first=first, jobs=jobs
-            )
+        length = self.shape.bars if bars is None else bars
+        pieces.check_length(self.shape, length, n)
+        make = phrases if bars is None and not ending else partial(pieces.pieces, bars=length, ending=ending)
+        channels = make(
+            self.network, self.shape, count=n, seed=seed, binarize=binarize, progress=progress, first=first, jobs=jobs
+        )
         return to_rolls(channels, self.shape, bpm)
 
     def plan(
@@ -211,6 +172,7 @@ class Composer:
         plan: Plan | str | Path,
         n: int = 1,
         *,
+        ending: bool = False,
         seed: int = 0,
         first: int = 0,
         bpm: float | None = None,
@@ -221,6 +183,7 @@ class Composer:
         Args:
             plan: a plan, or the path of its JSON file.
             n: number of pieces.
+            ending: whether the last bar ends the piece, as in :meth:`generate`; it repeats no other then.
             seed: seed of the noise.
             first: number of the first piece, from 0.
             bpm: tempo of the rolls, as in :meth:`generate`.
@@ -234,7 +197,8 @@ class Composer:
         check_draws(n, seed, first)
         check_bpm(bpm)
         plans = wished_plan(PlanShape.of(self.shape), Wishes(), plan).repeated(n)
-        return to_rolls(compose(self.network, self.shape, plans, seed, first=first, progress=progress), self.shape, bpm)
+        made = compose(self.network, self.shape, plans, seed, first=first, ending=ending, progress=progress)
+        return to_rolls(made, self.shape, bpm)
 
     def accompany(
         self,

@@ -20,6 +20,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws, batches
 from bgmusic.gan.generate import Progress, check_binarize, decide, least_of
 from bgmusic.gan.latent import wander
+from bgmusic.music.composing.endings import require_ending
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.windows import compose, whole_length, window_starts
 from bgmusic.music.composing.workers import in_parts
@@ -65,6 +66,7 @@ def pieces(
     *,
     first: int = 0,
     jobs: int = 1,
+    ending: bool = False,
 ) -> NDArray[np.bool_]:
     """Generate pieces of ``bars`` bars. Each depends on the seed and its number alone, not on the other arguments.
 
@@ -77,20 +79,26 @@ def pieces(
         bars: length of each piece.
         count: number of pieces.
         first: number of the first piece, from 0.
+        ending: whether the last bar ends the piece, see :mod:`.endings`; for composers that obey plans.
 
     Returns:
         Booleans ``(count, channels, bars, steps, pitches)``.
 
     Raises:
-        UserError: there are too many bars; another argument is out of range; or ``binarize`` is ``bs`` for a
-            real-valued composer, which revises bars that it made before.
+        UserError: there are too many bars, or too few for an ending; another argument is out of range; ``binarize``
+            is ``bs`` for a real-valued composer, which revises bars that it made before; or the generator makes no
+            endings.
 
     """
     check_binarize(binarize)
     check_length(shape, bars, count)
     if binarize == "bs" and isinstance(generator, ComposingNetwork) and isinstance(generator.neuron, RealValued):
         raise UserError("a real-valued composer generates long pieces with --binarize ht only")
-    task = partial(_pieces, shape=shape, bars=bars, seed=seed, binarize=binarize)
+    if ending:
+        require_ending(bars, shape)
+        if not (isinstance(generator, ComposingNetwork) and generator.plans):
+            raise UserError("this generator composes without plans, and so without endings")
+    task = partial(_pieces, shape=shape, bars=bars, seed=seed, binarize=binarize, last=bars - 1 if ending else None)
     return np.concatenate(in_parts(generator, task, first, count, batch_of(generator, shape), jobs, progress))
 
 
@@ -104,12 +112,13 @@ def _pieces(
     bars: int,
     seed: int,
     binarize: str,
+    last: int | None,
 ) -> NDArray[np.bool_]:
     made = []
     for draws, wanted in batches(seed, first, count, batch_of(generator, shape), least_of(generator)):
         advance = partial(report_wanted, progress, wanted)
         if isinstance(generator, ComposingNetwork):
-            parts = _overlapping(generator, shape, bars, draws, advance)
+            parts = _overlapping(generator, shape, bars, draws, advance, last)
         else:
             parts = _consecutive(generator, shape, bars, draws, binarize, advance)
         made.append(parts[wanted, :, :bars].cpu().numpy())
@@ -127,11 +136,13 @@ def noise_path(draws: Draws, latent: int) -> Iterator[Tensor]:
     return wander(draws.noise(latent), lambda: draws.at(next(parts)).noise(latent), STRIDE)
 
 
-def _overlapping(composer: ComposingNetwork, shape: RollShape, bars: int, draws: Draws, progress: Progress) -> Tensor:
+def _overlapping(
+    composer: ComposingNetwork, shape: RollShape, bars: int, draws: Draws, progress: Progress, last: int | None
+) -> Tensor:
     length = whole_length(bars, shape.bars)
     nothing = torch.zeros(draws.count, shape.channels, length, shape.steps, shape.pitches, dtype=torch.bool)
     free = torch.ones(draws.count, len(shape.track_set), length * shape.beats, dtype=torch.bool)
-    return compose(composer, nothing, free, noise_path(draws, composer.latent), progress)
+    return compose(composer, nothing, free, noise_path(draws, composer.latent), progress, last=last)
 
 
 def _consecutive(

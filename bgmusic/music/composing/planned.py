@@ -14,6 +14,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import windows
+from bgmusic.music.composing.endings import require_ending, without_form_at
 from bgmusic.music.composing.given import Given
 from bgmusic.music.composing.pieces import check_length, noise_path
 from bgmusic.music.networks.composing_network import ComposingNetwork
@@ -179,6 +180,7 @@ def compose(
     *,
     first: int = 0,
     given: GivenTrack | None = None,
+    ending: bool = False,
     progress: Progress | None = None,
 ) -> NDArray[np.bool_]:
     """Compose one piece for each plan. Each depends on its plan, the seed and its number alone.
@@ -190,19 +192,28 @@ def compose(
         seed: seed of the noise.
         first: number of the first piece, from 0.
         given: a track that stays as it is.
+        ending: whether the last bar ends the piece, see :mod:`.endings`; it repeats no other then.
         progress: receives the number of pieces composed since the last call.
 
     Returns:
         Booleans ``(batch, channels, bars, steps, pitches)``.
 
     Raises:
-        UserError: the generator composes without plans, or the plans do not fit it.
+        UserError: the generator composes without plans, or the plans do not fit it; or the pieces are too short for an
+            ending, or a given track says how they end.
 
     """
     require_fit(plans.shape, PlanShape.of(shape, plans.shape.bars))
     check_length(shape, plans.shape.bars, len(plans))
     if not composes_under_plans(generator):
         raise UserError("this generator composes without plans (network.kind: causal composes with them)")
+    last = None
+    if ending:
+        require_ending(plans.shape.bars, shape)
+        if given is not None:
+            raise UserError("an ending is composed, but here the given track says how the piece ends")
+        last = plans.shape.bars - 1
+        plans = without_form_at(plans, last)
     pieces = []
     for number in range(len(plans)):
         draws = Draws(seed, first + number, 1)
@@ -212,7 +223,8 @@ def compose(
         if given is not None:
             notes, free[:, given.track] = torch.from_numpy(given.channels)[None], False
         plan = plans[slice(number, number + 1)]
-        pieces.append(windows.compose(generator, notes, free, noise_path(draws, generator.latent), plans=plan).numpy())
+        path = noise_path(draws, generator.latent)
+        pieces.append(windows.compose(generator, notes, free, path, plans=plan, last=last).numpy())
         if progress:
             progress(1)
     return np.concatenate(pieces)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.gan.generate import Progress, device_of
+from bgmusic.music.composing.endings import leading_bars, with_ending
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import cells_of
@@ -21,6 +22,7 @@ from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.plan import Plans
+from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.shape import RollShape
 
 
@@ -49,6 +51,7 @@ def compose(
     noises: Iterator[Tensor],
     progress: Progress | None = None,
     plans: Plans | None = None,
+    last: int | None = None,
 ) -> Tensor:
     """Compose the free units of rolls of any length; the other units stay as given.
 
@@ -59,6 +62,7 @@ def compose(
         noises: noise ``(batch, latent)`` of each window.
         progress: receives the number of rolls after each window.
         plans: plans of the rolls; what is unknown, the composer decides.
+        last: number of the bar that ends the pieces, see :mod:`.endings`; None: they do not end.
 
     Returns:
         Booleans ``(batch, channels, bars, steps, pitches)``.
@@ -79,14 +83,19 @@ def compose(
     rolls = F.pad(given.to(torch.bool), (0, 0, 0, 0, 0, missing)).clone(memory_format=torch.contiguous_format)
     free = F.pad(free, (0, missing * shape.beats), value=True).clone(memory_format=torch.contiguous_format)
     plans = None if plans is None else plans.lengthened(length + missing)
-    for start in window_starts(length, shape.bars):
+    starts = window_starts(length, shape.bars)
+    for start in starts:
         keys = home_keys(rolls, free, plans, start, shape).to(device)
         if plans is not None:
             copy_repeated(rolls, free, plans, slice(start, start + shape.bars), shape)
         bars = slice(start, start + shape.bars)
         units = slice(start * shape.beats, (start + shape.bars) * shape.beats)
         seen, opened = rolls[:, :, bars], free[:, :, units]
-        plan = None if plans is None else plan_bits(_window(plans, start, shape.bars), shape, device)
+        window = None if plans is None else _window(plans, start, shape.bars)
+        if last is not None and start == starts[-1]:
+            window = Plans.unknown(PlanShape.of(shape), len(rolls)) if window is None else window
+            window = with_ending(window, rolls, start, leading_bars(free, shape.beats), last, shape)
+        plan = None if window is None else plan_bits(window, shape, device)
         noise = next(noises).to(device)
         made = composer.accompany(seen.to(device, torch.float32), opened.to(device), noise, plan, keys) > 0.5
         rolls[:, :, bars] = torch.where(cells_of(opened, shape), made.to(rolls.device), seen)

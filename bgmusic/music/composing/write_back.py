@@ -1,21 +1,63 @@
-"""Put accompaniments back into the MIDI file whose track they accompany."""
+"""Accompaniments, put back into the MIDI file whose track they accompany."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bgmusic.music import sound
 from bgmusic.music.composing.given import Given
 from bgmusic.music.midi.song import NOTE, PERCUSSION, Song, Table, sort_notes
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import Track
 
 _MAX_TICKS = 0x7FFF  # per beat, in a MIDI file
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Accompaniment:
+    """One accompaniment.
+
+    Attributes:
+        roll: all tracks in the bars that were composed, the given track on the grid.
+        song: the whole piece; the given track's notes, controllers and bends are exactly those of the source.
+
+    """
+
+    roll: Roll
+    song: Song
+
+    def __repr__(self) -> str:
+        return f"Accompaniment({self.roll!r}; the whole piece has {len(self.song.notes)} notes)"
+
+    def save(self, path: str | Path, **options: Any) -> None:
+        """Write the piece in the format of the suffix: .mid, .wav, .flac, .ogg and .mp3 the song, others the roll.
+
+        Raises:
+            UserError: the suffix is unknown, or the piece doesn't fit the format.
+            OSError: the file can't be written.
+
+        """
+        from bgmusic.music.rolls.midi_files import write_midi
+
+        suffix = Path(path).suffix.lower()
+        if suffix in (".mid", ".midi"):
+            write_midi(self.song, path)
+        elif suffix.removeprefix(".") in sound.FORMATS:
+            rate = options.pop("rate", sound.DEFAULT_RATE)
+            sound.write_audio(path, sound.render(self.song, rate, **options), rate)
+        else:
+            self.roll.save(path, **options)
+
+    def _repr_html_(self) -> str:
+        return self.roll._repr_html_()
 
 
 def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
