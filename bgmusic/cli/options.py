@@ -35,6 +35,12 @@ class Device(str, Enum):
     cuda = "cuda"
 
 
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|DIR", help="Corpus: bach, freedoom, or a folder. With --resume: its new folder, if it was moved."
+    ),
+]
 ConfigOption = Annotated[str, typer.Option(metavar="NAME|FILE", help="Preset or YAML file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, e.g. training.batch=128.")

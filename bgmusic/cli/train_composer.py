@@ -11,13 +11,7 @@ from bgmusic.cli.options import Device, check_training, run_training
 
 
 def composer(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|DIR",
-            help="Corpus: bach, freedoom, or a folder. With --resume: its new folder, if it was moved.",
-        ),
-    ] = None,
+    data: options.DataOption = None,
     config: options.ConfigOption = "default",
     set_: Annotated[
         list[str] | None,

@@ -23,13 +23,7 @@ class Strategy(str, Enum):
 
 
 def pianoroll(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|DIR",
-            help="Corpus: bach, freedoom, or a folder. With --resume: its new folder, if it was moved.",
-        ),
-    ] = None,
+    data: options.DataOption = None,
     config: options.ConfigOption = "default",
     strategy: Annotated[
         Strategy | None, typer.Option(help="For BinaryMuseGAN: training strategy, with its settings.")
