@@ -31,6 +31,8 @@ class CausalConfig(Config):
     """Of how many bars before the same place is seen directly, beside what attention finds."""
     returns: Annotated[int, Field(ge=0, le=8)] = 0
     """From how many bars before a beat, or its rhythm, may be played again by one decision, as in loops."""
+    doubles: bool = False
+    """Whether a track may double the lowest line of an earlier one in a beat by one decision, as a bass does a riff."""
     dropout: Decay = 0.3
     """Share of channels that are dropped in training."""
     history: Share = 0.15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
 from bgmusic.music.composing.generate import phrases
+from bgmusic.music.networks.causal.doubles import describe_doubles, sources
 from bgmusic.music.networks.causal.returns import Returns, describe_returns
 from bgmusic.music.networks.causal.steps import describe_steps
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.rolls.shape import RollShape
@@ -33,7 +36,15 @@ def found(bars: list[list[str]], ago: int) -> Returns:
     )
     cells = torch.tensor([[[[step.upper() == name for name in "CDE"]] for step in steps]])
     onsets = torch.tensor([[[[step == name for name in "CDE"]] for step in steps]])
-    return describe_returns(cells, describe_steps(cells, onsets).started, ago, shape)
+    return described(cells, onsets, shape, returns=ago)
+
+
+def described(cells: Tensor, onsets: Tensor, shape: RollShape, **settings: Any) -> Returns:
+    known = torch.zeros(cells.shape[:3], dtype=torch.bool)
+    playable = torch.ones(len(cells), *cells.shape[2:], dtype=torch.bool)
+    return describe_returns(
+        cells, describe_steps(cells, onsets).started, known, playable, CausalConfig(**settings), shape
+    )
 
 
 def test_the_first_bar_before_that_is_equal_counts() -> None:
@@ -64,18 +75,21 @@ def test_silence_and_notes_that_cannot_be_held_do_not_return() -> None:
     assert held.possible[0, ::2, 0, 0].tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize(("shape", "given"), [(BARS, False), (BARS, True), (PULSE, False)])
+@pytest.mark.parametrize(
+    ("shape", "given", "doubles"),
+    [(BARS, False, False), (BARS, True, False), (PULSE, False, False), (BARS, False, True)],
+)
 def test_phrases_are_as_frequent_as_their_likelihood_says(
-    shape: RollShape, given: bool, monkeypatch: pytest.MonkeyPatch
+    shape: RollShape, given: bool, doubles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, tracks = causal(shape, returns=1), len(shape.track_set)
+    network, tracks = causal(shape, returns=1, doubles=doubles), len(shape.track_set)
     with torch.no_grad():
         network.trunk.returned.weight.normal_(generator=torch.Generator().manual_seed(0))
         for decoder in network.decoders:  # an untrained network hardly plays
             decoder.change.bias.fill_(1.0)
             decoder.rows.bias.copy_(torch.tensor([0.0, 1.0, 0.0, -3.0] + [0.0] * (len(decoder.rows.bias) - 4)))
             decoder.rows.weight.mul_(0.3)
-            decoder.returning.bias.copy_(torch.tensor([-1.0, 1.0]))
+            decoder.returning.bias.copy_(torch.tensor([-1.0, *[-0.5] * (3 * doubles), 1.0]))
     network.keys.fill_(0)
     network.keys[0] = 1
     number = 6000 if shape.steps == 1 else 60_000
@@ -90,38 +104,53 @@ def test_phrases_are_as_frequent_as_their_likelihood_says(
     draft, units = to_draft(different.view(-1, *made.shape[1:]), shape), free[: len(different)]
     frames = None if given else torch.zeros(len(different), dtype=torch.int64)
     likely = torch.zeros(len(different))
-    # A beat that is equal to that before may have returned, or its rhythm, or all was decided: all ways are added up.
-    for skipped in itertools.product(range(3), repeat=1 if given else tracks):
+    # The same notes may follow from several decisions, or be decided note by note: all ways are added up.
+    decided = [(beat, track) for beat in (0, 1) for track in range(tracks) if free[0, track, beat]]
+    ways = [
+        range((4 if doubles and track else 3) if beat else 2 if doubles and track else 1) for beat, track in decided
+    ]
+    for chosen in itertools.product(*ways):
         seen: list[Tensor] = []
 
-        def some(*inputs: object, skipped: tuple[int, ...] = skipped, seen: list[Tensor] = seen) -> Returns:
-            returns, absent = describe_returns(*inputs), []  # type: ignore[arg-type]
-            now = returns.now.clone()
-            for track, number in enumerate(skipped):
-                label = now[:, shape.unit, track]
-                true = (label > 0).long() + ((label == 1) & returns.possible[:, shape.unit, track, 1]).long()
-                absent.append(true < number)
-                chosen = torch.where(true == number, 0, torch.where(true > number, label + number, label))
-                now[:, shape.unit :, track] = chosen[:, None]
-            seen.append(torch.stack(absent).any(0))
+        def some(*inputs: Any, chosen: tuple[int, ...] = chosen, seen: list[Tensor] = seen) -> Returns:
+            returns, true = describe_returns(*inputs), every_decision(*inputs)
+            now, exists = returns.now.clone(), []
+            for (beat, track), number in zip(decided, chosen, strict=True):
+                ranks = (true[:, beat, track] * true[:, beat, track].cumsum(-1)) == number + 1
+                exists.append(ranks.any(-1))
+                here = slice(beat * shape.unit, (beat + 1) * shape.unit)
+                now[:, here, track] = ((ranks.long().argmax(-1) + 1) % true.shape[-1])[:, None]
+            seen.append(torch.stack(exists).all(0))
             before = torch.nn.functional.pad(now, (0, 0, 1, 0))[:, :-1]
             return replace(returns, now=now, before=before)
 
         monkeypatch.setattr("bgmusic.music.networks.causal.network.describe_returns", some)
         with torch.no_grad():
             losses = network.nats(draft, units, None, frames)
-        likely += torch.where(
-            seen[0], 0.0, (-(losses * units.transpose(1, 2).repeat_interleave(shape.unit, 1)).sum((1, 2))).exp()
-        )
+        losses = (losses * units.transpose(1, 2).repeat_interleave(shape.unit, 1)).sum((1, 2))
+        likely += torch.where(seen[0], (-losses).exp(), 0.0)
     expected = number * likely
     spread = (expected * (1 - likely)).sqrt().clamp(min=1)
     assert float(((counts - expected).abs() / spread).max()) < 5
     assert float(likely.sum()) > 0.9
 
 
+def every_decision(
+    cells: Tensor, started: Tensor, known: Tensor, playable: Tensor, settings: CausalConfig, shape: RollShape
+) -> Tensor:
+    """Return which decisions would be true of each beat, were they asked, and last whether none need be: true."""
+    plain = describe_returns(cells, started, known, playable, CausalConfig(returns=1), shape)
+    label, possible = plain.now[:, :: shape.unit], plain.possible[:, :: shape.unit]
+    found = [label == 1, (label == 2) | ((label == 1) & possible[..., 1])]
+    if settings.doubles:
+        can, does = describe_doubles(cells, started, playable, shape)
+        found[1:1] = (can & does & ~known[:, :: shape.unit, :, None]).unbind(-1)
+    return torch.stack([*found, torch.ones_like(found[0])], -1)
+
+
 def test_imitation_reaches_every_weight() -> None:
     shape = SATB.model_copy(update={"bars": 4})
-    network = causal(shape, returns=2).train()
+    network = causal(shape, returns=2, doubles=True).train()
     looped = random_phrases(shape)
     looped[:, :, 1::2] = looped[:, :, ::2]
     network.imitation(looped, torch.Generator().manual_seed(0)).backward()
@@ -136,14 +165,14 @@ def test_what_can_return_does_where_the_neurons_say_so() -> None:
             decoder.returning.bias.fill_(20.0)
     made = network(torch.randn(3, network.latent, generator=torch.Generator().manual_seed(0)))
     cells, onsets = (plane.flatten(2, 3).transpose(1, 2) > 0.5 for plane in made.chunk(2, 1))
-    returns = describe_returns(cells, describe_steps(cells, onsets).started, 1, LOOPS)
+    returns = described(cells, onsets, LOOPS, returns=1)
     assert returns.possible.any()
     assert (returns.now[returns.possible[..., 0]] == 1).all()
 
 
 @pytest.mark.parametrize("strategy", ["end-to-end", "two-stage"])
 def test_given_units_stay(strategy: str) -> None:
-    network, real = causal(LOOPS, strategy, returns=2, drafts=3), random_phrases(LOOPS)
+    network, real = causal(LOOPS, strategy, returns=2, doubles=True, drafts=3), random_phrases(LOOPS)
     free = torch.rand(3, len(LOOPS.track_set), LOOPS.bars * LOOPS.beats, generator=torch.Generator().manual_seed(1))
     made = network.accompany(real, free < 0.5, torch.randn(3, network.latent))
     cells = len(LOOPS.track_set)
@@ -153,7 +182,36 @@ def test_given_units_stay(strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", ["end-to-end", "two-stage"])
 def test_a_phrase_does_not_depend_on_its_batch(strategy: str) -> None:
-    network = causal(LOOPS, strategy, returns=2, drafts=3, width=32, hidden=48)
+    network = causal(LOOPS, strategy, returns=2, doubles=True, drafts=3, width=32, hidden=48)
     together = phrases(network, LOOPS, 5, 0)
     alone = [phrases(network, LOOPS, 1, 0, first=number) for number in range(5)]
     assert (together == np.concatenate(alone)).all()
+
+
+def test_doubles_are_those_of_a_loop() -> None:
+    shape = LOOPS.model_copy(update={"bars": 1})
+    rng = torch.Generator().manual_seed(0)
+    rows, length = shape.pitches + 12, shape.steps
+    cells = torch.rand(6, length, len(shape.track_set), rows, generator=rng) < 0.06
+    started = cells & (torch.rand(cells.shape, generator=rng) < 0.8)
+    playable = torch.rand(6, len(shape.track_set), rows, generator=rng) < 0.9
+    pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+    last = pitched[-1]
+    source, up = sources(shape.drums)[2]
+    for step in range(length):  # the last track doubles the first pitched one
+        for phrase in range(6):
+            lowest = cells[phrase, step, source].nonzero()
+            cells[phrase, step, last] = False
+            if len(lowest) and 0 <= int(lowest[0]) + up < rows and playable[phrase, last, int(lowest[0]) + up]:
+                cells[phrase, step, last, int(lowest[0]) + up] = True
+            held = cells[phrase, step - 1, last] if step else torch.zeros(rows, dtype=torch.bool)
+            struck = started[phrase, step, source].any()
+            started[phrase, step, last] = cells[phrase, step, last] & (struck | ~held)
+    can, does = describe_doubles(cells, started, playable, shape)
+    assert does[:, :, last, 2].all()
+    assert can[:, :, last, 2].any()
+    assert (can[:, :, last, 2] == cells[:, :: shape.unit, last].any(-1)).all()
+    started[0, 1, last] ^= cells[0, 1, last]  # one note starts, or does not
+    changed = cells[0, 1, last].any()
+    assert describe_doubles(cells, started, playable, shape)[1][0, 0, last, 2] == (not changed)
+    assert not can[:, :, [track for track, drums in enumerate(shape.drums) if drums]].any()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.gan.layers import Dropout
+from bgmusic.music.networks.causal.returns import count_decisions
 from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.steps import HOLD, LONGEST, MOTIONS, UNKNOWN, interval_of
 from bgmusic.music.networks.causal_config import CausalConfig
@@ -75,7 +76,12 @@ class TrackDecoder(nn.Module):
 
     def __init__(self, track: int, drums: Sequence[bool], pitches: int, settings: CausalConfig) -> None:
         super().__init__()
-        width, hidden, dropout, returns = settings.width, settings.hidden, settings.dropout, 2 * settings.returns
+        width, hidden, dropout, returns = (
+            settings.width,
+            settings.hidden,
+            settings.dropout,
+            count_decisions(settings, drums),
+        )
         self.track, self.is_drum, self.pitches = track, drums[track], pitches
         self.others = [other for other in range(len(drums)) if other != track]
         self.pitched = [] if self.is_drum else [other for other in self.others if not drums[other]]

@@ -74,7 +74,7 @@ def track_losses(
     rows, leads, ahead = (values.flatten(0, 1) for values in vars(guide).values())
     leads = leads.gather(1, flat.last_before + 1)
     if returns is not None:
-        returns = Returns(*(values.flatten(0, 1) for values in vars(returns).values()))
+        returns = returns.flat()
     seen = Seen(
         flat.last_before,
         flat.line_before,

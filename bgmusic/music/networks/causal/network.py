@@ -34,7 +34,7 @@ from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.returns import describe_returns
+from bgmusic.music.networks.causal.returns import count_decisions, describe_returns
 from bgmusic.music.networks.causal.rows import LEADS, given_lines, guide, planned_rows, playable_rows
 from bgmusic.music.networks.causal.sampling import compose_steps
 from bgmusic.music.networks.causal.stepping import batch_sizes
@@ -87,7 +87,7 @@ class CausalComposer(ComposingNetwork):
         if config.strategy == "two-stage":
             self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout, settings.returns > 0)
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
-        self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=settings.returns)
+        self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=count_decisions(settings, shape.drums))
         self.noise = replace(self.first_draft, drafts=drafts, draws=draws)
         self.batch, self.least = batch_sizes(shape, settings, drafts)
         self.latent = self.noise.size
@@ -206,14 +206,13 @@ class CausalComposer(ComposingNetwork):
         known = ~steps_of(opened, self.shape).transpose(1, 2)
         context = self._context(draft, opened, plan, keys, frame)
         share = self.settings.history if self.training else 0.0
-        returns = None
-        if self.settings.returns:
-            returns = describe_returns(cells, steps.started, self.settings.returns, self.shape)
+        returns, playable = None, playable_rows(keys, self.shape)
+        if self.noise.returns:
+            returns = describe_returns(cells, steps.started, known, playable, self.settings, self.shape)
         embedded = embed_past(self.trunk, cells, steps, returns, onsets is not None, share)
         state = self.trunk(embedded, context) + context
         lines = given_lines(cells, opened, self.shape)
         advance = guide(planned_rows(plan, keys, self.shape), lines, 1.0, self.shape)
-        playable = playable_rows(keys, self.shape)
         return track_losses(self._parts(), state, steps, returns, cells, known, playable, advance)
 
     def limits(self) -> list[int]:

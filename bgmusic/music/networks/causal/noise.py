@@ -11,7 +11,7 @@ from bgmusic.music.networks.composer.noise import uniform_of
 
 CHANGE, GOING_ON, NOTES = 0, 1, 2
 """Places of a track's numbers in a step: does it change, what goes on, one for each note that starts, and, where beats
-return, two for each bar before."""
+return, one for each of those decisions."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class NoiseLayout:
         notes: the most notes that a track starts in a step.
         drafts: number of drafts of a phrase.
         draws: how often drafts are drawn.
-        returns: from how many bars before beats, and rhythms, may return.
+        returns: decisions whether beats return.
 
     """
 
@@ -46,7 +46,7 @@ class NoiseLayout:
 
     @property
     def _of_step(self) -> int:
-        return NOTES + self.notes + 2 * self.returns
+        return NOTES + self.notes + self.returns
 
     def key(self, noise: Tensor) -> Tensor:
         """Return the number that draws each phrase's key, uniform in [0, 1): float32 ``(batch,)``."""

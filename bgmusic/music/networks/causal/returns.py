@@ -2,10 +2,10 @@
 
 Loops repeat to the last note, and a composer that decides step by step hardly ever does: it would have to be right each
 time. Here binary neurons decide at the beginning of each beat whether it is that of one bar before, then whether it is
-that of two bars before, and so on. If it is not, they decide in the same order whether its rhythm returns, with notes
-that are chosen anew. Only what is new is decided, and computed.
+that of two bars before, and so on. If it is not, they decide whether it doubles another track (:mod:`.doubles`), then
+whether its rhythm alone returns, with notes that are chosen anew. Only what is new is decided, and computed.
 
-These decisions have numbers: with ``bars`` of them, 1 to ``bars`` for beats, ``bars + 1`` to ``2 bars`` for rhythms.
+These decisions have numbers, from 1: ``bars`` for beats that return, those of doubles, ``bars`` for rhythms.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bgmusic.music.networks.causal.doubles import can_double, describe_doubles, double, sources
 from bgmusic.music.networks.causal.task import Given
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
+
+
+def count_decisions(settings: CausalConfig, drums: Sequence[bool]) -> int:
+    """Return how many decisions there are for a beat; 0 where beats do not return."""
+    return 2 * settings.returns + (len(sources(drums)) if settings.doubles else 0)
 
 
 @dataclass(frozen=True)
@@ -29,101 +36,127 @@ class Returns:
         now: of the beat of each step, the number of the decision that is true, 0 for a new one; int64 ``(batch, steps,
             tracks)``.
         before: the same of the step before, 0 at the beginning.
-        possible: at the first step of a beat, which decisions can be true; boolean ``(batch, steps, tracks, 2 bars)``.
+        possible: at the first step of a beat, which decisions can be true; boolean ``(batch, steps, tracks,
+            decisions)``.
+        bars: from how many bars before beats return, at most.
 
     """
 
     now: Tensor
     before: Tensor
     possible: Tensor
+    bars: int
+
+    def flat(self) -> Returns:
+        """Return the same with batch and steps joined."""
+        return Returns(self.now.flatten(0, 1), self.before.flatten(0, 1), self.possible.flatten(0, 1), self.bars)
 
     def of_track(self, track: int) -> tuple[Tensor, Tensor]:
-        """Return where a track's beats return, and where their rhythms alone do: boolean ``(..., steps)``."""
-        now, bars = self.now[..., track], self.possible.shape[-1] // 2
-        return (now > 0) & (now <= bars), now > bars
+        """Return where a track's notes follow from the decision, and where rhythms return: boolean ``(..., steps)``."""
+        now, rhythms = self.now[..., track], self.possible.shape[-1] - self.bars
+        return (now > 0) & (now <= rhythms), now > rhythms
 
 
-def describe_returns(cells: Tensor, started: Tensor, bars: int, shape: RollShape) -> Returns:
+def describe_returns(
+    cells: Tensor, started: Tensor, known: Tensor, playable: Tensor, settings: CausalConfig, shape: RollShape
+) -> Returns:
     """Describe the beats of phrases that return.
 
     Args:
         cells: notes, boolean ``(batch, steps, tracks, rows)``.
         started: those that start, of the same shape.
-        bars: from how many bars before beats return, at most.
+        known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``; they double nothing, since
+            what they would double may not be known.
+        playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
+        settings: of the composer.
         shape: of the phrases.
 
     """
-    unit, steps = shape.unit, cells.shape[1]
+    unit, steps, bars = shape.unit, cells.shape[1], settings.returns
     sounded = F.pad(cells, (0, 0, 0, 0, 1, 0))[:, :steps:unit]  # before each beat
     beats = torch.stack([cells, started], 2).unflatten(1, (-1, unit))
-    sources = [
+    ago = [
         F.pad(beats, (0, 0, 0, 0, 0, 0, 0, 0, ago * shape.beats, 0))[:, : beats.shape[1]] for ago in range(1, bars + 1)
     ]
-    possible = can_return(sources, sounded)
-    now = _first_equal(beats, sources, possible, bars).repeat_interleave(unit, 1)
+    backs, rhythms = can_return(ago, sounded)
+    same_backs, same_rhythms = _equals(beats, ago)
+    can: list[Tensor] = []
+    does: list[Tensor] = []
+    if settings.doubles:
+        able, doubled = describe_doubles(cells, started, playable, shape)
+        can, does = [*(able & ~known[:, ::unit, :, None]).unbind(-1)], [*doubled.unbind(-1)]
+    possible = torch.stack([*backs, *can, *rhythms], -1)
+    true = torch.stack([*same_backs, *does, *same_rhythms], -1) & possible
+    now = _first(true.unbind(-1), range(true.shape[-1])).repeat_interleave(unit, 1)
     first = torch.arange(steps, device=cells.device) % unit == 0
-    choices = torch.stack(possible, -1).repeat_interleave(unit, 1) & first[:, None, None]
-    return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices)
+    choices = possible.repeat_interleave(unit, 1) & first[:, None, None]
+    return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices, bars)
 
 
-def can_return(sources: Sequence[Tensor], sounded: Tensor) -> list[Tensor]:
-    """Return whether beats of bars before can be played again.
+def can_return(ago: Sequence[Tensor], sounded: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Return whether beats of bars before can be played again, and whether their rhythms can.
 
     They sound, the notes that they only hold sound already, and they differ from those of later bars. A rhythm can
     return if notes start and it differs from those of later bars.
 
     Args:
-        sources: of one bar before, of two, and so on: notes that sound and notes that start, boolean ``(..., steps, 2,
+        ago: beats of one bar before, of two, and so on: notes that sound and that start, boolean ``(..., steps, 2,
             tracks, rows)``.
         sounded: notes one step before the beat, boolean ``(..., tracks, rows)``.
 
     Returns:
-        Boolean ``(..., tracks)`` for each decision.
+        Boolean ``(..., tracks)`` for each bar before.
 
     """
     possible: list[Tensor] = []
-    for number, source in enumerate(sources):
+    for number, source in enumerate(ago):
         cells, started = source.unbind(-3)
         held = cells[..., 0, :, :] & ~started[..., 0, :, :]
         able = cells.any(-1).any(-2) & ~(held & ~sounded).any(-1)
-        for other, earlier in zip(sources[:number], possible, strict=True):
+        for other, earlier in zip(ago[:number], possible, strict=True):
             able = able & ~(earlier & _equal(other, source))
         possible.append(able)
-    rhythms = [_strikes(source) for source in sources]
-    for number, rhythm in enumerate(rhythms):
+    strikes, rhythms = [_strikes(source) for source in ago], []
+    for number, rhythm in enumerate(strikes):
         able = rhythm.any(-2)
-        for other in rhythms[:number]:
+        for other in strikes[:number]:
             able = able & (other != rhythm).any(-2)
-        possible.append(able)
-    return possible
+        rhythms.append(able)
+    return possible, rhythms
 
 
 class ReturningBeats:
     """Beats that return, while phrases are composed.
 
     Args:
-        bars: from how many bars before beats return, at most.
+        settings: of the composer.
         shape: of the phrases.
-        batch: number of phrases.
-        tracks: number of tracks.
-        device: of the phrases.
+        playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
 
     Attributes:
         now: the number of the decision that is true, of this beat for tracks that have decided, else of the beat
             before: int64 ``(batch, tracks)``.
-        everywhere: whether each track's beat returns in all phrases, so that nothing is to be decided.
+        everywhere: whether a track's notes follow from its decision in all phrases, so that nothing else is decided.
 
     """
 
-    def __init__(self, bars: int, shape: RollShape, batch: int, tracks: int, device: torch.device) -> None:
-        self._shape = shape
-        self._ago = [number * shape.steps for number in range(1, bars + 1)]
-        self.now = torch.zeros(batch, tracks, dtype=torch.int64, device=device)
+    def __init__(self, settings: CausalConfig, shape: RollShape, playable: Tensor) -> None:
+        batch, tracks = playable.shape[:2]
+        self._shape, self._playable = shape, playable
+        self._bars = [number * shape.steps for number in range(1, settings.returns + 1)]
+        self._doubles = sources(shape.drums) if settings.doubles else []
+        self.now = torch.zeros(batch, tracks, dtype=torch.int64, device=playable.device)
+        self._ago: list[Tensor] = []
+        self._possible: tuple[list[Tensor], list[Tensor]] = [], []
+        self._forget()
+
+    def _forget(self) -> None:
+        tracks = self.now.shape[1]
         self.everywhere = [False] * tracks
-        self._beats: list[tuple[Tensor, Tensor] | None] = [None] * tracks
+        self._follows: list[Tensor | None] = [None] * tracks
+        self._back: list[tuple[Tensor, Tensor] | None] = [None] * tracks
+        self._doubled: list[list[tuple[Tensor, int, int]]] = [[] for _ in range(tracks)]
         self._rhythms: list[tuple[Tensor, Tensor] | None] = [None] * tracks
-        self._sources: list[Tensor] = []
-        self._possible: list[Tensor] = []
 
     def begin(self, cells: Tensor, onsets: Tensor, given: Given, step: int) -> None:
         """Look at a beat that begins: what can return, and whether what is known does.
@@ -135,12 +168,12 @@ class ReturningBeats:
             step: the first of the beat.
 
         """
-        unit, tracks = self._shape.unit, len(self.everywhere)
-        self.everywhere, self._beats, self._rhythms = [False] * tracks, [None] * tracks, [None] * tracks
-        here = [slice(step - ago, step - ago + unit) for ago in self._ago if ago <= step]
-        self._sources = [torch.stack([cells[:, place], onsets[:, place]], 2) for place in here]
+        unit = self._shape.unit
+        self._forget()
+        here = [slice(step - ago, step - ago + unit) for ago in self._bars if ago <= step]
+        self._ago = [torch.stack([cells[:, place], onsets[:, place]], 2) for place in here]
         sounded = cells[:, step - 1] if step else torch.zeros_like(cells[:, 0])
-        self._possible = can_return(self._sources, sounded)
+        self._possible = can_return(self._ago, sounded)
         known = given.known[:, step]
         if not bool(known.any()):
             return
@@ -148,45 +181,82 @@ class ReturningBeats:
         starts = notes & ~torch.cat([sounded[:, None], notes[:, :-1]], 1)
         if given.onsets is not None:
             starts |= notes & given.onsets[:, step : step + unit]
-        true = _first_equal(torch.stack([notes, starts], 2), self._sources, self._possible, len(self._ago))
-        self.now = torch.where(known, true, self.now)
+        same = _equals(torch.stack([notes, starts], 2), self._ago)
+        true = [able & equal for ables, equals in zip(self._possible, same, strict=True)
+                for able, equal in zip(ables, equals, strict=True)]  # fmt: skip
+        numbers = [*self._numbers(0), *self._numbers(len(self._bars) + len(self._doubles))]
+        self.now = torch.where(known, _first(true, numbers, self.now), self.now)
 
-    def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor) -> None:
+    def _numbers(self, first: int) -> range:
+        """Return the numbers of decisions for the bars before this one."""
+        return range(first, first + len(self._ago))
+
+    def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor, cells: Tensor) -> None:
         """Decide whether a track's beat returns.
 
         Args:
             track: its number.
-            logits: of each decision, ``(batch, 2 bars)``.
-            limits: a neuron fires where its logit is larger, ``(2 bars, batch)``.
+            logits: of each decision, ``(batch, decisions)``.
+            limits: a neuron fires where its logit is larger, ``(decisions, batch)``.
             free: where the beat is not known, boolean ``(batch,)``.
+            cells: notes of the first step, of the tracks before this one, ``(batch, tracks, rows)``, zeros and ones.
 
         """
-        bars, sources = len(self._ago), len(self._sources)  # in the first bars there are fewer sources
-        numbers = [*range(sources), *range(bars, bars + sources)]
-        fires = [
-            (logits[:, number] > limits[number]) & possible[:, track] & free
-            for number, possible in zip(numbers, self._possible, strict=True)
-        ]
-        decided = _first(fires, numbers, self.now[:, track])
+        bars, rhythms = len(self._bars), len(self._bars) + len(self._doubles)
+        possible = {number: able[:, track] for number, able in zip(self._numbers(0), self._possible[0], strict=True)}
+        for number, (source, up) in enumerate(self._doubles, bars):
+            if source < track and not self._shape.drums[track]:
+                possible[number] = can_double(cells[:, source] > 0, self._playable[:, track], up)
+        for number, able in zip(self._numbers(rhythms), self._possible[1], strict=True):
+            possible[number] = able[:, track]
+        fires = [(logits[:, number] > limits[number]) & able & free for number, able in possible.items()]
+        decided = _first(fires, list(possible), self.now[:, track])
         self.now[:, track] = torch.where(free, decided, self.now[:, track])
-        back, alike = (decided > 0) & (decided <= bars), decided > bars
         if not bool((decided > 0).any()):
             return
-        beats = torch.stack([source[:, :, :, track] for source in self._sources])
-        chosen = beats[(decided - 1).clamp(min=0) % bars, torch.arange(len(decided), device=decided.device)]
-        if bool(back.any()):
-            self._beats[track] = back, chosen.float()
-            self.everywhere[track] = bool((back | ~free).all())
-        if bool(alike.any()):
-            self._rhythms[track] = alike, chosen[:, :, 1].any(-1)
+        follows = (decided > 0) & (decided <= rhythms)
+        self._follows[track], self.everywhere[track] = follows, bool((follows | ~free).all())
+        for number, (source, up) in enumerate(self._doubles, bars + 1):
+            if bool((decided == number).any()):
+                self._doubled[track].append((decided == number, source, up))
+        back, alike = (decided > 0) & (decided <= bars), decided > rhythms
+        if self._ago:
+            ago = torch.where(alike, decided - rhythms, decided).clamp(1, len(self._ago)) - 1
+            beats = torch.stack([beat[:, :, :, track] for beat in self._ago])
+            chosen = beats[ago, torch.arange(len(ago), device=ago.device)]
+            if bool(back.any()):
+                self._back[track] = back, chosen.float()
+            if bool(alike.any()):
+                self._rhythms[track] = alike, chosen[:, :, 1].any(-1)
 
-    def returning(self, track: int, step: int) -> tuple[Tensor, Tensor] | None:
-        """Return where a track's beat returns, boolean ``(batch,)``, and its notes in a step; None: nowhere.
+    def returning(self, track: int, step: int, planes: Tensor, sounded: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return where a track's notes follow from its decision, boolean ``(batch,)``, and its notes; None: nowhere.
 
-        The notes are those that sound and those that start, ``(batch, 2, rows)``, zeros and ones.
+        Args:
+            track: its number.
+            step: number of the step.
+            planes: notes of tracks before this one that sound and that start, ``(batch, 2, tracks, rows)``.
+            sounded: notes one step before, ``(batch, tracks, rows)``.
+
+        Returns:
+            The notes are those that sound and those that start, ``(batch, 2, rows)``, zeros and ones.
+
         """
-        beat = self._beats[track]
-        return None if beat is None else (beat[0], beat[1][:, step % self._shape.unit])
+        back, found = self._back[track], None
+        if back is not None:
+            found = back[0], back[1][:, step % self._shape.unit]
+        for where, source, up in self._doubled[track]:
+            strikes, before = planes[:, 1, source].amax(-1) > 0, sounded[:, track] > 0
+            made = double(planes[:, 0, source] > 0, strikes, before, self._playable[:, track], up)
+            notes = torch.stack(made, 1).float()
+            if found is not None:
+                where, notes = where | found[0], torch.where(where[:, None, None], notes, found[1])  # noqa: PLW2901
+            found = where, notes
+        return found
+
+    def follows(self, track: int) -> Tensor | None:
+        """Return where a track's notes follow from its decision, boolean ``(batch,)``; None: nowhere."""
+        return self._follows[track]
 
     def rhythm(self, track: int, step: int) -> tuple[Tensor, Tensor] | None:
         """Return where rhythms of a track return: where notes start, and where none does, boolean ``(batch,)``."""
@@ -211,19 +281,15 @@ def _strikes(beat: Tensor) -> Tensor:
     return beat[..., 1, :, :].any(-1)
 
 
-def _first_equal(beat: Tensor, sources: Sequence[Tensor], possible: Sequence[Tensor], bars: int) -> Tensor:
-    """Return the number of the first decision that is true, of those that can be: int64 ``(..., tracks)``."""
+def _equals(beat: Tensor, ago: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return whether beats are those of bars before, and whether their rhythms are: boolean ``(..., tracks)`` each."""
     rhythm = _strikes(beat)
-    same = [_equal(beat, source) for source in sources]
-    same += [(rhythm == _strikes(source)).all(-2) for source in sources]
-    true = [able & equal for able, equal in zip(possible, same, strict=True)]
-    numbers = [*range(len(sources)), *range(bars, bars + len(sources))]
-    return _first(true, numbers, torch.zeros_like(beat[..., 0, 0, :, 0], dtype=torch.int64))
+    return [_equal(beat, other) for other in ago], [(rhythm == _strikes(other)).all(-2) for other in ago]
 
 
-def _first(fires: Sequence[Tensor], numbers: Sequence[int], like: Tensor) -> Tensor:
-    """Return the number of the first that is true, from 1; 0 where none is."""
-    first = torch.zeros_like(like)
+def _first(fires: Sequence[Tensor], numbers: Sequence[int], like: Tensor | None = None) -> Tensor:
+    """Return the number of the first that is true, from 1; 0 where none is. ``like`` gives the shape of none."""
+    first = torch.zeros_like(fires[0] if like is None else like, dtype=torch.int64)
     for number, fired in reversed(list(zip(numbers, fires, strict=True))):
         first = torch.where(fired, number + 1, first)
     return first

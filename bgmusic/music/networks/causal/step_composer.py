@@ -10,7 +10,7 @@ from torch import Tensor
 from bgmusic.music.networks.causal.choices import choose, limits
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.returns import ReturningBeats
+from bgmusic.music.networks.causal.returns import ReturningBeats, count_decisions
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
 from bgmusic.music.networks.causal.tables import LAST, MOTION, MOVE, NOW, Lookups, TrackTables, bag
@@ -47,8 +47,8 @@ class StepComposer:
         self._codes = torch.zeros(batch, tracks, 4, dtype=torch.int64, device=device)
         self._since = torch.ones(batch, tracks, dtype=torch.int64, device=device)
         self._past = _Past(parts, batch, self._lookups)
-        returns = parts.settings.returns
-        self._returns = ReturningBeats(returns, parts.shape, batch, tracks, device) if returns else None
+        decides = count_decisions(parts.settings, parts.shape.drums) > 0
+        self._returns = ReturningBeats(parts.settings, parts.shape, task.playable) if decides else None
         self._playing = task.playing
         self._played = torch.zeros(batch, tracks, dtype=torch.bool, device=device)  # in this bar so far
         self._due: Tensor | None = None
@@ -148,7 +148,7 @@ class StepComposer:
         planes, returns, changed = self._planes[:, :, track], self._returns, False
         if returns is None or not returns.everywhere[track]:
             changed = self._decide_new(tables, state, step, sounded)
-        returning = None if returns is None else returns.returning(track, step)
+        returning = None if returns is None else returns.returning(track, step, self._planes, sounded)
         if not (merged or changed or returning):
             codes[:, track, MOTION] = self._held[:, track]
             return
@@ -172,12 +172,12 @@ class StepComposer:
         if returns is not None:
             if step % self._parts.shape.unit == 0:
                 free = ~self._given.known[:, step, track]
-                returns.decide(track, tables.returning(hidden), self._returning[step][track], free)
-            returning, rhythm = returns.returning(track, step), returns.rhythm(track, step)
+                returns.decide(track, tables.returning(hidden), self._returning[step][track], free, self._planes[:, 0])
+            rhythm, follows = returns.rhythm(track, step), returns.follows(track)
             if rhythm:  # notes start where they did, and between them they can only end
                 changes = (changes & ~(rhythm[1] & (sounded[:, track].amax(1) <= 0))) | rhythm[0]
-            if returning:
-                changes &= ~returning[0]
+            if follows is not None:
+                changes &= ~follows
         rows = changes.nonzero()[:, 0]
         if not rows.shape[0]:
             return False

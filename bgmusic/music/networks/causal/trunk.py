@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from bgmusic.gan.layers import Dropout
 from bgmusic.music.networks.causal.attention import Layer, rotations
 from bgmusic.music.networks.causal.context import StepEmbedding
+from bgmusic.music.networks.causal.returns import count_decisions
 from bgmusic.music.networks.causal.steps import MOTIONS, interval_of
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -30,12 +31,13 @@ class Trunk(nn.Module):
     def __init__(self, shape: RollShape, notes: StepEmbedding, settings: CausalConfig) -> None:
         super().__init__()
         self.shape, self.notes, self.heads, self.width = shape, notes, settings.heads, settings.width
-        tracks, rows, width, returns = len(shape.track_set), notes.rows, settings.width, settings.returns
+        tracks, rows, width = len(shape.track_set), notes.rows, settings.width
+        returns = count_decisions(settings, shape.drums)
         pitched = [track for track in range(tracks) if not shape.drums[track]]
         self.pairs = list(combinations(pitched, 2))
         self.motions = nn.Embedding(tracks * MOTIONS, width)
         self.intervals = nn.Embedding(max(1, len(self.pairs)) * (2 * rows + 1), width)
-        self.returned = nn.Embedding(tracks * (2 * returns + 1), width) if returns else None
+        self.returned = nn.Embedding(tracks * (returns + 1), width) if returns else None
         for table in (self.motions, self.intervals, self.returned):
             if table is not None:
                 nn.init.normal_(table.weight, std=0.1 / math.sqrt(tracks))
