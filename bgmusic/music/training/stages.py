@@ -119,7 +119,8 @@ def resume_stages(out: Path, device: str = "auto", data: str | None = None, quie
 
 def _train(run: Run, recipe: Recipe, data: str, seed: int, device: str, quiet: bool) -> bool:
     with distributed.leader_first():  # it has made the folder
-        finished = run.environment().get("finished")
+        places = run.environment()
+    finished = places.get("finished")
     if not isinstance(finished, list):
         raise UserError(f"{run.path / 'environment.json'}: it does not say which stages are finished")
     configs, console = recipe.configs(), Console(stderr=True)
@@ -133,7 +134,8 @@ def _train(run: Run, recipe: Recipe, data: str, seed: int, device: str, quiet: b
             done = resume_pianoroll(folder, device, data, quiet)
         else:
             start = run.path / configs[number - 1][0] if starts(config) else None
-            done = train_pianoroll(folder, config, data, seed, device, None, start, f"stage of {run.path}", quiet)
+            command = f"{places.get('command')} # {name}"
+            done = train_pianoroll(folder, config, data, seed, device, None, start, command, quiet)
         if not done:
             return False
         finished = [*finished, name]
