@@ -188,6 +188,13 @@ def test_a_phrase_does_not_depend_on_its_batch(strategy: str) -> None:
     assert (together == np.concatenate(alone)).all()
 
 
+def test_many_tracks_can_double() -> None:
+    shape = BAND.model_copy(update={"track_set": TrackSet.load("lpd-8"), "bars": 2, "encoding": "onset"})
+    network = causal(shape, returns=2, doubles=True)
+    made = network(torch.randn(2, network.latent, generator=torch.Generator().manual_seed(0)))
+    assert made.shape == (2, shape.channels, 2, shape.steps, shape.pitches)
+
+
 def test_doubles_are_those_of_a_loop() -> None:
     shape = LOOPS.model_copy(update={"bars": 1})
     rng = torch.Generator().manual_seed(0)

@@ -86,7 +86,7 @@ class TrackTables:
         self._heads = torch.cat([decoder.change.bias, padding[:, 0], decoder.going_on.bias]), heads.t().contiguous()
         self._change = self._heads[0][:_PAD], self._heads[1][:, :_PAD].contiguous()
         if decoder.returns:
-            padding = weight.new_zeros(_PAD - decoder.returns, decoder.change.in_features)
+            padding = weight.new_zeros(max(0, _PAD - decoder.returns), decoder.change.in_features)
             rows = torch.cat([decoder.returning.weight, padding])
             self._returning = torch.cat([decoder.returning.bias, padding[:, 0]]), rows.t().contiguous()
             self._returns = decoder.returns
