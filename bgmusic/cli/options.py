@@ -232,7 +232,7 @@ def _run_training(
     try:
         finished = training()
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the training started
-        if any(out.glob("state.pt")) or any(out.glob("*/state.pt")):  # of a run, or of a stage
+        if (out / "state.pt").is_file() or any(out.glob("*/state.pt")):  # of a run, or of a stage
             echo(f"Stopped. Resume from the last checkpoint: {go_on}")
         elif (out / "config.yaml").is_file():
             echo(f"Stopped before the first checkpoint. Start again: {go_on}")

@@ -13,11 +13,12 @@ from bgmusic.music.composing.arguments import check_bpm, check_count, check_draw
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
-from bgmusic.music.composing.planned import GivenTrack, Wishes, compose, composes_under_plans, wished_plan
+from bgmusic.music.composing.planned import GivenTrack, Wishes, compose, wished_plan
 from bgmusic.music.composing.planners import decide
 from bgmusic.music.composing.sketches import sketched
 from bgmusic.music.composing.write_back import Accompaniment, with_accompaniment
 from bgmusic.music.midi.song import Song
+from bgmusic.music.networks.composing_network import composes_under_plans
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.networks.planner.network import Planner
 from bgmusic.music.plans.plan import Plan, Plans

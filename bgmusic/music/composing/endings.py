@@ -14,12 +14,14 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.keys import key_of, pitch_classes
+from bgmusic.music.plans.chord_kinds import INTERVALS
+from bgmusic.music.plans.chord_names import bits_of
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Bits, Plans
-from bgmusic.music.plans.shape import CLASSES, HARMONY
+from bgmusic.music.plans.shape import CLASSES
 from bgmusic.music.rolls.shape import RollShape
 
-_MAJOR, _MINOR = (0, 4, 7), (0, 3, 7)
+_MAJOR, _MINOR = "", "m"
 _RELATIVE, _DOMINANT = 9, 7  # semitones from a major tonic up to its relative minor's; from a tonic to the dominant
 
 
@@ -54,10 +56,10 @@ def with_ending(plans: Plans, rolls: Tensor, start: int, heard: int, last: int, 
     ending, before = slice(bar * beats, (bar + 1) * beats), bar * beats - 1
     for piece in np.flatnonzero(~known[:, ending].any(1)).tolist():
         tonic = int(tonics[piece])
-        harmony[piece, ending] = _chord(tonic, _MINOR if minor[piece] else _MAJOR)
+        harmony[piece, ending] = _triad(tonic, _MINOR if minor[piece] else _MAJOR)
         known[piece, ending] = True
         if last > heard and not known[piece, before]:
-            harmony[piece, before], known[piece, before] = _chord(tonic + _DOMINANT, _MAJOR), True
+            harmony[piece, before], known[piece, before] = _triad(tonic + _DOMINANT, _MAJOR), True
     # Tracks that have just played strike once.
     playing = extract_channels(music[:, :, -1:].numpy(), shape).instruments[:, :, 0]
     said = arrays["activity_known"][:, :, bar] | arrays["instruments_known"][:, :, bar]
@@ -74,7 +76,7 @@ def _keys(plans: Plans, music: Tensor, shape: RollShape) -> tuple[NDArray[np.int
     chords = extract_channels(music.numpy(), shape).harmony
     relative = (scales + _RELATIVE) % CLASSES
     counts = [
-        np.array([(found == _chord(tonic, kind)).all(1).sum() for found, tonic in zip(chords, roots, strict=True)])
+        np.array([(found == _triad(tonic, kind)).all(1).sum() for found, tonic in zip(chords, roots, strict=True)])
         for roots, kind in ((scales, _MAJOR), (relative, _MINOR))
     ]
     minor = counts[1] > counts[0]
@@ -83,12 +85,9 @@ def _keys(plans: Plans, music: Tensor, shape: RollShape) -> tuple[NDArray[np.int
     return np.where(said, numbers % CLASSES, tonics), np.where(said, numbers >= CLASSES, minor)
 
 
-def _chord(root: int, kind: tuple[int, ...]) -> Bits:
-    """Return the bits of a chord in root position, boolean ``(24,)``."""
-    bits = np.zeros(HARMONY, np.bool_)
-    bits[[(root + interval) % CLASSES for interval in kind]] = True
-    bits[CLASSES + root % CLASSES] = True
-    return bits
+def _triad(root: int, kind: str) -> Bits:
+    """Return the bits of a triad in root position, boolean ``(24,)``; see :data:`.chord_kinds.INTERVALS`."""
+    return bits_of({(root + interval) % CLASSES for interval in INTERVALS[kind]}, root % CLASSES)
 
 
 def without_form_at(plans: Plans, bar: int) -> Plans:

@@ -24,7 +24,7 @@ from bgmusic.music.composing.endings import require_ending
 from bgmusic.music.composing.generate import batch_of
 from bgmusic.music.composing.windows import compose, whole_length, window_starts
 from bgmusic.music.composing.workers import in_parts
-from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.composing_network import ComposingNetwork, composes_under_plans
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import RealValued
 from bgmusic.training.protocols import SampleNetwork
@@ -96,7 +96,7 @@ def pieces(
         raise UserError("a real-valued composer generates long pieces with --binarize ht only")
     if ending:
         require_ending(bars, shape)
-        if not (isinstance(generator, ComposingNetwork) and generator.plans):
+        if not composes_under_plans(generator):
             raise UserError("this generator composes without plans, and so without endings")
     task = partial(_pieces, shape=shape, bars=bars, seed=seed, binarize=binarize, last=bars - 1 if ending else None)
     return np.concatenate(in_parts(generator, task, first, count, batch_of(generator, shape), jobs, progress))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from bgmusic.music.composing import windows
 from bgmusic.music.composing.endings import require_ending, without_form_at
 from bgmusic.music.composing.given import Given
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.composing_network import composes_under_plans
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plan, Plans
 from bgmusic.music.plans.roman import parse_key
@@ -165,11 +164,6 @@ def with_given(plan: Plan, given: GivenTrack, shape: RollShape) -> Plan:
             f"form of other tracks, '{plan.shape.tracks[0 if track else -1]}:...'"
         )
     return overrule(plan, facts)
-
-
-def composes_under_plans(generator: SampleNetwork) -> TypeGuard[ComposingNetwork]:
-    """Return whether a generator obeys plans."""
-    return isinstance(generator, ComposingNetwork) and generator.plans
 
 
 def compose(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from torch import Tensor
 
 from bgmusic.music.networks.plan_bits import PlanBits
@@ -64,3 +66,8 @@ class ComposingNetwork(SampleNetwork):
 
         """
         raise NotImplementedError
+
+
+def composes_under_plans(generator: SampleNetwork) -> TypeGuard[ComposingNetwork]:
+    """Return whether a generator obeys plans."""
+    return isinstance(generator, ComposingNetwork) and generator.plans

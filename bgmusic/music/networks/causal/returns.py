@@ -136,7 +136,8 @@ class ReturningBeats:
     Attributes:
         now: the number of the decision that is true, of this beat for tracks that have decided, else of the beat
             before: int64 ``(batch, tracks)``.
-        everywhere: whether a track's notes follow from its decision in all phrases, so that nothing else is decided.
+        follows: where each track's notes follow from its decision, boolean ``(batch,)``; None: nowhere.
+        everywhere: whether they do in all phrases, so that nothing else is decided.
 
     """
 
@@ -153,7 +154,7 @@ class ReturningBeats:
     def _forget(self) -> None:
         tracks = self.now.shape[1]
         self.everywhere = [False] * tracks
-        self._follows: list[Tensor | None] = [None] * tracks
+        self.follows: list[Tensor | None] = [None] * tracks
         self._back: list[tuple[Tensor, Tensor] | None] = [None] * tracks
         self._doubled: list[list[tuple[Tensor, int, int]]] = [[] for _ in range(tracks)]
         self._rhythms: list[tuple[Tensor, Tensor] | None] = [None] * tracks
@@ -215,12 +216,13 @@ class ReturningBeats:
         if not bool((decided > 0).any()):
             return
         follows = (decided > 0) & (decided <= rhythms)
-        self._follows[track], self.everywhere[track] = follows, bool((follows | ~free).all())
+        self.follows[track], self.everywhere[track] = follows, bool((follows | ~free).all())
         for number, (source, up) in enumerate(self._doubles, bars + 1):
-            if bool((decided == number).any()):
-                self._doubled[track].append((decided == number, source, up))
+            doubled = decided == number
+            if bool(doubled.any()):
+                self._doubled[track].append((doubled, source, up))
         back, alike = (decided > 0) & (decided <= bars), decided > rhythms
-        if self._ago:
+        if bool((back | alike).any()):
             ago = torch.where(alike, decided - rhythms, decided).clamp(1, len(self._ago)) - 1
             beats = torch.stack([beat[:, :, :, track] for beat in self._ago])
             chosen = beats[ago, torch.arange(len(ago), device=ago.device)]
@@ -253,10 +255,6 @@ class ReturningBeats:
                 where, notes = where | found[0], torch.where(where[:, None, None], notes, found[1])  # noqa: PLW2901
             found = where, notes
         return found
-
-    def follows(self, track: int) -> Tensor | None:
-        """Return where a track's notes follow from its decision, boolean ``(batch,)``; None: nowhere."""
-        return self._follows[track]
 
     def rhythm(self, track: int, step: int) -> tuple[Tensor, Tensor] | None:
         """Return where rhythms of a track return: where notes start, and where none does, boolean ``(batch,)``."""

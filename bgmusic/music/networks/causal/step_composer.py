@@ -173,7 +173,7 @@ class StepComposer:
             if step % self._parts.shape.unit == 0:
                 free = ~self._given.known[:, step, track]
                 returns.decide(track, tables.returning(hidden), self._returning[step][track], free, self._planes[:, 0])
-            rhythm, follows = returns.rhythm(track, step), returns.follows(track)
+            rhythm, follows = returns.rhythm(track, step), returns.follows[track]
             if rhythm:  # notes start where they did, and between them they can only end
                 changes = (changes & ~(rhythm[1] & (sounded[:, track].amax(1) <= 0))) | rhythm[0]
             if follows is not None:
