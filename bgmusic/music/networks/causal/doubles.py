@@ -18,24 +18,28 @@ _OCTAVES = (-12, 0, 12)  # semitones
 
 
 def sources(drums: Sequence[bool]) -> list[tuple[int, int]]:
-    """Return what can be doubled: pairs of a pitched track that is not the last one, and semitones up."""
-    pitched = [track for track, is_drum in enumerate(drums) if not is_drum]
-    return [(track, up) for track in pitched[:-1] for up in _OCTAVES]
+    """Return what can be doubled: pairs of a track and semitones up, all octaves of a track in turn."""
+    return [(track, up) for track in source_tracks(drums) for up in _OCTAVES]
 
 
-def can_double(source: Tensor, playable: Tensor, up: int) -> Tensor:
+def source_tracks(drums: Sequence[bool]) -> list[int]:
+    """Return the tracks that can be doubled: pitched ones, not the last."""
+    return [track for track, is_drum in enumerate(drums) if not is_drum][:-1]
+
+
+def can_double(source: Tensor, playable: Tensor) -> Tensor:
     """Return where a line can be doubled from this step on: it sounds, within the range of the track.
 
     Args:
         source: notes of the doubled track, boolean ``(..., rows)``.
         playable: rows of the track that doubles, of the same shape.
-        up: semitones.
 
     Returns:
-        Boolean ``(...,)``.
+        Boolean ``(octaves, ...)``.
 
     """
-    return (_line(source, up) & playable).any(-1)
+    lowest = _lowest(source)
+    return (torch.stack([F.pad(lowest, (up, -up)) for up in _OCTAVES]) & playable).any(-1)
 
 
 def double(source: Tensor, strikes: Tensor, before: Tensor, playable: Tensor, up: int) -> tuple[Tensor, Tensor]:
@@ -49,7 +53,7 @@ def double(source: Tensor, strikes: Tensor, before: Tensor, playable: Tensor, up
         up: semitones.
 
     """
-    cells = _line(source, up) & playable
+    cells = F.pad(_lowest(source), (up, -up)) & playable
     return cells, cells & (strikes[..., None] | ~before)
 
 
@@ -63,25 +67,26 @@ def describe_doubles(cells: Tensor, started: Tensor, playable: Tensor, shape: Ro
         shape: of the phrases.
 
     """
-    unit, found = shape.unit, sources(shape.drums)
+    unit, number = shape.unit, len(sources(shape.drums))
     beats = cells.shape[1] // unit
-    can = torch.zeros(len(cells), beats, cells.shape[2], len(found), dtype=torch.bool, device=cells.device)
+    can = torch.zeros(len(cells), beats, cells.shape[2], number, dtype=torch.bool, device=cells.device)
     does = torch.zeros_like(can)
     before = F.pad(cells, (0, 0, 0, 0, 1, 0))[:, :-1]
     strikes = started.any(-1)
-    for number, (source, up) in enumerate(found):
+    for place, source in enumerate(source_tracks(shape.drums)):
+        first = place * len(_OCTAVES)
         for track in range(source + 1, cells.shape[2]):
             if shape.drums[track]:
                 continue
             rows = playable[:, None, track]
-            can[:, :, track, number] = can_double(cells[:, ::unit, source], rows, up)
-            made = double(cells[:, :, source], strikes[:, :, source], before[:, :, track], rows, up)
-            same = (made[0] == cells[:, :, track]).all(-1) & (made[1] == started[:, :, track]).all(-1)
-            does[:, :, track, number] = same.unflatten(1, (beats, unit)).all(2)
+            can[:, :, track, first : first + len(_OCTAVES)] = can_double(cells[:, ::unit, source], rows).movedim(0, -1)
+            for number, up in enumerate(_OCTAVES, first):
+                made = double(cells[:, :, source], strikes[:, :, source], before[:, :, track], rows, up)
+                same = (made[0] == cells[:, :, track]).all(-1) & (made[1] == started[:, :, track]).all(-1)
+                does[:, :, track, number] = same.unflatten(1, (beats, unit)).all(2)
     return can, does
 
 
-def _line(cells: Tensor, up: int) -> Tensor:
-    """Return the lowest of the rows that sound, moved: boolean ``(..., rows)``."""
-    lowest = cells & (cells.to(torch.uint8).cumsum(-1, dtype=torch.uint8) == 1)
-    return F.pad(lowest, (up, -up))
+def _lowest(cells: Tensor) -> Tensor:
+    """Return the lowest of the rows that sound: boolean ``(..., rows)``."""
+    return cells & (cells.to(torch.uint8).cumsum(-1, dtype=torch.uint8) == 1)

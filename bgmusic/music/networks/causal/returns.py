@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.causal.doubles import can_double, describe_doubles, double, sources
+from bgmusic.music.networks.causal.doubles import can_double, describe_doubles, double, source_tracks, sources
+from bgmusic.music.networks.causal.state import StepState
 from bgmusic.music.networks.causal.task import Given
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -87,7 +88,7 @@ def describe_returns(
         can, does = [*(able & ~known[:, ::unit, :, None]).unbind(-1)], [*doubled.unbind(-1)]
     possible = torch.stack([*backs, *can, *rhythms], -1)
     true = torch.stack([*same_backs, *does, *same_rhythms], -1) & possible
-    now = _first(true.unbind(-1), range(true.shape[-1])).repeat_interleave(unit, 1)
+    now = _first(true.movedim(-1, 0)).repeat_interleave(unit, 1)
     first = torch.arange(steps, device=cells.device) % unit == 0
     choices = possible.repeat_interleave(unit, 1) & first[:, None, None]
     return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices, bars)
@@ -143,21 +144,23 @@ class ReturningBeats:
 
     def __init__(self, settings: CausalConfig, shape: RollShape, playable: Tensor) -> None:
         batch, tracks = playable.shape[:2]
-        self._shape, self._playable = shape, playable
+        self._shape, self._playable = shape, playable.unbind(1)
         self._bars = [number * shape.steps for number in range(1, settings.returns + 1)]
         self._doubles = sources(shape.drums) if settings.doubles else []
+        self._sources = source_tracks(shape.drums) if settings.doubles else []
         self.now = torch.zeros(batch, tracks, dtype=torch.int64, device=playable.device)
+        self._now, self._places = self.now.unbind(1), torch.arange(batch, device=playable.device)
+        self._never = torch.zeros(len(self._doubles), batch, tracks, dtype=torch.bool, device=playable.device)
         self._ago: list[Tensor] = []
-        self._possible: tuple[list[Tensor], list[Tensor]] = [], []
         self._forget()
 
     def _forget(self) -> None:
         tracks = self.now.shape[1]
         self.everywhere = [False] * tracks
         self.follows: list[Tensor | None] = [None] * tracks
-        self._back: list[tuple[Tensor, Tensor] | None] = [None] * tracks
+        self._back: list[tuple[Tensor, Sequence[Tensor]] | None] = [None] * tracks
         self._doubled: list[list[tuple[Tensor, int, int]]] = [[] for _ in range(tracks)]
-        self._rhythms: list[tuple[Tensor, Tensor] | None] = [None] * tracks
+        self._rhythms: list[list[tuple[Tensor, Tensor]] | None] = [None] * tracks
 
     def begin(self, cells: Tensor, onsets: Tensor, given: Given, step: int) -> None:
         """Look at a beat that begins: what can return, and whether what is known does.
@@ -174,7 +177,8 @@ class ReturningBeats:
         here = [slice(step - ago, step - ago + unit) for ago in self._bars if ago <= step]
         self._ago = [torch.stack([cells[:, place], onsets[:, place]], 2) for place in here]
         sounded = cells[:, step - 1] if step else torch.zeros_like(cells[:, 0])
-        self._possible = can_return(self._ago, sounded)
+        possible = [self._of_bars(able) for able in can_return(self._ago, sounded)]
+        self._backs, self._alike = (able.unbind(2) for able in possible)
         known = given.known[:, step]
         if not bool(known.any()):
             return
@@ -183,16 +187,15 @@ class ReturningBeats:
         if given.onsets is not None:
             starts |= notes & given.onsets[:, step : step + unit]
         same = _equals(torch.stack([notes, starts], 2), self._ago)
-        true = [able & equal for ables, equals in zip(self._possible, same, strict=True)
-                for able, equal in zip(ables, equals, strict=True)]  # fmt: skip
-        numbers = [*self._numbers(0), *self._numbers(len(self._bars) + len(self._doubles))]
-        self.now = torch.where(known, _first(true, numbers, self.now), self.now)
+        backs, rhythms = (able & self._of_bars(equal) for able, equal in zip(possible, same, strict=True))
+        self.now.copy_(torch.where(known, _first(torch.cat([backs, self._never, rhythms])), self.now))
 
-    def _numbers(self, first: int) -> range:
-        """Return the numbers of decisions for the bars before this one."""
-        return range(first, first + len(self._ago))
+    def _of_bars(self, found: Sequence[Tensor]) -> Tensor:
+        """Stack what was found for the bars before this one; none is found for bars before the first."""
+        never = [torch.zeros_like(self.now, dtype=torch.bool)] * (len(self._bars) - len(found))
+        return torch.stack([*found, *never])
 
-    def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor, cells: Tensor) -> None:
+    def decide(self, track: int, logits: Tensor, limits: Tensor, free: Tensor, state: StepState) -> None:
         """Decide whether a track's beat returns.
 
         Args:
@@ -200,69 +203,64 @@ class ReturningBeats:
             logits: of each decision, ``(batch, decisions)``.
             limits: a neuron fires where its logit is larger, ``(decisions, batch)``.
             free: where the beat is not known, boolean ``(batch,)``.
-            cells: notes of the first step, of the tracks before this one, ``(batch, tracks, rows)``, zeros and ones.
+            state: the first step, in which the tracks before this one have decided.
 
         """
         bars, rhythms = len(self._bars), len(self._bars) + len(self._doubles)
-        possible = {number: able[:, track] for number, able in zip(self._numbers(0), self._possible[0], strict=True)}
-        for number, (source, up) in enumerate(self._doubles, bars):
-            if source < track and not self._shape.drums[track]:
-                possible[number] = can_double(cells[:, source] > 0, self._playable[:, track], up)
-        for number, able in zip(self._numbers(rhythms), self._possible[1], strict=True):
-            possible[number] = able[:, track]
-        fires = [(logits[:, number] > limits[number]) & able & free for number, able in possible.items()]
-        decided = _first(fires, list(possible), self.now[:, track])
-        self.now[:, track] = torch.where(free, decided, self.now[:, track])
-        if not bool((decided > 0).any()):
+        able, playable = [self._backs[track]], self._playable[track]
+        if self._doubles and not self._shape.drums[track]:
+            able += [can_double(state.tracks[source].cells > 0, playable) for source in self._sources if source < track]
+        missing = rhythms - sum(map(len, able))
+        able += [self._never[:missing, :, track], self._alike[track]]
+        decided = _first((logits.t() > limits) & torch.cat(able) & free)
+        now, found = self._now[track], set(decided.tolist()) - {0}
+        now.copy_(torch.where(free, decided, now))
+        if not found:
             return
         follows = (decided > 0) & (decided <= rhythms)
         self.follows[track], self.everywhere[track] = follows, bool((follows | ~free).all())
-        for number, (source, up) in enumerate(self._doubles, bars + 1):
-            doubled = decided == number
-            if bool(doubled.any()):
-                self._doubled[track].append((doubled, source, up))
-        back, alike = (decided > 0) & (decided <= bars), decided > rhythms
-        if bool((back | alike).any()):
+        for number in sorted(found):
+            if bars < number <= rhythms:
+                self._doubled[track].append(((decided == number)[:, None, None], *self._doubles[number - bars - 1]))
+        first, last = min(found), max(found)
+        if first <= bars or last > rhythms:
+            alike = decided > rhythms
             ago = torch.where(alike, decided - rhythms, decided).clamp(1, len(self._ago)) - 1
-            beats = torch.stack([beat[:, :, :, track] for beat in self._ago])
-            chosen = beats[ago, torch.arange(len(ago), device=ago.device)]
-            if bool(back.any()):
-                self._back[track] = back, chosen.float()
-            if bool(alike.any()):
-                self._rhythms[track] = alike, chosen[:, :, 1].any(-1)
+            chosen = torch.stack([beat[:, :, :, track] for beat in self._ago])[ago, self._places]
+            if first <= bars:
+                back = follows & (decided <= bars)
+                self._back[track] = back[:, None, None], chosen.float().unbind(1)
+            if last > rhythms:
+                strikes = chosen[:, :, 1].any(-1)
+                starts, others = ((alike[:, None] & where).unbind(1) for where in (strikes, ~strikes))
+                self._rhythms[track] = list(zip(starts, others, strict=True))
 
-    def returning(self, track: int, step: int, planes: Tensor, sounded: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return where a track's notes follow from its decision, boolean ``(batch,)``, and its notes; None: nowhere.
+    def returning(self, track: int, step: int, state: StepState) -> tuple[Tensor, Tensor] | None:
+        """Return where a track's notes follow from its decision, and its notes; None: nowhere.
 
         Args:
             track: its number.
             step: number of the step.
-            planes: notes of tracks before this one that sound and that start, ``(batch, 2, tracks, rows)``.
-            sounded: notes one step before, ``(batch, tracks, rows)``.
+            state: the step, in which the tracks before this one have decided.
 
         Returns:
-            The notes are those that sound and those that start, ``(batch, 2, rows)``, zeros and ones.
+            Boolean ``(batch, 1, 1)``; notes that sound and that start, ``(batch, 2, rows)``, zeros and ones.
 
         """
         back, found = self._back[track], None
         if back is not None:
-            found = back[0], back[1][:, step % self._shape.unit]
-        for where, source, up in self._doubled[track]:
-            strikes, before = planes[:, 1, source].amax(-1) > 0, sounded[:, track] > 0
-            made = double(planes[:, 0, source] > 0, strikes, before, self._playable[:, track], up)
-            notes = torch.stack(made, 1).float()
-            if found is not None:
-                where, notes = where | found[0], torch.where(where[:, None, None], notes, found[1])  # noqa: PLW2901
-            found = where, notes
+            found = back[0], back[1][step % self._shape.unit]
+        for doubled, source, up in self._doubled[track]:
+            cells, starts = (state.tracks[source].planes > 0).unbind(1)
+            before = state.tracks[track].sounded > 0
+            notes = torch.stack(double(cells, starts.any(-1), before, self._playable[track], up), 1).float()
+            found = (doubled, notes) if found is None else (doubled | found[0], torch.where(doubled, notes, found[1]))
         return found
 
     def rhythm(self, track: int, step: int) -> tuple[Tensor, Tensor] | None:
         """Return where rhythms of a track return: where notes start, and where none does, boolean ``(batch,)``."""
         rhythm = self._rhythms[track]
-        if rhythm is None:
-            return None
-        strikes = rhythm[1][:, step % self._shape.unit]
-        return rhythm[0] & strikes, rhythm[0] & ~strikes
+        return None if rhythm is None else rhythm[step % self._shape.unit]
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places, at the end of a beat."""
@@ -285,9 +283,6 @@ def _equals(beat: Tensor, ago: Sequence[Tensor]) -> tuple[list[Tensor], list[Ten
     return [_equal(beat, other) for other in ago], [(rhythm == _strikes(other)).all(-2) for other in ago]
 
 
-def _first(fires: Sequence[Tensor], numbers: Sequence[int], like: Tensor | None = None) -> Tensor:
-    """Return the number of the first that is true, from 1; 0 where none is. ``like`` gives the shape of none."""
-    first = torch.zeros_like(fires[0] if like is None else like, dtype=torch.int64)
-    for number, fired in reversed(list(zip(numbers, fires, strict=True))):
-        first = torch.where(fired, number + 1, first)
-    return first
+def _first(true: Tensor) -> Tensor:
+    """Return the number of the first that is true, from 1; 0 where none is: boolean ``(n, ...)`` to int64 ``(...)``."""
+    return torch.where(true.any(0), true.to(torch.uint8).argmax(0) + 1, 0)

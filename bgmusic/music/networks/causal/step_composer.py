@@ -11,9 +11,10 @@ from bgmusic.music.networks.causal.choices import choose, limits
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.returns import ReturningBeats, count_decisions
+from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
-from bgmusic.music.networks.causal.tables import LAST, MOTION, MOVE, NOW, Lookups, TrackTables, bag
+from bgmusic.music.networks.causal.tables import Lookups, TrackTables, bag
 from bgmusic.music.networks.causal.task import Task
 
 
@@ -31,21 +32,18 @@ class StepComposer:
         batch, _, tracks, rows = task.given.cells.shape
         device = task.context.device
         self._parts, self._given = parts, task.given
-        all_limits = limits(parts, thresholds.contiguous())  # of each step, of each track: (numbers, batch)
-        self._logits, self._chances, self._returning = (
-            [step.unbind(0) for step in values.unbind(0)] for values in all_limits
-        )
-        self._repeats, self._unplayable = task.repeats, ~task.playable
+        logits, chances, returning = limits(parts, thresholds.contiguous())
+        self._tracks = tracks  # in the following lists they follow each other, within each step
+        self._changes, self._going_on = (logits[:, :, number].flatten(0, 1).unbind(0) for number in (CHANGE, GOING_ON))
+        self._chances, self._returning = chances.flatten(0, 1).unbind(0), returning.flatten(0, 1).unbind(0)
+        self._repeats, self._unplayable = task.repeats, (~task.playable).unbind(1)
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
             TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch) for decoder in parts.decoders
         ]
-        # Notes that sound and notes that start, zeros and ones; see LAST, NOW, MOVE and MOTION for the codes.
-        self._planes = torch.zeros(batch, 2, tracks, rows, device=device)
-        self._codes = torch.zeros(batch, tracks, 4, dtype=torch.int64, device=device)
-        self._since = torch.ones(batch, tracks, dtype=torch.int64, device=device)
+        self._state = StepState(batch, tracks, rows, device)
         self._past = _Past(parts, batch, self._lookups)
         decides = count_decisions(parts.settings, parts.shape.drums) > 0
         self._returns = ReturningBeats(parts.settings, parts.shape, task.playable) if decides else None
@@ -71,11 +69,11 @@ class StepComposer:
         if self._returns is not None:
             self._returns.replace(places, rows)
         if self._repeats is not None:  # then bars that were composed are among what is known
-            order = torch.arange(len(self._since), device=rows.device)
+            order = torch.arange(len(self._played), device=rows.device)
             self._given = self._given.select(order.index_copy_(0, places, rows))
         self._trunk.replace(places, rows)
-        for state in (self._planes, self._codes, self._since, self._played):
-            state.index_copy_(0, places, state.index_select(0, rows))
+        self._state.replace(places, rows)
+        self._played.index_copy_(0, places, self._played.index_select(0, rows))
 
     def step(self, step: int, composed: Tensor, onsets: Tensor) -> tuple[Tensor, Tensor]:
         """Decide on a step.
@@ -89,52 +87,51 @@ class StepComposer:
             The notes that sound and those that start, ``(batch, tracks, rows)``, zeros and ones.
 
         """
-        returns = self._returns
-        before = self._past.embed(self._planes, self._codes, None if returns is None else returns.now) if step else None
+        returns, own = self._returns, self._state
+        before = self._past.embed(own, None if returns is None else returns.now) if step else None
         if returns is not None and step % self._parts.shape.unit == 0:
             returns.begin(composed, onsets, self._given, step)
         state = self._trunk.step(before) + self._context[step]
-        cells, starts = self._planes[:, 0], self._planes[:, 1]
-        sounded = cells.clone()
-        starts.zero_()
-        self._begin(step, sounded)
-        self._call(step, sounded)
+        own.sounded.copy_(own.cells)
+        own.starts.zero_()
+        self._begin(step)
+        self._call(step)
         computed = self._computed[step]
         last = max((track for track, free in enumerate(computed) if free), default=-1)
         for track, tables in enumerate(self._tables):
             if computed[track]:
-                self._decide(tables, state, step, sounded)
+                self._decide(tables, state, step)
             if track < last and not self._silent[step][track]:
-                state = affine(state, cells[:, track], tables.notes)
-        self._end(sounded)
-        return cells, starts
+                state = affine(state, own.tracks[track].cells, tables.notes)
+        self._end()
+        return own.cells, own.starts
 
-    def _call(self, step: int, sounded: Tensor) -> None:
+    def _call(self, step: int) -> None:
         """Note which tracks must still play in this bar: on its last beat they do, on those before more likely."""
         self._due, shape = None, self._parts.shape
         if self._playing is not None and step % shape.unit == 0:
             beat = step % shape.steps // shape.unit
             if beat == 0:
                 self._played.zero_()
-            self._due = self._playing[..., step // shape.steps] & ~self._played & (sounded.amax(-1) <= 0)
+            self._due = self._playing[..., step // shape.steps] & ~self._played & (self._state.sounded.amax(-1) <= 0)
             left = shape.beats - beat
             self._pressure = -math.log(left - 1) if left > 1 else math.inf  # logit of one of the beats that are left
 
-    def _begin(self, step: int, sounded: Tensor) -> None:
+    def _begin(self, step: int) -> None:
         """Set the codes of what is seen before the first track decides, and take over what is known."""
-        codes, tables = self._codes, self._lookups
-        going_on = torch.embedding(tables.going_on, codes[:, :, NOW])
+        own, codes = self._state, self._state.codes
+        going_on = torch.embedding(self._lookups.going_on, own.now)
         codes[:, :, MOVE:] = going_on[:, :, :2]
-        self._held = going_on[:, :, 2]
+        self._held = going_on[:, :, 2].unbind(1)
         if any(self._merged[step]):
             given = self._given
             cells = given.cells[:, step].float()
-            starts = (cells - sounded).clamp_(min=0)
+            starts = (cells - own.sounded).clamp_(min=0)
             if given.onsets is not None:
                 starts = torch.maximum(starts, cells * given.onsets[:, step])
             self._known, self._known_planes = given.known[:, step, :, None], torch.stack([cells, starts], 1)
-            self._planes.copy_(torch.where(self._known[:, None], self._known_planes, self._planes))
-            after = self._after(self._known_planes.transpose(1, 2), codes[:, :, LAST])
+            own.planes.copy_(torch.where(self._known[:, None], self._known_planes, own.planes))
+            after = self._after(self._known_planes.transpose(1, 2), own.last)
             codes[:, :, NOW:] = torch.where(self._known, after, codes[:, :, NOW:])
 
     def _after(self, planes: Tensor, last: Tensor) -> Tensor:
@@ -142,48 +139,50 @@ class StepComposer:
         places = (planes * self._lookups.ids).amax(-1).sum(-1).long()
         return torch.embedding(self._lookups.after, places.add_(last, alpha=2))
 
-    def _decide(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> None:
+    def _decide(self, tables: TrackTables, state: Tensor, step: int) -> None:
         """Decide what a track plays."""
-        track, codes, merged = tables.track, self._codes, self._merged[step][tables.track]
-        planes, returns, changed = self._planes[:, :, track], self._returns, False
+        track, merged, returns = tables.track, self._merged[step][tables.track], self._returns
+        own, changed, returning = self._state.tracks[track], False, None
         if returns is None or not returns.everywhere[track]:
-            changed = self._decide_new(tables, state, step, sounded)
-        returning = None if returns is None else returns.returning(track, step, self._planes, sounded)
+            changed = self._decide_new(tables, state, step)
+        if returns is not None:
+            returning = returns.returning(track, step, self._state)
         if not (merged or changed or returning):
-            codes[:, track, MOTION] = self._held[:, track]
+            own.motion.copy_(self._held[track])
             return
         if returning:
-            planes.copy_(torch.where(returning[0][:, None, None], returning[1], planes))
+            own.planes.copy_(torch.where(*returning, own.planes))
         if merged:
-            planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], planes))
-        codes[:, track, NOW:] = self._after(planes, codes[:, track, LAST])
+            own.planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], own.planes))
+        own.after.copy_(self._after(own.planes, own.last))
 
-    def _decide_new(self, tables: TrackTables, state: Tensor, step: int, sounded: Tensor) -> bool:
+    def _decide_new(self, tables: TrackTables, state: Tensor, step: int) -> bool:
         """Decide on the notes of a track where its beat does not return; returns whether they change anywhere."""
-        track, codes, returns, rhythm = tables.track, self._codes, self._returns, None
+        track, returns, rhythm = tables.track, self._returns, None
+        own, number = self._state.tracks[track], step * self._tracks + track
         if self._guide is not None and tables.pitched:
             _, leads, ahead = (of_steps[step] for of_steps in self._guide)
-            place = leads.gather(1, codes[:, track, LAST, None])[:, 0]
-            state = state + torch.embedding(self._parts.leads.weight, place) + tables.leading(codes, ahead)
-        state, hidden = tables.hidden(state, codes, self._since, None if returns is None else returns.now)
-        changes = tables.change(hidden) > self._logits[step][track][CHANGE]
+            place = leads.gather(1, own.last[:, None])[:, 0]
+            state = state + torch.embedding(self._parts.leads.weight, place) + tables.leading(own.last, ahead)
+        state, hidden = tables.hidden(state, self._state, None if returns is None else returns.now)
+        changes = tables.change(hidden) > self._changes[number]
         if self._due is not None:
-            changes |= self._due[:, track] & (self._logits[step][track][CHANGE] < self._pressure)
+            changes |= self._due[:, track] & (self._changes[number] < self._pressure)
         if returns is not None:
             if step % self._parts.shape.unit == 0:
                 free = ~self._given.known[:, step, track]
-                returns.decide(track, tables.returning(hidden), self._returning[step][track], free, self._planes[:, 0])
+                returns.decide(track, tables.returning(hidden), self._returning[number], free, self._state)
             rhythm, follows = returns.rhythm(track, step), returns.follows[track]
             if rhythm:  # notes start where they did, and between them they can only end
-                changes = (changes & ~(rhythm[1] & (sounded[:, track].amax(1) <= 0))) | rhythm[0]
+                changes = (changes & ~(rhythm[1] & (own.sounded.amax(1) <= 0))) | rhythm[0]
             if follows is not None:
                 changes &= ~follows
         rows = changes.nonzero()[:, 0]
         if not rows.shape[0]:
             return False
         rhythm = None if rhythm is None else (rhythm[0].index_select(0, rows), rhythm[1].index_select(0, rows))
-        decided = self._change(tables, state, hidden, rows, step, sounded[:, track], rhythm)
-        self._planes[:, :, track].index_copy_(0, rows, torch.stack(decided, 1))
+        decided = self._change(tables, state, hidden, rows, number, rhythm)
+        own.planes.index_copy_(0, rows, torch.stack(decided, 1))
         return True
 
     def _change(
@@ -192,8 +191,7 @@ class StepComposer:
         state: Tensor,
         hidden: Tensor,
         rows: Tensor,
-        step: int,
-        before: Tensor,
+        number: int,
         rhythm: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
         """Decide what a track that changes plays.
@@ -203,8 +201,7 @@ class StepComposer:
             state: what it sees, ``(batch, width)``.
             hidden: of the first layer.
             rows: numbers of the phrases in which it changes, int64 ``(items,)``.
-            step: number of the step.
-            before: its notes one step before, ``(batch, rows)``, zeros and ones.
+            number: of the track in this step, counting all tracks of all steps.
             rhythm: where a note must start, and where none may, boolean ``(items,)``; None: nowhere.
 
         Returns:
@@ -213,15 +210,13 @@ class StepComposer:
         """
         parts, track, limit = self._parts, tables.track, self._parts.limits[tables.track]
         most = min(limit, parts.settings.chords)
-        chances = self._chances[step][track][:most].index_select(1, rows)
-        state, before = state.index_select(0, rows), before.index_select(0, rows)
-        codes = self._codes.index_select(0, rows)
-        impossible = self._unplayable[:, track].index_select(0, rows)
+        chances, codes = self._chances[number].index_select(1, rows), self._state.codes.index_select(0, rows)
+        before = self._state.tracks[track].sounded.index_select(0, rows)
+        state, impossible = state.index_select(0, rows), self._unplayable[track].index_select(0, rows)
         kept = None
         if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
             going = tables.going_on(hidden.index_select(0, rows))
-            limit_of_rows = self._logits[step][track][GOING_ON].index_select(0, rows)
-            kept = before * (going > limit_of_rows[:, None])
+            kept = before * (going > self._going_on[number].index_select(0, rows)[:, None])
             if rhythm:  # a change must be an end
                 kept = kept * ~(rhythm[1] & (kept == before).all(1))[:, None]
             state = affine(state, kept, tables.notes)
@@ -231,7 +226,7 @@ class StepComposer:
         prior, references = tables.prior(codes, impossible), tables.references(codes)
         chord = ahead = None
         if self._guide is not None:
-            chord, ahead = (self._guide[place][step].index_select(0, rows) for place in (0, 2))
+            chord, ahead = (self._guide[place][number // self._tracks].index_select(0, rows) for place in (0, 2))
         # Where nothing ends, something starts, or nothing would change.
         must = (before if kept is None else before - kept).amax(1) <= 0
         if rhythm:
@@ -245,30 +240,30 @@ class StepComposer:
         room = limit - kept.sum(1)
         note = torch.where(room > 0, note, tables.rows)
         started, items = tables.one_hot(note), torch.arange(len(rows), device=rows.device)
-        for number in range(1, most):
+        for chance in chances.unbind(0)[1:most]:
             chosen = (note < tables.rows).nonzero()[:, 0]
-            if not len(chosen):
+            if not chosen.shape[0]:
                 break
-            items, room, lowest, prior = items[chosen], room[chosen] - 1, note[chosen], prior[chosen]
-            references = None if references is None else references[chosen]
-            chord = None if chord is None else chord[chosen]
-            ahead = None if ahead is None else ahead[chosen]
-            state = state[chosen] + tables.chosen[lowest]
+            items, lowest, prior = (values.index_select(0, chosen) for values in (items, note, prior))
+            room, state = room.index_select(0, chosen).sub_(1), state.index_select(0, chosen)
+            references, chord, ahead = (
+                None if values is None else values.index_select(0, chosen) for values in (references, chord, ahead)
+            )
+            state += tables.chosen.index_select(0, lowest)
             logits = tables.note_logits(state, references, chord, ahead, lowest, prior)
-            note = choose(parts, logits, chances[number].index_select(0, items))
+            note = choose(parts, logits, chance.index_select(0, items))
             note = torch.where(room > 0, note, tables.rows)
             started.index_add_(0, items, tables.one_hot(note))
         return torch.maximum(kept, started), started
 
-    def _end(self, sounded: Tensor) -> None:
+    def _end(self) -> None:
         """Update what the next step sees of this one."""
-        cells, starts = self._planes[:, 0], self._planes[:, 1]
+        own = self._state
         if self._playing is not None:
-            self._played |= cells.amax(-1) > 0
-        changed = torch.maximum(starts, sounded - cells).amax(-1) > 0
-        self._since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
-        line = self._codes[:, :, NOW]
-        self._codes[:, :, LAST] = torch.where(line > 0, line, self._codes[:, :, LAST])
+            self._played |= own.cells.amax(-1) > 0
+        changed = torch.maximum(own.starts, own.sounded - own.cells).amax(-1) > 0
+        own.since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
+        own.last.copy_(torch.where(own.now > 0, own.now, own.last))
 
 
 class _Past:
@@ -290,11 +285,10 @@ class _Past:
         self._table, self._places = torch.cat(tables), torch.cat(all_places)
         self._bags = torch.arange(batch, device=device) * len(self._places)
 
-    def embed(self, planes: Tensor, codes: Tensor, returned: Tensor | None) -> Tensor:
-        """Embed notes ``(batch, 2, tracks, rows)``, lines ``(batch, tracks, 4)`` and returns: ``(batch, width)``."""
-        lines = codes[:, :, NOW]
-        first, second = lines.index_select(1, self._first), lines.index_select(1, self._second)
+    def embed(self, step: StepState, returned: Tensor | None) -> Tensor:
+        """Embed a step, and how its beats return: ``(batch, width)``."""
+        first, second = step.now.index_select(1, self._first), step.now.index_select(1, self._second)
         pairs = torch.take(self._lookups.pairs, second.add_(first, alpha=self._lookups.size))
-        columns = [codes[:, :, MOTION], pairs, *([] if returned is None else [returned])]
+        columns = [step.motions, pairs, *([] if returned is None else [returned])]
         places = torch.cat(columns, 1).add_(self._places)
-        return affine(bag(self._table, places, self._bags), planes.flatten(1)[:, : len(self._notes)], self._notes)
+        return affine(bag(self._table, places, self._bags), step.planes.flatten(1)[:, : len(self._notes)], self._notes)

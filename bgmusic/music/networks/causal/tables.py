@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from bgmusic.music.networks.causal.context import StepEmbedding
 from bgmusic.music.networks.causal.decoder import IMPOSSIBLE, REACH, TrackDecoder, towards
 from bgmusic.music.networks.causal.rows import PLANES
+from bgmusic.music.networks.causal.state import LAST, NOW, StepState
 from bgmusic.music.networks.causal.stepping import affine, hidden_layer
 from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, interval_of, motion_of
 
-LAST, NOW, MOVE, MOTION = range(4)
-"""Columns of a track's state: the last row of its line before the step; the row that sounds, in this step if the track
-has decided, else in the step before; class of that row, and whether the line moves to it; motion class."""
 _CLASSES = 13  # pitch classes and none
 _MOVES = 2 * _CLASSES * _CLASSES  # of a track: it moves or not, interval before, class of its row
 _OFFSETS = 2 * REACH + 1
@@ -115,6 +113,8 @@ class TrackTables:
         else:
             self._rows = _transposed(decoder.rows)
         self._eye = torch.eye(self.rows + 1, self.rows, device=device)
+        # Of each row that is chosen: what it adds to those that may follow.
+        self._above = torch.ones(self.rows, self.rows, device=device).tril_().mul_(IMPOSSIBLE)
 
     def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int]) -> None:
         rows, tracks, device = self.rows, self.tracks, self._seen.device
@@ -148,35 +148,32 @@ class TrackTables:
         offsets = torch.where(lines >= 0, offsets, _OFFSETS)
         tables = rows + 1 + torch.arange(tracks + 1, device=device)[:, None, None] * (_OFFSETS + 1)
         self._offsets = (offsets + tables).view(-1, rows)
-        self._tables, self._own = torch.arange(tracks + 1, device=device) * (rows + 1), self.track * (rows + 1)
+        self._offsets_of_chosen = self._offsets[-rows:]
+        self._tables, self._own = torch.arange(tracks, device=device) * (rows + 1), self.track * (rows + 1)
 
-    def hidden(
-        self, state: Tensor, codes: Tensor, since: Tensor, returned: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def hidden(self, state: Tensor, seen: StepState, returned: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Add what the track sees of the step to the state; return it with the first hidden layer.
 
         Args:
-            state: ``(items, width)``.
-            codes: state of all tracks, int64 ``(items, tracks, 4)``.
-            since: steps since each track's last change, int64 ``(items, tracks)``.
-            returned: how each track's beat returns, int64 ``(items, tracks)``; None: beats do not
-                return.
+            state: ``(batch, width)``.
+            seen: the step.
+            returned: how each track's beat returns, int64 ``(batch, tracks)``; None: beats do not return.
 
         """
-        columns = [codes[:, :, MOTION], since[:, self.track, None]]
+        own = seen.tracks[self.track]
+        columns = [seen.motions, own.since]
         if returned is not None:
             columns.append(returned)
         if self.pitched:
-            own = codes[:, self.track, LAST, None, None]
-            pairs = torch.add(codes[:, :, : NOW + 1], own, alpha=self.lookups.size).add_(self._halves)
+            pairs = torch.add(seen.lines, own.last[:, None, None], alpha=self.lookups.size).add_(self._halves)
             columns = [torch.take(self.lookups.pairs, pairs).flatten(1), *columns]
         places = torch.cat(columns, 1).add_(self._places)
         state = state + bag(self._seen, places, self._bags)
         return state, hidden_layer(self._first[0], state, self._first[1])
 
-    def leading(self, codes: Tensor, ahead: Tensor) -> Tensor:
+    def leading(self, last: Tensor, ahead: Tensor) -> Tensor:
         """Embed how the track's line leads to given lines at the next beat; see :meth:`TrackDecoder.leading`."""
-        return self._leading(codes[:, self.track, LAST] - 1, ahead)
+        return self._leading(last - 1, ahead)
 
     def change(self, hidden: Tensor) -> Tensor:
         """Return the logits of a change ``(items,)``."""
@@ -191,18 +188,19 @@ class TrackTables:
         return affine(self._heads[0], hidden, self._heads[1])[:, _PAD:]
 
     def prior(self, codes: Tensor, impossible: Tensor) -> Tensor:
-        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`."""
+        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`; ``codes`` are those of items."""
         if not self.pitched:
-            return torch.zeros_like(impossible, dtype=torch.float32).masked_fill_(impossible, IMPOSSIBLE)
-        pairs = torch.add(codes[:, :, LAST], codes[:, self.track, LAST, None], alpha=self.lookups.size)
-        places = torch.take(self.lookups.moves, pairs).add_(codes[:, :, MOVE]).add_(self._progress_places)
+            return impossible * IMPOSSIBLE
+        last, _, moves, _ = codes.unbind(2)
+        pairs = torch.add(last, codes[:, self.track, LAST, None], alpha=self.lookups.size)
+        places = torch.take(self.lookups.moves, pairs).add_(moves).add_(self._progress_places)
         return bag(self._progress, places, self._progress_bags[: codes.shape[0]]).masked_fill_(impossible, IMPOSSIBLE)
 
     def references(self, codes: Tensor) -> Tensor | None:
         """Return numbers of the outputs that rows add for their intervals to lines: ``(items, tracks * rows)``."""
         if not self.pitched:
             return None
-        lines = codes[:, :, NOW] + self._tables[:-1]
+        lines = codes[:, :, NOW] + self._tables
         torch.add(codes[:, self.track, LAST], self._own, out=lines[:, self.track])
         return self._offsets.index_select(0, lines.flatten()).view(codes.shape[0], -1)
 
@@ -234,14 +232,13 @@ class TrackTables:
             relative = outputs.gather(1, references).view(state.shape[0], -1, self.rows).sum(1)
             prior = relative.add_(prior)
             if lowest is not None:
-                prior += outputs.gather(1, self._offsets.index_select(0, lowest + 1 + self._tables[-1]))
+                prior += outputs.gather(1, self._offsets_of_chosen.index_select(0, lowest))
             if chord is not None:
                 prior += (outputs[:, self._planes, None] * chord).sum(1)
             if ahead is not None and self._pitched:
                 prior += towards(outputs[:, -self._ahead :], ahead[:, self._pitched], self.rows)
         if lowest is not None:
-            above = torch.arange(self.rows, device=state.device) <= lowest[:, None]
-            prior = prior.masked_fill(above, IMPOSSIBLE)
+            prior = prior + self._above.index_select(0, lowest)
         logits = outputs[:, : self.rows + 1]
         logits[:, :-1].add_(prior)
         if must is not None:
