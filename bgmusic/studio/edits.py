@@ -62,7 +62,7 @@ class Add(_Edit):
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
-        added = _user_notes(self.notes)
+        added = _table(self.notes, by_user=True)
         tables.require_notes(state.shape, state.bars, added)
         return _edited(state, tables.placed(state.shape, state.notes, added))
 
@@ -96,7 +96,7 @@ class Move(_Edit):
         ]
         if any(onset < 0 or not 0 <= pitch <= 127 for _, onset, _, pitch in rows):
             raise UserError("the notes would leave the piece")
-        moved = _user_notes(rows)
+        moved = _table(rows, by_user=True)
         tables.require_notes(state.shape, state.bars, moved)
         return _edited(state, tables.placed(state.shape, state.notes[~mask], moved))
 
@@ -191,6 +191,16 @@ class Key(_Edit):
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
         return plan_edits.key(state, self.name)
+
+
+class Ending(_Edit):
+    """Decide that the piece ends: the dominant, then one tonic chord that is held in the last bar."""
+
+    do: Literal["ending"]
+
+    def apply(self, state: State) -> State:
+        """See ``_Edit.apply``."""
+        return plan_edits.ending(state)
 
 
 class Bars(_Edit):
@@ -290,7 +300,7 @@ class Load(_Edit):
 
 
 _Notes = Add | Delete | Move | Own | Clear | Take | Show | Load
-_Decisions = Lock | Decide | Chord | Chords | Key | Bars | Tempo | Title
+_Decisions = Lock | Decide | Chord | Chords | Key | Ending | Bars | Tempo | Title
 Edit = Annotated[_Notes | _Decisions, Field(discriminator="do")]
 _EDIT: TypeAdapter[Any] = TypeAdapter(Edit)
 
@@ -311,17 +321,15 @@ def read_edit(values: Any) -> _Edit:
     return edit
 
 
-def _user_notes(rows: Sequence[tuple[int, int, int, int]]) -> Table:
+def _table(rows: Sequence[tuple[int, int, int, int]], by_user: bool) -> Table:
     if any(track > 255 or pitch > 127 for track, _, _, pitch in rows):
         raise UserError("a note has a track and a pitch from 0 to 127")
-    return np.array([(*row, True) for row in rows], tables.NOTE)
+    return np.array([(*row, by_user) for row in rows], tables.NOTE)
 
 
 def _composed(state: State, rows: Sequence[tuple[int, int, int, int]]) -> Table:
     """Return untrusted notes of the composer, checked and without overlaps."""
-    if any(track > 255 or pitch > 127 for track, _, _, pitch in rows):
-        raise UserError("a note has a track and a pitch from 0 to 127")
-    found = np.array([(*row, False) for row in rows], tables.NOTE)
+    found = _table(rows, by_user=False)
     tables.require_notes(state.shape, state.bars, found)
     return tables.placed(state.shape, tables.no_notes(), found)
 

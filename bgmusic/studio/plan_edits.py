@@ -10,11 +10,13 @@ import numpy as np
 from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import parse_chord
 from bgmusic.music.plans.lead_sheet import loosened, parse_line
-from bgmusic.music.plans.plan import Bits, Plan
+from bgmusic.music.plans.plan import Bits, Plan, Plans
 from bgmusic.music.plans.roman import key_number, parse_key
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import LEVELS
 from bgmusic.studio.state import State, require_bars
+
+_ENDING = 2  # bars: what leads to the last chord, and the chord
 
 
 def decide(
@@ -106,6 +108,30 @@ def key(state: State, name: str | None) -> State:
     if name is not None:
         arrays["key"][0, key_number(parse_key(name))] = True
     return _with(state, arrays)
+
+
+def ending(state: State) -> State:
+    """Decide that the piece ends: the dominant before its last bar, then one tonic chord that is held.
+
+    The key is the decided one, else that of the bars before. What is decided already stays, but the last bar repeats
+    no other.
+
+    Raises:
+        UserError: the piece is too short, there is neither music nor a key, or the decisions contradict each other.
+
+    """
+    import torch
+
+    from bgmusic.music.composing.endings import with_ending, without_form_at
+
+    heard, last = state.bars - _ENDING, state.bars - 1
+    if heard < 1:
+        raise UserError(f"an ending needs {_ENDING + 1} bars or more: it follows from those before")
+    if not state.decided.key_known.any() and not (state.notes["onset"] < heard * state.shape.steps).any():
+        raise UserError("an ending needs a key: compose the bars before the last two, or type a key")
+    plans = without_form_at(Plans.stack([state.decided]), last)
+    music = torch.from_numpy(state.roll().channels()[None])
+    return _with(state, with_ending(plans, music, 0, heard, last, state.shape).plan(0).arrays())
 
 
 def with_bars(state: State, bars: int) -> State:

@@ -237,10 +237,38 @@ def test_decisions():
             do(state, do="decide", track=1, bar=1, **wrong)
 
 
+def test_an_ending_follows_from_the_key_and_from_what_plays():
+    with pytest.raises(UserError, match="needs a key"):
+        do(new(), do="ending")
+    with pytest.raises(UserError, match="3 bars or more"):
+        do(new(2), do="ending")
+    minor = do(do(new(), do="key", name="Am"), do="ending")
+    plan = minor.decided
+    assert [plan.harmony_known[:11].any(), plan.harmony_known[11:].all()] == [False, True]
+    assert [np.flatnonzero(bits).tolist() for bits in plan.harmony[[11, 12, 15]]] == [
+        [4, 8, 11, 12 + 4], [0, 4, 9, 12 + 9], [0, 4, 9, 12 + 9],
+    ]  # fmt: skip
+    assert not plan.activity_known.any()  # nothing plays before
+    # A chord and the silence of a bar that are decided stay; the piano has played, and strikes once.
+    state = do(new(), do="add", notes=[[1, 16, 4, 40], [1, 20, 12, 36], [2, 16, 16, 36]])
+    state = do(state, do="decide", part="form", track=1, bar=3, value=1)
+    state = do(
+        do(state, do="chord", beats=[11, 12], name="F"), do="decide", part="instruments", track=2, bar=3, value=False
+    )
+    ended = do(state, do="ending").decided
+    assert np.flatnonzero(ended.harmony[11]).tolist() == [0, 5, 9, 12 + 5]
+    assert ended.activity_known[:, 3].tolist() == [False, True, False]
+    assert ended.activity[1, 3].tolist() == [True, *[False] * 7]
+    assert not ended.form_known[1, 3]
+    assert not ended.instruments[2, 3]
+    assert view_of(History(do(state, do="ending")))["plan"]["decided"]["harmony"][12] is not None
+
+
 @pytest.mark.parametrize(
     "values",
     [
-        None, [], {}, {"do": "nothing"}, {"do": "add"}, {"do": "add", "notes": []},
+        None, [], {}, {"do": "nothing"}, {"do": "ending"}, {"do": "ending", "bars": 4},
+        {"do": "add"}, {"do": "add", "notes": []},
         {"do": "add", "notes": [[0, 0, 0, 36]]},
         {"do": "add", "notes": [[300, 0, 1, 36]]}, {"do": "add", "notes": [[1, 63, 2, 60]]},
         {"do": "add", "notes": [[1, 0, 1, 200]]}, {"do": "add", "notes": [[1, 1e3, 1, 60]]},

@@ -10,7 +10,7 @@ import * as player from "./player.js";
 import * as pointer from "./pointer.js";
 import * as record from "./record.js";
 import * as roll from "./roll.js";
-import { changed, compose, edit, hear, onChange, redo, replaceProject, request, say, store, take, undo } from "./store.js";
+import { changed, compose, decide, edit, hear, onChange, redo, replaceProject, request, say, store, take, undo } from "./store.js";
 
 const at = (id) => document.getElementById(id);
 const PREFERRED = "bgmusic-studio-theme";
@@ -76,6 +76,7 @@ function buttons() {
   at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
   at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
   at("key").addEventListener("change", () => edit({ do: "key", name: at("key").value.trim() || null }).then(header));
+  at("ending").addEventListener("click", end);
   at("generator").addEventListener("change", () => leave() ? replaceProject("new", { generator: at("generator").value }) : header());
   at("chords").addEventListener("keydown", async (event) => {
     if (event.key !== "Enter") return;
@@ -108,6 +109,13 @@ function buttons() {
   });
   at("open").addEventListener("click", () => at("file").click());
   at("file").addEventListener("change", () => ((at("file").files[0] && openFile(at("file").files[0])), (at("file").value = "")));
+}
+
+// Decide on the last two bars, and compose them if the page composes by itself.
+async function end() {
+  const { bars, beats } = store.view;
+  const done = await decide([{ do: "ending" }], { beats: [(bars - 2) * beats, bars * beats] });
+  if (done && !store.auto) say("The ending is decided: compose the last two bars to hear it.");
 }
 
 // The first click: compose, and play as soon as the music is there.
