@@ -260,6 +260,18 @@ def test_keys_move_select_zoom_and_loop(page):
     assert page.find_element(By.ID, "compose").text == "Compose"
 
 
+def test_an_ending_is_decided_and_composed(page):
+    before = compose(page)
+    page.find_element(By.ID, "auto").click()
+    click(page, "#ending")
+    until(page, f"return (await import('/page/store.js')).store.view.composed > {before['composed']}")
+    project = view(page)
+    decided = project["plan"]["decided"]["harmony"]
+    assert [name is None for name in decided] == [True] * 11 + [False] * 5
+    assert len(set(decided[12:])) == 1
+    assert [row for row in project["notes"] if row[1] < 29] == [row for row in before["notes"] if row[1] < 29]
+
+
 def test_notes_are_played_in(page):
     press(page, "r")
     body = page.find_element(By.TAG_NAME, "body")
