@@ -1,8 +1,8 @@
 """Read the steps so far, one step at a time: the trunk's weights arranged for composing.
 
 Products take transposed weights. On CPUs they are faster for few rows, and MKL then sums each row in the same order
-whatever the number of rows, so that a phrase does not depend on the others of its batch. A single row is the exception:
-:func:`affine` doubles it.
+whatever the number of rows, so that a phrase does not depend on the others of its batch. A single row is the exception,
+on AMD's CPUs also two and three: :func:`affine` adds rows to them.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
 
-_FEW, _MANY = 16, 512  # rows of a product
+_LEAST, _FEW, _MANY = 4, 16, 512  # rows of a product
 _MEMORY = 1 << 28  # bytes of keys and values of a batch
 
 
 def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """Return ``x @ weight + bias`` for ``(rows, inputs)`` and ``(inputs, outputs)``; ``bias`` may have rows, too."""
-    if x.shape[0] > 1:
+    rows = x.shape[0]
+    if rows >= _LEAST:
         return torch.addmm(bias, x, weight)
-    return torch.addmm(bias, x.expand(2, -1), weight)[:1]
+    return torch.addmm(bias if bias.dim() == 1 else _padded(bias), _padded(x), weight)[:rows]
 
 
 def hidden_layer(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -35,9 +36,15 @@ def hidden_layer(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     The GELU of a transposed view is PyTorch's own; that of a contiguous tensor is oneDNN's, which takes twice the time
     for the few numbers of a single phrase. Both differ in the last bits, so all sizes take the same.
     """
-    if x.shape[0] > 1:
+    rows = x.shape[0]
+    if rows >= _LEAST:
         return F.gelu(torch.addmm(bias, x, weight).t()).t()
-    return F.gelu(torch.addmm(bias, x.expand(2, -1), weight).t()).t()[:1]
+    return F.gelu(torch.addmm(bias, _padded(x), weight).t()).t()[:rows]
+
+
+def _padded(x: Tensor) -> Tensor:
+    """Add rows of zeros, so that there are ``_LEAST``."""
+    return F.pad(x, (0, 0, 0, _LEAST - x.shape[0]))
 
 
 def batch_sizes(shape: RollShape, settings: CausalConfig, drafts: int) -> tuple[int, int | None]:
@@ -100,13 +107,13 @@ class TrunkSteps:
     def __init__(self, trunk: Trunk, context: Tensor) -> None:
         batch, steps, width = context.shape
         self._length = 0
-        self._batch, batch = batch, max(2, batch)  # a product of a single row would sum in another order
+        self._batch, batch = batch, max(_LEAST, batch)  # products of fewer rows would sum in another order
         self._begin = trunk.begin
         self._known = (context + (trunk.bar + trunk.place).flatten(0, 1)).unbind(1)
         cosine, sine = rotations(steps, width // trunk.heads, context.device).to(context.dtype)
         self._angles = torch.complex(cosine, sine).unbind(0)
         # Embedded steps, of which those of bars ago are seen again.
-        self._embedded = context.new_empty(steps, batch, width)
+        self._embedded = context.new_zeros(steps, batch, width)
         self._echoes = [
             (bars * trunk.shape.steps, _as_linear(echo).weight.t().contiguous())
             for bars, echo in enumerate(trunk.echoes, 1)
@@ -123,10 +130,10 @@ class TrunkSteps:
         """
         place = self._length
         x = (self._begin if before is None else before) + self._known[place]
-        if self._batch == 1:
-            x = x.expand(2, -1)
+        if self._batch < _LEAST:
+            x = _padded(x)
         if self._echoes and before is not None:
-            self._embedded[place - 1] = before
+            self._embedded[place - 1, : self._batch] = before
         for ago, weight in self._echoes:
             if place >= ago:
                 x = torch.addmm(x, self._embedded[place - ago], weight)
