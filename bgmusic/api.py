@@ -34,7 +34,7 @@ def load(
         drafts: number of drafts of a phrase among which a causal composer's critic chooses; None: as trained.
 
     Raises:
-        UserError: there is no such composer, or it is corrupt or of another kind.
+        UserError: there is no such composer or device, or the composer is corrupt or of another kind.
 
     """
     from bgmusic.music.composing.composer import Composer
@@ -56,7 +56,11 @@ def load(
         run = find_run(name)
         loaded = load_generator(run, drafts)
         planner = load_planner(run) if has_planner(run) else None
-    return Composer(str(name), *loaded, planner).to(device)
+    composer = Composer(str(name), *loaded, planner)
+    try:
+        return composer.to(device)
+    except (AssertionError, RuntimeError) as error:  # of torch: no such device, or none of this kind here
+        raise UserError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from None
 
 
 def read(

@@ -70,6 +70,13 @@ def test_generate_checks_its_arguments(options: dict[str, Any], phrases: list[st
         assert phrase in str(caught.value)
 
 
+def test_wishes_are_text_and_devices_exist() -> None:
+    with pytest.raises(TypeError, match="chords must be a string, not list"):
+        bgmusic.load("bach").plan(chords=["C", "G"])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="device 'foo'"):
+        bgmusic.load("bach", device="foo")
+
+
 def test_load_needs_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.yaml").touch()  # "" is not the folder in which one works
     monkeypatch.chdir(tmp_path)

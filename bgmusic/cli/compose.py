@@ -26,7 +26,11 @@ from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
-    from bgmusic.music.plans.plan import Plans
+    from bgmusic.music.plans.plan import Plan, Plans
+    from bgmusic.music.rolls.roll import Roll
+    from bgmusic.music.rolls.shape import RollShape
+
+EVERYTHING = "all"  # of --free
 
 
 def compose(
@@ -70,7 +74,7 @@ def compose(
     The plan is saved beside the music as piece-0000.plan.json. You can edit it and reuse it by --plan.
     """
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
-    _require_given(given, track, free, ending)
+    _require_given(given, track, free, ending, bpm)
 
     from bgmusic.files import require_writable
     from bgmusic.music.composing import planned
@@ -80,7 +84,6 @@ def compose(
     from bgmusic.music.composing.write_back import with_accompaniment
     from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.plans.shape import PlanShape
-    from bgmusic.studio.exports import read_piece
     from bgmusic.studio.free_pieces import compose_free
     from bgmusic.studio.free_units import parse_free
     from bgmusic.training.lookup import find_run
@@ -91,7 +94,7 @@ def compose(
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
     _, shape, generator = load_generator(folder, drafts)
-    piece = None if given is None or free is None else read_piece(given, shape)
+    piece = None if given is None or free is None else _read_piece(given, shape, bars)
     bars = piece.bars if piece is not None and bars is None and base is None else bars
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
     notes = None if source is None else planned.GivenTrack.of(source)
@@ -103,6 +106,7 @@ def compose(
     plan = planned.wished_plan(PlanShape.of(shape), wishes, base)
     if notes is not None:
         plan = planned.with_given(plan, notes, shape)
+    _require_sound(plan)
     length = plan.shape.bars * shape.steps / shape.resolution
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)
@@ -144,10 +148,35 @@ def _write_plans(plans: Plans, out: Path, first: int) -> None:
     typer.echo(f"Plan: {paths[0]}" + (" and so on" if len(paths) > 1 else ""))
 
 
-def _require_given(given: Path | None, track: str | None, free: str | None, ending: bool) -> None:
+def _read_piece(path: Path, shape: RollShape, bars: int | None) -> Roll:
+    """Read a file whose parts are kept; say how many notes fit, and what is silent behind its end."""
+    from bgmusic.music.midi.read import read_midi
+    from bgmusic.studio.exports import read_piece
+
+    piece = read_piece(path, shape)
+    every, kept = len(read_midi(path).notes), len(piece.notes())
+    if kept < every:
+        typer.echo(f"{path}: {kept} of {every} notes are read, on the composer's tracks and grid", err=True)
+    if bars is not None and bars > piece.bars:
+        typer.echo(f"{path} ends after bar {piece.bars}: behind it, what --free leaves out is silent", err=True)
+    return piece
+
+
+def _require_sound(plan: Plan) -> None:
+    if bool((plan.instruments_known & ~plan.instruments).all()):
+        raise UserError("all tracks are silent in all bars: nothing is left to compose")
+
+
+def _require_given(given: Path | None, track: str | None, free: str | None, ending: bool, bpm: float | None) -> None:
     if ending and free is not None:
         raise UserError("--ending is for whole pieces, without --free")
-    if free is None and (given is None) != (track is None):
-        raise UserError("--given and --track belong together: the file, and its track that stays as it is")
+    if free is None and track is None and given is not None:
+        raise UserError("--given needs --track, the track that stays as it is, or --free, what is composed")
+    if track is not None and given is None:
+        raise UserError("--track needs --given, the file that has the track")
+    if track is not None and bpm is not None:
+        raise UserError("--bpm: with --track the piece keeps the tempo of the file")
+    if free is not None and given is None and free.strip().lower() != EVERYTHING:
+        typer.echo("without --given, all that --free leaves out is silent", err=True)
     if free is not None and track is not None:
         raise UserError("--track and --free exclude each other: the track that stays, or the units that are composed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,8 @@ def tracks(
     write_text(out, text)
     names = ", ".join(track.name for track in found.track_set.tracks)
     typer.echo(one_line(f"{out}: {count_of(len(found.track_set), 'track')}: {names}"))
-    typer.echo(one_line(f"next: bgmusic data build {sources[0]} --tracks {out} --out CORPUS"))
+    command = shlex.join(["bgmusic", "data", "build", sources[0], "--tracks", str(out), "--out", "CORPUS"])
+    typer.echo(one_line(f"next: {command}"))
 
 
 def _name_of(source: str) -> str:

@@ -82,7 +82,9 @@ def evaluate(
         if figures and quick:
             raise UserError("--figures shows the reasons of the learned judge, which --quick leaves out")
         found, samples, against = _phrases(source, against, number or _PHRASES, seed, binarize, not quick, jobs)
-        _show(found, against)
+        _show(found, source, against)
+        if str(source) in shipped_generators():
+            typer.echo(f"{source} is the corpus here; its composer is {PREFIX}{source}")
         if json_file:
             _write_json(json_file, found.as_dict())
         if html_file:
@@ -170,13 +172,13 @@ def _phrases(
         return *compare(source, open_corpus(data), number, seed, binarize, progress, judged, jobs), data
 
 
-def _show(found: Evaluation, against: str) -> None:
+def _show(found: Evaluation, source: Path, against: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    title = f"{found.phrases} phrases against {found.held_out} held-out ones of {against}"
+    title = f"{found.phrases} phrases of {source} against {found.held_out} held-out ones of {against}"
     caption = (
         "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'; "
         "errors: distance in standard errors of the data; families: means, and the median of errors"

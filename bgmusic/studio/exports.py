@@ -97,18 +97,16 @@ def read_piece(path: Path, shape: RollShape) -> Roll:
 
     """
     tracks = shape.track_set
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # which bars were read
+    try:
+        roll = read_midi_roll(path, tracks, shape.resolution, 0, None, False)
+    except UserError as reason:
+        if tracks.by != "part":
+            raise
+        # Fewer parts than tracks, such as a part of a piece: their names say which they are.
         try:
-            roll = read_midi_roll(path, tracks, shape.resolution, 0, None, False)
-        except UserError as reason:
-            if tracks.by != "part":
-                raise
-            # Fewer parts than tracks, such as a part of a piece: their names say which they are.
-            try:
-                roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
-            except UserError:
-                raise reason from None
+            roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
+        except UserError as other:
+            raise UserError(f"{reason}; by their names, {str(other).removeprefix(f'{path}: ')}") from None
     if roll.steps != shape.steps:
         raise UserError(f"{path}: its bars have {roll.steps} steps, those of this composer {shape.steps}")
     return replace(roll, track_set=tracks)
@@ -127,5 +125,7 @@ def _given(path: Path, state: State, given: list[int]) -> tuple[Table, int, floa
 
 def _everything(path: Path, shape: RollShape) -> tuple[Table, int, float]:
     """Return all notes of a file, its bars, and its tempo."""
-    roll = read_piece(path, shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which bars were read: the page shows them
+        roll = read_piece(path, shape)
     return roll.notes(), roll.bars, roll.bpm

@@ -60,7 +60,7 @@ def compose_free(
         given: notes of the other units; None: silence.
         seed: seed of the noise.
         first: number of the first piece, from 0; each has other noise.
-        bpm: tempo; None for the composer's.
+        bpm: tempo; None for that of the given notes, or the composer's.
         progress: receives the number of pieces composed since the last call.
 
     Raises:
@@ -71,6 +71,7 @@ def compose_free(
     for number in range(len(plans)):
         state = free_state(shape, free, plans.plan(number), given)
         edit = take_edit(network, state, ~state.kept, seed, first + number)
-        made.append(read_edit(edit).apply(state).roll(bpm))
+        roll = read_edit(edit).apply(state).roll(bpm)
+        made.append(roll if given is None or bpm is not None else replace(roll, tempos=given.tempos))
         progress(1)
     return made

@@ -191,8 +191,8 @@ class Checkpoints(Callback):
     def _save(self, training: Training) -> None:
         begun = self._clock()
         training.check()
+        self._run.save_state(training.state_dict())  # first: where there is a generator, there is a state
         self._run.save_generator(training.sampler, self._config)
-        self._run.save_state(training.state_dict())
         self._saved = self._clock()
         self._cost = self._saved - begun
 

@@ -214,7 +214,7 @@ class Run:
 
     def _with_budget(self, config: AnyConfig, steps: int | None, minutes: float | None) -> AnyConfig:
         self.hold()
-        state = self.load_state() or {}
+        state = self.state_to_resume() or {}
         done, seconds = state.get("steps_done", 0), state.get("wall_seconds", 0.0)
         if type(done) is not int or type(seconds) not in (int, float):
             raise UserError(f"{self.path / 'state.pt'}: does not fit the run's config")
@@ -259,6 +259,19 @@ class Run:
             if not (self.path / _BEFORE).exists():
                 raise
             raise UserError(f"{error}; to resume from the checkpoint before it, rename {_BEFORE} to state.pt") from None
+
+    def state_to_resume(self) -> dict[str, Any] | None:
+        """Read the state as :meth:`load_state` does.
+
+        Raises:
+            UserError: as there, or it is missing beside a trained generator, which a new training would overwrite.
+
+        """
+        state = self.load_state()
+        if state is None and (self.path / "generator.safetensors").exists():
+            what = f"rename {_BEFORE} to it" if (self.path / _BEFORE).exists() else "train in another folder"
+            raise UserError(f"{self.path / 'state.pt'}: missing, and its generator would be lost; {what}")
+        return state
 
     def truncate(self, name: str, step: int) -> None:
         """Remove the lines after ``step`` from a ``.jsonl`` file: a resumed training writes them again."""

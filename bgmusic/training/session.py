@@ -37,12 +37,12 @@ def resume(run: Run, training: Training) -> bool:
     Locks the run until :func:`train` ends. Of several processes each restores its own training from the same files.
 
     Raises:
-        UserError: another process trains in the run, or the checkpoint is corrupt or of another config.
+        UserError: another process trains in the run, or the checkpoint is missing, corrupt or of another config.
 
     """
     run.hold()
     run.sweep()
-    state = run.load_state()
+    state = run.state_to_resume()
     if state is None:
         return False
     try:

@@ -96,12 +96,21 @@ def test_a_plan_of_other_tracks_or_bars_is_refused(capsys, tmp_path, run):
 
 def test_mistakes_of_a_given_track(capsys, tmp_path, run, tune):
     out = ["--out", tmp_path / "composed"]
-    assert "belong together" in refusal(capsys, "compose", run, "--given", tune, *out)
+    assert "--given needs --track" in refusal(capsys, "compose", run, "--given", tune, *out)
+    assert "--track needs --given" in refusal(capsys, "compose", run, "--track", "Soprano", *out)
     assert "no track 'Flute'" in refusal(capsys, "compose", run, "--given", tune, "--track", "Flute", *out)
     given = ["--given", tune, "--track", "Soprano"]
     assert "the given track has 4 bars" in refusal(capsys, "compose", run, *given, "--bars", 8, *out)
+    assert "the tempo of the file" in refusal(capsys, "compose", run, *given, "--bpm", 70, *out)
     message = refusal(capsys, "compose", run, *given, "--instruments", "Soprano:-", *out)
     assert "its notes are given, and differ from the plan in bar 1" in message
+
+
+def test_what_cannot_sound_is_said(capsys, tmp_path, run):
+    out = ["--out", tmp_path / "composed"]
+    assert "all tracks are silent" in refusal(capsys, "compose", run, "--instruments", "----", *out)
+    assert bgmusic("compose", run, "--free", "Alto", *out) == 0
+    assert "without --given" in capsys.readouterr().err
 
 
 def test_a_network_without_plans_says_so(capsys, tmp_path, run):

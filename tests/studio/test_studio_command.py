@@ -6,6 +6,7 @@ import shlex
 import threading
 
 import numpy as np
+import pretty_midi
 import pytest
 from command_line import bgmusic, refusal
 from studio_client import compose, edit, post
@@ -146,7 +147,7 @@ def test_units_are_written_and_read():
 
 def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert bgmusic("generate", runs["voices"], "-n", 1, "--format", "mid", "--out", "song") == 0
+    assert bgmusic("generate", runs["voices"], "-n", 1, "--bpm", 77, "--format", "mid", "--out", "song") == 0
     song = tmp_path / "song/phrase-0000.mid"
     words = ("compose", runs["voices"], "--given", song, "--free", "Alto:2-3")
     assert bgmusic(*words, "-n", 2, "--format", "mid", "--seed", 5) == 0
@@ -158,6 +159,11 @@ def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     kept[1::4, 1:3] = False
     for made in (first, second):
         assert np.array_equal(made[kept], before[kept])
+    assert read(tmp_path / "composed/piece-0000.mid", "satb", 4).bpm == pytest.approx(77, abs=0.01)
+    capsys.readouterr()
+    assert bgmusic(*words, "--bars", 6, "--bpm", 90, "--format", "mid", "--out", "longer") == 0
+    assert "ends after bar 4" in capsys.readouterr().err
+    assert read(tmp_path / "longer/piece-0000.mid", "satb", 4).bpm == pytest.approx(90, abs=0.01)
     assert not np.array_equal(first, second)
     assert "exclude each other" in refusal(capsys, *words, "--track", "Alto")
     assert "behind bar 2" in refusal(capsys, *words[:-1], "Alto:2", "--bars", 2)
@@ -165,3 +171,10 @@ def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     band = tmp_path / "band.mid"  # its parts have other names
     open_corpus("freedoom").roll(0).save(band)
     assert "needs 4 parts" in refusal(capsys, *words[:3], band, *words[4:])
+    read(song, "satb", 4).save(tmp_path / "high.mid")
+    high = pretty_midi.PrettyMIDI(str(tmp_path / "high.mid"))
+    high.instruments = high.instruments[:1]
+    for note in high.instruments[0].notes:
+        note.pitch = 100
+    high.write(str(tmp_path / "high.mid"))
+    assert "outside a track's range" in refusal(capsys, *words[:3], tmp_path / "high.mid", *words[4:])

@@ -13,6 +13,7 @@ from bgmusic.training.callbacks import Checkpoints
 from bgmusic.training.checkpoints import read_state
 from bgmusic.training.loop import Callback, Training
 from bgmusic.training.runs import Run
+from bgmusic.training.session import resume
 
 RARE = CONFIG.model_copy(update={"checkpoint_every": 10**6, "steps": 30})
 
@@ -78,3 +79,17 @@ def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
         run.load_state()
     (run.path / "state-before.pt").rename(run.path / "state.pt")
     assert (run.load_state() or {})["steps_done"] == 12
+
+
+def test_a_trained_run_without_its_state_is_not_trained_anew(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert not resume(run, make_game())
+    make_game().run([Checkpoints(run, CONFIG)])
+    trained = (run.path / "generator.safetensors").read_bytes()
+    (run.path / "state.pt").unlink()
+    with pytest.raises(UserError, match=r"state\.pt: missing.* rename state-before\.pt"):
+        resume(run, make_game())
+    (run.path / "state-before.pt").unlink()
+    with pytest.raises(UserError, match="another folder"):
+        run.with_budget(CONFIG, 100, None)
+    assert (run.path / "generator.safetensors").read_bytes() == trained

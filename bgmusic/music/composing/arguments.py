@@ -52,3 +52,15 @@ def check_draws(n: int, seed: int, first: int) -> None:
     check_count("n", n)
     check_seed(seed)
     check_count("first", first, 0)
+
+
+def check_texts(**texts: object) -> None:
+    """Check that arguments are text, or None.
+
+    Raises:
+        TypeError: one is not; the message names it.
+
+    """
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} must be a string, not {type(text).__name__}")

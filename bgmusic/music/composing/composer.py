@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
-from bgmusic.music.composing.arguments import check_bpm, check_count, check_draws, check_seed
+from bgmusic.music.composing.arguments import check_bpm, check_count, check_draws, check_seed, check_texts
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
@@ -142,7 +142,9 @@ class Composer:
 
         """
         check_seed(seed)
-        wishes = Wishes(bars, chords, form, instruments, activity, key, loose)
+        texts = {"chords": chords, "form": form, "instruments": instruments, "activity": activity, "key": key}
+        check_texts(**texts)
+        wishes = Wishes(bars, **texts, loose=loose)
         plan = wished_plan(PlanShape.of(self.shape), wishes, base)
         return self.complete(plan, seed=seed).plan(0) if complete else plan
 

@@ -33,7 +33,7 @@ def require_ending(bars: int, shape: RollShape) -> None:
 
     """
     if bars <= shape.bars:
-        raise UserError(f"an ending needs more bars than a phrase, {shape.bars}: it follows from those before")
+        raise UserError(f"an ending needs {shape.bars + 1} bars or more: it follows from the phrase before")
 
 
 def with_ending(plans: Plans, rolls: Tensor, start: int, heard: int, last: int, shape: RollShape) -> Plans:

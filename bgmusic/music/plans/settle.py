@@ -1,8 +1,8 @@
 """Settle a plan: draw the conclusions of what is known, and find contradictions.
 
 - A bar that repeats another has its instruments and activity; where all pitched tracks repeat a bar, its harmony too.
-- A silent bar has no activity, and is the same as the first silent bar. Where all pitched tracks are silent, there is
-  no chord. A bar with activity is not silent.
+- A bar without activity of which nothing else is said is silent. A silent bar has no activity, and is the same as the
+  first silent bar. Where all pitched tracks are silent, there is no chord. A bar with activity is not silent.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _silence(shape: PlanShape, arrays: dict[str, Bits]) -> None:
     plays, known = arrays["instruments"], arrays["instruments_known"]
     active = arrays["activity"].any(-1)
     plays |= active
-    known |= active
+    known |= arrays["activity_known"]
     silent = known & ~plays
     arrays["activity_known"] |= silent
     for track in range(len(shape.tracks)):

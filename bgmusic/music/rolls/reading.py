@@ -36,14 +36,20 @@ def read_midi_roll(
     try:
         song = read_midi(path, controls=pedal)
         piece = quantise(with_pedal(song) if pedal else song, track_set, resolution)
+        if not piece.bars:
+            lost = piece.losses
+            raise UserError(
+                f"none of its {count_of(lost.notes, 'note')} fits the tracks of {track_set.name}: {lost.no_track} have "
+                f"no track, {lost.out_of_range} are outside a track's range"
+            )
         if bars is None:
             if not 0 <= first_bar < max(1, piece.bars):
                 raise UserError(f"there is no bar {first_bar}; the file has bars 0 to {piece.bars - 1}")
             chosen, bars = _equal_bars(np.diff(piece.bar_starts), first_bar)
             if bars < piece.bars - first_bar:
                 warnings.warn(
-                    f"{path}: bars differ in length; reading bars {chosen} to {chosen + bars - 1} of {piece.bars} "
-                    "(choose others by first_bar and bars)",
+                    f"{path}: bars differ in length; reading {count_of(bars, 'bar')} of {piece.bars}, after the first "
+                    f"{chosen}",
                     stacklevel=3,
                 )
             first_bar = chosen

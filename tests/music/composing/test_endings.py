@@ -111,9 +111,9 @@ def test_chorales_end_on_their_tonic() -> None:
 
 def test_mistakes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     composer = bgmusic.load(run)
-    with pytest.raises(UserError, match="more bars"):
+    with pytest.raises(UserError, match="needs 4 bars or more"):
         composer.generate(1, ending=True)
-    assert "more bars" in refusal(capsys, "compose", run, "--bars", 3, "--ending", "--out", tmp_path / "a")
+    assert "4 bars or more" in refusal(capsys, "compose", run, "--bars", 3, "--ending", "--out", tmp_path / "a")
     assert "--free" in refusal(capsys, "compose", run, "--ending", "--free", "all", "--out", tmp_path / "a")
     plain = make_run(tmp_path / "plain", SHAPE)
     assert "plans" in refusal(capsys, "generate", plain, "--bars", 6, "--ending", "--out", tmp_path / "a")

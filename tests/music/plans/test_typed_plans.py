@@ -112,6 +112,12 @@ def test_conclusions_follow():
     assert write_line(silent.harmony, silent.harmony_known, 4) == "? | N.C. | ? | ?"
 
 
+def test_no_activity_is_silence_unless_the_track_plays():
+    plan = settle(typed_plan(FOUR, instruments="Bass:?x??", activity="Bass:none"))
+    assert plan.instruments_known[2].all()
+    assert plan.instruments[2].tolist() == [False, True, False, False]
+
+
 def test_settling_twice_changes_nothing():
     plan = settle(typed_plan(SHAPE, "C | F", "AABA", "Drums:-x-x", "Piano:low"))
     assert settle(plan) == plan
