@@ -53,7 +53,7 @@ def evaluate(
             "-n",
             min=_FEWEST,
             max=100_000,
-            help="Number of samples to score.",
+            help="Number of samples to score, of phrases 10 or more.",
             show_default=f"{_DIGITS}; {_PHRASES} phrases",
         ),
     ] = None,

@@ -79,7 +79,8 @@ def metre_advice(fits: Sequence[MetreFit], settings: Settings) -> str | None:
     others = Counter("{}/{}".format(*_commonest([fit], resolution)) for fit in left if fit.metres).most_common()
     if others and not ways:
         named = ", ".join(f"{metre} ({count})" for metre, count in others[:_MOST])
-        ways = [f"their metres: {named}; for a corpus of their own give --metre {others[0][0]}"]
+        own = f"for a corpus of their own give --metre {others[0][0]}, which files without a time signature take, too"
+        ways = [f"their metres: {named}; {own}"]
     which = "the file has" if total == 1 else f"{len(left)} of {total} files {'has' if len(left) == 1 else 'have'}"
     row = f"{count_of(settings.shape.bars, 'bar')} of {settings.metre_name}" + " in a row" * (settings.shape.bars > 1)
     return "; ".join([f"metre: {which} no {row}", *ways])

@@ -168,7 +168,9 @@ def _pack(
     if not len(table):
         few = settings.min_tracks
         where = count_of(settings.shape.bars, "bar")
-        return record | {"skipped": f"no {where} in which {few} or more of its tracks play"}
+        return record | {
+            "skipped": f"no {where} in which {few} or more of its tracks play (--min-tracks asks for fewer)"
+        }
     record["bars"], record["phrases"] = len(bars), len(table)
     return Piece(record, tiles, passages, table, fingerprints(piece, runs))
 

@@ -41,7 +41,8 @@ def test_short_bars_can_be_joined(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_minority_gets_a_corpus_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mixed = songs(tmp_path / "mixed", *[(4, 4)] * 3, (3, 4), (5, 4), (3, 4))
-    own = "their metres: 3/4 (2), 5/4 (1); for a corpus of their own give --metre 3/4"
+    own = "their metres: 3/4 (2), 5/4 (1); for a corpus of their own give --metre 3/4, "
+    own += "which files without a time signature take, too"
     assert advice(capsys, mixed) == [f"metre: 3 of 6 files have no 4 bars of 4/4 in a row; {own}"]
     (line,) = advice(capsys, mixed, "--metre", "any")
     assert line.endswith(own)

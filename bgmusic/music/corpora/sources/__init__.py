@@ -70,7 +70,7 @@ def _open_folder(folder: Path, ignored: dict[str, int]) -> list[Source]:
         elif kind:
             single.append((name, str(path)))
         else:
-            suffix = printable(path.suffix.lower()[:20]) or "(none)"
+            suffix = printable(path.suffix.lower()[:20]) or "without a suffix"
             ignored[suffix] = ignored.get(suffix, 0) + 1
     sources.extend([FileSource(single)] if single else [])
     return [*sources, *(BrokenSource(named(path), reason) for path, reason in broken)]
