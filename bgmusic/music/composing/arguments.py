@@ -24,29 +24,34 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     """Check that a value is a whole number of ``least`` or more.
 
     Raises:
-        UserError: it is not.
+        TypeError: it is no integer.
+        UserError: it is smaller.
 
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise UserError(f"{name} is a whole number of {least} or more, not {value!r}")
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise (UserError if whole else TypeError)(f"{name} is a whole number of {least} or more, not {value!r}")
 
 
 def check_seed(seed: int) -> None:
     """Check that a seed is a whole number from 0 to 2^63 - 1.
 
     Raises:
-        UserError: it is not.
+        TypeError: it is no integer.
+        UserError: it is out of range.
 
     """
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise UserError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
+    check_count("seed", seed, 0)
+    if seed >= 2**63:
+        raise UserError(f"seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
 
 
 def check_draws(n: int, seed: int, first: int) -> None:
     """Check how many pieces are drawn by a seed, and from which number on.
 
     Raises:
-        UserError: a number is out of range or no integer.
+        TypeError: a number is no integer.
+        UserError: it is out of range.
 
     """
     check_count("n", n)
