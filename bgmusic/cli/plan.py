@@ -36,7 +36,7 @@ def plan(
         Path,
         typer.Argument(
             metavar="RUN|CORPUS|FILE",
-            help="Composer, planner or corpus, to plan for its tracks; or FILE.mid or a plan, FILE.json, to show.",
+            help="Composer, planner or corpus, to plan for its tracks; or FILE.mid, FILE.npz or a plan, FILE.json, to show.",
         ),
     ],
     chords: ChordsOption = None,
@@ -51,7 +51,7 @@ def plan(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what is decided.")] = 0,
     leave_open: Annotated[bool, typer.Option("--open", help="Leave open what is not said.")] = False,
     index: Annotated[
-        int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus.")
+        int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus or an npz.")
     ] = None,
     tracks: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="For FILE.mid: track set, lpd-5, lpd-8, satb, pop909 or YAML.")
@@ -78,10 +78,10 @@ def plan(
         if any(value is not None for value in (*said, index)):
             raise UserError(f"{source} is shown as it is: to change a plan, give a composer or corpus and --plan FILE")
         made = read_plan(source) if suffix == ".json" else _extract(source, tracks, resolution)
-    elif index is not None:
+    elif index is not None or (suffix == ".npz" and source.is_file()):
         if any(value is not None for value in said):
-            raise UserError("--index extracts a plan of music: give no other wishes")
-        made = _of_corpus(source, index)
+            raise UserError("a plan of music (--index, or an npz) is shown as it is: give no other wishes")
+        made = _of_phrase(source, index)
     else:
         made = _wished(
             source, wishes_of(bars, chords, form, instruments, activity, key, loose), base, planner, seed, leave_open
@@ -107,11 +107,14 @@ def _extract(file: Path, tracks: str, resolution: int) -> Plan:
     return extract(roll)
 
 
-def _of_corpus(source: Path, index: int) -> Plan:
+def _of_phrase(source: Path, index: int | None) -> Plan:
+    """Extract the plan of a phrase of an npz file, or of a corpus."""
+    import bgmusic
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.plans.extract import extract
 
-    return extract(open_corpus(source).roll(index))
+    phrase = bgmusic.read(source, index=index) if index is None or source.is_file() else open_corpus(source).roll(index)
+    return extract(phrase)
 
 
 def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int, leave_open: bool) -> Plan:

@@ -35,10 +35,13 @@ def test_a_plan_is_shown_written_and_taken_back(capsys, tmp_path):
     assert "Bass     A2" in capsys.readouterr().out
 
 
-def test_a_plan_is_extracted_from_music(capsys, tune):
+def test_a_plan_is_extracted_from_music(capsys, tmp_path, tune):
     assert bgmusic("plan", tune, "--tracks", "satb") == 0
     of_file = capsys.readouterr().out
     assert bgmusic("plan", "bach", "--index", 0) == 0
+    assert capsys.readouterr().out == of_file
+    open_corpus("bach").roll(0).save(tmp_path / "phrase.npz")
+    assert bgmusic("plan", tmp_path / "phrase.npz") == 0
     assert capsys.readouterr().out == of_file
 
 
