@@ -36,7 +36,7 @@ def plan(
         Path,
         typer.Argument(
             metavar="RUN|CORPUS|FILE",
-            help="Composer, planner or corpus, to plan for its tracks; or FILE.mid, FILE.npz or a plan, FILE.json, to show.",
+            help="Composer, planner or corpus, to plan for its tracks; or FILE.mid, FILE.npz, or a plan, FILE.json.",
         ),
     ],
     chords: ChordsOption = None,
@@ -113,8 +113,9 @@ def _of_phrase(source: Path, index: int | None) -> Plan:
     from bgmusic.music.corpora.corpus import open_corpus
     from bgmusic.music.plans.extract import extract
 
-    phrase = bgmusic.read(source, index=index) if index is None or source.is_file() else open_corpus(source).roll(index)
-    return extract(phrase)
+    if index is None or source.is_file():
+        return extract(bgmusic.read(source, index=index))
+    return extract(open_corpus(source).roll(index))
 
 
 def _wished(source: Path, wishes: Wishes, base: Path | None, planner: Path | None, seed: int, leave_open: bool) -> Plan:
