@@ -33,6 +33,8 @@ class CausalConfig(Config):
     """From how many bars before a beat, or its rhythm, may be played again by one decision, as in loops."""
     doubles: bool = False
     """Whether a track may double the lowest line of an earlier one in a beat by one decision, as a bass does a riff."""
+    registers: bool = False  # as in older runs, whose configs do not say it; presets do
+    """Whether the registers of tracks are learnt: by how much phrases are transposed is shown, and critics hear it."""
     dropout: Decay = 0.3
     """Share of channels that are dropped in training."""
     history: Share = 0.15

@@ -55,6 +55,11 @@ def draw_keys(counts: Tensor, numbers: Tensor) -> Tensor:
     return torch.searchsorted(shares, numbers.double(), right=True).clamp(max=KEYS - 1)
 
 
+def semitones_up(keys: Tensor) -> Tensor:
+    """Return the semitones up from C to keys, -5 to 6: int64 ``(batch,)``."""
+    return torch.where(keys <= KEYS - 1 - _UP, keys, keys - KEYS)
+
+
 def to_common(plane: Tensor, keys: Tensor, shape: RollShape) -> Tensor:
     """Transpose phrases to C: ``(batch, tracks, steps, pitches)`` to ``(batch, tracks, steps, pitches + 12)``."""
     wide = F.pad(plane, (MARGIN, MARGIN))
@@ -76,8 +81,7 @@ def common_harmony(harmony: Tensor, keys: Tensor) -> Tensor:
 
 def _rows(keys: Tensor, shape: RollShape, sign: int) -> Tensor:
     """Return the row from which each row is taken: int64 ``(batch, tracks, pitches + 12)``."""
-    down = torch.where(keys <= KEYS - 1 - _UP, keys, keys - KEYS)  # semitones down to C: -5 to 6
-    down = torch.where(torch.tensor(shape.drums, device=keys.device), 0, down[:, None])
+    down = torch.where(torch.tensor(shape.drums, device=keys.device), 0, semitones_up(keys)[:, None])
     rows = torch.arange(shape.pitches + 2 * MARGIN, device=keys.device)
     # Rows that are moved across the end come from the silent margin.
     return (rows + sign * down[..., None]) % len(rows)

@@ -143,7 +143,7 @@ class PianorollConfig(Config):
         | Annotated[LinesConfig, Tag("lines")]
         | Annotated[CausalConfig, Tag("causal")],
         Discriminator(_kind),
-    ] = CausalConfig()
+    ] = CausalConfig(registers=True)
     """The networks: our own (`kind: causal`, `kind: composer`, `kind: lines`), or BinaryMuseGAN's (`kind: musegan`)."""
     neuron: Literal["dbn", "sbn", "real"] = "sbn"
     """Output neuron; `real` stays real-valued and is binarized after training."""

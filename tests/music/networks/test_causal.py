@@ -185,7 +185,7 @@ def test_particles_follow_the_judged_distribution() -> None:
     "shape", [SATB, BAND, BAND.model_copy(update={"resolution": 12})], ids=["satb", "lpd-5", "fine"]
 )
 def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, planned: float) -> None:
-    network = causal(shape, "two-stage", critic_dropout=0.0, returns=2)
+    network = causal(shape, "two-stage", critic_dropout=0.0, returns=2, registers=True)
     assert network.critic is not None
     critic, real = network.critic.known, random_phrases(shape)
     real[::2, :, -1] = real[::2, :, 0]  # bars return
@@ -200,10 +200,12 @@ def test_drafts_are_judged_step_by_step_as_whole_beginnings(shape: RollShape, pl
     critic.returns.data.normal_(generator=rng)
     assert critic.repeats is not None
     critic.repeats.data.normal_(std=1e-2, generator=rng)
+    assert critic.registers is not None
+    critic.registers.weight.data.normal_(std=1e-2, generator=rng)
     assert critic.ahead is not None
     critic.ahead.weight.data.normal_(generator=rng)
     free = torch.rand(1, len(shape.track_set), shape.bars * shape.beats, generator=rng) < 0.5
-    known = what_is_known(cells[:1], free, chords[:1], shape).repeated(len(cells))
+    known = what_is_known(cells[:1], free, chords[:1], torch.tensor([3]), shape).repeated(len(cells))
     steps = describe_steps(cells, None if draft.onsets is None else draft.onsets.transpose(1, 2) > 0.5)
     stream, unit = CriticStream(critic, known), shape.unit
     with torch.no_grad():

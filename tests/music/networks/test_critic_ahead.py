@@ -36,7 +36,7 @@ def music(shape: RollShape) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("shape", [SATB, BAND.model_copy(update={"resolution": 12})], ids=["satb", "fine"])
 def test_what_leads_to_the_next_beat_is_described(shape: RollShape) -> None:
     cells, free, chords = music(shape)
-    known = what_is_known(cells, free, chords.float(), shape)
+    known = what_is_known(cells, free, chords.float(), torch.zeros(len(cells), dtype=torch.int64), shape)
     steps = describe_steps(cells, None)
     found = describe_ahead(summarize(steps.line, steps.started, cells, shape), Ahead.of(known, shape), shape)
     sizes = ahead_sizes(shape)

@@ -64,7 +64,11 @@ def test_returning_notes_are_those_of_a_loop(number: int) -> None:
 def _nothing(cells: torch.Tensor) -> Known:
     """Return what is known of phrases of which nothing is."""
     batch, steps, tracks, rows = cells.shape
-    return Known(torch.zeros(batch, steps, 2, rows, dtype=torch.bool), torch.full((batch, steps, tracks), -1))
+    return Known(
+        torch.zeros(batch, steps, 2, rows, dtype=torch.bool),
+        torch.full((batch, steps, tracks), -1),
+        torch.zeros(batch, dtype=torch.int64),
+    )
 
 
 def _evidence(shape: RollShape, lines: list[list[int]], parallels: list[float]) -> float:

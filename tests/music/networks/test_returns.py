@@ -150,7 +150,7 @@ def every_decision(
 
 def test_imitation_reaches_every_weight() -> None:
     shape = SATB.model_copy(update={"bars": 4})
-    network = causal(shape, returns=2, doubles=True).train()
+    network = causal(shape, returns=2, doubles=True, registers=True).train()
     looped = random_phrases(shape)
     looped[:, :, 1::2] = looped[:, :, ::2]
     network.imitation(looped, torch.Generator().manual_seed(0)).backward()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.attention import Layer, rotations
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
 
@@ -40,24 +41,20 @@ class ContextEncoder(nn.Module):
     Args:
         shape: of the phrases.
         features: bits of a plan for each beat.
-        width: channels.
-        layers: number of layers.
-        heads: attention heads.
-        dropout: share of dropped channels.
+        settings: sizes of the network.
 
     """
 
-    def __init__(
-        self, shape: RollShape, features: int, width: int, layers: int, heads: int, dropout: float
-    ) -> None:  # fmt: skip
+    def __init__(self, shape: RollShape, features: int, settings: CausalConfig) -> None:
         super().__init__()
+        width, heads, layers = settings.width, settings.heads, settings.encoder_layers
         self.shape, self.features = shape, features
         self.join = nn.Linear(shape.unit * width, width)
         self.units = nn.Linear(len(shape.track_set), width)
         self.plan = nn.Linear(features, width)
         self.beat = nn.Parameter(torch.randn(shape.beats, width) * 0.1)
         self.bar = nn.Parameter(torch.randn(shape.bars, 1, width) * 0.1)
-        self.layers = nn.ModuleList(Layer(width, heads, dropout, causal=False) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, heads, settings.dropout, causal=False) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.size = width // heads
 

@@ -51,11 +51,18 @@ class Critic(nn.Module):
         dropout: share of dropped channels.
         knows: whether it sees what is known in advance: planned chords, and what leads to the next beat.
         returns: whether it weighs beats and bars whose notes return.
+        registers: whether it weighs the pitches of each track, whatever the key.
 
     """
 
     def __init__(
-        self, shape: RollShape, channels: int, dropout: float, knows: bool = True, returns: bool = False
+        self,
+        shape: RollShape,
+        channels: int,
+        dropout: float,
+        knows: bool = True,
+        returns: bool = False,
+        registers: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.channels, rows = shape, channels, shape.pitches + 2 * MARGIN
@@ -93,6 +100,11 @@ class Critic(nn.Module):
         self.returns = nn.Parameter(torch.zeros(2, 2, shape.beats))
         # Notes that return, of beats and of bars, of each track.
         self.repeats = nn.Parameter(torch.zeros(tracks, 2, 2)) if returns else None
+        # Pitches, and rests, of each line: features are of the common key, and see no registers.
+        self.registers: nn.EmbeddingBag | None = None
+        if registers and shape.drums.count(False):
+            self.registers = nn.EmbeddingBag(shape.drums.count(False) * (shape.pitches + 1), 1, mode="sum")
+            nn.init.zeros_(self.registers.weight)
         self._drums = [int(drums) for drums in shape.drums]
         self.dropout = Dropout(dropout)
 
@@ -125,7 +137,7 @@ class Critic(nn.Module):
             x = x + self.dropout(F.leaky_relu(block(F.pad(x, (2 * dilation, 0))), 0.1))
         whole = self.shape.bars * self.shape.steps // self.stride
         logits = self.judge(x)[:, 0].float().cumsum(1) * (PER_PHRASE / whole)
-        evidence = self.evidence(codes, summary, self.rule_table())[:, : logits.shape[1] * self.stride]
+        evidence = self.evidence(codes, summary, self.rule_table(), known.up)[:, : logits.shape[1] * self.stride]
         total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
         return total
 
@@ -138,13 +150,14 @@ class Critic(nn.Module):
             table = table.index_add(0, codes, weight.expand(len(codes), 1))
         return table
 
-    def evidence(self, codes: Tensor, steps: Summary, table: Tensor) -> Tensor:
+    def evidence(self, codes: Tensor, steps: Summary, table: Tensor, up: Tensor) -> Tensor:
         """Return what the rules add to the logits of the last steps: float32 ``(batch, steps)``.
 
         Args:
             codes: of these steps, int64 ``(batch, steps, features)``.
             steps: all steps so far.
             table: see :meth:`rule_table`.
+            up: see :class:`Known`.
 
         """
         number, length = codes.shape[1], steps.strikes.shape[1]
@@ -155,6 +168,12 @@ class Critic(nn.Module):
         if self.repeats is not None:
             repeated = returning_notes(steps.notes, self.shape, number)
             evidence = evidence + (repeated * self.repeats.float() * _RARE).sum((2, 3, 4))
+        if self.registers is not None:
+            line = steps.line[:, -number:]
+            pitch = (line - MARGIN + up[:, None, None]).clamp(0, self.shape.pitches - 1)
+            pitch = torch.where(line >= 0, pitch, self.shape.pitches)
+            pitch = pitch + torch.arange(line.shape[2], device=line.device) * (self.shape.pitches + 1)
+            evidence = evidence + self.registers(pitch.flatten(0, 1)).float().view(codes.shape[:2]) * RULE
         if self.motions:
             motions = codes[..., self.motions] + torch.tensor(self._to_rules, device=codes.device)
             evidence = evidence + F.embedding_bag(motions.flatten(0, 1), table, mode="sum").view(codes.shape[:2])

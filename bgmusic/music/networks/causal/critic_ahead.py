@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bgmusic.music.networks.causal.critic_features import Summary, fold_rows
 from bgmusic.music.networks.causal.rows import at_next_beat, given_lines
+from bgmusic.music.networks.keys import semitones_up
 from bgmusic.music.rolls.shape import RollShape
 
 _CLASSES = 12
@@ -29,11 +30,13 @@ class Known:
     Attributes:
         chords: planned chords and their basses as rows, boolean ``(batch, steps, 2, rows)``; nothing where unknown.
         lines: highest notes of given tracks, int64 ``(batch, steps, tracks)``; -1 for a rest and where not given.
+        up: semitones up from the common key to that of the phrase, int64 ``(batch,)``.
 
     """
 
     chords: Tensor
     lines: Tensor
+    up: Tensor
 
     @property
     def anything(self) -> bool:
@@ -42,24 +45,25 @@ class Known:
 
     def select(self, rows: Tensor) -> Known:
         """Return the phrases of the given numbers, int64 ``(n,)``."""
-        return Known(self.chords[rows], self.lines[rows])
+        return Known(self.chords[rows], self.lines[rows], self.up[rows])
 
     def repeated(self, drafts: int) -> Known:
         """Return each phrase ``drafts`` times in a row."""
-        return Known(self.chords.repeat_interleave(drafts, 0), self.lines.repeat_interleave(drafts, 0))
+        return Known(*(values.repeat_interleave(drafts, 0) for values in vars(self).values()))
 
 
-def what_is_known(cells: Tensor, free: Tensor, chords: Tensor, shape: RollShape) -> Known:
+def what_is_known(cells: Tensor, free: Tensor, chords: Tensor, keys: Tensor, shape: RollShape) -> Known:
     """Return what is known of phrases.
 
     Args:
         cells: notes, boolean ``(batch, steps, tracks, rows)``; those of free units are not looked at.
         free: units that are not given, boolean ``(batch, tracks, units)``.
         chords: planned chords, see :func:`bgmusic.music.networks.causal.rows.planned_rows`.
+        keys: of the phrases, int64 ``(batch,)``.
         shape: of the phrases.
 
     """
-    return Known(chords > 0.5, given_lines(cells, free, shape))
+    return Known(chords > 0.5, given_lines(cells, free, shape), semitones_up(keys))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class CriticStream:
         chords = known.chords
         like, channels, shape, batch = critic.table.weight, critic.channels, critic.shape, len(chords)
         self._planned = critic.planned is not None and bool(chords.any())
-        self._chords = chords
+        self._chords, self._up = chords, known.up
         if self._planned:
             self._places = places_under(chords, shape)
             # Pitch classes are folded here, once; a critic folds twelve rows to themselves.
@@ -120,7 +120,7 @@ class CriticStream:
             x = x + critic.embed_ahead(steps, self._ahead.here(here))
         if critic.drums:
             x = x + critic.hits(starts[:, :, critic.drums].flatten(2).to(x.dtype))
-        return torch.cat([x, critic.evidence(codes, self._past, self._rules).unsqueeze(2).to(x.dtype)], 2)
+        return torch.cat([x, critic.evidence(codes, self._past, self._rules, self._up).unsqueeze(2).to(x.dtype)], 2)
 
     def _product(self, x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
         return affine(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)

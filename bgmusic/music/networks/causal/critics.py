@@ -11,17 +11,27 @@ from torch import Tensor, nn
 from bgmusic.music.networks.causal.critic import Critic, critic_loss, likelihood_loss
 from bgmusic.music.networks.causal.critic_ahead import Known
 from bgmusic.music.networks.causal.steps import describe_steps
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.plan_bits import PlanBits
 from bgmusic.music.rolls.shape import RollShape
 
 
 class Critics(nn.Module):
-    """The critics of a composer; see :class:`Critic` for the arguments."""
+    """The critics of a composer.
 
-    def __init__(self, shape: RollShape, channels: int, dropout: float, returns: bool = False) -> None:
+    Args:
+        shape: of the phrases.
+        settings: of the composer.
+
+    """
+
+    def __init__(self, shape: RollShape, settings: CausalConfig) -> None:
         super().__init__()
-        self.blank = Critic(shape, channels, dropout, knows=False, returns=returns)
-        self.known = Critic(shape, channels, dropout, returns=returns)
+        sizes = shape, settings.critic_channels, settings.critic_dropout
+        self.blank, self.known = (
+            Critic(*sizes, knows=knows, returns=settings.returns > 0, registers=settings.registers)
+            for knows in (False, True)
+        )
 
     def learn(self, composed: bool) -> None:
         """Let the weights be trained; those of rare events only from what is composed, as a correction."""

@@ -105,7 +105,7 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     # Energies are those that weight drafts: without dropout.
     network.train(training and not last)
     real_steps = by_step(draft.map(lambda plane: to_common(plane, keys, shape)))
-    known = what_is_known(real_steps[0], opened, planned_rows(plan, keys, shape), shape)
+    known = what_is_known(real_steps[0], opened, planned_rows(plan, keys, shape), keys, shape)
     loss = cast("Critics", network.critic).loss(real_steps, (cells, onsets), known, blank, last)
     network.train(training)
     return loss

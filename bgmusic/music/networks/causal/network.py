@@ -85,7 +85,7 @@ class CausalComposer(ComposingNetwork):
         # A second stage trains the critics alone; without them, the first draft is the result.
         self.critic = None
         if config.strategy == "two-stage":
-            self.critic = Critics(shape, settings.critic_channels, settings.critic_dropout, settings.returns > 0)
+            self.critic = Critics(shape, settings)
         drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
         self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=count_decisions(settings, shape.drums))
         self.noise = replace(self.first_draft, drafts=drafts, draws=draws)
@@ -97,12 +97,10 @@ class CausalComposer(ComposingNetwork):
         self.register_buffer("most", torch.ones(tracks, dtype=torch.int64))
         # Keys of training phrases; a new phrase draws its key from them.
         self.register_buffer("keys", torch.ones(KEYS, dtype=torch.int64))
-        width, dropout, rows = settings.width, settings.dropout, shape.pitches + 2 * MARGIN
+        width, rows = settings.width, shape.pitches + 2 * MARGIN
         self.known_notes = StepEmbedding(shape, width)
-        self.encoder = ContextEncoder(
-            shape, features_of(shape), width, settings.encoder_layers, settings.heads, dropout
-        )
-        self.key = nn.Embedding(2 * KEYS, width)  # the keys of phrases in C, then distances to C of others
+        self.encoder = ContextEncoder(shape, features_of(shape), settings)
+        self.key = nn.Embedding(2 * KEYS, width)  # keys that are shown as C, then distances of phrases to C
         nn.init.normal_(self.key.weight, std=0.1)
         self.leads = nn.Embedding(LEADS, width, padding_idx=0)
         nn.init.normal_(self.leads.weight[1:], std=0.1)
@@ -199,12 +197,11 @@ class CausalComposer(ComposingNetwork):
         keys = own = known_or_own_keys(draft, opened, plan, self.shape)
         if frames is not None:
             keys = torch.where(frames >= 0, frames, own)
-        frame = torch.where(keys == own, own, KEYS + (own - keys) % KEYS)
         draft = draft.map(lambda plane: to_common(plane, keys, self.shape))
         cells, onsets = by_step(draft)
         steps = describe_steps(cells, onsets)
         known = ~steps_of(opened, self.shape).transpose(1, 2)
-        context = self._context(draft, opened, plan, keys, frame)
+        context = self._context(draft, opened, plan, keys, own)
         share = self.settings.history if self.training else 0.0
         returns, playable = None, playable_rows(keys, self.shape)
         if self.noise.returns:
@@ -227,16 +224,22 @@ class CausalComposer(ComposingNetwork):
         return Parts(self.shape, self.settings, *networks, self.limits(), self.neuron, self.shape.planes > 1)
 
     def _context(
-        self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, frame: Tensor | None = None
+        self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, own: Tensor | None = None
     ) -> Tensor:
-        """Return what is known of each step as the network sees it: ``(batch, steps, width)``."""
+        """Return what is known of each step as the network sees it: ``(batch, steps, width)``.
+
+        ``keys`` are shown as C; ``own`` are those of the phrases, None: the same.
+        """
         known = ~steps_of(opened, self.shape).transpose(1, 2).unsqueeze(3)
         shown = [plane.transpose(1, 2) * known for plane in draft.planes]
         steps = self.known_notes(shown[0], shown[1] if len(shown) > 1 else None)
         beats = self.encoder(steps, ~opened, None if plan is None else plan.in_common(keys))
-        context: Tensor = (
-            steps + self.key(keys if frame is None else frame)[:, None] + beats.repeat_interleave(self.shape.unit, 1)
-        )
+        distance = torch.zeros_like(keys) if own is None else (own - keys) % KEYS
+        if self.settings.registers:
+            key = self.key(keys) + self.key(KEYS + distance)
+        else:
+            key = self.key(torch.where(distance > 0, KEYS + distance, keys))
+        context: Tensor = steps + key[:, None] + beats.repeat_interleave(self.shape.unit, 1)
         return context
 
     def see_draft(self, draft: Draft) -> None:
@@ -302,7 +305,7 @@ class CausalComposer(ComposingNetwork):
         known = ~steps_of(free, self.shape).transpose(1, 2)
         chords = planned_rows(plan, keys, self.shape)
         cells, onsets = by_step(common)
-        advance = what_is_known(cells, free, chords, self.shape)
+        advance = what_is_known(cells, free, chords, keys, self.shape)
         task = Task(
             Given(cells, onsets, known),
             None if plan is None else plan.repeats,
