@@ -26,7 +26,7 @@ from bgmusic.training.callbacks import Interruption
 from bgmusic.training.protocols import Source
 from bgmusic.training.runs import Run
 
-_PART = 1024  # phrases of a file: what an interruption loses
+_PART = 256  # phrases of a file: what an interruption waits for, or loses
 _CELLS = 1 << 28  # of a part, at most
 
 Bytes = NDArray[np.uint8]
