@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ LAST, NOW, MOVE, MOTION = range(4)
 has decided, else in the step before; class of that row, and whether the line moves to it; motion class."""
 
 
-class TrackState(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TrackState:
     """Views of one track's part of a :class:`StepState`.
 
     Attributes:
