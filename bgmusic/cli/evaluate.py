@@ -178,7 +178,8 @@ def _show(found: Evaluation, source: Path, against: str) -> None:
     from rich.table import Table
 
     console = Console()
-    title = f"{found.phrases} phrases of {source} against {found.held_out} held-out ones of {against}"
+    typer.echo(f"Phrases of {source}:")  # a path may be too long for the title of a table
+    title = f"{found.phrases} phrases against {found.held_out} held-out ones of {against}"
     caption = (
         "distance: Wasserstein-1 over the data's standard deviation; floor: training phrases'; "
         "errors: distance in standard errors of the data; families: means, and the median of errors"

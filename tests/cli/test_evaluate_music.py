@@ -40,6 +40,7 @@ def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quic
     files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html", "--figures", tmp_path / "figures"]
     assert evaluate(music_run, "-n", 12, "--seed", 3, *files) == 0
     shown = capsys.readouterr().out
+    assert f"Phrases of {music_run}:" in shown
     assert "12 phrases" in shown
     assert "580 held-out" in shown
     assert "judge's accuracy" in shown
