@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import bgmusic
 from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.composer.draft import to_draft
-from bgmusic.music.networks.keys import key_of, pitch_classes
+from bgmusic.music.networks.keys import key_of, pitch_classes, semitones_up
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.lookup import find_run
@@ -34,8 +34,7 @@ MOST = 2000  # phrases of a split
 def registers(cells: NDArray[np.bool_], shape: RollShape) -> list[tuple[str, float, float, float]]:
     """Return name, mean, deviation and slope of each pitched track: of cells ``(n, tracks, bars, steps, pitches)``."""
     draft = to_draft(torch.from_numpy(np.concatenate([cells] * shape.planes, 1)).float(), shape)
-    keys = key_of(pitch_classes(draft.cells, shape)).numpy()
-    keys = np.where(keys <= 6, keys, keys - 12)
+    keys = semitones_up(key_of(pitch_classes(draft.cells, shape))).numpy()
     pitches, found = np.arange(shape.pitches) + shape.track_set.low, []
     for number, track in enumerate(shape.track_set.tracks):
         weights = cells[:, number].sum((1, 2))

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.shape import RollShape
 
-EVERYTHING = "all"  # of --free
-
 
 def compose(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a composer, or a shipped one.")],
@@ -168,6 +166,8 @@ def _require_sound(plan: Plan) -> None:
 
 
 def _require_given(given: Path | None, track: str | None, free: str | None, ending: bool, bpm: float | None) -> None:
+    from bgmusic.studio.free_units import EVERYTHING
+
     if ending and free is not None:
         raise UserError("--ending is for whole pieces, without --free")
     if free is None and track is None and given is not None:
