@@ -24,10 +24,11 @@ from bgmusic.cli.plan_options import (
 )
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
+from bgmusic.plurals import count_of
 
 if TYPE_CHECKING:
+    from bgmusic.music.composing.kept import KeptPiece
     from bgmusic.music.plans.plan import Plan, Plans
-    from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.shape import RollShape
 
 
@@ -92,8 +93,8 @@ def compose(
     if kind_of(folder) != "music":
         raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
     _, shape, generator = load_generator(folder, drafts)
-    piece = None if given is None or free is None else _read_piece(given, shape, bars)
-    bars = piece.bars if piece is not None and bars is None and base is None else bars
+    kept = None if given is None or free is None else _read_kept(given, shape, bars)
+    bars = kept.roll.bars if kept is not None and bars is None and base is None else bars
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
     notes = None if source is None else planned.GivenTrack.of(source)
     if source is not None:
@@ -114,13 +115,13 @@ def compose(
     with progress_bar("Composing", number) as progress:
         if free is not None:
             units = parse_free(free, plan.shape)
-            rolls = compose_free(generator, shape, units, plans, piece, seed, first, bpm, progress)
+            rolls, songs = compose_free(generator, shape, units, plans, kept, seed, first, bpm, progress)
         else:
             channels = planned.compose(
                 generator, shape, plans, seed, first=first, given=notes, ending=ending, progress=progress
             )
             rolls = to_rolls(channels, shape, bpm)
-    songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
+            songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
     about = {"run": str(run), "seed": seed, "first": first}
     music_files.write_music(rolls, out, formats, "piece", about=about, songs=songs, first=first)
     _write_plans(plans, out, first)
@@ -146,18 +147,24 @@ def _write_plans(plans: Plans, out: Path, first: int) -> None:
     typer.echo(f"Plan: {paths[0]}" + (" and so on" if len(paths) > 1 else ""))
 
 
-def _read_piece(path: Path, shape: RollShape, bars: int | None) -> Roll:
-    """Read a file whose parts are kept; say how many notes fit, and what is silent behind its end."""
-    from bgmusic.music.midi.read import read_midi
-    from bgmusic.studio.exports import read_piece
+def _read_kept(path: Path, shape: RollShape, bars: int | None) -> KeptPiece:
+    """Read a file whose parts are kept; say which notes the composer does not hear, and what is silent behind its end.
 
-    piece = read_piece(path, shape)
-    every, kept = len(read_midi(path).notes), len(piece.notes())
-    if kept < every:
-        typer.echo(f"{path}: {kept} of {every} notes are read, on the composer's tracks and grid", err=True)
-    if bars is not None and bars > piece.bars:
-        typer.echo(f"{path} ends after bar {piece.bars}: behind it, what --free leaves out is silent", err=True)
-    return piece
+    Raises:
+        UserError: it does not fit the composer, or bars are asked for that other bars of the file would overlap.
+
+    """
+    from bgmusic.music.composing.kept import read_kept
+
+    kept = read_kept(path, shape)
+    if kept.unheard:
+        notes = f"{kept.unheard} of {count_of(len(kept.song.notes), 'note')}"
+        typer.echo(f"{path}: the composer does not hear {notes}: not on its tracks, pitches or grid", err=True)
+    if bars is not None and bars > kept.roll.bars:
+        if kept.more:
+            raise UserError(f"--bars {bars}: {path} has {kept.roll.bars} bars of one length, and others behind them")
+        typer.echo(f"{path} ends after bar {kept.roll.bars}: behind it, what --free leaves out is silent", err=True)
+    return kept
 
 
 def _require_sound(plan: Plan) -> None:

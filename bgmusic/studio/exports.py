@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bgmusic.errors import UserError
+from bgmusic.music.composing.kept import read_kept
 from bgmusic.music.midi.song import PLAYABLE_BPM, Table
 from bgmusic.music.plans.storing import plan_json
-from bgmusic.music.rolls.reading import read_midi_roll
-from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio.command import GIVEN, PLAN, composed_plan, given_state
 from bgmusic.studio.state import MAX_BARS, State
@@ -88,30 +86,6 @@ def load_edit(state: State, content: bytes, given: list[int], more: int = 0) -> 
     return {"do": "load", "notes": rows, "bars": bars, "more": more, "bpm": min(max(bpm, low), high), "given": given}
 
 
-def read_piece(path: Path, shape: RollShape) -> Roll:
-    """Read all tracks of a MIDI file as a composer's roll, in its longest run of bars of equal length.
-
-    Raises:
-        UserError: it is no MIDI file, its parts do not fit the tracks, or its bars have another length.
-        OSError: the file can't be read.
-
-    """
-    tracks = shape.track_set
-    try:
-        roll = read_midi_roll(path, tracks, shape.resolution, 0, None, False)
-    except UserError as reason:
-        if tracks.by != "part":
-            raise
-        # Fewer parts than tracks, such as a part of a piece: their names say which they are.
-        try:
-            roll = read_midi_roll(path, replace(tracks, by="name"), shape.resolution, 0, None, False)
-        except UserError as other:
-            raise UserError(f"{reason}; by their names, {str(other).removeprefix(f'{path}: ')}") from None
-    if roll.steps != shape.steps:
-        raise UserError(f"{path}: its bars have {roll.steps} steps, those of this composer {shape.steps}")
-    return replace(roll, track_set=tracks)
-
-
 def _given(path: Path, state: State, given: list[int]) -> tuple[Table, int, float]:
     """Return the notes of some tracks of a file, in its longest run of bars that fit; the bars, and the tempo."""
     from bgmusic.music.composing.given import read_given
@@ -127,5 +101,5 @@ def _everything(path: Path, shape: RollShape) -> tuple[Table, int, float]:
     """Return all notes of a file, its bars, and its tempo."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which bars were read: the page shows them
-        roll = read_piece(path, shape)
+        roll = read_kept(path, shape).roll
     return roll.notes(), roll.bars, roll.bpm

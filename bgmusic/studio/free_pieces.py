@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
+from bgmusic.music.composing.kept import KeptPiece, with_free_units
+from bgmusic.music.midi.song import Song
 from bgmusic.music.plans.plan import Plan, Plans
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
@@ -44,12 +46,12 @@ def compose_free(
     shape: RollShape,
     free: Units,
     plans: Plans,
-    given: Roll | None,
+    kept: KeptPiece | None,
     seed: int,
     first: int,
     bpm: float | None,
     progress: Progress,
-) -> list[Roll]:
+) -> tuple[list[Roll], list[Song] | None]:
     """Compose the free units of a piece, once for each plan, as the studio does.
 
     Args:
@@ -57,16 +59,20 @@ def compose_free(
         shape: shape of its phrases.
         free: units to compose, boolean ``(tracks, bars * beats)``.
         plans: of the whole piece.
-        given: notes of the other units; None: silence.
+        kept: the file with the other units; None: silence.
         seed: seed of the noise.
         first: number of the first piece, from 0; each has other noise.
-        bpm: tempo; None for that of the given notes, or the composer's.
+        bpm: tempo; None for that of the file, or the composer's.
         progress: receives the number of pieces composed since the last call.
+
+    Returns:
+        The pieces, and the file with the free units of each instead of its own; None without a file.
 
     Raises:
         UserError: the network cannot fill in parts, a plan contradicts itself, or the given notes do not fit.
 
     """
+    given = None if kept is None else kept.roll
     made = []
     for number in range(len(plans)):
         state = free_state(shape, free, plans.plan(number), given)
@@ -74,4 +80,4 @@ def compose_free(
         roll = read_edit(edit).apply(state).roll(bpm)
         made.append(roll if given is None or bpm is not None else replace(roll, tempos=given.tempos))
         progress(1)
-    return made
+    return made, None if kept is None else [with_free_units(kept, shape, free, roll, bpm) for roll in made]

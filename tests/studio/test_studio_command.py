@@ -165,6 +165,15 @@ def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     assert "ends after bar 4" in capsys.readouterr().err
     assert read(tmp_path / "longer/piece-0000.mid", "satb", 4).bpm == pytest.approx(90, abs=0.01)
     assert not np.array_equal(first, second)
+    loud = pretty_midi.PrettyMIDI(str(song))
+    for note in loud.instruments[0].notes:
+        note.velocity, note.start = 33, note.start + 0.01
+    loud.write(str(tmp_path / "loud.mid"))
+    assert bgmusic(*words[:3], tmp_path / "loud.mid", *words[4:], "--format", "mid", "--out", "loud") == 0
+    soprano = pretty_midi.PrettyMIDI(str(tmp_path / "loud/piece-0000.mid")).instruments[0].notes
+    known = pretty_midi.PrettyMIDI(str(tmp_path / "loud.mid")).instruments[0].notes
+    assert [(note.pitch, note.velocity) for note in soprano] == [(note.pitch, 33) for note in known]
+    assert [note.start for note in soprano] == pytest.approx([note.start for note in known], abs=2e-3)
     assert "exclude each other" in refusal(capsys, *words, "--track", "Alto")
     assert "behind bar 2" in refusal(capsys, *words[:-1], "Alto:2", "--bars", 2)
     assert "no track" in refusal(capsys, *words[:-1], "Tuba")

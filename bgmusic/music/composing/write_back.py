@@ -66,15 +66,10 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
     The given track's notes, controllers and bends stay exactly as they are. The other tracks play with the programs of
     the track set, at the given track's median velocity.
     """
-    shape, song = given.shape, given.song
-    scale = _scale(song.ticks_per_beat, shape.resolution)
-    beat = song.ticks_per_beat * scale
-    kept = song.notes.copy()
-    kept["onset"] *= scale
-    kept["duration"] *= scale
+    shape = given.shape
+    song = scaled(given.song, scale_of(given.song.ticks_per_beat, shape.resolution))
+    kept, controls = song.notes, song.controls
     velocity = int(np.median(kept["velocity"]))
-    controls = song.controls.copy()
-    controls["tick"] *= scale
     parts: list[str] = []
     channels: list[int] = []
     free = (channel for channel in count(1) if channel not in song.channels and channel != PERCUSSION)
@@ -90,32 +85,38 @@ def with_accompaniment(given: Given, rolls: Sequence[Roll]) -> Song:
             steps = np.concatenate(
                 [_shifted(roll, number, start) for roll, (start, _) in zip(rolls, given.stretches, strict=True)]
             )
-            own = _in_ticks(steps, beat, shape.resolution, track)
+            own = in_ticks(steps, song.ticks_per_beat, shape.resolution, track)
             own["part"], own["velocity"] = len(parts), velocity
             parts.append(track.name)
             channels.append(PERCUSSION if track.is_drum and PERCUSSION not in song.channels else next(free))
         notes.append(own)
     merged = sort_notes(np.concatenate(notes))
-    tables = {}
-    for name in ("tempos", "time_signatures", "key_signatures"):
-        rows = getattr(song, name).copy()
-        rows["tick"] *= scale
-        tables[name] = rows
     return replace(
         song,
-        ticks_per_beat=beat,
         notes=merged,
         controls=controls,
         parts=tuple(parts),
         channels=tuple(channels) if song.channels else (),
-        pickup=song.pickup * scale,
-        end=int((merged["onset"] + merged["duration"]).max(initial=song.end * scale)),
+        end=int((merged["onset"] + merged["duration"]).max(initial=song.end)),
         repairs=(),
-        **tables,
     )
 
 
-def _scale(beat: int, resolution: int) -> int:
+def scaled(song: Song, factor: int) -> Song:
+    """Return a song with ``factor`` times as many ticks per beat, which sounds the same."""
+    notes = song.notes.copy()
+    notes["onset"] *= factor
+    notes["duration"] *= factor
+    tables = {}
+    for name in ("tempos", "time_signatures", "key_signatures", "controls"):
+        rows = getattr(song, name).copy()
+        rows["tick"] *= factor
+        tables[name] = rows
+    beat, pickup, end = song.ticks_per_beat * factor, song.pickup * factor, song.end * factor
+    return replace(song, ticks_per_beat=beat, notes=notes, pickup=pickup, end=end, **tables)
+
+
+def scale_of(beat: int, resolution: int) -> int:
     """Return the factor by which ticks grow so that both grids are exact, or 1 where MIDI has no such division."""
     scale = math.lcm(beat, resolution) // beat
     return scale if beat * scale <= _MAX_TICKS else 1
@@ -129,14 +130,20 @@ def _shifted(roll: Roll, track: int, start: int) -> Table:
     return chosen
 
 
-def _in_ticks(steps: Table, beat: int, resolution: int, track: Track) -> Table:
+def in_ticks(steps: Table, beat: int, resolution: int, track: Track) -> Table:
     """Convert notes in steps (dtype ``STEP_NOTE``) to notes on the nearest ticks (dtype ``NOTE``)."""
     notes = np.zeros(len(steps), dtype=NOTE)
-    onset, stop = ((2 * step * beat + resolution) // (2 * resolution) for step in _edges(steps))
+    onset, stop = (ticks_of(step, beat, resolution) for step in _edges(steps))
     notes["onset"], notes["duration"] = onset, np.maximum(stop - onset, 1)
     notes["pitch"] = steps["pitch"]
     notes["program"], notes["is_drum"] = track.program, track.is_drum
     return notes
+
+
+def ticks_of(steps: NDArray[np.int64], beat: int, resolution: int) -> NDArray[np.int64]:
+    """Return the nearest ticks of steps, halves up."""
+    ticks: NDArray[np.int64] = (2 * steps * beat + resolution) // (2 * resolution)
+    return ticks
 
 
 def _edges(steps: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -22,13 +22,17 @@ def split_annotations(song: Song, track_set: TrackSet) -> tuple[Song, Song]:
         The song without the notes of annotations, and the song with those notes alone. Both keep all parts.
 
     """
-    names = list(song.parts)
-    matches = track_set.match_annotations(names)
-    if not any(matches):
+    aside = in_annotations(song, track_set)
+    if not aside.any():
         return song, replace(song, notes=song.notes[:0])
-    part = song.notes["part"]
-    aside = np.array([*matches, False], np.bool_)[np.minimum(part, len(names))]
     return replace(song, notes=song.notes[~aside]), replace(song, notes=song.notes[aside])
+
+
+def in_annotations(song: Song, track_set: TrackSet) -> NDArray[np.bool_]:
+    """Return which notes are annotations, boolean ``(notes,)``; see :func:`split_annotations`."""
+    named = np.array([*track_set.match_annotations(list(song.parts)), False], np.bool_)
+    aside: NDArray[np.bool_] = named[np.minimum(song.notes["part"], len(song.parts))]
+    return aside
 
 
 def tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:

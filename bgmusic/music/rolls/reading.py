@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,37 @@ import numpy as np
 from bgmusic.errors import UserError
 from bgmusic.music.midi.pedal import with_pedal
 from bgmusic.music.midi.read import read_midi
+from bgmusic.music.midi.song import Song
 from bgmusic.music.rolls.checks import require_integer
-from bgmusic.music.rolls.grid import quantise
+from bgmusic.music.rolls.grid import StepNotes, quantise
 from bgmusic.music.rolls.joining import cut_roll
 from bgmusic.music.rolls.phrase_files import read_phrases
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import TrackSet
 from bgmusic.plurals import count_of
+
+
+@dataclass(frozen=True, eq=False)
+class BarsOfFile:
+    """Bars of a MIDI file on a grid.
+
+    Attributes:
+        song: the whole file.
+        piece: its notes on the grid.
+        first: the first of the bars, from 0.
+        roll: the bars.
+
+    """
+
+    song: Song
+    piece: StepNotes
+    first: int
+    roll: Roll
+
+    @property
+    def start(self) -> int:
+        """The step at which the bars begin, from the first tick of the file."""
+        return int(self.piece.bar_starts[self.first])
 
 
 def read_midi_roll(
@@ -33,9 +58,32 @@ def read_midi_roll(
 
     """
     require_integer("first_bar", first_bar)
+    song = _read_song(path, pedal)
+    return _bars_of_file(path, with_pedal(song) if pedal else song, track_set, resolution, first_bar, bars).roll
+
+
+def read_midi_bars(path: str | Path, track_set: TrackSet, resolution: int) -> BarsOfFile:
+    """Read the longest run of equal bars of a MIDI file, with the whole song and its controllers.
+
+    Raises:
+        UserError: it is no MIDI file, or its parts don't fit the tracks.
+        OSError: the file can't be read.
+
+    """
+    return _bars_of_file(path, _read_song(path, True), track_set, resolution, 0, None)
+
+
+def _bars_of_file(
+    path: str | Path, song: Song, track_set: TrackSet, resolution: int, first_bar: int, bars: int | None
+) -> BarsOfFile:
+    """Cut bars of a song that was read from ``path``, as :func:`read_midi_roll` does; warn of bars that are left out.
+
+    Raises:
+        UserError: its parts don't fit the tracks, or it has no such bars.
+
+    """
     try:
-        song = read_midi(path, controls=pedal)
-        piece = quantise(with_pedal(song) if pedal else song, track_set, resolution)
+        piece = quantise(song, track_set, resolution)
         if not piece.bars:
             lost = piece.losses
             raise UserError(
@@ -50,10 +98,17 @@ def read_midi_roll(
                 warnings.warn(
                     f"{path}: bars differ in length; reading {count_of(bars, 'bar')} of {piece.bars}, after the first "
                     f"{chosen}",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             first_bar = chosen
-        return Roll.from_phrase(piece, first_bar, bars)
+        return BarsOfFile(song, piece, first_bar, Roll.from_phrase(piece, first_bar, bars))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _read_song(path: str | Path, controls: bool) -> Song:
+    try:
+        return read_midi(path, controls=controls)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
