@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 
 import pytest
-from browser import CHROMIUM, DRIVER, MISSING, open_browser, requested, resize, screenshot
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver import ActionChains, Keys
+from browser import (
+    CHROMIUM,
+    DRIVER,
+    MISSING,
+    click,
+    open_browser,
+    requested,
+    resize,
+    run,
+    screenshot,
+    type_into,
+    until,
+)
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from studio_client import pitches
 from studio_process import open_studio
@@ -53,50 +63,8 @@ def page(studio, browser):
     assert [url for url in requested(browser) if not url.startswith(local)] == []
 
 
-def run(browser, script, *arguments):
-    """Run a script that may await."""
-    wrapped = (
-        f"const done = arguments[arguments.length - 1]; (async (...args) => {{ {script} }})(...arguments).then(done)"
-    )
-    return browser.execute_async_script(wrapped, *arguments)
-
-
-def until(browser, script, seconds=120):
-    end = time.monotonic() + seconds
-    while not (value := run(browser, script)):
-        assert time.monotonic() < end, script
-        time.sleep(0.05)
-    return value
-
-
 def view(browser):
     return run(browser, "return (await import('/page/store.js')).store.view")
-
-
-def click(browser, selector, *keys):
-    """Click an element by the mouse while keys are down."""
-    for _ in range(5):
-        chain = ActionChains(browser)
-        for key in keys:
-            chain.key_down(key)
-        try:
-            element = browser.find_element(By.CSS_SELECTOR, selector)
-            # Out from under the names of tracks, which stay at the left when the page scrolls.
-            browser.execute_script("arguments[0].scrollIntoView({ block: 'nearest', inline: 'center' })", element)
-            chain.click(element)
-            for key in keys:
-                chain.key_up(key)
-            chain.perform()
-        except StaleElementReferenceException:  # drawn anew by news of the server
-            continue
-        return
-    raise AssertionError(selector)
-
-
-def type_into(browser, selector, text):
-    element = browser.find_element(By.CSS_SELECTOR, selector)
-    element.clear()
-    element.send_keys(text)
 
 
 def exported(browser, kind="mid"):

@@ -6,10 +6,14 @@ import base64
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = "no headless browser: install chromium and chromium-driver"
@@ -67,3 +71,47 @@ def screenshot(browser: Chrome, path: Path) -> None:
     """Write the whole page, beyond the viewport too, as PNG."""
     shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
     path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def run(browser: Chrome, script: str, *arguments: Any) -> Any:
+    """Run a script that may await."""
+    wrapped = (
+        f"const done = arguments[arguments.length - 1]; (async (...args) => {{ {script} }})(...arguments).then(done)"
+    )
+    return browser.execute_async_script(wrapped, *arguments)
+
+
+def until(browser: Chrome, script: str, seconds: float = 120) -> Any:
+    """Wait for a script's value to be true, and return it."""
+    end = time.monotonic() + seconds
+    while not (value := run(browser, script)):
+        assert time.monotonic() < end, script
+        time.sleep(0.05)
+    return value
+
+
+def click(browser: Chrome, selector: str, *keys: str) -> None:
+    """Click an element by the mouse while keys are down."""
+    for _ in range(5):
+        chain = ActionChains(browser)
+        for key in keys:
+            chain.key_down(key)
+        try:
+            element = browser.find_element(By.CSS_SELECTOR, selector)
+            # Out from under the names of tracks, which stay at the left when the page scrolls.
+            browser.execute_script("arguments[0].scrollIntoView({ block: 'nearest', inline: 'center' })", element)
+            chain.click(element)
+            for key in keys:
+                chain.key_up(key)
+            chain.perform()
+        except StaleElementReferenceException:  # drawn anew by news of the server
+            continue
+        return
+    raise AssertionError(selector)
+
+
+def type_into(browser: Chrome, selector: str, text: str) -> None:
+    """Replace the text of a field."""
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    element.clear()
+    element.send_keys(text)

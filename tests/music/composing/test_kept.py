@@ -19,7 +19,14 @@ from bgmusic.music.rolls.shape import RollShape
 
 SHAPE = RollShape(track_set="lpd-5", resolution=4, bars=2, steps=16, encoding="onset")
 BEAT = 100  # ticks; a step of the grid is 25
-PARTS = (("Drums", 0, 10), ("Piano", 0, 1), ("Guitar", 27, 2), ("Bass", 33, 3), ("Strings", 48, 4), ("Woodblock", 115, 5))
+PARTS = (
+    ("Drums", 0, 10),
+    ("Piano", 0, 1),
+    ("Guitar", 27, 2),
+    ("Bass", 33, 3),
+    ("Strings", 48, 4),
+    ("Woodblock", 115, 5),
+)
 TRACKS = ("Drums", "Piano", "Guitar", "Bass", "Strings")
 BARS = 3
 
@@ -136,4 +143,3 @@ def test_bars_of_other_lengths_stay():
     assert [row[3] for row in bass] == [64, 30, 32]
     with pytest.raises(UserError, match="bars have"):
         as_kept(replace(song, time_signatures=table(TIME_SIGNATURE, [(0, 3, 4)])))
-
