@@ -14,6 +14,7 @@ from bgmusic.music.plans.plan import Plan
 from bgmusic.music.plans.roman import key_name
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import PlanShape
+from bgmusic.music.plans.spelling import plan_spelling
 from bgmusic.studio.free_units import write_free
 from bgmusic.studio.state import Recipe, State
 
@@ -110,12 +111,16 @@ def _recipe(state: State) -> Recipe:
     return state.recipe
 
 
+def _chords(plan: Plan) -> str:
+    return write_line(plan.harmony, plan.harmony_known, plan.shape.beats, plan_spelling(plan))
+
+
 def plan_options(plan: Plan) -> list[str] | None:
     """Write a plan as options of ``bgmusic compose``; None if they would be very long, or say something else."""
     shape = plan.shape
     wishes = {
         "key": key_name(plan),
-        "chords": write_line(plan.harmony, plan.harmony_known, shape.beats) if plan.harmony_known.any() else None,
+        "chords": _chords(plan) if plan.harmony_known.any() else None,
         "form": _of_tracks(shape, [_form(row) for row in plan.repeats.tolist()]),
         "instruments": _of_tracks(shape, [
             _each(known, ["x" if on else "-" for on in row], "")

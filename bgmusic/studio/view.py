@@ -10,6 +10,7 @@ from bgmusic.music.plans.chord_names import chord_name
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.roman import key_name
 from bgmusic.music.plans.shape import CLASSES
+from bgmusic.music.plans.spelling import plan_spelling
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio.history import History
 from bgmusic.studio.state import State, Units
@@ -97,5 +98,5 @@ def _known(known: Bits, values: Any) -> list[list[Any]]:
 
 
 def _chords(plan: Plan) -> list[str | None]:
-    both = zip(plan.harmony_known.tolist(), plan.harmony, strict=True)
-    return [chord_name(bits) if sure else None for sure, bits in both]
+    both, names = zip(plan.harmony_known.tolist(), plan.harmony, strict=True), plan_spelling(plan)
+    return [chord_name(bits, names) if sure else None for sure, bits in both]

@@ -7,6 +7,7 @@ A chord that has no name is written as its notes: ``{C,Db,D}/C``. No parser of a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -78,11 +79,12 @@ def bits_of(classes: set[int], bass: int) -> Bits:
     return bits
 
 
-def chord_name(bits: Bits) -> str:
+def chord_name(bits: Bits, names: Sequence[str] = NAMES) -> str:
     """Return the name of a chord; :func:`parse_chord` reads it back.
 
     Args:
         bits: boolean ``(24,)``, as in a plan's harmony.
+        names: of the pitch classes, from C.
 
     Raises:
         ValueError: the shape is another, or the chord has no bass.
@@ -101,9 +103,9 @@ def chord_name(bits: Bits) -> str:
         roots = [root for root in (bass, *range(CLASSES)) if (root, known) in _kinds()]
         if roots:
             root = min(roots, key=lambda root: (root != bass, _kinds()[root, known][0]))
-            name = NAMES[root] + _kinds()[root, known][1]
-            return name if root == bass else f"{name}/{NAMES[bass]}"
-    return "{" + ",".join(NAMES[note] for note in sorted(classes)) + "}/" + NAMES[bass]
+            name = names[root] + _kinds()[root, known][1]
+            return name if root == bass else f"{name}/{names[bass]}"
+    return "{" + ",".join(names[note] for note in sorted(classes)) + "}/" + names[bass]
 
 
 @cache

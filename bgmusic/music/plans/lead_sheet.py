@@ -6,11 +6,13 @@ A bar line ``|`` stands between bars. Chords of a bar share its beats evenly; be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans.chord_names import chord_name, parse_chord
+from bgmusic.music.plans.chord_names import NAMES, chord_name, parse_chord
 from bgmusic.music.plans.plan import Bits
 from bgmusic.music.plans.roman import Key, is_numeral, parse_numeral
 from bgmusic.music.plans.shape import HARMONY, MAX_BARS
@@ -105,27 +107,31 @@ def parse_line(line: str, beats: int, key: Key | None = None) -> tuple[Bits, Bit
     return harmony.reshape(-1, HARMONY), known.reshape(-1)
 
 
-def write_bar(harmony: Bits, known: Bits) -> str:
+def write_bar(harmony: Bits, known: Bits, names: Sequence[str] = NAMES) -> str:
     """Write the chords of one bar, so that :func:`parse_line` reads them back.
 
     Args:
         harmony: boolean ``(beats, 24)``.
         known: boolean ``(beats,)``.
+        names: of the pitch classes, from C.
 
     """
-    names = [chord_name(chord) if sure else OPEN for chord, sure in zip(harmony, known, strict=True)]
-    runs = [name for number, name in enumerate(names) if not number or name != names[number - 1]]
-    if [runs[place] for place in _places(len(runs), len(names))] == names:
+    written = [chord_name(chord, names) if sure else OPEN for chord, sure in zip(harmony, known, strict=True)]
+    runs = [name for number, name in enumerate(written) if not number or name != written[number - 1]]
+    if [runs[place] for place in _places(len(runs), len(written))] == written:
         return " ".join(runs)
     return " ".join(
-        AGAIN if number and name == names[number - 1] and name != OPEN else name for number, name in enumerate(names)
+        AGAIN if number and name == written[number - 1] and name != OPEN else name
+        for number, name in enumerate(written)
     )
 
 
-def write_line(harmony: Bits, known: Bits, beats: int) -> str:
+def write_line(harmony: Bits, known: Bits, beats: int, names: Sequence[str] = NAMES) -> str:
     """Write a line of chords: ``C | Am | F G``; arrays as :func:`parse_line` returns them."""
     starts = range(0, len(harmony), beats)
-    return " | ".join(write_bar(harmony[start : start + beats], known[start : start + beats]) for start in starts)
+    return " | ".join(
+        write_bar(harmony[start : start + beats], known[start : start + beats], names) for start in starts
+    )
 
 
 def _places(chords: int, beats: int) -> NDArray[np.int64]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 
 from bgmusic.errors import UserError
-from bgmusic.music.plans.chord_names import NAMES, bits_of, note_class, read_kind
+from bgmusic.music.plans.chord_names import bits_of, note_class, read_kind
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.shape import CLASSES
+from bgmusic.music.plans.spelling import key_spelling
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 _DEGREES = ("i", "ii", "iii", "iv", "v", "vi", "vii")
@@ -50,7 +51,10 @@ def key_number(key: Key) -> int:
 def key_name(plan: Plan) -> str | None:
     """Return the name of a plan's key, ``C`` or ``F#m``, which :func:`parse_key` reads; None if none is said."""
     number = int(plan.key.argmax())
-    return NAMES[number % CLASSES] + ("m" if number >= CLASSES else "") if plan.key_known.all() else None
+    if not plan.key_known.all():
+        return None
+    tonic, minor = number % CLASSES, number >= CLASSES
+    return key_spelling(tonic, minor)[tonic] + ("m" if minor else "")
 
 
 def is_numeral(text: str) -> bool:

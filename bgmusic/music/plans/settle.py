@@ -13,6 +13,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.plans.lead_sheet import write_bar
 from bgmusic.music.plans.plan import PARTS, Bits, Plan
 from bgmusic.music.plans.shape import PlanShape
+from bgmusic.music.plans.spelling import spelling
 
 
 def settle(plan: Plan) -> Plan:
@@ -83,10 +84,11 @@ def _share(shape: PlanShape, arrays: dict[str, Bits]) -> None:
     of_all = repeats[list(shape.pitched)]
     harmony = arrays["harmony"].reshape(shape.bars, shape.beats, -1)
     known = arrays["harmony_known"].reshape(shape.bars, shape.beats)
+    names = spelling(arrays["harmony"], arrays["harmony_known"])
     for bar in np.flatnonzero((of_all == of_all[0]).all(0) & (of_all[0] != np.arange(shape.bars))).tolist():
         first = int(of_all[0, bar])
-        names = [write_bar(harmony[number], known[number]) for number in (first, bar)]
-        reason = f"bar {bar + 1} repeats bar {first + 1}, but their chords differ: {names[1]!r} and {names[0]!r}"
+        one, other = (write_bar(harmony[number], known[number], names) for number in (first, bar))
+        reason = f"bar {bar + 1} repeats bar {first + 1}, but their chords differ: {other!r} and {one!r}"
         for beat in range(shape.beats):
             _join(harmony[:, beat], known[:, beat], first, bar, reason)
 
@@ -132,9 +134,10 @@ def _silence(shape: PlanShape, arrays: dict[str, Bits]) -> None:
         nothing = silent[list(shape.pitched)].all(0)
         harmony = arrays["harmony"].reshape(shape.bars, shape.beats, -1)
         sure = arrays["harmony_known"].reshape(shape.bars, shape.beats)
+        names = spelling(arrays["harmony"], arrays["harmony_known"])
         for bar in np.flatnonzero(nothing).tolist():
             if harmony[bar].any():
-                chords = write_bar(harmony[bar], sure[bar])
+                chords = write_bar(harmony[bar], sure[bar], names)
                 raise UserError(f"bar {bar + 1} has chords ({chords}), but all pitched tracks are silent there")
         sure[nothing] = True
     else:

@@ -33,6 +33,7 @@ from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.roman import key_name, key_number, parse_key
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import LEVELS, MAX_BARS, PlanShape
+from bgmusic.music.plans.spelling import plan_spelling
 from bgmusic.yaml import Config, validate
 
 FORMAT, VERSION = "bgmusic plan", 1
@@ -117,14 +118,14 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
                 "activity": [level if sure else None for sure, level in sums],
             }
         )
-    key = key_name(plan)
+    key, names = key_name(plan), plan_spelling(plan)
     return {
         "format": FORMAT,
         "version": VERSION,
         "bars": shape.bars,
         "beats": shape.beats,
         **({} if key is None else {"key": key}),
-        "harmony": [write_bar(harmony[bar], known[bar]) for bar in range(shape.bars)],
+        "harmony": [write_bar(harmony[bar], known[bar], names) for bar in range(shape.bars)],
         "tracks": tracks,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bgmusic.music.plans.lead_sheet import OPEN, write_bar
 from bgmusic.music.plans.plan import Plan
 from bgmusic.music.plans.roman import key_name
+from bgmusic.music.plans.spelling import plan_spelling
 
 SILENT = "-"
 LEGEND = "letters: equal bars of a track; numbers: activity, 0 to 8; -: silent; ?: open"
@@ -25,7 +26,8 @@ def table(plan: Plan, width: int = 100) -> str:
     known = plan.harmony_known.reshape(shape.bars, shape.beats)
     rows = [("bar", [str(bar + 1) for bar in range(shape.bars)])]
     if shape.pitched:
-        rows.append(("chords", [write_bar(harmony[bar], known[bar]) for bar in range(shape.bars)]))
+        names = plan_spelling(plan)
+        rows.append(("chords", [write_bar(harmony[bar], known[bar], names) for bar in range(shape.bars)]))
     rows += [(_printable(name), _cells(plan, track)) for track, name in enumerate(shape.tracks)]
     head = max(len(name) for name, _ in rows)
     widths = [max(len(cells[bar]) for _, cells in rows) for bar in range(shape.bars)]
