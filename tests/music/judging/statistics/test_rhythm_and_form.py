@@ -74,6 +74,14 @@ def test_texture_counts_notes_tracks_and_span():
     assert found.counts("span from bass to top") == {28: 1, 0: 1}
 
 
+def test_register_is_the_mean_of_sounding_pitches():
+    notes = [(0, 0, 4, 72), (0, 0, 4, 76), (0, 4, 1, 60), (1, 0, 8, 48)]
+    found = Found(phrases(notes, bars=2))
+    mean = (4 * 72 + 4 * 76 + 60) / 9
+    assert found.counts("register of each track") == {round(8 * mean) / 8: 1}
+    assert [float(part.mean()) for part in found.by_name["register of each track"].parts] == [round(8 * mean) / 8, 48]
+
+
 def test_bars_alike_by_distance():
     bar = [(0, 0, 4, 60), (0, 4, 4, 62)]
     half = [(0, 0, 4, 60), (0, 4, 4, 64)]
