@@ -56,11 +56,7 @@ def load(
         run = find_run(name)
         loaded = load_generator(run, drafts)
         planner = load_planner(run) if has_planner(run) else None
-    composer = Composer(str(name), *loaded, planner)
-    try:
-        return composer.to(device)
-    except (AssertionError, RuntimeError) as error:  # of torch: no such device, or none of this kind here
-        raise UserError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from None
+    return Composer(str(name), *loaded, planner).to(device)
 
 
 def read(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bgmusic.cli import music_files
+from bgmusic.cli.kept_files import free_units, mention_rests, read_kept_file, require_other_files
 from bgmusic.cli.options import BpmOption, DraftsOption, EndingOption, FirstOption
 from bgmusic.cli.plan_options import (
     ActivityOption,
@@ -24,12 +25,9 @@ from bgmusic.cli.plan_options import (
 )
 from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
-from bgmusic.plurals import count_of
 
 if TYPE_CHECKING:
-    from bgmusic.music.composing.kept import KeptPiece
     from bgmusic.music.plans.plan import Plan, Plans
-    from bgmusic.music.rolls.shape import RollShape
 
 
 def compose(
@@ -84,16 +82,11 @@ def compose(
     from bgmusic.music.midi.song import DEFAULT_BPM
     from bgmusic.music.plans.shape import PlanShape
     from bgmusic.studio.free_pieces import compose_free
-    from bgmusic.studio.free_units import parse_free
-    from bgmusic.training.lookup import find_run
     from bgmusic.training.memory import keep_freed_memory
-    from bgmusic.training.weights import kind_of
 
-    folder = find_run(run)
-    if kind_of(folder) != "music":
-        raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
+    folder = _find_composer(run)
     _, shape, generator = load_generator(folder, drafts)
-    kept = None if given is None or free is None else _read_kept(given, shape, bars)
+    kept = None if given is None or free is None else read_kept_file(given, shape)
     bars = kept.roll.bars if kept is not None and bars is None and base is None else bars
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
     notes = None if source is None else planned.GivenTrack.of(source)
@@ -106,6 +99,8 @@ def compose(
     if notes is not None:
         plan = planned.with_given(plan, notes, shape)
     _require_sound(plan)
+    require_other_files(given, out, first, number)
+    units = None if free is None else free_units(free, plan, kept, given)
     length = plan.shape.bars * shape.steps / shape.resolution
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)
@@ -113,8 +108,7 @@ def compose(
     planner = _planner_of(folder, planner, free)
     plans = decide_plans(planner, plan, number, seed, first, notes)
     with progress_bar("Composing", number) as progress:
-        if free is not None:
-            units = parse_free(free, plan.shape)
+        if units is not None:
             rolls, songs = compose_free(generator, shape, units, plans, kept, seed, first, bpm, progress)
         else:
             channels = planned.compose(
@@ -122,9 +116,20 @@ def compose(
             )
             rolls = to_rolls(channels, shape, bpm)
             songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
+    mention_rests(shape, units, rolls)
     about = {"run": str(run), "seed": seed, "first": first}
     music_files.write_music(rolls, out, formats, "piece", about=about, songs=songs, first=first)
     _write_plans(plans, out, first)
+
+
+def _find_composer(run: Path) -> Path:
+    from bgmusic.training.lookup import find_run
+    from bgmusic.training.weights import kind_of
+
+    folder = find_run(run)
+    if kind_of(folder) != "music":
+        raise UserError(f"{run} is a run of {kind_of(folder)}: compose is for music")
+    return folder
 
 
 def _planner_of(folder: Path, planner: Path | None, free: str | None) -> Path | None:
@@ -145,26 +150,6 @@ def _write_plans(plans: Plans, out: Path, first: int) -> None:
     for place, path in enumerate(paths):
         write_plan(plans.plan(place), path)
     typer.echo(f"Plan: {paths[0]}" + (" and so on" if len(paths) > 1 else ""))
-
-
-def _read_kept(path: Path, shape: RollShape, bars: int | None) -> KeptPiece:
-    """Read a file whose parts are kept; say which notes the composer does not hear, and what is silent behind its end.
-
-    Raises:
-        UserError: it does not fit the composer, or bars are asked for that other bars of the file would overlap.
-
-    """
-    from bgmusic.music.composing.kept import read_kept
-
-    kept = read_kept(path, shape)
-    if kept.unheard:
-        notes = f"{kept.unheard} of {count_of(len(kept.song.notes), 'note')}"
-        typer.echo(f"{path}: the composer does not hear {notes}: not on its tracks, pitches or grid", err=True)
-    if bars is not None and bars > kept.roll.bars:
-        if kept.more:
-            raise UserError(f"--bars {bars}: {path} has {kept.roll.bars} bars of one length, and others behind them")
-        typer.echo(f"{path} ends after bar {kept.roll.bars}: behind it, what --free leaves out is silent", err=True)
-    return kept
 
 
 def _require_sound(plan: Plan) -> None:

@@ -86,10 +86,11 @@ def plan(
         made = _wished(
             source, wishes_of(bars, chords, form, instruments, activity, key, loose), base, planner, seed, leave_open
         )
+    if out is not None:
+        write_text(out, plan_json(made))  # first: who reads the table may stop early
     typer.echo(table(made))
     typer.echo(LEGEND)
     if out is not None:
-        write_text(out, plan_json(made))
         typer.echo(f"Plan: {out}")
 
 

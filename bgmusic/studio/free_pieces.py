@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing.kept import KeptPiece, with_free_units
 from bgmusic.music.midi.song import Song
 from bgmusic.music.plans.plan import Plan, Plans
+from bgmusic.music.rolls.joining import cut_roll
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.studio import notes as tables
@@ -25,17 +25,15 @@ def free_state(shape: RollShape, free: Units, plan: Plan, given: Roll | None) ->
         shape: shape of the composer's phrases.
         free: units to compose, boolean ``(tracks, bars * beats)``.
         plan: of the whole piece.
-        given: notes of the other units; None: silence.
+        given: notes of the other units, of which those behind the plan's end are left out; None: silence.
 
     Raises:
-        UserError: the given notes are longer than the plan, or outside of a track's range.
+        UserError: the given notes are outside of a track's range.
 
     """
-    state = replace(State.new("", shape, plan.shape.bars), decided=plan)
+    state = replace(State.new("", shape, plan.shape.bars, plan.shape.bars), decided=plan)
     if given is not None:
-        notes = tables.from_roll(given)
-        if len(notes) and int((notes["onset"] + notes["duration"]).max()) > state.steps:
-            raise UserError(f"the given file has notes behind bar {state.bars}: ask for more --bars")
+        notes = tables.from_roll(cut_roll(given, 0, min(given.bars, state.bars)))
         state = state.with_notes(notes)
         state = state.with_notes(state.merged(tables.no_notes(), free))
     return replace(state, locks=~free)

@@ -80,14 +80,14 @@ class State:
     composed: int = 0
 
     @staticmethod
-    def new(generator: str, shape: RollShape, bars: int | None = None) -> State:
-        """Return an empty project.
+    def new(generator: str, shape: RollShape, bars: int | None = None, most: int = MAX_BARS) -> State:
+        """Return an empty project of at most ``most`` bars.
 
         Raises:
             UserError: it has too many bars.
 
         """
-        bars = require_bars(shape.bars if bars is None else bars)
+        bars = require_bars(shape.bars if bars is None else bars, most)
         locks = np.zeros((len(shape.track_set), bars * shape.beats), np.bool_)
         decided = Plan.unknown(PlanShape.of(shape, bars))
         return State(generator, shape, bars, shape.bpm or DEFAULT_BPM, "", tables.no_notes(), locks, decided)
@@ -161,15 +161,15 @@ class State:
         return left
 
 
-def require_bars(bars: int) -> int:
+def require_bars(bars: int, most: int = MAX_BARS) -> int:
     """Check a number of bars.
 
     Raises:
         UserError: it is out of range.
 
     """
-    if not 1 <= bars <= MAX_BARS:
-        raise UserError(f"a piece has 1 to {MAX_BARS} bars, not {bars}")
+    if not 1 <= bars <= most:
+        raise UserError(f"a piece has 1 to {most} bars, not {bars}")
     return bars
 
 

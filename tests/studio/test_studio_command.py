@@ -175,7 +175,13 @@ def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):
     assert [(note.pitch, note.velocity) for note in soprano] == [(note.pitch, 33) for note in known]
     assert [note.start for note in soprano] == pytest.approx([note.start for note in known], abs=2e-3)
     assert "exclude each other" in refusal(capsys, *words, "--track", "Alto")
-    assert "behind bar 2" in refusal(capsys, *words[:-1], "Alto:2", "--bars", 2)
+    assert bgmusic(*words[:-1], "Alto:2", "--bars", 2, "--format", "mid", "--out", "short") == 0
+    shorter = read(tmp_path / "short/piece-0000.mid", "satb", 4).channels()  # what is behind bar 2 stays
+    assert np.array_equal(shorter[:, 2:], before[:, 2:])
+    assert "would overwrite" in refusal(capsys, *words[:3], "composed/piece-0000.mid", *words[4:])
+    capsys.readouterr()
+    assert bgmusic(*words[:-1], "Alto:1", "--form", "Alto:ABAB", "--format", "mid", "--out", "kept") == 0
+    assert "Alto: bar 3 is kept, so it does not repeat bar 1" in capsys.readouterr().err
     assert "no track" in refusal(capsys, *words[:-1], "Tuba")
     band = tmp_path / "band.mid"  # its parts have other names
     open_corpus("freedoom").roll(0).save(band)

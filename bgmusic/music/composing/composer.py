@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
@@ -59,8 +60,16 @@ class Composer:
         return f"Composer({self.name!r}: {shape.track_set.name}, phrases of {shape.bars} bars)"
 
     def to(self, device: str | torch.device) -> Composer:
-        """Move the network to a device; returns the composer itself."""
-        self.network.to(device)
+        """Move the network to a device; returns the composer itself.
+
+        Raises:
+            UserError: there is no such device.
+
+        """
+        try:
+            self.network.to(device)
+        except (AssertionError, RuntimeError) as error:  # of torch: no such device, or none of this kind here
+            raise UserError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from None
         return self
 
     def generate(
@@ -101,6 +110,7 @@ class Composer:
         check_count("jobs", jobs)
         check_bpm(bpm)
         length = self.shape.bars if bars is None else bars
+        check_count("bars", length)
         pieces.check_length(self.shape, length, n)
         make = phrases if bars is None and not ending else partial(pieces.pieces, bars=length, ending=ending)
         channels = make(

@@ -28,22 +28,31 @@ class KeptPiece:
     Attributes:
         song: the whole file, with its controllers and bends.
         roll: its longest run of bars of the composer's length, on the composer's tracks and grid.
-        start: the step of the run's first bar.
+        first: the run's first bar in the file, from 0.
+        start: the step at which it begins.
         more: whether the file has bars behind the run.
         tracks: track of each of the song's notes, int64 ``(notes,)``; the number of tracks for notes that have none.
+        moved: number of the song's notes off the grid, of those that tracks collect.
 
     """
 
     song: Song
     roll: Roll
+    first: int
     start: int
     more: bool
     tracks: NDArray[np.int64]
+    moved: int
 
     @property
     def unheard(self) -> int:
         """Number of the song's notes that are not on the roll."""
         return len(self.song.notes) - len(self.roll.notes())
+
+    def parts_of(self, track: int) -> list[str]:
+        """Return the names of the parts that play a track, the one with most notes first."""
+        counts = np.bincount(self.song.notes["part"][self.tracks == track])
+        return [self.song.parts[part] or "(no name)" for part in np.argsort(-counts, kind="stable") if counts[part]]
 
 
 def read_kept(path: str | Path, shape: RollShape) -> KeptPiece:
@@ -62,7 +71,8 @@ def read_kept(path: str | Path, shape: RollShape) -> KeptPiece:
     tracks = np.full(len(song.notes), len(rule), np.int64)
     tracks[music] = tracks_of(replace(song, notes=song.notes[music]), rule)
     roll = replace(found.roll, track_set=shape.track_set)
-    return KeptPiece(song, roll, found.start, found.first + roll.bars < found.piece.bars, tracks)
+    more = found.first + roll.bars < found.piece.bars
+    return KeptPiece(song, roll, found.first, found.start, more, tracks, found.piece.losses.moved)
 
 
 def _bars(path: str | Path, shape: RollShape) -> tuple[BarsOfFile, str | tuple[str, ...]]:
@@ -70,14 +80,18 @@ def _bars(path: str | Path, shape: RollShape) -> tuple[BarsOfFile, str | tuple[s
     tracks = shape.track_set
     try:
         return read_midi_bars(path, tracks, shape.resolution), tracks.by
-    except UserError as reason:
+    except UserError:
         if tracks.by != "part":
             raise
         # Fewer parts than tracks, such as a part of a piece: their names say which they are.
         try:
             return read_midi_bars(path, replace(tracks, by="name"), shape.resolution), "name"
-        except UserError as other:
-            raise UserError(f"{reason}; by their names, {str(other).removeprefix(f'{path}: ')}") from None
+        except UserError as error:
+            names = ", ".join(track.name for track in tracks.tracks)
+            raise UserError(
+                f"{path}: this composer needs {len(tracks)} parts, or parts named {names}, within their ranges: "
+                f"{str(error).removeprefix(f'{path}: ')}"
+            ) from None
 
 
 def with_free_units(kept: KeptPiece, shape: RollShape, free: Units, roll: Roll, bpm: float | None = None) -> Song:

@@ -51,6 +51,8 @@ def with_drafts(config: PianorollConfig, drafts: int | None, source: str) -> Pia
         return config
     if not isinstance(config.network, CausalConfig) or config.strategy != "two-stage":
         raise UserError(f"{source}: no choice of --drafts, since it is no causal composer with a critic")
+    if isinstance(drafts, bool) or not isinstance(drafts, int):
+        raise TypeError(f"drafts is a whole number, not {drafts!r}")
     if not 1 <= drafts <= MAX_DRAFTS:
         raise UserError(f"{source}: {drafts} drafts; 1 to {MAX_DRAFTS} are possible")
     network = config.network.model_copy(update={"drafts": drafts, "blank_drafts": drafts})

@@ -61,12 +61,15 @@ def wished_plan(phrase: PlanShape, wishes: Wishes, base: Plan | str | Path | Non
         base: a plan, or the path of its JSON file.
 
     Raises:
+        TypeError: ``base`` is no plan.
         UserError: something is not understood, contradicts itself, or does not fit the phrase or the base.
         OSError: the file can't be read.
 
     """
     name = f"{base}: " if isinstance(base, str | Path) else ""
     base = read_plan(base) if isinstance(base, str | Path) else base
+    if base is not None and not isinstance(base, Plan):
+        raise TypeError(f"a plan is a Plan, or the path of its file, not {type(base).__name__}")
     bars = wishes.bars
     if bars is None:
         bars = bars_of(wishes.chords, wishes.form, phrase.bars) if base is None else base.shape.bars

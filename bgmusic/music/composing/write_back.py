@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgmusic.music import sound
+from bgmusic.music.composing.arguments import check_bpm
 from bgmusic.music.composing.given import Given
-from bgmusic.music.midi.song import NOTE, PERCUSSION, Song, Table, sort_notes
+from bgmusic.music.midi.song import NOTE, PERCUSSION, TEMPO, Song, Table, sort_notes, table
 from bgmusic.music.rolls.roll import Roll
 from bgmusic.music.rolls.tracks import Track
 
@@ -40,7 +41,10 @@ class Accompaniment:
     def save(self, path: str | Path, **options: Any) -> None:
         """Write the piece in the format of the suffix: .mid, .wav, .flac, .ogg and .mp3 the song, others the roll.
 
+        ``bpm`` replaces the tempos of the file.
+
         Raises:
+            TypeError: an option is unknown.
             UserError: the suffix is unknown, or the piece doesn't fit the format.
             OSError: the file can't be written.
 
@@ -49,12 +53,19 @@ class Accompaniment:
 
         suffix = Path(path).suffix.lower()
         if suffix in (".mid", ".midi"):
-            write_midi(self.song, path)
+            write_midi(self._in_tempo(**options), path)
         elif suffix.removeprefix(".") in sound.FORMATS:
             rate = options.pop("rate", sound.DEFAULT_RATE)
-            sound.write_audio(path, sound.render(self.song, rate, **options), rate)
+            song = self._in_tempo(options.pop("bpm", None))
+            sound.write_audio(path, sound.render(song, rate, **options), rate)
         else:
             self.roll.save(path, **options)
+
+    def _in_tempo(self, bpm: float | None = None) -> Song:
+        if bpm is None:
+            return self.song
+        check_bpm(bpm)
+        return replace(self.song, tempos=table(TEMPO, [(0, bpm)]))
 
     def _repr_html_(self) -> str:
         return self.roll._repr_html_()

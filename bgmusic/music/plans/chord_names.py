@@ -23,6 +23,8 @@ NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 """Names of the pitch classes."""
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "b": -1, "#": 1, "bb": -2, "##": 2}
+_FIFTH = 7
+_STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # from the root to a note of a chord, by semitones
 _NOTE = re.compile(r"([A-G])(bb|##|b|#)?")
 _PARTS = re.compile(
     r"(?P<alter>(?:b|#|[+-](?=5)|(?<=.)[+-])(?:5|9|11|13))"  # "C-9" is minor, "C-5" is not
@@ -104,8 +106,19 @@ def chord_name(bits: Bits, names: Sequence[str] = NAMES) -> str:
         if roots:
             root = min(roots, key=lambda root: (root != bass, _kinds()[root, known][0]))
             name = names[root] + _kinds()[root, known][1]
-            return name if root == bass else f"{name}/{names[bass]}"
+            return name if root == bass else f"{name}/{_bass_name(root, bass, known, names)}"
     return "{" + ",".join(names[note] for note in sorted(classes)) + "}/" + names[bass]
+
+
+def _bass_name(root: int, bass: int, classes: frozenset[int], names: Sequence[str]) -> str:
+    """Name a bass as a note of its chord, in thirds above the root: the bass of B7 is D#, that of Abm is Cb."""
+    interval = (bass - root) % CLASSES
+    steps = 4 if interval == _FIFTH + 1 and (root + _FIFTH) % CLASSES not in classes else _STEPS[interval]
+    letter = "CDEFGAB"[("CDEFGAB".index(names[root][0]) + steps) % 7]
+    sign = (bass - _NATURAL[letter] + 6) % CLASSES - 6
+    if bass not in classes or abs(sign) > 1:
+        return names[bass]
+    return letter + {-1: "b", 0: "", 1: "#"}[sign]
 
 
 @cache

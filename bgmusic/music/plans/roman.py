@@ -3,7 +3,7 @@
 Upper case is major, lower case minor; ``o`` or ``°`` diminished, ``ø`` half-diminished, ``+`` augmented. The figures 6,
 64 (triads) and 65, 43, 42 (sevenths) are inversions. The seventh of an upper-case numeral is the key's (I7 has a major
 one, V7 a minor one); that of a lower-case numeral is minor. In minor keys degrees are those of natural minor, and the
-diminished chord on the seventh degree stands on the leading note.
+diminished chord on the seventh degree stands on the leading note; bIII, bVI and bVII are III, VI and VII, as in songs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bgmusic.music.plans.shape import CLASSES
 from bgmusic.music.plans.spelling import key_spelling
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+_LOWERED = (2, 5, 6)  # degrees of the minor scale that are lower than those of the major one
 _DEGREES = ("i", "ii", "iii", "iv", "v", "vi", "vii")
 _NUMERAL = re.compile(r"(?P<shift>[b#]?)(?P<degree>VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?P<kind>[^/]*)")
 _FIGURES = {"6": 1, "64": 2, "65": 1, "43": 2, "42": 3, "2": 3}
@@ -112,4 +113,6 @@ def _root(numeral: re.Match[str], key: Key) -> int:
     above = _scale(key)[degree]
     if key[1] and degree == 6 and not numeral["shift"] and numeral["kind"][:1] in ("°", "o", "ø"):
         above = 11
+    if key[1] and numeral["shift"] == "b" and degree in _LOWERED:
+        return (key[0] + above) % CLASSES
     return (key[0] + above + {"b": -1, "#": 1, "": 0}[numeral["shift"]]) % CLASSES

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.shape import CLASSES
 from bgmusic.music.rolls.interop.keys import fifths_of_root
 
 _LINE = "FCGDAEB"
 _FLATTEST, _SHARPEST = -6, -1  # of the first of twelve names: G flat to F
+_FARTHEST = 6  # fifths of F sharp major and D sharp minor
 _SCALE = range(-1, 6)  # the scale of C, in fifths from C
 
 
 def key_spelling(root: int, minor: bool) -> tuple[str, ...]:
     """Return the names of the twelve pitch classes, from C, in a key; the tonic first of all."""
-    return _names(fifths_of_root(root, minor) - (3 if minor else 5))
+    fifths = fifths_of_root(root, minor)
+    if minor and fifths == _FARTHEST:
+        return _names(-fifths - 1)  # E flat minor is usual, D sharp minor is not
+    return _names(max(_FLATTEST, fifths - (3 if minor else 5)))
 
 
 def spelling(harmony: Bits, known: Bits) -> tuple[str, ...]:
@@ -30,7 +32,7 @@ def spelling(harmony: Bits, known: Bits) -> tuple[str, ...]:
     """
     counts = harmony[known, :CLASSES].sum(0)
     inside = {fifths: int(sum(counts[_class(fifths + step)] for step in _SCALE)) for fifths in range(-5, 7)}
-    return _names(max(inside, key=lambda fifths: (inside[fifths], -abs(fifths), fifths)) - 5)
+    return _names(max(_FLATTEST, max(inside, key=lambda fifths: (inside[fifths], -abs(fifths), fifths)) - 5))
 
 
 def plan_spelling(plan: Plan) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ def plan_spelling(plan: Plan) -> tuple[str, ...]:
 
 def _names(flattest: int) -> tuple[str, ...]:
     """Return names of the pitch classes: twelve neighbours on the line of fifths, none with two accidentals."""
-    first = int(np.clip(flattest, _FLATTEST, _SHARPEST))
+    first = min(flattest, _SHARPEST)
     by_class = {_class(fifths): _name(fifths) for fifths in range(first, first + CLASSES)}
     return tuple(by_class[number] for number in range(CLASSES))
 

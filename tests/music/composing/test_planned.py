@@ -163,3 +163,16 @@ def test_wrong_arguments(run):
         composer.compose(composer.plan(), 0)
     with pytest.raises(UserError, match="tracks Soprano, Alto, Tenor, Bass, the composer Drums"):
         bgmusic.load("freedoom").compose(composer.plan())
+    with pytest.raises(TypeError, match="a plan is a Plan"):
+        composer.compose([composer.plan()])
+    with pytest.raises(TypeError, match="bars is a whole number"):
+        composer.generate(1, bars=2.0)
+    with pytest.raises(TypeError, match="drafts is a whole number"):
+        bgmusic.load("bach", drafts="4")
+    with pytest.raises(UserError, match="device 'moon'"):
+        composer.to("moon")
+    accompaniment = composer.accompany(composer.generate(1)[0], given=0)[0]
+    with pytest.raises(UserError, match="bpm must be"):
+        accompaniment.save("never.mid", bpm=2000)
+    with pytest.raises(TypeError):
+        accompaniment.save("never.mid", tempo=60)

@@ -96,6 +96,7 @@ def test_names_need_bits_of_a_chord():
         ("f# minor", "i V", "F#m Db"),
         ("C", "Isus4 V9 ii9", "Csus4 G9 Dm9"),
         ("C", "♭VII", "Bb"),
+        ("Am", "i bVII bVI bIII bII", "Am G F C Bb"),
     ],
 )
 def test_numerals_are_chords_of_a_key(key, numerals, names):

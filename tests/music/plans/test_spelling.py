@@ -8,7 +8,7 @@ from bgmusic.music.plans.chord_names import chord_name, note_class, parse_chord
 from bgmusic.music.plans.spelling import key_spelling, spelling
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-MINOR = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
 
 @pytest.mark.parametrize("minor", [False, True])
@@ -26,7 +26,17 @@ def test_each_key_spells_its_own_scale(minor):
 
 @pytest.mark.parametrize(
     "line",
-    ["C F G7 Am", "E A B7 C#m G#m", "Ab Db Eb7 Fm Bbm", "F#m C#7 A D", "Gm Cm D7 Eb", "B E F#7 G#m", "Dm A7 Bb Gm"],
+    [
+        "C F G7 Am",
+        "E A B7 C#m G#m",
+        "Ab Db Eb7 Fm Bbm",
+        "F#m C#7 A D",
+        "Gm Cm D7 Eb",
+        "B E F#7 G#m",
+        "Dm A7 Bb Gm",
+        "Am B7/D# E7 F#7/A#",
+        "D/F# A7/C# Bm F#/A#",
+    ],
 )
 def test_chords_are_written_as_musicians_write_them(line):
     chords = line.split()
@@ -37,3 +47,8 @@ def test_chords_are_written_as_musicians_write_them(line):
 
 def test_nothing_known_is_spelled_as_in_c():
     assert spelling(np.zeros((4, 24), bool), np.zeros(4, bool)) == MAJOR
+
+
+def test_a_key_that_is_said_decides():
+    chords, names = ["Ebm", "Abm", "Cb", "Bb7", "Abm/Cb"], key_spelling(3, True)
+    assert [chord_name(parse_chord(text), names) for text in chords] == chords

@@ -1,0 +1,117 @@
+"""``bgmusic compose --given FILE --free UNITS``: read the file, and say what the composer does not hear of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import typer
+
+from bgmusic.errors import UserError
+from bgmusic.plurals import count_of
+
+if TYPE_CHECKING:
+    from bgmusic.music.composing.kept import KeptPiece, Units
+    from bgmusic.music.plans.plan import Plan
+    from bgmusic.music.plans.shape import PlanShape
+    from bgmusic.music.rolls.roll import Roll
+    from bgmusic.music.rolls.shape import RollShape
+
+
+def read_kept_file(path: Path, shape: RollShape) -> KeptPiece:
+    """Read a file whose parts are kept, and say on stderr which bars and notes the composer reads.
+
+    Raises:
+        UserError: it does not fit the composer.
+
+    """
+    from bgmusic.music.composing.kept import read_kept
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which bars are read is said below
+        kept = read_kept(path, shape)
+    lines = [f"repaired: {repair}" for repair in kept.song.repairs]
+    if kept.first or kept.more:
+        first, last = kept.first + 1, kept.first + kept.roll.bars
+        lines.append(f"bars {first} to {last} of the file are bars 1 to {kept.roll.bars} here; the others stay")
+    notes = count_of(len(kept.song.notes), "note")
+    if kept.unheard:
+        lines.append(f"the composer does not hear {kept.unheard} of {notes}: not on its tracks, pitches or bars")
+    if kept.moved:
+        lines.append(f"{kept.moved} of {notes} lie off the grid: they stay so; the composer hears the nearest step")
+    for line in lines:
+        typer.echo(f"{path}: {line}", err=True)
+    return kept
+
+
+def free_units(text: str, plan: Plan, kept: KeptPiece | None, path: Path | None) -> Units:
+    """Read the units to compose, boolean ``(tracks, bars * beats)``, and check them against the plan and the file.
+
+    Says on stderr what is silent behind the end of the file, which of several parts plays the new notes, and which kept
+    bars do not repeat a composed one as the form says.
+
+    Args:
+        text: the units.
+        plan: what the user decided.
+        kept: the file whose parts are kept, or None.
+        path: its path.
+
+    Raises:
+        UserError: the text is not understood, or bars would overlap bars of another length in the file.
+
+    """
+    from bgmusic.studio.free_units import parse_free
+
+    shape = plan.shape
+    units = parse_free(text, shape)
+    whole = units.reshape(len(shape.tracks), shape.bars, shape.beats)
+    for track, repeats in enumerate(plan.repeats.tolist()):
+        for bar, source in enumerate(repeats):
+            known = bool(plan.form_known[track, bar]) and 0 <= source < bar
+            if known and (whole[track, source] & ~whole[track, bar]).any():
+                held = f"{shape.tracks[track]}: bar {bar + 1} is kept, so it does not repeat bar {source + 1}"
+                typer.echo(f"{held}, which is composed: free both", err=True)
+    if kept is not None:
+        _mention_file(kept, str(path), shape, units)
+    return units
+
+
+def _mention_file(kept: KeptPiece, path: str, shape: PlanShape, units: Units) -> None:
+    bars = kept.roll.bars
+    if shape.bars > bars:
+        if kept.more:
+            raise UserError(f"{shape.bars} bars: {path} has {bars} of the composer's length, and others behind them")
+        typer.echo(f"{path} ends after bar {bars}: behind it, what --free leaves out is silent", err=True)
+    for track in np.flatnonzero(units.any(1)).tolist():
+        names = kept.parts_of(track)
+        if len(names) > 1:
+            played = f"{shape.tracks[track]} is played by {', '.join(names)}"
+            typer.echo(f"{path}: {played}; the new notes go to {names[0]}", err=True)
+
+
+def require_other_files(given: Path | None, out: Path, first: int, number: int) -> None:
+    """Check that the music is not written over the file that is given.
+
+    Raises:
+        UserError: it would be.
+
+    """
+    written = {(out / f"piece-{first + place:04d}.mid").resolve() for place in range(number)}
+    if given is not None and given.resolve() in written:
+        raise UserError(f"--out {out} would overwrite {given}: choose another folder, or --first {first + number}")
+
+
+def mention_rests(shape: RollShape, units: Units | None, rolls: Sequence[Roll]) -> None:
+    """Say which tracks rest in all of their free units; nothing if none are given."""
+    if units is None:
+        return
+    for track in np.flatnonzero(units.any(1)).tolist():
+        name = shape.track_set.tracks[track].name
+        cells = [roll.cells[track].reshape(-1, shape.unit, shape.pitches)[units[track]] for roll in rolls]
+        resting = sum(not one.any() for one in cells)
+        if resting:
+            where = "" if len(rolls) == 1 else f" of {count_of(resting, 'piece')}"
+            typer.echo(f"{name} rests in all that is free{where}: --instruments lets it play", err=True)
