@@ -38,8 +38,8 @@ def in_annotations(song: Song, track_set: TrackSet) -> NDArray[np.bool_]:
 def tracks_of(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
     """Return the track of every note: int64 ``(notes,)``, ``len(track_set)`` for notes that no track collects.
 
-    Each rule of ``track_set.rules`` assigns the notes that the rules before it left. By name and by channel, tracks
-    that are not drums collect no percussion.
+    Each rule of ``track_set.rules`` assigns the notes that the rules before it left. Tracks that are not drums collect
+    no percussion by name and by channel, and by part if the set has no drums.
 
     Raises:
         UserError: the set assigns ``by="part"``, and the parts do not match it.
@@ -67,11 +67,13 @@ def _sounding(song: Song) -> tuple[list[int], list[str]]:
 
 
 def _by_part(song: Song, track_set: TrackSet) -> NDArray[np.int64]:
-    none = len(track_set)
-    sounding, names = _sounding(song)
-    by_part = np.full(max(sounding, default=0) + 1, none, dtype=np.int64)
+    none, part = len(track_set), song.notes["part"]
+    # Percussion is no voice: where no track is a drum, parts that have nothing else are left out.
+    heard = np.ones(len(part), np.bool_) if track_set.drums.any() else ~song.notes["is_drum"]
+    sounding, names = _sounding(replace(song, notes=song.notes[heard]))
+    by_part = np.full(int(part.max(initial=0)) + 1, none, dtype=np.int64)
     by_part[sounding] = [none if track is None else track for track in track_set.assign_parts(names)]
-    return by_part.take(song.notes["part"])
+    return np.where(heard, by_part.take(part), none)
 
 
 def _by_name_or_channel(song: Song, track_set: TrackSet, rule: str) -> NDArray[np.int64]:

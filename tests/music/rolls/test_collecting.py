@@ -79,6 +79,16 @@ def test_percussion_goes_to_drum_tracks_only():
     assert _tracks(song, "channel", *channels) == ["-", "Bass", "Kit"]
 
 
+def test_percussion_is_no_voice():
+    kit, lead, low = ("Kit", 10, 0, True), ("Lead", 1, 0, False), ("Low", 2, 0, False)
+    voices = (Track("Soprano", 0), Track("Bass", 0))
+    assert _tracks(_song(kit, lead, low), "part", *voices) == ["-", "Soprano", "Bass"]
+    assert _tracks(_song(lead, low, kit), "part", *voices) == ["Soprano", "Bass", "-"]
+    with pytest.raises(UserError, match="needs 2 parts, the piece has 1"):
+        _tracks(_song(kit, lead), "part", *voices)
+    assert _tracks(_song(kit, lead), "part", Track("Beat", 0, is_drum=True), Track("Top", 0)) == ["Beat", "Top"]
+
+
 def test_program_changes_within_a_part_are_followed_unless_its_name_decides():
     rows = [(0, 4, 60, 64, 0, False, 0), (4, 4, 60, 64, 33, False, 0)]
     song = Song(4, table(NOTE, rows), parts=("Left",))
