@@ -56,4 +56,6 @@ def studio(
         typer.echo(f"The studio is at {address}")
         typer.echo("Ctrl-C ends it.")
 
-    serve(Composers(names), port, project, browser, ready, host)
+    unsaved = serve(Composers(names), port, project, browser, ready, host)
+    if unsaved is not None:
+        typer.echo(f"What was not saved is in {unsaved}")

@@ -229,7 +229,7 @@ class Title(_Edit):
     """Change the title."""
 
     do: Literal["title"]
-    title: Annotated[str, Field(max_length=200)]
+    title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
@@ -263,18 +263,24 @@ class Take(_Edit):
 
 
 class Show(_Edit):
-    """Show an alternative; what is kept stays as it is."""
+    """Show an alternative; what is kept stays as it is.
+
+    ``keep``: the one that was shown stays as it was edited. Projects of before have it not, and lose edits.
+    """
 
     do: Literal["show"]
     take: Whole
+    keep: bool = False
 
     def apply(self, state: State) -> State:
         """See ``_Edit.apply``."""
         if self.take >= len(state.takes):
             raise UserError(f"there is no alternative {self.take + 1}")
-        everything = np.ones_like(state.locks)
-        take = state.takes[self.take].notes
-        return replace(state.with_notes(state.merged(take, everything)), shown=self.take)
+        everything, takes = np.ones_like(state.locks), list(state.takes)
+        if self.keep and state.shown >= 0 and state.recipe is None:
+            takes[state.shown] = Alternative(state.notes)
+        found = state.with_notes(state.merged(takes[self.take].notes, everything))
+        return replace(found, takes=tuple(takes), shown=self.take)
 
 
 class Load(_Edit):

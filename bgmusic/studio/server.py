@@ -116,8 +116,8 @@ class Api:
         if not re.fullmatch(r"\d{1,3}", more) or (given and int(more)):
             raise UserError("more: number of bars, without given tracks")
         content, state = await request.body(), self.session.state
-        edit = await self._in_thread(lambda: load_edit(state, content, given, int(more)))
-        return JSONResponse(self.session.apply([edit]))
+        edit, left_out = await self._in_thread(lambda: load_edit(state, content, given, int(more)))
+        return JSONResponse(self.session.apply([edit]) | {"left_out": left_out})
 
     async def open(self, request: Request) -> Response:
         """Open a project file."""

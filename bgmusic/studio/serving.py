@@ -37,7 +37,7 @@ class _Server(uvicorn.Server):
 
 def serve(
     composers: Composers, port: int, project: Path | None, browser: bool, ready: Callable[[str], None], host: str
-) -> None:
+) -> Path | None:
     """Serve the studio until Ctrl-C.
 
     Args:
@@ -47,6 +47,9 @@ def serve(
         browser: whether to open the page in the user's browser.
         ready: receives the address, with the token, when requests are answered.
         host: the address to listen at.
+
+    Returns:
+        The file beside the project in which what was not saved is, if something was not.
 
     Raises:
         UserError: the port is taken, or the project or a composer can't be loaded.
@@ -84,8 +87,9 @@ def serve(
     except KeyboardInterrupt:  # uvicorn raises it again when it has ended
         pass
     finally:
-        session.close()
+        unsaved = session.close()
         gc.freeze()  # Python's last collection of garbage takes seconds on a busy machine
+    return unsaved
 
 
 def _listen(host: str, port: int) -> socket.socket:

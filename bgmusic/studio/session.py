@@ -43,6 +43,7 @@ class Session:
             self._history = self._opened(project.read_bytes(), str(project))
         else:
             self._history = History(State.new(composers.default, composers.shape(composers.default)))
+        self._saved = project_bytes(self._history)
         self._revision = 0
         self._tabs: set[asyncio.Queue[str]] = set()
         self._running: dict[int, float] = {}
@@ -127,6 +128,7 @@ class Session:
         if self._path is None:
             raise UserError("start the studio with --project FILE to save there, or download the project")
         write_project(self._history, self._path)
+        self._saved = project_bytes(self._history)
         return self._path.name
 
     def command(self) -> Command:
@@ -181,9 +183,14 @@ class Session:
         """Forget a tab."""
         self._tabs.discard(queue)
 
-    def close(self) -> None:
-        """End all compositions."""
+    def close(self) -> Path | None:
+        """End all compositions; write what was not saved of a project with a file beside it, and return where."""
         self.composers.close()
+        if self._path is None or project_bytes(self._history) == self._saved:
+            return None
+        path = self._path.with_name(f"{self._path.stem}.unsaved{self._path.suffix}")
+        write_project(self._history, path)
+        return path
 
     def _opened(self, content: bytes, source: str) -> History:
         history = read_project(content, source)

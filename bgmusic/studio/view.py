@@ -70,8 +70,20 @@ def _plan(state: State) -> dict[str, Any]:
             "activity": _known(plan.activity_known, plan.activity.sum(-1)),
             "harmony": _chords(plan),
         }
+    found["classes"] = _classes(found, shown, decided)
     found["obeyed"] = _obeyed(state, shown)
     return found
+
+
+def _classes(found: dict[str, Any], *plans: Plan) -> dict[str, list[int]]:
+    """Return the pitch classes of each chord that is named, the bass first."""
+    classes: dict[str, list[int]] = {}
+    for name, plan in zip(("shown", "decided"), plans, strict=True):
+        for chord, bits in zip(found[name]["harmony"], plan.harmony, strict=True):
+            if chord is not None and chord not in classes:
+                bass = np.flatnonzero(bits[CLASSES:]).tolist()
+                classes[chord] = bass + [one for one in np.flatnonzero(bits[:CLASSES]).tolist() if one not in bass]
+    return classes
 
 
 def _obeyed(state: State, shown: Plan) -> list[bool]:

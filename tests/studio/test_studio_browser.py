@@ -240,6 +240,20 @@ def test_an_ending_is_decided_and_composed(page):
     assert [row for row in project["notes"] if row[1] < 29] == [row for row in before["notes"] if row[1] < 29]
 
 
+def test_a_new_tempo_goes_on_from_where_the_music_is(page):
+    compose(page)
+    press(page, "o")
+    press(page, " ")
+    step = until(page, "const { store } = await import('/page/store.js'); return store.step > 8 && store.step")
+    page.execute_script("document.querySelector('#key').focus()")
+    page.find_element(By.ID, "key").send_keys("F# m")
+    after(page, lambda: run(page, "(await import('/page/store.js')).edit({ do: 'tempo', bpm: 20 })"))
+    assert run(page, "return (await import('/page/store.js')).store.step") >= step
+    assert page.find_element(By.ID, "key").get_attribute("value") == "F# m"  # what is typed stays
+    page.execute_script("document.activeElement.blur()")
+    press(page, " ")
+
+
 def test_notes_are_played_in(page):
     press(page, "r")
     body = page.find_element(By.TAG_NAME, "body")

@@ -58,6 +58,37 @@ def test_the_same_seed_composes_the_same(client):
     assert compose(client, seed=7)["notes"] == one
 
 
+def test_an_alternative_stays_as_it_was_edited(client):
+    compose(client, seed=1)
+    view = compose(client, seed=2)
+    (deleted, moved), others = view["notes"][:2], view["notes"][2:]
+    edit(client, do="delete", notes=[[deleted[0], deleted[1], deleted[3]]])
+    left = edit(client, do="move", notes=[[moved[0], moved[1], moved[3]]], longer=1)["notes"]
+    assert len(left) >= len(others)
+    assert edit(client, do="show", take=0, keep=True)["shown"] == 0
+    assert edit(client, do="show", take=1, keep=True)["notes"] == left
+    assert "edited after" in client.get("/api/command").json()["error"]
+
+
+def test_chords_of_a_key_and_their_notes(client):
+    line = {"do": "chords", "line": "I | vi | ii65 V7 | I", "bar": 0}
+    assert "needs a key" in post(client, "edit", edits=[line]).json()["error"]
+    edit(client, do="key", name="D")
+    plan = edit(client, **line)["plan"]
+    assert plan["decided"]["harmony"][::2] == ["D", "D", "Bm", "Bm", "G6", "A7", "D", "D"]
+    plan = edit(client, do="chord", beats=[0, 4], name="Cm(maj7)/G")["plan"]
+    assert plan["classes"][plan["decided"]["harmony"][0]] == [7, 0, 3, 11]
+
+
+def test_any_title_is_exported(client):
+    compose(client)
+    for title in ("\N{CJK UNIFIED IDEOGRAPH-6F22}" * 200, ".", "..", "a/b", " "):
+        edit(client, do="title", title=title)
+        for kind in ("mid", "musicxml", "png"):
+            assert client.get(f"/api/export/{kind}").status_code == 200, (title, kind)
+    assert post(client, "edit", edits=[{"do": "title", "title": "a\0b"}]).status_code == 400
+
+
 def test_silent_bars_and_bars_that_come_back(client):
     edit(client, do="decide", part="instruments", track=1, bar=2, value=False)
     edit(client, do="decide", part="form", track=0, bar=3, value=1)
@@ -116,6 +147,19 @@ def test_a_project_is_saved_and_opened(composers, tmp_path):
             edit(client, do="tempo", bpm=bpm)
             assert post(client, "save").json() == {"file": "mine.bgstudio"}
     assert Session(composers, path).state.bpm == 100
+
+
+def test_what_was_not_saved_is_kept(composers, tmp_path):
+    path = tmp_path / "mine.bgstudio"
+    session = Session(composers, path)
+    assert session.close() is None  # nothing was done
+    session.apply([{"do": "title", "title": "Mine"}])
+    session.save()
+    assert session.close() is None
+    session.apply([{"do": "add", "notes": [[0, 0, 4, 60]]}])
+    assert session.close() == tmp_path / "mine.unsaved.bgstudio"
+    assert len(Session(composers, tmp_path / "mine.unsaved.bgstudio").state.notes) == 1
+    assert not len(Session(composers, path).state.notes)
 
 
 def test_composing_is_cancelled(client, session, monkeypatch):

@@ -143,6 +143,6 @@ def _places(chords: int, beats: int) -> NDArray[np.int64]:
 def _parse(chord: str, key: Key | None) -> Bits:
     if is_numeral(chord):
         if key is None:
-            raise UserError(f"{chord[:40]!r} is a Roman numeral, which needs a key: --key C")
+            raise UserError(f"{chord[:40]!r} is a Roman numeral, which needs a key, such as --key C")
         return parse_numeral(chord, key)
     return parse_chord(chord)

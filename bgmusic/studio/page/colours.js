@@ -14,6 +14,7 @@ export function colours(tracks) {
 
 export function theme(name) {
   document.documentElement.dataset.theme = name;
+  document.documentElement.style.colorScheme = name; // scroll bars, checkboxes
 }
 
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

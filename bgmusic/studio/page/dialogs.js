@@ -3,9 +3,7 @@
 import { download } from "./api.js";
 import { beatName, className } from "./layout.js";
 import { areaOf } from "./plan.js";
-import { compose, decide, replaceProject, say, store } from "./store.js";
-
-const CHORD = /^([A-G](?:#|b)?)/;
+import { compose, decide, edit, replaceProject, say, store } from "./store.js";
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
@@ -46,17 +44,17 @@ export function openChord(run) {
   form.append(name, element("button", "Decide", { class: "primary" }));
   form.addEventListener("submit", (event) => (event.preventDefault(), set(name.value.trim() || null)));
   const classes = element("div", "", { class: "classes", role: "group", "aria-label": "Pitch classes" });
-  const on = new Set(classesOf(name.value));
+  const [bass, ...others] = store.view.plan.classes[name.value] ?? [];
+  const on = new Set(bass === undefined ? [] : [bass, ...others]);
   for (let pitch = 0; pitch < 12; pitch++) {
     const one = button(className(pitch), () => {
       if (!on.delete(pitch)) on.add(pitch);
       one.setAttribute("aria-pressed", String(on.has(pitch)));
-      const list = [...on].sort((a, b) => a - b).map(plain);
-      name.value = list.length ? `{${list.join(",")}}/${list.includes(bass) ? bass : list[0]}` : "N.C.";
+      const list = [...on].sort((a, b) => a - b);
+      name.value = list.length ? `{${list.map(plain).join(",")}}/${plain(on.has(bass) ? bass : list[0])}` : "N.C.";
     }, { "aria-pressed": String(on.has(pitch)) });
     classes.append(one);
   }
-  const bass = name.value.match(/\/([A-G][#b]?)$/)?.[1] ?? name.value.match(CHORD)?.[1];
   const release = button("Leave it to the composer", () => set(null));
   const last = run.stop - 1 > run.first ? ` to ${beatName(run.stop - 1)}` : "";
   const dialog = open("chord", `Chord, ${beatName(run.first)}${last}`, form, heading("Or by its notes"), classes, release);
@@ -65,23 +63,6 @@ export function openChord(run) {
 
 const PLAIN = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
 const plain = (pitch) => PLAIN[pitch];
-const KINDS = { "": [0, 4, 7], m: [0, 3, 7], 7: [0, 4, 7, 10], maj7: [0, 4, 7, 11], m7: [0, 3, 7, 10], dim: [0, 3, 6], aug: [0, 4, 8],
-  sus4: [0, 5, 7], sus2: [0, 2, 7], 6: [0, 4, 7, 9], m6: [0, 3, 7, 9], m7b5: [0, 3, 6, 10], dim7: [0, 3, 6, 9], 5: [0, 7] };
-
-function number(note) {
-  const natural = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 }[note[0]];
-  return (natural + (note[1] === "#" ? 1 : note[1] === "b" ? 11 : 0)) % 12;
-}
-
-function classesOf(name) {
-  const listed = name.match(/^\{([^}]*)\}/);
-  if (listed) return listed[1].split(",").map(number);
-  const root = name.match(CHORD)?.[1];
-  if (!root) return [];
-  const [kind, bass] = name.slice(root.length).split("/");
-  const found = (KINDS[kind] ?? KINDS[""]).map((interval) => (number(root) + interval) % 12);
-  return bass ? [...found, number(bass)] : found;
-}
 
 // A bar of a track: who decides, what it repeats, how busy it is, its lock.
 export function openCell(track, bar) {
@@ -107,7 +88,7 @@ export function openCell(track, bar) {
   const locked = view.locks[track].slice(area.beats[0], area.beats[1]).includes("1");
   const dialog = open("cell", `${view.tracks[track].name}, bar ${bar + 1}`, heading("In this bar the track …"), across,
     heading("Form"), form, ...(view.plans ? [heading("Activity"), busy] : []),
-    button(locked ? "Unlock" : "Lock", act({ do: "lock", ...area, on: !locked })),
+    button(locked ? "Unlock" : "Lock", () => (dialog.close(), edit({ do: "lock", ...area, on: !locked }))),
     button("Leave all to the composer", async () => {
       dialog.close();
       await decide(["instruments", "form", "activity"].map((part) => ({ do: "decide", part, track, bar, value: null })), area);
@@ -118,8 +99,18 @@ function select(label, options, value, change) {
   const made = element("select", "", { "aria-label": label });
   made.append(...options.map(([key, text]) => new Option(text, key)));
   made.value = String(value ?? "");
+  openByArrows(made);
   made.addEventListener("change", () => change(made.value === "" ? null : Number(made.value)));
   return made;
+}
+
+// Arrow keys open a menu: in a closed one they would choose, and a choice acts at once.
+export function openByArrows(menu) {
+  menu.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow") || !menu.showPicker) return;
+    event.preventDefault();
+    menu.showPicker();
+  });
 }
 
 // A MIDI file: what is to be done with it?
@@ -129,6 +120,7 @@ export function openGiven(file) {
     dialog.close();
     const opened = await replaceProject(`import?${query}`, await file.arrayBuffer());
     if (opened && query) await compose({});
+    if (opened?.left_out) say(opened.left_out);
   };
   const only = (track) => String(track);
   const others = (track) => tracks.map((_, number) => number).filter((number) => number !== track).join(",");

@@ -113,7 +113,7 @@ export async function save() {
 }
 
 export function show(take) {
-  if (take < store.view.takes) edit({ do: "show", take });
+  if (take < store.view.takes) edit({ do: "show", take, keep: true });
 }
 
 export function lock() {

@@ -2,7 +2,7 @@
 
 import { download, file as made, get, listen } from "./api.js";
 import { theme } from "./colours.js";
-import { openCommand, openGiven } from "./dialogs.js";
+import { openByArrows, openCommand, openGiven } from "./dialogs.js";
 import * as keys from "./keys.js";
 import { fit, place } from "./layout.js";
 import * as plan from "./plan.js";
@@ -16,17 +16,19 @@ const at = (id) => document.getElementById(id);
 const PREFERRED = "bgmusic-studio-theme";
 const KEYS = matchMedia("(pointer: coarse)").matches ? "Tap a chord or a bar to flip it; hold a bar for more." : "Press ? for the keys.";
 
-function header() {
+// Fields show the project, but for the one in which the user types; `entered` is one whose value was just sent.
+function header(entered) {
   const { view } = store;
+  const show = (id, value) => (id === entered || document.activeElement !== at(id)) && (at(id).value = value);
   at("undo").disabled = !view.undos;
   at("redo").disabled = !view.redos;
-  at("bars").value = view.bars;
-  at("key").value = view.key ?? "";
-  at("tempo").value = Math.round(view.bpm * 100) / 100;
+  show("bars", view.bars);
+  show("key", view.key ?? "");
+  show("tempo", Math.round(view.bpm * 100) / 100);
+  show("title", view.title);
   const names = view.generators.map((name) => new Option(name, name));
   if (at("generator").options.length !== names.length) at("generator").replaceChildren(...names);
   at("generator").value = view.generator;
-  if (document.activeElement !== at("title")) at("title").value = view.title;
   const buttons = [...Array(view.takes).keys()].map((number) => {
     const button = document.createElement("button");
     button.textContent = number + 1;
@@ -73,17 +75,20 @@ function buttons() {
   at("redo").addEventListener("click", redo);
   at("help").addEventListener("click", keys.showKeys);
   at("auto").addEventListener("change", () => (store.auto = at("auto").checked));
-  at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }));
-  at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }));
-  at("key").addEventListener("change", () => edit({ do: "key", name: at("key").value.trim() || null }).then(header));
+  at("bars").addEventListener("change", () => edit({ do: "bars", bars: Number(at("bars").value) }).then(() => header("bars")));
+  at("tempo").addEventListener("change", () => edit({ do: "tempo", bpm: Number(at("tempo").value) }).then(() => header("tempo")));
+  at("key").addEventListener("change", () => decide([{ do: "key", name: at("key").value.trim() || null }], {}).then(() => header("key")));
   at("ending").addEventListener("click", end);
   at("generator").addEventListener("change", () => leave() ? replaceProject("new", { generator: at("generator").value }) : header());
   at("chords").addEventListener("keydown", async (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     const bar = store.selection ? Math.floor(store.selection[0] / store.view.beats) : 0;
-    if (await edit({ do: "chords", line: at("chords").value, bar, loose: at("loose").checked })) say("The chords are decided: compose to hear them.");
+    const chords = { do: "chords", line: at("chords").value, bar, loose: at("loose").checked };
+    const beats = [bar, bar + chords.line.split("|").length].map((one) => one * store.view.beats);
+    if (await decide([chords], { beats }) && !store.auto) say("The chords are decided: compose to hear them.");
   });
+  openByArrows(at("export"));
   at("export").addEventListener("change", async () => {
     const kind = at("export").value;
     at("export").value = "";
@@ -175,6 +180,8 @@ function start() {
     if (what === "all" || what === "selection") composing();
     if (what === "all" || what === "playing") playing();
     if (what === "job" || what === "all") job();
+    if (what === "seed") at("seed").value = store.seed ?? "";
+    if (what === "project") at("chords").value = "";
     if (what === "composed") composed();
     if (what === "step") {
       at("place").textContent = place(Math.floor(store.step));

@@ -149,7 +149,7 @@ export function choose(number) {
   changed("selection");
 }
 
-const letter = (bar) => String.fromCharCode(65 + (bar % 26));
+const letter = (bar) => (bar < 26 ? "" : letter(Math.floor(bar / 26) - 1)) + String.fromCharCode(65 + (bar % 26));
 
 function cell(track, number, bar) {
   const { view } = store;
@@ -159,8 +159,10 @@ function cell(track, number, bar) {
   const user = wish !== null || decided.form[number][bar] !== null || decided.activity[number][bar] !== null;
   const on = wish ?? plays;
   const form = decided.form[number][bar] ?? shown.form[number][bar];
-  const pending = (wish !== null && wish !== plays) || (decided.form[number][bar] !== null && decided.form[number][bar] !== shown.form[number][bar]);
-  const activity = decided.activity[number][bar] ?? shown.activity[number][bar] ?? 0;
+  const [busy, sounding] = [decided, shown].map((plan) => plan.activity[number][bar]);
+  const pending = (wish !== null && wish !== plays) || (decided.form[number][bar] !== null && decided.form[number][bar] !== shown.form[number][bar])
+    || (busy !== null && on && Math.abs(busy - (sounding ?? 0)) > 1); // the music follows it to a level
+  const activity = (plays ? sounding : busy) ?? 0;
   const locked = view.locks[number].slice(bar * view.beats, (bar + 1) * view.beats).includes("1");
   const who = user ? (pending ? "your decision, not heard yet" : "your decision") : "as composed";
   const label = `${track.name}, bar ${bar + 1}: ${on ? "plays" : "silent"}, ${who}${locked ? ", locked" : ""}`;

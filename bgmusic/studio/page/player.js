@@ -58,7 +58,8 @@ function choosePrograms() {
   store.view.tracks.forEach((track, number) => track.drum || synth.programChange(channel(number), track.program));
 }
 
-const seconds = () => 60 / store.view.bpm / store.view.resolution; // of a step
+let bpm; // the tempo of the present round of playing
+const seconds = () => 60 / bpm / store.view.resolution; // of a step
 
 function range() {
   const { selection, view } = store;
@@ -85,6 +86,7 @@ export async function play() {
 }
 
 function begin(step) {
+  bpm = store.view.bpm;
   began = { time: context.currentTime + 0.05, step };
   next = step;
 }
@@ -107,12 +109,10 @@ export function seek(step) {
 }
 
 const now = () => began.step + Math.max(0, context.currentTime - began.time) / seconds();
-let bpm;
 
 function tick() {
   if (bpm !== store.view.bpm) {
-    // A new tempo goes on from where the music is.
-    if (bpm !== undefined) began = { step: now(), time: context.currentTime };
+    began = { step: now(), time: context.currentTime }; // a new tempo goes on from where the music is
     bpm = store.view.bpm;
   }
   choosePrograms();

@@ -55,6 +55,11 @@ export function take(view) {
   for (const key of store.chosen) if (!known.has(key)) store.chosen.delete(key);
   if (store.track >= view.tracks.length) store.track = 0;
   if (store.selection && store.selection[1] > view.bars * view.beats) store.selection = null;
+  store.step = Math.min(store.step, steps());
+  // A page that comes later learns of a composition under way; what it keeps is not known.
+  const running = view.composing[0];
+  if (running && !store.job) store.job = { number: running.job, kept: null, done: running.done };
+  else if (!running && store.job) store.job = store.preview = null;
   changed();
 }
 
@@ -69,10 +74,17 @@ async function attempt(work) {
   }
 }
 
+// Do what the user asks for; when it is done, an error of before is no longer said.
+async function act(work) {
+  const done = await attempt(work);
+  if (done && document.getElementById("status").classList.contains("error")) say("");
+  return done;
+}
+
 export const refresh = () => attempt(() => get("state"));
-export const undo = () => attempt(() => post("undo"));
-export const redo = () => attempt(() => post("redo"));
-export const request = (path, body) => attempt(() => post(path, body));
+export const undo = () => act(() => post("undo"));
+export const redo = () => act(() => post("redo"));
+export const request = (path, body) => act(() => post(path, body));
 
 // Begin anew or open a file: what was selected in the old project is forgotten.
 export async function replaceProject(path, body) {
@@ -84,6 +96,8 @@ export async function replaceProject(path, body) {
   store.solo.clear();
   fit();
   changed();
+  changed("project");
+  changed("step");
   return done;
 }
 
@@ -108,7 +122,9 @@ export function area() {
 }
 
 export async function compose(where = area(), seed = store.seed) {
-  return attempt(() => post("compose", seed === null ? where : { ...where, seed }));
+  store.seed = null; // it was that of this composition alone
+  changed("seed");
+  return act(() => post("compose", seed === null ? where : { ...where, seed }));
 }
 
 export function hear(event, data) {
@@ -117,7 +133,7 @@ export function hear(event, data) {
     changed("job");
   } else if (event === "progress" && store.job?.number === data.job) {
     store.job.done = data.done;
-    store.preview = [...store.job.kept, ...data.notes.map((row) => [...row, 0])];
+    if (store.job.kept) store.preview = [...store.job.kept, ...data.notes.map((row) => [...row, 0])];
     changed("notes");
     changed("job");
   } else if (event === "done") {
