@@ -2,7 +2,8 @@
 
 A channel has one program and one set of controllers at a time. So parts share a channel only if their programs are
 equal, and either they shared a channel before or none of them has controllers. A port has 15 channels for pitched
-parts, and channel 10 for one drum kit. Further channels are on further ports (meta event 0x21).
+parts, and channel 10 for drums: one kit, or several that follow one another. Further channels are on further ports
+(meta event 0x21).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bgmusic.errors import UserError
-from bgmusic.music.midi.rhythm import CHANNELS, DRUM_CHANNEL
+from bgmusic.music.midi.rhythm import BANK_SELECTS, CHANNELS, DRUM_CHANNEL
 from bgmusic.music.midi.song import Song, Table, channel_ids
 
 _PITCHED = [channel for channel in range(CHANNELS) if channel != DRUM_CHANNEL]
@@ -52,9 +53,11 @@ def voices_of(song: Song) -> list[Voice]:
     found = [(key // 256, key % 128, bool(key // 128 % 2)) for key in np.unique(keys).tolist()]
     controlled = set(sources[np.unique(song.controls["part"])].tolist())
 
+    in_turn = bool(kit_changes(song))
+
     def drum_kit(part: int, program: int) -> tuple[int, int]:
         source = int(sources[part])
-        return program, source if source in controlled else -1
+        return -1 if in_turn else program, source if source in controlled else -1
 
     def instrument(part: int, program: int, merge: bool) -> tuple[int, int]:
         source = int(sources[part])
@@ -76,6 +79,26 @@ def voices_of(song: Song) -> list[Voice]:
             channel = port * CHANNELS + _PITCHED[index]
         voices.append(Voice(part, program, is_drum, channel, int(sources[part])))
     return voices
+
+
+def kit_changes(song: Song) -> list[tuple[int, int]]:
+    """Return tick and program of each drum kit that follows another, the first kit first.
+
+    Empty if there is one kit, if two kits begin notes at one tick, or if the drums have banks, which a change of
+    program would apply.
+    """
+    drums = song.notes[song.notes["is_drum"]]
+    drums = drums[np.argsort(drums["onset"], kind="stable")]
+    starts = np.flatnonzero(np.diff(drums["program"], prepend=-1))
+    onset = drums["onset"]
+    sources = channel_ids(song)
+    banks = song.controls["part"][np.isin(song.controls["number"], BANK_SELECTS)]
+    later = starts[1:]
+    if not len(later) or (onset[later] == onset[later - 1]).any():
+        return []
+    if np.isin(sources[banks], sources[np.unique(drums["part"])]).any():
+        return []
+    return [(int(onset[start]), int(drums["program"][start])) for start in starts]
 
 
 def controls_of(song: Song, voices: Sequence[Voice]) -> list[Table]:

@@ -27,6 +27,7 @@ from bgmusic.music.midi.song import Table
 DRUM_CHANNEL = 9  # channel 10, counted from 1
 CHANNELS = 16  # of a port
 BANK = 0  # controller
+BANK_SELECTS = (BANK, 32)  # coarse and fine
 DRUM_BANKS, PITCHED_BANKS = (120, 126, 127), (121,)
 _CONTROLLER, _PROGRAM = 0xB0, 0xC0
 _MAX_CHANGES = 1 << 16  # later bank selects are ignored

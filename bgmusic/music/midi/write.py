@@ -11,10 +11,10 @@ import numpy as np
 from bgmusic.errors import UserError
 from bgmusic.files import write_bytes
 from bgmusic.music.midi import events
-from bgmusic.music.midi.channels import Voice, controls_of, voices_of
+from bgmusic.music.midi.channels import Voice, controls_of, kit_changes, voices_of
 from bgmusic.music.midi.encode import channel_chunk, meta, meta_chunk
 from bgmusic.music.midi.ends import piece_end
-from bgmusic.music.midi.rhythm import BANK, CHANNELS, DRUM_BANKS, PITCHED_BANKS
+from bgmusic.music.midi.rhythm import BANK, BANK_SELECTS, CHANNELS, DRUM_BANKS, PITCHED_BANKS
 from bgmusic.music.midi.song import (
     BEND,
     COMMON_TIME,
@@ -33,7 +33,6 @@ _MAX_DIVISION = 0x7FFF
 _MAX_FIFTHS = 7
 _MAX_DATA = 127
 _BENDS = (-8192, 8191)
-_BANKS = (BANK, 32)  # coarse and fine
 
 
 def write_song(song: Song, path: str | Path) -> None:
@@ -73,9 +72,9 @@ def song_bytes(song: Song) -> bytes:
     has_title = song.title and song.title not in song.parts
     name = [(0, meta(events.TRACK_NAME, _encoded(song, song.title)))] if has_title else []
     chunks = [meta_chunk([*name, *((tick * scale, event) for tick, event in maps)], end * scale)]
-    voices = voices_of(song)
+    voices, kits = voices_of(song), kit_changes(song)
     for voice, controls in zip(voices, controls_of(song, voices), strict=True):
-        chunks.append(_track(song, voice, controls, scale, end))
+        chunks.append(_track(song, voice, controls, kits if voice.is_drum else [], scale, end))
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(chunks), division)
     return b"".join([header, *chunks])
 
@@ -96,8 +95,8 @@ def _map_events(song: Song) -> Iterator[tuple[int, bytes]]:
         yield tick, meta(events.TEMPO, round(60e6 / tempo).to_bytes(3, "big"))
 
 
-def _track(song: Song, voice: Voice, controls: Table, scale: int, end: int) -> bytes:
-    """Return the track chunk of a voice."""
+def _track(song: Song, voice: Voice, controls: Table, kits: list[tuple[int, int]], scale: int, end: int) -> bytes:
+    """Return the track chunk of a voice; ``kits`` are the changes of drum kit on its channel, if there are any."""
     channel = voice.channel % CHANNELS
     notes = song.notes
     notes = notes[
@@ -108,7 +107,8 @@ def _track(song: Song, voice: Voice, controls: Table, scale: int, end: int) -> b
     controls = controls[(controls["number"] != BANK) | ~np.isin(controls["value"], list(banks))]
     bends = controls["number"] == BEND
     values = np.where(bends, controls["value"] - _BENDS[0], controls["value"])
-    selects = controls[np.isin(controls["number"], _BANKS)]  # a bank takes effect at the next program change
+    selects = controls[np.isin(controls["number"], BANK_SELECTS)]  # a bank takes effect at the next program change
+    changes = np.array([tick for tick, program in kits[1:] if program == voice.program], np.int64)
     onset, stop = notes["onset"], notes["onset"] + np.maximum(notes["duration"], 1)
     off, on = np.full(len(notes), 0x80 | channel), np.full(len(notes), 0x90 | channel)
     # At one tick: ends of notes, controllers, programs, beginnings of notes.
@@ -121,6 +121,7 @@ def _track(song: Song, voice: Voice, controls: Table, scale: int, end: int) -> b
             np.where(bends, values >> 7, values),
         ),
         (selects["tick"], np.full(len(selects), 0xC0 | channel), np.full(len(selects), voice.program), selects["part"]),
+        (changes, np.full(len(changes), 0xC0 | channel), np.full(len(changes), voice.program), np.zeros_like(changes)),
         (onset, on, notes["pitch"], np.maximum(notes["velocity"], 1)),
     ]
     ticks = np.concatenate([column[0] for column in columns]).astype(np.int64)
@@ -128,7 +129,9 @@ def _track(song: Song, voice: Voice, controls: Table, scale: int, end: int) -> b
     messages = np.stack([np.concatenate([column[i] for column in columns]) for i in (1, 2, 3)], axis=1)
     head = [meta(events.PORT, bytes([voice.channel // CHANNELS]))] if voice.channel >= CHANNELS else []
     name = song.parts[voice.part] if voice.part < len(song.parts) else ""
-    head += [meta(events.TRACK_NAME, _encoded(song, name)), bytes([0xC0 | channel, voice.program])]
+    head.append(meta(events.TRACK_NAME, _encoded(song, name)))
+    if not kits or kits[0][1] == voice.program:
+        head.append(bytes([0xC0 | channel, voice.program]))
     return channel_chunk(head, ticks[order] * scale, messages[order].astype(np.uint8), end * scale)
 
 

@@ -108,6 +108,24 @@ def test_drum_kits_are_on_channel_10_of_several_ports() -> None:
     assert played(data) == expected(song, 1)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_drum_kits_that_follow_one_another_share_channel_10(parts: int) -> None:
+    kits = [0, 0, 25, 25, 0, 8]
+    rows = [(240 * i, 120, 36 + i, 90, kit, True, i % parts) for i, kit in enumerate(kits)]
+    song = Song(
+        480, sort_notes(table(NOTE, [*rows, (0, 480, 60, 90, 0, False, parts)])), parts=("a", "b", "c")[: parts + 1]
+    )
+    data = song_bytes(song)
+    assert played(data) == expected(song, 1)
+    events = [message for one in mido.MidiFile(file=io.BytesIO(data)).tracks for message in one]
+    assert not any(message.type == "midi_port" for message in events)
+    drums = read_midi(data).notes
+    drums = drums[drums["is_drum"]]
+    assert drums["program"].tolist() == kits
+    banked = replace(song, controls=table(CONTROL, [(0, 0, 0, 1)]))  # a change of program would apply the bank
+    assert played(song_bytes(banked)) == expected(banked, 1)
+
+
 notes_of_songs = st.lists(
     st.tuples(st.integers(0, 20), st.integers(1, 6), st.integers(60, 72), st.integers(1, 127), st.integers(0, 24)),
     min_size=1,
