@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
 
 from bgmusic.errors import UserError
@@ -85,7 +84,7 @@ def _mention_file(kept: KeptPiece, path: str, shape: PlanShape, units: Units) ->
         if kept.more:
             raise UserError(f"{shape.bars} bars: {path} has {bars} of the composer's length, and others behind them")
         typer.echo(f"{path} ends after bar {bars}: behind it, what --free leaves out is silent", err=True)
-    for track in np.flatnonzero(units.any(1)).tolist():
+    for track in units.any(1).nonzero()[0].tolist():
         names = kept.parts_of(track)
         if len(names) > 1:
             played = f"{shape.tracks[track]} is played by {', '.join(names)}"
@@ -108,7 +107,7 @@ def mention_rests(shape: RollShape, units: Units | None, rolls: Sequence[Roll]) 
     """Say which tracks rest in all of their free units; nothing if none are given."""
     if units is None:
         return
-    for track in np.flatnonzero(units.any(1)).tolist():
+    for track in units.any(1).nonzero()[0].tolist():
         name = shape.track_set.tracks[track].name
         cells = [roll.cells[track].reshape(-1, shape.unit, shape.pitches)[units[track]] for roll in rolls]
         resting = sum(not one.any() for one in cells)
