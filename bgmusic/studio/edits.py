@@ -263,10 +263,7 @@ class Take(_Edit):
 
 
 class Show(_Edit):
-    """Show an alternative; what is kept stays as it is.
-
-    ``keep``: the one that was shown stays as it was edited. Projects of before have it not, and lose edits.
-    """
+    """Show an alternative; what is kept stays. ``keep``: so does the one before as edited (not in older projects)."""
 
     do: Literal["show"]
     take: Whole
@@ -276,11 +273,9 @@ class Show(_Edit):
         """See ``_Edit.apply``."""
         if self.take >= len(state.takes):
             raise UserError(f"there is no alternative {self.take + 1}")
-        everything, takes = np.ones_like(state.locks), list(state.takes)
-        if self.keep and state.shown >= 0 and state.recipe is None:
-            takes[state.shown] = Alternative(state.notes)
-        found = state.with_notes(state.merged(takes[self.take].notes, everything))
-        return replace(found, takes=tuple(takes), shown=self.take)
+        before = state.with_edited_take() if self.keep else state
+        found = before.merged(before.takes[self.take].notes, np.ones_like(state.locks))
+        return replace(before.with_notes(found), shown=self.take)
 
 
 class Load(_Edit):

@@ -11,9 +11,10 @@ from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import parse_chord
 from bgmusic.music.plans.lead_sheet import loosened, parse_line
 from bgmusic.music.plans.plan import Bits, Plan, Plans
-from bgmusic.music.plans.roman import Key, key_number, parse_key
+from bgmusic.music.plans.roman import key_number, parse_key
 from bgmusic.music.plans.settle import settle
-from bgmusic.music.plans.shape import CLASSES, LEVELS
+from bgmusic.music.plans.shape import LEVELS
+from bgmusic.music.plans.spelling import plan_key
 from bgmusic.studio.state import State, require_bars
 
 _ENDING = 2  # bars: what leads to the last chord, and the chord
@@ -86,7 +87,7 @@ def chords(state: State, line: str, bar: int, loose: bool = False) -> State:
 
     """
     beats = state.shape.beats
-    harmony, known = parse_line(line, beats, _key(state.decided))
+    harmony, known = parse_line(line, beats, plan_key(state.decided))
     if loose:
         harmony, known = loosened(harmony, known, beats)
     needed = bar + len(harmony) // beats
@@ -96,11 +97,6 @@ def chords(state: State, line: str, bar: int, loose: bool = False) -> State:
     inside = slice(bar * beats, needed * beats)
     arrays["harmony"][inside], arrays["harmony_known"][inside] = harmony, known
     return _with(state, arrays)
-
-
-def _key(decided: Plan) -> Key | None:
-    number = int(decided.key.argmax())
-    return (number % CLASSES, number >= CLASSES) if decided.key_known.all() else None
 
 
 def key(state: State, name: str | None) -> State:

@@ -65,7 +65,7 @@ def serve(
 
     def ending() -> None:
         api.closing.set()
-        session.close()
+        session.composers.close()
 
     config = uvicorn.Config(
         app,

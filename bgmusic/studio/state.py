@@ -133,6 +133,14 @@ class State:
         tables.require_notes(self.shape, self.bars, notes)
         return replace(self, notes=notes)
 
+    def with_edited_take(self) -> State:
+        """Return the state whose alternative that is shown has the notes as the user edited them."""
+        if self.shown < 0 or self.recipe is not None:
+            return self
+        takes = list(self.takes)
+        takes[self.shown] = Alternative(self.notes)
+        return replace(self, takes=tuple(takes))
+
     def merged(self, notes: Table, free: Units) -> Table:
         """Return the notes with those in free units replaced; what is kept stays.
 

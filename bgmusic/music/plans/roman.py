@@ -14,7 +14,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.plans.chord_names import bits_of, note_class, read_kind
 from bgmusic.music.plans.plan import Bits, Plan
 from bgmusic.music.plans.shape import CLASSES
-from bgmusic.music.plans.spelling import key_spelling
+from bgmusic.music.plans.spelling import key_spelling, plan_key
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 _LOWERED = (2, 5, 6)  # degrees of the minor scale that are lower than those of the major one
@@ -51,10 +51,10 @@ def key_number(key: Key) -> int:
 
 def key_name(plan: Plan) -> str | None:
     """Return the name of a plan's key, ``C`` or ``F#m``, which :func:`parse_key` reads; None if none is said."""
-    number = int(plan.key.argmax())
-    if not plan.key_known.all():
+    key = plan_key(plan)
+    if key is None:
         return None
-    tonic, minor = number % CLASSES, number >= CLASSES
+    tonic, minor = key
     return key_spelling(tonic, minor)[tonic] + ("m" if minor else "")
 
 

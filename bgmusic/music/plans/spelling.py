@@ -35,12 +35,16 @@ def spelling(harmony: Bits, known: Bits) -> tuple[str, ...]:
     return _names(max(_FLATTEST, max(inside, key=lambda fifths: (inside[fifths], -abs(fifths), fifths)) - 5))
 
 
+def plan_key(plan: Plan) -> tuple[int, bool] | None:
+    """Return the pitch class of the tonic of a plan's key, and whether it is minor; None if no key is said."""
+    number = int(plan.key.argmax())
+    return (number % CLASSES, number >= CLASSES) if plan.key_known.all() else None
+
+
 def plan_spelling(plan: Plan) -> tuple[str, ...]:
     """Return the names of the twelve pitch classes, from C, for the chords of a plan."""
-    if plan.key_known.all():
-        number = int(plan.key.argmax())
-        return key_spelling(number % CLASSES, number >= CLASSES)
-    return spelling(plan.harmony, plan.harmony_known)
+    key = plan_key(plan)
+    return spelling(plan.harmony, plan.harmony_known) if key is None else key_spelling(*key)
 
 
 def _names(flattest: int) -> tuple[str, ...]:
