@@ -44,14 +44,20 @@ class Tab:
         self.connection.request("GET", "/api/events", headers={"X-Studio-Token": studio.token})
         self.answer = self.connection.getresponse()
         self.lines = []
+        self.closing = False
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
 
     def _listen(self):
-        while line := self.answer.readline():
-            self.lines.append(line.decode().strip())
+        try:
+            while line := self.answer.readline():
+                self.lines.append(line.decode().strip())
+        except ConnectionResetError:  # news that arrive after `shutdown` make the kernel reset the connection
+            if not self.closing:
+                raise
 
     def close(self):
+        self.closing = True
         self.connection.sock and self.connection.sock.shutdown(socket.SHUT_RDWR)
         self.thread.join(10)
         self.answer.close()
