@@ -28,7 +28,6 @@ from bgmusic.music.rolls.checks import require_boolean
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.protocols import SampleNetwork
 
-_BASSES = range(32, 40)  # General MIDI programs
 Bits = NDArray[np.bool_]
 Watch = Callable[[Bits, float], bool]
 """Called with the piece after each revision and the share that is done; False stops the composing."""
@@ -175,7 +174,7 @@ def _allowed(shape: RollShape, plan: Plan, with_bass: bool = True) -> Bits:
     of_beats = plan.harmony[:, :CLASSES][:, classes]
     of_beats |= ~plan.harmony_known[:, None]
     allowed = np.repeat(of_beats, shape.unit, axis=0)[None].repeat(len(shape.track_set), 0)
-    bass = _bass_track(shape) if with_bass else None
+    bass = shape.track_set.bass if with_bass else None
     if bass is not None:
         same = (plan.harmony[1:] == plan.harmony[:-1]).all(1) & plan.harmony_known[1:] & plan.harmony_known[:-1]
         begins = np.concatenate([[True], ~same]) | (np.arange(len(plan.harmony)) % shape.beats == 0)
@@ -192,18 +191,6 @@ def _allowed(shape: RollShape, plan: Plan, with_bass: bool = True) -> Bits:
         else:
             allowed[number, nothing] = True
     return allowed
-
-
-def _bass_track(shape: RollShape) -> int | None:
-    """Return the track that plays the bass: by its program, or else the pitched one with the lowest range."""
-    tracks = shape.track_set.tracks
-    pitched = [number for number, track in enumerate(tracks) if not track.is_drum]
-    by_program = [number for number in pitched if tracks[number].program in _BASSES]
-    if len(by_program) == 1:
-        return by_program[0]
-    lowest = min((tracks[number].high for number in pitched), default=0)
-    found = [number for number in pitched if tracks[number].high == lowest]
-    return found[0] if len(found) == 1 and len(pitched) > 1 else None
 
 
 def _sounding(shape: RollShape, plan: Plan) -> Bits:

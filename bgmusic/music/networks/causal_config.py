@@ -47,6 +47,11 @@ class CausalConfig(Config):
     """Notes are chosen among the most likely ones that together have this probability."""
     obedience: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How much more planned chords weigh on beats than the network has learnt; voice leading suffers from more."""
+    bass_obedience: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """How much more than other planned notes a planned bass weighs on beats, for the track that plays the bass."""
+    parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """How much less likely, in nats, a note is composed than the network has learnt if it makes parallel octaves or
+    fifths with a track that decides before its own."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""
     unplanned: Share = 0.35

@@ -30,6 +30,7 @@ MAX_TRACKS = 64
 MAX_CHANNEL = 16
 PERCUSSION = 128  # index of the drums in ``TrackSet.by_sound``
 RULES = ("name", "channel", "program")
+_BASSES = range(32, 40)  # General MIDI programs
 _RANGES = {"programs": (0, MAX_PROGRAM), "channels": (1, MAX_CHANNEL)}
 
 
@@ -177,6 +178,17 @@ class TrackSet:
     def drums(self) -> NDArray[np.bool_]:
         """Boolean ``(tracks,)``: True for drum tracks."""
         return np.array([track.is_drum for track in self.tracks], dtype=np.bool_)
+
+    @property
+    def bass(self) -> int | None:
+        """The track that plays the bass: by its program, else the pitched one of the lowest range; None if unclear."""
+        pitched = {number: track for number, track in enumerate(self.tracks) if not track.is_drum}
+        by_program = [number for number, track in pitched.items() if track.program in _BASSES]
+        if len(by_program) == 1:
+            return by_program[0]
+        lowest = min((track.high for track in pitched.values()), default=0)
+        found = [number for number, track in pitched.items() if track.high == lowest]
+        return found[0] if len(found) == 1 and len(pitched) > 1 else None
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -36,6 +36,12 @@ def test_parts_match_by_name_or_else_by_order():
         satb.assign_parts(["a", "b", "c"])
 
 
+@pytest.mark.parametrize(("name", "bass"), [("lpd-5", "Bass"), ("satb", "Bass"), ("pop909", None)])
+def test_the_track_that_plays_the_bass(name: str, bass: str | None) -> None:
+    tracks = TrackSet.load(name)
+    assert (None if tracks.bass is None else tracks.tracks[tracks.bass].name) == bass
+
+
 @pytest.mark.parametrize("name", ["lpd-5", "lpd-8", "pop909", "satb"])
 def test_sets_round_trip_through_dictionaries(name, tmp_path):
     tracks = TrackSet.load(name)

@@ -11,6 +11,7 @@ from bgmusic.music.networks.causal.choices import choose, limits
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.returns import ReturningBeats, count_decisions
+from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
@@ -38,10 +39,13 @@ class StepComposer:
         self._chances, self._returning = chances.flatten(0, 1).unbind(0), returning.flatten(0, 1).unbind(0)
         self._repeats, self._unplayable = task.repeats, (~task.playable).unbind(1)
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
+        self._bass, weight = parts.shape.track_set.bass, parts.settings.bass_obedience
+        self._bass_weights = torch.tensor([[1.0], [weight], *[[1.0]] * (PLANES - 2)], device=device)
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
-            TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch) for decoder in parts.decoders
+            TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch, parts.settings.parallels)
+            for decoder in parts.decoders
         ]
         self._state = StepState(batch, tracks, rows, device)
         self._past = _Past(parts, batch, self._lookups)
@@ -231,7 +235,9 @@ class StepComposer:
         must = (before if kept is None else before - kept).amax(1) <= 0
         if rhythm:
             must |= rhythm[0]
-        note = choose(parts, tables.note_logits(state, references, chord, ahead, None, prior, must), chances[0])
+        beat = number // self._tracks % parts.shape.unit == 0
+        lowest = chord * self._bass_weights if chord is not None and beat and track == self._bass else chord
+        note = choose(parts, tables.note_logits(state, references, lowest, ahead, None, prior, must), chances[0])
         if rhythm:
             note = torch.where(rhythm[1], tables.rows, note)
         if kept is None:

@@ -17,7 +17,9 @@ from bgmusic.music.networks.causal.stepping import affine, hidden_layer
 from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, interval_of, motion_of
 
 _CLASSES = 13  # pitch classes and none
-_MOVES = 2 * _CLASSES * _CLASSES  # of a track: it moves or not, interval before, class of its row
+_BEFORE = 25  # intervals before: classes of a track above another, or in unison, then below it, then none
+_MOVES = 2 * _BEFORE * _CLASSES  # of a track: it moves or not, interval before, class of its row
+_FIFTH = 7
 _OFFSETS = 2 * REACH + 1
 _PAD = 16  # outputs of the smallest product: MKL sums a single column in another order
 
@@ -44,12 +46,12 @@ class Lookups:
         first, second = torch.cartesian_prod(lines, lines).T
         self.pairs = torch.cat([interval_of(first, second, rows), interval_of(second, first, rows)])
         both = (first >= 0) & (second >= 0)
-        self.moves = torch.where(both, (first - second) % 12, 12) * _CLASSES
+        self.moves = torch.where(both, (first - second) % 12 + 12 * (first < second), _BEFORE - 1) * _CLASSES
         starts = torch.tensor([False, True], device=device)
         now, last = first[:, None], second[:, None]
         motion = motion_of(now, last, starts)
         moves = (motion < HOLD) & (now != last)
-        codes = torch.where(now >= 0, now % 12, 12) + _CLASSES * _CLASSES * moves
+        codes = torch.where(now >= 0, now % 12, 12) + _BEFORE * _CLASSES * moves
         self.after = torch.stack([(now + 1).expand_as(motion), codes, motion], -1).flatten(0, 1)
         classes = torch.where(lines >= 0, lines % 12, 12)
         motions = torch.where(lines >= 0, HOLD, REST)
@@ -67,10 +69,19 @@ class TrackTables:
         lookups: shared by all tracks.
         tracks: number of tracks.
         batch: number of rows.
+        parallels: nats that a row loses where it makes parallel octaves or fifths.
 
     """
 
-    def __init__(self, decoder: TrackDecoder, notes: StepEmbedding, lookups: Lookups, tracks: int, batch: int) -> None:
+    def __init__(
+        self,
+        decoder: TrackDecoder,
+        notes: StepEmbedding,
+        lookups: Lookups,
+        tracks: int,
+        batch: int,
+        parallels: float = 0.0,
+    ) -> None:
         self.track, self.rows, self.tracks, self.lookups = decoder.track, decoder.pitches, tracks, lookups
         self.pitched = not decoder.is_drum
         weight, width = decoder.since.weight, decoder.since.embedding_dim
@@ -109,20 +120,24 @@ class TrackTables:
         self._bags = torch.arange(batch, device=device) * len(self._places)
         self._halves = torch.tensor([0, lookups.size**2], device=device)  # of ``lookups.pairs``, for LAST and NOW
         if self.pitched:
-            self._arrange_intervals(decoder, slots)
+            self._arrange_intervals(decoder, slots, parallels)
         else:
             self._rows = _transposed(decoder.rows)
         self._eye = torch.eye(self.rows + 1, self.rows, device=device)
         # Of each row that is chosen: what it adds to those that may follow.
         self._above = torch.ones(self.rows, self.rows, device=device).tril_().mul_(IMPOSSIBLE)
 
-    def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int]) -> None:
+    def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int], parallels: float) -> None:
         rows, tracks, device = self.rows, self.tracks, self._seen.device
         # What a row gains: interval before and class of the row of each other track, for all rows.
-        table = decoder.progress.new_zeros(1 + len(slots), 2, _CLASSES, _CLASSES, rows)
+        table = decoder.progress.new_zeros(1 + len(slots), 2, _BEFORE, _CLASSES, rows)
         classes = (torch.arange(rows, device=device) - torch.arange(12, device=device)[:, None]) % 12
         if slots:
-            table[1:, :, :, :12] = decoder.progress[..., classes]
+            progress = decoder.progress[:, :, [*range(12), *range(12), 12]]
+            if parallels:
+                for before in (0, 12, _FIFTH, 24 - _FIFTH):  # a fifth above another track, and a fifth below it
+                    progress[:, 1, before, before % 12] -= parallels
+            table[1:, :, :, :12] = progress[..., classes]
         self._progress = table.view(-1, rows)
         steps = [_MOVES * (1 + slots[track]) if track in slots else 0 for track in range(tracks)]
         self._progress_places = torch.tensor(steps, device=device)
