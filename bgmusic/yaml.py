@@ -25,11 +25,14 @@ class Config(BaseModel):
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
+_PLAINLY = {"extra_forbidden": "unknown key", "model_type": "expected names and values"}
+
+
 def _explain(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in problem["loc"])[:_LONGEST_QUOTE]
-        message = "unknown key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        message = _PLAINLY.get(problem["type"], str(problem["msg"]))
         message = message.removeprefix("Value error, ")[:_LONGEST_QUOTE]
         parts.append(f"{where}: {message}" if where else message)
     return "; ".join(parts[:5])

@@ -73,6 +73,14 @@ def test_generate_checks_its_arguments(options: dict[str, Any], phrases: list[st
 def test_wishes_are_text_and_devices_exist() -> None:
     with pytest.raises(TypeError, match="chords must be a string, not list"):
         bgmusic.load("bach").plan(chords=["C", "G"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="complete must be True or False, not 'no'"):
+        bgmusic.load("bach").plan(complete="no")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"no plan file 'C | G'.*chords"):
+        bgmusic.load("bach").compose("C | G")
+    with pytest.raises(TypeError, match="given is the name or number"):
+        bgmusic.load("bach").accompany("song.mid", True)
+    with pytest.raises(TypeError, match="a list of rolls"):
+        bgmusic.evaluate(bgmusic.load("bach", drafts=1).generate()[0], against="bach")
     with pytest.raises(UserError, match="device 'foo'"):
         bgmusic.load("bach", device="foo")
 

@@ -100,7 +100,9 @@ def compose(
         plan = planned.with_given(plan, notes, shape)
     _require_sound(plan)
     require_other_files(given, out, first, number)
-    units = None if free is None else free_units(free, plan, kept, given)
+    units = None
+    if free is not None:
+        units, plan = free_units(free, plan, kept, given)
     length = plan.shape.bars * shape.steps / shape.resolution
     music_files.require_short(formats, length * 60 / (bpm or shape.bpm or DEFAULT_BPM))
     require_writable(out, folder=True)

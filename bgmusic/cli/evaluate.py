@@ -92,10 +92,11 @@ def evaluate(
         if figures:
             _write_figures(figures, found, samples)
         return
+    if not source.exists():
+        raise UserError(f"there is no file, folder or run {source}")
     for option, given in (("--against", against), ("--html", html_file), ("--figures", figures)):
         if given is not None:
-            why = f"{source} holds no phrases" if source.exists() else f"there is no {source}"
-            raise UserError(f"{option} is for music: {why}")
+            raise UserError(f"{option} is for music: {source} holds no phrases")
     scores = _digits(source, number, seed, binarize)
     if json_file:
         _write_json(json_file, scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,17 +47,20 @@ def read_kept_file(path: Path, shape: RollShape) -> KeptPiece:
     return kept
 
 
-def free_units(text: str, plan: Plan, kept: KeptPiece | None, path: Path | None) -> Units:
+def free_units(text: str, plan: Plan, kept: KeptPiece | None, path: Path | None) -> tuple[Units, Plan]:
     """Read the units to compose, boolean ``(tracks, bars * beats)``, and check them against the plan and the file.
 
-    Says on stderr what is silent behind the end of the file, which of several parts plays the new notes, and which kept
-    bars do not repeat a composed one as the form says.
+    Says on stderr what is silent behind the end of the file, which of several parts plays the new notes, and where the
+    plan says something of bars that are kept.
 
     Args:
         text: the units.
         plan: what the user decided.
         kept: the file whose parts are kept, or None.
         path: its path.
+
+    Returns:
+        The units, and the plan, in which instruments and activity of kept bars are open.
 
     Raises:
         UserError: the text is not understood, or bars would overlap bars of another length in the file.
@@ -75,7 +79,23 @@ def free_units(text: str, plan: Plan, kept: KeptPiece | None, path: Path | None)
                 typer.echo(f"{held}, which is composed: free both", err=True)
     if kept is not None:
         _mention_file(kept, str(path), shape, units)
-    return units
+    return units, _without_kept(plan, whole.max(2))
+
+
+def _without_kept(plan: Plan, composed: Units) -> Plan:
+    """Open the instruments and the activity of bars that are kept, and say which tracks that concerns."""
+    said = plan.instruments_known | plan.activity_known
+    names = [name for name, row in zip(plan.shape.tracks, said & ~composed, strict=True) if row.any()]
+    if not names:
+        return plan
+    typer.echo(f"{', '.join(names)}: --instruments and --activity change nothing in bars that are kept", err=True)
+    return replace(
+        plan,
+        instruments=plan.instruments & composed,
+        instruments_known=plan.instruments_known & composed,
+        activity=plan.activity & composed[..., None],
+        activity_known=plan.activity_known & composed,
+    )
 
 
 def _mention_file(kept: KeptPiece, path: str, shape: PlanShape, units: Units) -> None:
@@ -84,6 +104,8 @@ def _mention_file(kept: KeptPiece, path: str, shape: PlanShape, units: Units) ->
         if kept.more:
             raise UserError(f"{shape.bars} bars: {path} has {bars} of the composer's length, and others behind them")
         typer.echo(f"{path} ends after bar {bars}: behind it, what --free leaves out is silent", err=True)
+    elif shape.bars < bars:
+        typer.echo(f"{path}: bars {shape.bars + 1} to {bars} stay as they are; the plan has {shape.bars}", err=True)
     for track in units.any(1).nonzero()[0].tolist():
         names = kept.parts_of(track)
         if len(names) > 1:

@@ -32,7 +32,7 @@ def parse_formats(text: str | None, known: Sequence[str] = FORMATS) -> list[str]
     """
     if text is None:
         return None
-    names = [name.strip() for name in text.split(",")]
+    names = [name.strip().lower().removeprefix(".") for name in text.split(",")]
     check_formats(names, known)
     return names
 
@@ -116,6 +116,7 @@ def write_music(
     from bgmusic.music.rolls.phrases import stack_rolls
 
     out.mkdir(parents=True, exist_ok=True)
+    before = _own_files(out)
     many = f"{len(rolls)} {name}{'s' * (len(rolls) > 1)}"
     stems = [f"{name}-{number:04d}" for number in range(first, first + len(rolls))]
     heard: Sequence[Roll | Song] = songs or rolls
@@ -138,13 +139,20 @@ def write_music(
     for suffix in _SCORES:
         if suffix in formats:
             _scores(rolls, out, stems, suffix)
-    _mention_older(out, set(stems))
+    _mention_older(out, before)
 
 
-def _mention_older(out: Path, written: set[str]) -> None:
-    """Mention files in the folder that an earlier command wrote."""
-    ours = re.compile(rf"(phrase|piece|step|accompaniment)-\d{{4,}}\.({'|'.join(FORMATS)})")
-    older = sorted(path.name for path in out.iterdir() if ours.fullmatch(path.name) and path.stem not in written)
+def _own_files(out: Path) -> dict[str, tuple[int, int]]:
+    """Return the music in a folder that commands wrote, by name, with what changes when a file is written again."""
+    ours = re.compile(rf"((phrase|piece|step|accompaniment)-\d{{4,}}|all|rolls)\.({'|'.join(FORMATS)})")
+    found = ((path.name, path.stat()) for path in out.iterdir() if ours.fullmatch(path.name))
+    return {name: (about.st_ino, about.st_mtime_ns) for name, about in found}
+
+
+def _mention_older(out: Path, before: Mapping[str, tuple[int, int]]) -> None:
+    """Mention files in the folder that were there before, and were not written again."""
+    now = _own_files(out)
+    older = sorted(name for name, about in before.items() if now.get(name) == about)
     if older:
         which = older[0] if len(older) == 1 else f"{older[0]} to {older[-1]}"
         typer.echo(f"Left from an earlier command: {which} in {out}")

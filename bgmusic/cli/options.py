@@ -79,8 +79,8 @@ DraftsOption = Annotated[
     typer.Option(
         min=1,
         max=256,
-        help="Drafts of each phrase, among which a causal composer's critics choose (8; 16 where something is given).",
-        show_default="as trained, 16",
+        help="Drafts of each phrase, among which a causal composer's critics choose.",
+        show_default="as trained: 8, or 16 where a plan or notes are given",
     ),
 ]
 EndingOption = Annotated[

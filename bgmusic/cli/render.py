@@ -62,7 +62,10 @@ def render(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of a run's phrases.", show_default="0")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Render only this many seconds.", show_default="all")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Render only this many seconds, and let the notes die away.", show_default="all"),
+    ] = None,
     reverb: Annotated[float, typer.Option(help="Reverb level, 0 to 1.")] = 0.15,
     loudness: Annotated[float, typer.Option(help="Integrated loudness in LUFS.")] = -18.0,
     mono: Annotated[bool, typer.Option("--mono", help="Render one channel.")] = False,
@@ -125,6 +128,8 @@ def _open(source: Path, number: int | None, index: int | None, bpm: float | None
         last = first + (number or (_PHRASES if index is None else 1))
         if first >= len(found):
             raise UserError(f"{source}: no phrase {first} of {len(found)}")
+        if number and last > len(found):
+            raise UserError(f"{source}: {number} phrases from number {first} on, but it has {len(found)}")
         return join_with_rests([found.roll(i) for i in range(first, min(last, len(found)))])
     if index is not None:
         raise UserError("--index is for npz files; choose phrases of a run by --seed")

@@ -38,6 +38,8 @@ def parse_free(text: str, shape: PlanShape) -> Units:
     free = np.zeros((len(shape.tracks), shape.bars * shape.beats), np.bool_)
     if len(text) > _LONGEST:
         raise UserError(f"--free: at most {_LONGEST:,} characters are read")
+    if not text.strip():
+        raise UserError("--free: nothing is given; write Alto:2-3, or all")
     for item in text.split(","):
         track, colon, value = item.rpartition(":")
         value = value.strip()
@@ -81,8 +83,12 @@ def _beats(word: str, shape: PlanShape) -> slice:
     first = (int(first_bar or 0) - 1) * shape.beats + int(first_beat or 1) - 1
     last = (int(last_bar or 0) - 1) * shape.beats + int(last_beat or shape.beats) - 1
     beats = (int(beat) for beat in (first_beat, last_beat) if beat is not None)
-    if not 0 <= first <= last < shape.bars * shape.beats or any(not 1 <= beat <= shape.beats for beat in beats):
-        raise UserError(f"--free: {word} is not within {shape.bars} bars of {shape.beats} beats")
+    if any(not 1 <= beat <= shape.beats for beat in beats):
+        raise UserError(f"--free: {word}: beats are numbered from 1 to {shape.beats}")
+    if last < first:
+        raise UserError(f"--free: {word} ends before it begins")
+    if not 0 <= first <= last < shape.bars * shape.beats:
+        raise UserError(f"--free: {word}: bars are numbered from 1 to {shape.bars}")
     return slice(first, last + 1)
 
 

@@ -7,6 +7,7 @@ from command_line import bgmusic, refusal
 from tiny_runs import BAND, SATB, make_run
 
 from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.plans.storing import read_plan
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,21 @@ def test_what_cannot_sound_is_said(capsys, tmp_path, run):
     assert "all tracks are silent" in refusal(capsys, "compose", run, "--instruments", "----", *out)
     assert bgmusic("compose", run, "--free", "Alto", *out) == 0
     assert "without --given" in capsys.readouterr().err
+
+
+def test_a_plan_says_nothing_of_bars_that_are_kept(capsys, tmp_path, run):
+    assert bgmusic("generate", run, "--bars", 3, "--format", "mid", "--out", tmp_path) == 0
+    (song,), out = tmp_path.glob("*-0000.mid"), tmp_path / "composed"
+    words = ["--free", "Alto:1", "--bars", 2, "--instruments", "Alto:xx, Bass:--", "--out", out]
+    capsys.readouterr()
+    assert bgmusic("compose", run, "--given", song, *words) == 0
+    said = capsys.readouterr().err
+    assert "Alto, Bass: --instruments and --activity change nothing" in said
+    assert "bars 3 to 3 stay as they are" in said
+    plan = read_plan(out / "piece-0000.plan.json")
+    names = list(plan.shape.tracks)
+    assert plan.instruments_known[names.index("Alto")].tolist() == [True, False]
+    assert not plan.instruments_known[names.index("Bass")].any()
 
 
 def test_a_network_without_plans_says_so(capsys, tmp_path, run):

@@ -59,8 +59,8 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     ),
     "generate zero": (["generate", "none", "-n", 0], "Invalid value for '-n' / '--number'"),
     "generate too many": (["generate", "none", "-n", 10**9], "Invalid value for '-n' / '--number'"),
-    "evaluate a missing run": (["evaluate", "none"], "no run none"),
-    "evaluate a missing file": (["evaluate", "none.npz"], "No such file or directory: none.npz"),
+    "evaluate a missing run": (["evaluate", "none"], "no file, folder or run none"),
+    "evaluate a missing file": (["evaluate", "none.npz"], "no file, folder or run none.npz"),
     "evaluate no npz": (["evaluate", "file"], "file: "),
     "evaluate too few": (["evaluate", "none", "-n", 2], "Invalid value for '-n'"),
 }

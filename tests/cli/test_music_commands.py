@@ -73,6 +73,10 @@ def test_files_of_an_earlier_command_are_reported(
     assert "earlier command" not in output("-n", 4)
     assert "earlier command: phrase-0003.mid" in output("-n", 3)
     assert "earlier command: phrase-0000.mid to phrase-0003.mid" in output("--bars", 6, "-n", 1)
+    assert bgmusic("generate", run, "--format", "NPZ, .mid", "--out", tmp_path / "other", "-n", 1) == 0
+    capsys.readouterr()
+    assert bgmusic("generate", run, "--format", "mid", "--out", tmp_path / "other", "-n", 1, "--seed", 2) == 0
+    assert "earlier command: rolls.npz" in capsys.readouterr().out, "of another piece than the new MIDI files"
     assert names(tmp_path / "out") >= {"phrase-0003.mid", "phrase-user.mid", "piece-0000.mid"}
 
 

@@ -143,6 +143,9 @@ def test_units_are_written_and_read():
     for wrong in ("", "Tuba", "Drums:0", "Drums:5", "Drums:1.5", "Drums:3-2", "Drums:x", "1-", "Drums:", ",", "9" * 50):
         with pytest.raises(UserError):
             parse_free(wrong, SHAPE)
+    for wrong, says in (("Drums:3-2", "ends before it begins"), ("Drums:1.5", "beats"), ("Drums:5", "bars")):
+        with pytest.raises(UserError, match=says):
+            parse_free(wrong, SHAPE)
 
 
 def test_parts_of_a_file_are_composed(runs, tmp_path, capsys, monkeypatch):

@@ -12,9 +12,12 @@ def check_bpm(bpm: float | None) -> None:
     """Check that a tempo is None or within ``PLAYABLE_BPM``.
 
     Raises:
-        UserError: it is not.
+        TypeError: it is no number.
+        UserError: it is out of range.
 
     """
+    if bpm is not None and (isinstance(bpm, bool) or not isinstance(bpm, int | float | np.number)):
+        raise TypeError(f"bpm must be a number, not {bpm!r}")
     low, high = PLAYABLE_BPM
     if bpm is not None and not low <= bpm <= high:
         raise UserError(f"bpm must be from {low:g} to {high:g} beats per minute, not {bpm:g}")
@@ -57,6 +60,18 @@ def check_draws(n: int, seed: int, first: int) -> None:
     check_count("n", n)
     check_seed(seed)
     check_count("first", first, 0)
+
+
+def check_flags(**flags: object) -> None:
+    """Check that arguments are True or False.
+
+    Raises:
+        TypeError: one is not; the message names it.
+
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
 
 
 def check_texts(**texts: object) -> None:

@@ -67,12 +67,14 @@ def cut_rolls(rolls: Sequence[Roll], corpus: Corpus) -> Phrases:
         UserError: there are no rolls, or none is as long as a phrase.
 
     """
+    if isinstance(rolls, Roll):
+        raise TypeError("expected a list of rolls, not a single one")
     bars = corpus.settings.shape.bars
     phrases: list[Roll] = []
     pieces: list[int] = []
     for number, roll in enumerate(rolls):
         if not isinstance(roll, Roll):
-            raise UserError(f"expected rolls, not {type(roll).__name__}")
+            raise TypeError(f"expected rolls, not {type(roll).__name__}")
         for start in range(0, roll.bars - bars + 1, bars):
             phrases.append(cut_roll(roll, start, bars))
             pieces.append(number)

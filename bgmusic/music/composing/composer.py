@@ -6,11 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bgmusic.errors import UserError
 from bgmusic.gan.generate import Progress
 from bgmusic.music.composing import pieces
 from bgmusic.music.composing.accompaniment import accompany, require_composer
-from bgmusic.music.composing.arguments import check_bpm, check_count, check_draws, check_seed, check_texts
+from bgmusic.music.composing.arguments import (
+    check_bpm,
+    check_count,
+    check_draws,
+    check_flags,
+    check_seed,
+    check_texts,
+)
 from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.given import extract_given, read_given, track_number
 from bgmusic.music.composing.interpolation import interpolate
@@ -109,6 +118,7 @@ class Composer:
         check_draws(n, seed, first)
         check_count("jobs", jobs)
         check_bpm(bpm)
+        check_flags(ending=ending)
         length = self.shape.bars if bars is None else bars
         check_count("bars", length)
         pieces.check_length(self.shape, length, n)
@@ -154,6 +164,7 @@ class Composer:
         check_seed(seed)
         texts = {"chords": chords, "form": form, "instruments": instruments, "activity": activity, "key": key}
         check_texts(**texts)
+        check_flags(loose=loose, complete=complete)
         wishes = Wishes(bars, **texts, loose=loose)
         plan = wished_plan(PlanShape.of(self.shape), wishes, base)
         return self.complete(plan, seed=seed).plan(0) if complete else plan
@@ -209,6 +220,9 @@ class Composer:
         """
         check_draws(n, seed, first)
         check_bpm(bpm)
+        check_flags(ending=ending)
+        if isinstance(plan, str) and not Path(plan).exists():
+            raise UserError(f"there is no plan file {plan!r}; for chords: composer.compose(composer.plan(chords=...))")
         plans = wished_plan(PlanShape.of(self.shape), Wishes(), plan).repeated(n)
         made = compose(self.network, self.shape, plans, seed, first=first, ending=ending, progress=progress)
         return to_rolls(made, self.shape, bpm)
@@ -242,6 +256,8 @@ class Composer:
         """
         check_draws(n, seed, first)
         check_count("jobs", jobs)
+        if isinstance(given, bool) or not isinstance(given, str | int | np.integer):
+            raise TypeError(f"given is the name or number of a track, not {given!r}")
         network = require_composer(self.network, self.shape, self.name)
         track = track_number(str(given), self.shape.track_set)
         if isinstance(source, Song | Roll):

@@ -130,9 +130,7 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     stretches, metres, others = _stretches(song, shape)
     bars = sum(length for _, length in stretches)
     if not bars:
-        raise UserError(
-            f"no full bar of {shape.steps} steps ({_beats(shape)} beats), the length of this network's bars"
-        )
+        raise UserError(f"no complete bar of {_beats(shape)} beats; this composer writes no other bars")
     if bars > MAX_BARS:
         raise UserError(f"{bars:,} bars, at most {MAX_BARS:,} can be accompanied")
     own = own.copy()

@@ -65,7 +65,8 @@ def read_kept(path: str | Path, shape: RollShape) -> KeptPiece:
     """
     found, by = _bars(path, shape)
     if found.roll.steps != shape.steps:
-        raise UserError(f"{path}: its bars have {found.roll.steps} steps, those of this composer {shape.steps}")
+        beats, own = (f"{steps / shape.resolution:g}" for steps in (found.roll.steps, shape.steps))
+        raise UserError(f"{path}: its bars have {beats} beats; this composer writes bars of {own}")
     song, rule = found.song, replace(shape.track_set, by=by)
     music = ~in_annotations(song, rule)
     tracks = np.full(len(song.notes), len(rule), np.int64)

@@ -54,7 +54,7 @@ def with_drafts(config: PianorollConfig, drafts: int | None, source: str) -> Pia
     if isinstance(drafts, bool) or not isinstance(drafts, int):
         raise TypeError(f"drafts is a whole number, not {drafts!r}")
     if not 1 <= drafts <= MAX_DRAFTS:
-        raise UserError(f"{source}: {drafts} drafts; 1 to {MAX_DRAFTS} are possible")
+        raise UserError(f"drafts must be from 1 to {MAX_DRAFTS}, not {drafts}")
     network = config.network.model_copy(update={"drafts": drafts, "blank_drafts": drafts})
     return config.model_copy(update={"network": network})
 

@@ -94,7 +94,10 @@ def require_fit(plan: PlanShape, size: PlanShape) -> None:
 
     """
     if (plan.tracks, plan.drums) != (size.tracks, size.drums):
-        raise UserError(f"the plan has the tracks {', '.join(plan.tracks)}, the composer {', '.join(size.tracks)}")
+        raise UserError(
+            f"the plan has the tracks {', '.join(plan.tracks)}, the composer {', '.join(size.tracks)}; "
+            "bgmusic plan FILE --tracks SET makes a plan of a file with other tracks"
+        )
     if plan.beats != size.beats:
         raise UserError(f"the plan has {plan.beats} beats a bar, the composer {size.beats}")
     if plan.bars != size.bars:

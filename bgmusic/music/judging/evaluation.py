@@ -125,9 +125,9 @@ def _sides(samples: Phrases, held_out: Phrases, training: Phrases) -> _Sides:
     samples.require_like(training, "the training data")
     for phrases, name in ((samples, "samples"), (held_out, "held-out data"), (training, "training data")):
         if not has_enough(phrases):
-            raise UserError(
-                f"too few {name} to compare: {count_of(len(phrases), 'phrase')}; {MIN_PHRASES} of two pieces are needed"
-            )
+            pieces = count_of(int(phrases.groups.max()) + 1 if len(phrases) else 0, "piece")
+            found = f"{count_of(len(phrases), 'phrase')} of {pieces}"
+            raise UserError(f"too few {name} to compare: {found}; {MIN_PHRASES} phrases of 2 pieces are needed")
     training = training.encoded(samples.encoding)
     return _Sides(samples, held_out.encoded(samples.encoding), training.spread(len(samples)), training)
 

@@ -8,7 +8,7 @@ from bgmusic.music.plans.roman import key_name
 from bgmusic.music.plans.spelling import plan_spelling
 
 SILENT = "-"
-LEGEND = "letters: equal bars of a track; numbers: activity, 0 to 8; -: silent; ?: open"
+LEGEND = "letters: equal bars of a track; numbers: activity, 0 to 8, x: plays; -: silent; ?: open"
 
 
 def table(plan: Plan, width: int = 100) -> str:

@@ -1,7 +1,7 @@
 """Plans typed as text: ``--chords``, ``--form``, ``--instruments`` and ``--activity``.
 
 Form, instruments and activity take ``Track:value`` for one track, a value alone for all tracks, or several of these
-with commas between them; the last one counts. A value is spread evenly over the bars; ``?`` leaves a place open.
+with commas between them; that of a track counts. A value is spread evenly over the bars; ``?`` leaves a place open.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ def typed_plan(
     if form is not None:
         _form(shape, form, arrays)
     require_silence(shape, arrays)
+    wrong = arrays["activity_known"] & ~arrays["activity"].any(-1) & arrays["instruments"]
+    if wrong.any():
+        track, bar = np.argwhere(wrong)[0].tolist()
+        raise UserError(f"{shape.tracks[track]}: bar {bar + 1} plays, but its activity is none")
     return Plan(shape, **arrays)
 
 
@@ -108,7 +112,9 @@ def _harmony(shape: PlanShape, line: str, key: Key | None) -> tuple[Bits, Bits]:
     harmony, known = parse_line(line, shape.beats, key)
     written = len(known) // shape.beats
     if shape.bars % written:
-        raise UserError(f"chords: {_bars(written)} of chords do not fit {_bars(shape.bars)}")
+        raise UserError(
+            f"chords: {_bars(written)} of chords do not fit {_bars(shape.bars)}; write {OPEN} for a bar that stays open"
+        )
     times = shape.bars // written
     return np.tile(harmony, (times, 1)), np.tile(known, times)
 
@@ -120,9 +126,13 @@ def _items(shape: PlanShape, option: str, text: str) -> Iterator[tuple[Sequence[
     items = text.split(",")
     if sum(":" not in item for item in items) > 1:
         raise UserError(f"{option}: several values without a track; write {_EXAMPLES[option]}")
+    named: set[int] = set()
     for item in items:
         track, colon, value = item.rpartition(":")
         tracks = [find_track(shape, track)] if colon else range(len(shape.tracks))
+        if colon and tracks[0] in named:
+            raise UserError(f"{option}: {shape.tracks[tracks[0]]} is given twice")
+        named.update(tracks if colon else ())
         value = value.strip()
         where = f"{option} of {shape.tracks[tracks[0]]}" if colon else option
         if not value:

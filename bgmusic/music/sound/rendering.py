@@ -107,12 +107,11 @@ def check_options(rate: int, bpm: float | None, reverb: float, loudness: float |
         ("bpm", bpm, *PLAYABLE_BPM),
         ("reverb", reverb, 0, 1),
         ("loudness", loudness, -60, 0),
-        ("seconds", seconds, 0, float("inf")),
     ):
         if value is not None and not low <= value <= high:
             raise UserError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
-    if seconds == 0:
-        raise UserError("seconds must be greater than 0")
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise UserError(f"seconds must be greater than 0, not {seconds:g}")
 
 
 def max_seconds(rate: int) -> float:

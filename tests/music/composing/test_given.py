@@ -78,7 +78,7 @@ def test_the_given_track_keeps_its_ticks_at_any_division(tmp_path: Path, divisio
     ("given", "parts", "metre", "changes", "phrase"),
     [
         ("Soprano", ("Flute", "Oboe"), 4, {}, "Flute, Oboe"),
-        ("Alto", ("Flute",), 3, {}, "no full bar"),
+        ("Alto", ("Flute",), 3, {}, "no complete bar of 4 beats"),
         ("Bass", ("Flute",), 4, {}, "Bass"),
         ("Soprano", ("kit",), 4, {"is_drum": True}, "drums"),
         ("Violin", ("Flute",), 4, {}, "'Violin'"),

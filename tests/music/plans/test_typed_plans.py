@@ -113,7 +113,7 @@ def test_conclusions_follow():
 
 
 def test_no_activity_is_silence_unless_the_track_plays():
-    plan = settle(typed_plan(FOUR, instruments="Bass:?x??", activity="Bass:none"))
+    plan = settle(overrule(typed_plan(FOUR, instruments="Bass:?x??"), typed_plan(FOUR, activity="Bass:none")))
     assert plan.instruments_known[2].all()
     assert plan.instruments[2].tolist() == [False, True, False, False]
 
@@ -149,6 +149,9 @@ def test_the_table_shows_everything():
 
 
 BAD = [
+    {"instruments": "Bass:xxxx", "activity": "Bass:low none low low"},
+    {"instruments": "Bass:xxxx, bass:x-xx"},
+    {"activity": "Bass:low, low, Bass:high"},
     # chords
     {"chords": ""},
     {"chords": "|"},

@@ -146,6 +146,7 @@ def files(tmp_path: Path, trained: Path) -> Path:
         (["broken.mid", "--out", "x.wav"], "broken.mid"),
         (["broken.npz", "--out", "x.wav"], "broken.npz"),
         (["two.npz", "--out", "x.wav", "--index", "2"], "no phrase 2 of 2"),
+        (["two.npz", "--out", "x.wav", "-n", "3"], "3 phrases from number 0 on, but it has 2"),
         (["endless.mid", "--out", "x.wav"], "lasts 3:00:01"),
         (["run", "--out", "x.wav", "--index", "2"], "--seed"),
     ],
