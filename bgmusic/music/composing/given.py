@@ -138,6 +138,14 @@ def extract_given(song: Song, shape: RollShape, track: int) -> Given:
     notes = piece.notes.copy()
     notes["track"] = track
     remarks = _remarks(song, piece.losses, one, shape, others)
+    names = [song.parts[number] for number in sounding]
+    parts = np.unique(song.notes["part"])
+    if (
+        shape.track_set.by == "part"
+        and len(parts) > 1
+        and not any(track in of for of in shape.track_set.match_names(names))
+    ):
+        remarks = (f"no part is named {one.name}: {names[0] or '(no name)'} is taken, by its place", *remarks)
     kept = replace(select_parts(song, sounding.tolist()), notes=own)
     return Given(kept, shape, track, notes, stretches, remarks, metres)
 

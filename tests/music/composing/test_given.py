@@ -53,6 +53,14 @@ def test_remarks_count_the_notes_and_bars_that_do_not_fit(choir: Path, tmp_path:
     }
 
 
+def test_a_part_that_is_taken_by_its_place_is_named(tmp_path: Path) -> None:
+    rows: Rows = [row for part in range(4) for row in melody(np.random.default_rng(0), 8, 66, 74, part)]
+    for parts, said in ((("Flute", "Oboe", "Horn", "Bassoon"), True), (("Soprano", "Alto", "Tenor", "Bass"), False)):
+        write_midi(song_of(rows, parts, [(0, 4, 4)]), tmp_path / "song.mid")
+        remarks = read_given(tmp_path / "song.mid", SATB, 0).remarks
+        assert any("no part is named Soprano: Flute is taken" in remark for remark in remarks) == said
+
+
 @pytest.mark.parametrize(("division", "resolution"), [(7, 4), (1, 12), (96, 4), (1000, 7), (32767, 12)])
 def test_the_given_track_keeps_its_ticks_at_any_division(tmp_path: Path, division: int, resolution: int) -> None:
     """Composed notes lie at their exact position if the division allows, else at the nearest tick."""
