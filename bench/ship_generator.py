@@ -1,6 +1,6 @@
 """Write a run's generator as it comes with bgmusic: weights in half precision, config and environment.
 
-python bench/ship_generator.py RUN data/generators/bach [--obedience 1.5] [--drafts 8]
+python bench/ship_generator.py RUN data/generators/bach [--set obedience=1.5] [--set blank_drafts=8]
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--obedience", type=float, help="network.obedience in composing, if not that of the training")
-    parser.add_argument("--drafts", type=int, help="network.blank_drafts in composing, if not that of the training")
+    parser.add_argument(
+        "--set", action="append", default=[], help="a network setting of composing, not of the training"
+    )
     options = parser.parse_args()
     config, _, generator = load_generator(options.run)
-    wanted = {"obedience": options.obedience, "blank_drafts": options.drafts}
-    network = config.network.model_copy(update={name: value for name, value in wanted.items() if value is not None})
+    wanted = {key: float(value) for key, _, value in (one.partition("=") for one in options.set)}
+    network = type(config.network).model_validate({**config.network.model_dump(), **wanted})
     config = config.model_copy(update={"network": network})
     options.out.mkdir(parents=True, exist_ok=True)
     save_generator(options.out / "generator.safetensors", generator, config, KIND, half=True)

@@ -70,6 +70,34 @@ def with_ending(plans: Plans, rolls: Tensor, start: int, heard: int, last: int, 
     return Plans(plans.shape, **arrays)
 
 
+def faults(plans: Plans, made: Tensor, bar: int, shape: RollShape) -> Tensor:
+    """Return how many tracks do not end as planned: int64 ``(batch,)``.
+
+    A track that is to strike once holds notes of the planned chord for the whole bar; drums strike at its beginning
+    alone.
+
+    Args:
+        plans: of the phrases, see :func:`with_ending`.
+        made: booleans ``(batch, channels, bars, steps, pitches)``.
+        bar: number of the last bar.
+        shape: of the phrases.
+
+    """
+    tracks, drums = len(shape.track_set), torch.tensor(shape.drums)
+    cells, onsets = made[:, :tracks, bar], made[:, -tracks:, bar]
+    first, later = cells[:, :, :1], cells[:, :, 1:]
+    held = (later == first).all((2, 3))
+    if shape.planes > 1:
+        held &= ~onsets[:, :, 1:].any((2, 3))
+    chord = torch.from_numpy(plans.harmony[:, bar * shape.beats, :CLASSES].copy())
+    rows = chord[:, (torch.arange(shape.pitches) + shape.track_set.low) % CLASSES]
+    inside = ~(first[:, :, 0] & ~rows[:, None]).any(2)
+    right = torch.where(drums, ~later.any((2, 3)), held & inside) & first.any((2, 3))
+    levels, known = plans.activity[:, :, bar].sum(-1), plans.activity_known[:, :, bar]
+    once = torch.from_numpy((levels == 1) & known & plans.instruments[:, :, bar])
+    return (once & ~right).sum(1)
+
+
 def _keys(plans: Plans, music: Tensor, shape: RollShape) -> tuple[NDArray[np.int64], Bits]:
     """Return the tonics of pieces, and whether their keys are minor: those that plans say, else those heard."""
     scales = key_of(pitch_classes(to_draft(music, shape).cells, shape)).numpy()

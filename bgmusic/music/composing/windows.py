@@ -6,7 +6,8 @@ sees the last half of what it composed and continues from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.gan.generate import Progress, device_of
-from bgmusic.music.composing.endings import leading_bars, with_ending
+from bgmusic.music.composing.endings import faults, leading_bars, with_ending
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import cells_of
@@ -24,6 +25,8 @@ from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.plan import Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.shape import RollShape
+
+_ATTEMPTS = 4  # at an ending
 
 
 def hop_of(bars: int) -> int:
@@ -96,13 +99,33 @@ def compose(
             window = Plans.unknown(PlanShape.of(shape), len(rolls)) if window is None else window
             window = with_ending(window, rolls, start, leading_bars(free, shape.beats), last, shape)
         plan = None if window is None else plan_bits(window, shape, device)
-        noise = next(noises).to(device)
-        made = composer.accompany(seen.to(device, torch.float32), opened.to(device), noise, plan, keys) > 0.5
+        noise, known = next(noises).to(device), (seen.to(device, torch.float32), opened.to(device))
+        make = partial(composer.accompany, *known, plan=plan, keys=keys)
+        made = make(noise) > 0.5
+        if last is not None and window is not None and start == starts[-1]:
+            made = _ended(made, make, noise, partial(faults, window, bar=last - start, shape=shape))
         rolls[:, :, bars] = torch.where(cells_of(opened, shape), made.to(rolls.device), seen)
         free[:, :, units] = False
         if progress:
             progress(len(rolls))
     return rolls[:, :, :length]
+
+
+def _ended(made: Tensor, make: Callable[[Tensor], Tensor], noise: Tensor, count: Callable[[Tensor], Tensor]) -> Tensor:
+    """Compose endings again, from the same noise in another order, where they are not as planned; keep the best.
+
+    All of a batch are composed: a few alone would differ in the last bits.
+    """
+    left = count(made.cpu())
+    for attempt in range(1, _ATTEMPTS):
+        if not left.any():
+            break
+        again = make(noise.roll(attempt * max(1, noise.shape[1] // _ATTEMPTS), 1)) > 0.5
+        found = count(again.cpu())
+        better = (found < left).to(made.device)
+        made = torch.where(better[:, None, None, None, None], again, made)
+        left = torch.minimum(found, left)
+    return made
 
 
 def home_keys(rolls: Tensor, free: Tensor, plans: Plans | None, start: int, shape: RollShape) -> Tensor:

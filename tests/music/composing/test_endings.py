@@ -13,7 +13,7 @@ from tiny_runs import make_run
 
 import bgmusic
 from bgmusic.errors import UserError
-from bgmusic.music.composing.endings import with_ending
+from bgmusic.music.composing.endings import faults, with_ending
 from bgmusic.music.plans.plan import Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.plans.typed import typed_plan
@@ -83,6 +83,27 @@ def test_tracks_that_have_not_played_may_rest_and_composed_bars_stay() -> None:
     assert plans.instruments_known[0, :, 2].tolist() == [False, False, True, True]
     assert not plans.harmony_known[0, :8].any()  # the bar before is composed already
     assert plans.harmony_known[0, 8:].all()
+
+
+def test_tracks_that_do_not_hold_the_last_chord_are_counted() -> None:
+    plans = with_ending(Plans.unknown(PlanShape.of(SHAPE), 1), _music([[48, 64, 67, 72]] * 2, 4), 1, 2, 3, SHAPE)
+    made = _music([[48, 64, 67, 72]] * 3, 3)
+    made[:, 4:, 2, 1:] = False  # held
+    assert faults(plans, made, 2, SHAPE).tolist() == [0]
+    made[:, 1 + 4, 2, 2] = True  # the alto strikes again
+    assert faults(plans, made, 2, SHAPE).tolist() == [1]
+    made[:, [0, 4], 2] = made[:, [0, 4], 2].roll(1, -1)  # the soprano leaves the chord
+    assert faults(plans, made, 2, SHAPE).tolist() == [2]
+    made[:, [3, 7], 2, 1:] = False  # the bass ends early
+    assert faults(plans, made, 2, SHAPE).tolist() == [3]
+    assert faults(Plans.unknown(PlanShape.of(SHAPE), 1), made, 2, SHAPE).tolist() == [0], "nothing is planned"
+
+
+def test_shipped_endings_hold_the_tonic() -> None:
+    for piece in bgmusic.load("bach", drafts=2).generate(3, bars=5, ending=True, seed=8):
+        last = piece.cells[:, -1]
+        assert (last == last[:, :1]).all()
+        assert last[3].any()
 
 
 def test_pieces_that_end_begin_like_those_that_do_not(run: Path) -> None:
