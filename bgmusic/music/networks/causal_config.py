@@ -51,7 +51,7 @@ class CausalConfig(Config):
     """How much more than other planned notes a planned bass weighs on beats, for the track that plays the bass."""
     parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
     """How much less likely, in nats, a note is composed than the network has learnt if it makes parallel octaves or
-    fifths with a track that decides before its own."""
+    fifths with a track that decides before its own; not where tracks are given."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""
     unplanned: Share = 0.35

@@ -10,6 +10,7 @@ from composers import SATB, causal, random_phrases
 from torch import Tensor
 
 from bgmusic.music.judging.statistics.counterpoint import FIFTH
+from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import PARTS, Plans
@@ -30,8 +31,8 @@ def _parallels(phrases: Tensor, interval: int) -> int:
     return found
 
 
-def _compose(parallels: float) -> Tensor:
-    """Compose phrases by a network whose voices always move, and prefer the interval before."""
+def _moving(parallels: float) -> CausalComposer:
+    """Make a network whose voices always move, and prefer the interval before."""
     network = causal(SATB, parallels=parallels)
     with torch.no_grad():
         for decoder in network.decoders:
@@ -43,8 +44,12 @@ def _compose(parallels: float) -> Tensor:
             for before in range(12):
                 decoder.progress[:, 1, before, before] = 4.0
         network.most.fill_(1)
-    noise = torch.randn(20, network.latent, generator=torch.Generator().manual_seed(0))
-    return network(noise)
+    return network
+
+
+def _compose(parallels: float) -> Tensor:
+    network = _moving(parallels)
+    return network(torch.randn(20, network.latent, generator=torch.Generator().manual_seed(0)))
 
 
 def test_a_draft_makes_no_parallels() -> None:
@@ -84,3 +89,16 @@ def test_the_bass_alone_obeys_a_planned_bass_more() -> None:
     assert {4} == set(now[-1]) < set(before[-1])
     for voice in now[:-1]:
         assert len(set(voice)) > 3
+
+
+def test_given_voices_are_accompanied_without_the_rule() -> None:
+    phrases = random_phrases(SATB, 4)
+    free = torch.ones(4, 4, SATB.bars * SATB.beats, dtype=torch.bool)
+    free[:2, 0] = False  # the soprano is given in two phrases
+    made = []
+    for parallels in (0.0, 100.0):
+        network = _moving(parallels)
+        noise = torch.randn(4, network.latent, generator=torch.Generator().manual_seed(0))
+        made.append(network.accompany(phrases, free, noise))
+    assert torch.equal(made[0][:2], made[1][:2])
+    assert not torch.equal(made[0][2:], made[1][2:])

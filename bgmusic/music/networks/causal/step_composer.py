@@ -16,7 +16,7 @@ from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
 from bgmusic.music.networks.causal.tables import Lookups, TrackTables, bag
-from bgmusic.music.networks.causal.task import Task
+from bgmusic.music.networks.causal.task import Given, Task
 
 
 class StepComposer:
@@ -41,6 +41,7 @@ class StepComposer:
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
         self._bass, weight = parts.shape.track_set.bass, parts.settings.bass_obedience
         self._bass_weights = torch.tensor([[1.0], [weight], *[[1.0]] * (PLANES - 2)], device=device)
+        self._ruled = (~_accompanies(task.given)).long()[:, None] if parts.settings.parallels else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
@@ -227,7 +228,8 @@ class StepComposer:
             impossible |= kept > 0
         if not parts.restrikes:
             impossible |= before > 0
-        prior, references = tables.prior(codes, impossible), tables.references(codes)
+        ruled = None if self._ruled is None else self._ruled.index_select(0, rows)
+        prior, references = tables.prior(codes, impossible, ruled), tables.references(codes)
         chord = ahead = None
         if self._guide is not None:
             chord, ahead = (self._guide[place][number // self._tracks].index_select(0, rows) for place in (0, 2))
@@ -270,6 +272,12 @@ class StepComposer:
         changed = torch.maximum(own.starts, own.sounded - own.cells).amax(-1) > 0
         own.since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
         own.last.copy_(torch.where(own.now > 0, own.now, own.last))
+
+
+def _accompanies(given: Given) -> Tensor:
+    """Return in which phrases a track is given that plays while another is composed: boolean ``(batch,)``."""
+    plays = (given.known & given.cells.any(-1)).any(2)
+    return (plays & ~given.known.all(2)).any(1)
 
 
 class _Past:

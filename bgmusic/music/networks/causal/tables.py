@@ -129,15 +129,17 @@ class TrackTables:
 
     def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int], parallels: float) -> None:
         rows, tracks, device = self.rows, self.tracks, self._seen.device
-        # What a row gains: interval before and class of the row of each other track, for all rows.
-        table = decoder.progress.new_zeros(1 + len(slots), 2, _BEFORE, _CLASSES, rows)
+        # What a row gains: interval before and class of the row of each other track, for all rows; then with the rule.
+        table = decoder.progress.new_zeros(1 + (parallels > 0), 1 + len(slots), 2, _BEFORE, _CLASSES, rows)
         classes = (torch.arange(rows, device=device) - torch.arange(12, device=device)[:, None]) % 12
         if slots:
             progress = decoder.progress[:, :, [*range(12), *range(12), 12]]
+            table[0, 1:, :, :, :12] = progress[..., classes]
             if parallels:
                 for before in (0, 12, _FIFTH, 24 - _FIFTH):  # a fifth above another track, and a fifth below it
                     progress[:, 1, before, before % 12] -= parallels
-            table[1:, :, :, :12] = progress[..., classes]
+                table[1, 1:, :, :, :12] = progress[..., classes]
+        self.rule = (1 + len(slots)) * _MOVES
         self._progress = table.view(-1, rows)
         steps = [_MOVES * (1 + slots[track]) if track in slots else 0 for track in range(tracks)]
         self._progress_places = torch.tensor(steps, device=device)
@@ -202,13 +204,22 @@ class TrackTables:
         """Return the logits of notes that go on ``(items, rows)``."""
         return affine(self._heads[0], hidden, self._heads[1])[:, _PAD:]
 
-    def prior(self, codes: Tensor, impossible: Tensor) -> Tensor:
-        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`; ``codes`` are those of items."""
+    def prior(self, codes: Tensor, impossible: Tensor, ruled: Tensor | None = None) -> Tensor:
+        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`.
+
+        Args:
+            codes: of the items.
+            impossible: see there.
+            ruled: 1 for items under the rule against parallels, else 0, int64 ``(items, 1)``; None: there is no rule.
+
+        """
         if not self.pitched:
             return impossible * IMPOSSIBLE
         last, _, moves, _ = codes.unbind(2)
         pairs = torch.add(last, codes[:, self.track, LAST, None], alpha=self.lookups.size)
         places = torch.take(self.lookups.moves, pairs).add_(moves).add_(self._progress_places)
+        if ruled is not None:
+            places.add_(ruled, alpha=self.rule)
         return bag(self._progress, places, self._progress_bags[: codes.shape[0]]).masked_fill_(impossible, IMPOSSIBLE)
 
     def references(self, codes: Tensor) -> Tensor | None:
