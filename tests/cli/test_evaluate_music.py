@@ -172,7 +172,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys):
         ([npz, "--against", "nowhere"], "'nowhere'"),
         ([npz, "--against", "freedoom"], "tracks"),
         ([npz, "--against", "bach", "-n", 6], "too few"),
-        ([tmp_path / "none", "--against", "bach"], "--against"),
+        ([tmp_path / "none", "--against", "bach"], "no file, folder or run"),
         ([digits, "--against", "bach"], "--against"),
         ([digits, "--html", tmp_path / "page.html"], "--html"),
         ([npz, "--against", "bach", "--quick", "--figures", tmp_path / "figures"], "--figures"),
