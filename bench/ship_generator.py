@@ -11,7 +11,7 @@ from pathlib import Path
 from bgmusic.files import write_text
 from bgmusic.music.composing.load import KIND, load_generator
 from bgmusic.training.weights import save_generator
-from bgmusic.yaml import dump_yaml
+from bgmusic.yaml import dump_yaml, set_value, validate
 
 
 def main() -> None:
@@ -23,9 +23,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     config, _, generator = load_generator(options.run)
-    wanted = {key: float(value) for key, _, value in (one.partition("=") for one in options.set)}
-    network = type(config.network).model_validate({**config.network.model_dump(), **wanted})
-    config = config.model_copy(update={"network": network})
+    values = config.model_dump()
+    for assignment in options.set:
+        set_value(values, f"network.{assignment}")
+    config = validate(type(config), values, "--set")
     options.out.mkdir(parents=True, exist_ok=True)
     save_generator(options.out / "generator.safetensors", generator, config, KIND, half=True)
     write_text(options.out / "config.yaml", f"# bgmusic {KIND}\n" + dump_yaml(config))

@@ -39,7 +39,8 @@ class StepComposer:
         self._chances, self._returning = chances.flatten(0, 1).unbind(0), returning.flatten(0, 1).unbind(0)
         self._repeats, self._unplayable = task.repeats, (~task.playable).unbind(1)
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
-        self._bass, weight = parts.shape.track_set.bass, parts.settings.bass_obedience
+        weight = parts.settings.bass_obedience
+        self._bass = None if weight == 1 else parts.shape.track_set.bass
         self._bass_weights = torch.tensor([[1.0], [weight], *[[1.0]] * (PLANES - 2)], device=device)
         self._ruled = (~_accompanies(task.given)).long()[:, None] if parts.settings.parallels else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
@@ -230,15 +231,17 @@ class StepComposer:
             impossible |= before > 0
         ruled = None if self._ruled is None else self._ruled.index_select(0, rows)
         prior, references = tables.prior(codes, impossible, ruled), tables.references(codes)
+        step = number // self._tracks
         chord = ahead = None
         if self._guide is not None:
-            chord, ahead = (self._guide[place][number // self._tracks].index_select(0, rows) for place in (0, 2))
+            chord, ahead = (self._guide[place][step].index_select(0, rows) for place in (0, 2))
         # Where nothing ends, something starts, or nothing would change.
         must = (before if kept is None else before - kept).amax(1) <= 0
         if rhythm:
             must |= rhythm[0]
-        beat = number // self._tracks % parts.shape.unit == 0
-        lowest = chord * self._bass_weights if chord is not None and beat and track == self._bass else chord
+        lowest = chord
+        if chord is not None and track == self._bass and step % parts.shape.unit == 0:
+            lowest = chord * self._bass_weights
         note = choose(parts, tables.note_logits(state, references, lowest, ahead, None, prior, must), chances[0])
         if rhythm:
             note = torch.where(rhythm[1], tables.rows, note)
