@@ -16,6 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,12 +39,13 @@ from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.plans.extract import extract_batch
 from bgmusic.music.plans.plan import PARTS
 from bgmusic.music.plans.shape import PlanShape
-from bgmusic.music.rolls.phrases import Phrases, stack_rolls
+from bgmusic.music.rolls.phrases import stack_rolls
 from bgmusic.training.lookup import find_run
 from bgmusic.training.weights import read_generator
 
 BATCH = 16
 PASSES, REOPENED = 6, 0.25  # of random revisions
+AS_MUSIC = "critic, plan: of validation phrases"
 SHOWN = ("parallel fifths", "parallel octaves", "moves by step", "beats on a triad (", "V-I cadences")
 
 
@@ -83,11 +85,6 @@ def planned(network: CausalComposer, number: int, planner: Path | None, chords: 
     return compose(network, network.shape, plans, seed=0)
 
 
-def planned_as_music(network: CausalComposer, number: int, music: Phrases) -> NDArray[np.bool_]:
-    """Compose under the plans of real phrases."""
-    return compose(network, network.shape, extract_batch(music.spread(number)), seed=0)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
@@ -101,6 +98,7 @@ def main() -> None:
     corpus, number = open_corpus(options.corpus), options.number
     valid, train = corpus_phrases(corpus, corpus.indices("validation")), training(corpus)
     run = find_run(options.run or options.corpus)
+    shape = composer(run).shape
     ways: dict[str, Callable[[], NDArray[np.bool_]]] = {
         "draft": lambda: composed(composer(run, drafts=1), number),
         "draft, nucleus 0.95": lambda: composed(composer(run, drafts=1, nucleus=0.95), number),
@@ -112,15 +110,19 @@ def main() -> None:
         )
     ways["critic, plan: sketch"] = lambda: planned(composer(run), number, None)
     ways["critic, chords of a sketch"] = lambda: planned(composer(run), number, None, chords=True)
-    ways["critic, plan: of validation phrases"] = lambda: planned_as_music(composer(run), number, valid)
+    real = valid.spread(number)
+    ways[AS_MUSIC] = lambda: compose(composer(run), shape, extract_batch(real), seed=0)
     for name, planner in (each.split("=", 1) for each in options.planner):
         ways[f"critic, plan: {name}"] = lambda planner=planner: planned(composer(run), number, Path(planner))
-    shape, found = composer(run).shape, dict[str, Any]()
+    found = dict[str, Any]()
     for name, way in ways.items():
         begin = time.process_time()
         made = way()
         spent = (time.process_time() - begin) / number
-        one = score(stack_rolls(to_rolls(made, shape)).encoded(valid.encoding), valid, train, options)
+        samples = stack_rolls(to_rolls(made, shape)).encoded(valid.encoding)
+        derived = name == AS_MUSIC
+        samples = replace(samples, pieces=real.pieces) if derived else samples
+        one = score(samples, valid, train, options, derived)
         found[name] = {**one, "cpu_seconds_a_phrase": spent}
         low, high = one["interval"]
         rates = "  ".join(f"{key} {rate:.2f}" for key, rate in one["rates"].items() if key.startswith(SHOWN))

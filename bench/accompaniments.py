@@ -4,8 +4,8 @@
 
 Each track of N held-out phrases in turn is given, and the others composed to it by each run's generator (bach,
 freedoom: those that come with bgmusic). The phrases so completed are compared with the held-out ones, as
-`bgmusic evaluate` does: core distance, families of statistics, and the learned judge (against all real phrases); at
-the end, all of a run together.
+`bgmusic evaluate` does: core distance, families of statistics, and the learned judge (against all real phrases; no
+network judges a phrase that knows another one of its piece); at the end, all of a run together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bgmusic.gan.draws import Draws
@@ -52,13 +53,13 @@ def completed(run: Path, given: Phrases, track: int, seed: int, drafts: int | No
     if not bool(same.all()):
         raise SystemExit(f"{run}: the given track was changed")
     rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]
-    return stack_rolls(rolls)
+    return stack_rolls(rolls, given.groups if given.pieces is None else given.pieces)
 
 
 def report(name: str, found: Phrases, data: Phrases, usual: Phrases, seconds: float) -> None:
     """Print how near completed phrases are to real ones."""
     apart = family_distances(found, data, usual)
-    told = judge(found, [usual, data], 0)
+    told = judge(found, [usual, data], 0, derived=True)
     print(f"{name}, {len(found)} phrases, {seconds / len(found):.2f} CPU-s each")
     print(f"  judge {told.accuracy:.1%} ({told.low:.1%} to {told.high:.1%}), AUC {told.auc:.3f}; "
           f"core distance {apart.core.mean:.3f} (floor {apart.core_floor.mean:.3f}); "
@@ -81,7 +82,7 @@ def main() -> None:
     data, usual = held_out(corpus), training(corpus)
     given = data.spread(options.n)
     for name in options.runs:
-        rolls, spent = [], 0.0
+        completions, spent = [], 0.0
         for number, track in enumerate(given.track_set.tracks):
             if options.track not in (None, track.name):
                 continue
@@ -91,10 +92,12 @@ def main() -> None:
             )
             seconds = time.process_time() - before
             report(f"{name}, {track.name} given", found, data, usual, seconds)
-            rolls += [found.roll(place) for place in range(len(found))]
+            completions.append(found)
             spent += seconds
         if options.track is None:
-            report(f"{name}, all", stack_rolls(rolls), data, usual, spent)
+            rolls = [found.roll(place) for found in completions for place in range(len(found))]
+            pieces = np.concatenate([found.groups if found.pieces is None else found.pieces for found in completions])
+            report(f"{name}, all", stack_rolls(rolls, pieces), data, usual, spent)
 
 
 if __name__ == "__main__":

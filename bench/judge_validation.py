@@ -37,14 +37,16 @@ def rates(phrases: Phrases) -> dict[str, float]:
     return {f"{one.name} ({one.unit})": one.parts[0].mean() * (1 if one.unit == "phrase" else 100) for one in events}
 
 
-def score(samples: Phrases, valid: Phrases, train: Phrases, options: argparse.Namespace) -> dict[str, Any]:
-    """Return all scores of phrases by name."""
+def score(
+    samples: Phrases, valid: Phrases, train: Phrases, options: argparse.Namespace, derived: bool = False
+) -> dict[str, Any]:
+    """Return all scores of phrases by name; ``derived`` as of ``judge``."""
     begin = time.process_time()
     distances = family_distances(samples, valid, train)
     families = {one.name: (one.distance.mean, one.floor.mean) for one in distances.families}
     families["mean over families"] = (distances.mean.mean, distances.floor.mean)
     families["core distance"] = (distances.core.mean, distances.core_floor.mean)
-    found = judge(samples, [train, valid], options.seed, options.networks, options.epochs)
+    found = judge(samples, [train, valid], options.seed, options.networks, options.epochs, derived=derived)
     return {
         "phrases": len(found.logits),
         "accuracy": found.accuracy,

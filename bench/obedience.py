@@ -1,11 +1,13 @@
 """Measure how a composer obeys plans: those of held-out phrases, and the same phrases as real music's own obedience.
 
-    python bench/obedience.py bach [--run bach] [--plans 200] [--out rolls.npz]
+    python bench/obedience.py bach [--run bach] [--plans 200] [--out rolls.npz] [--judge]
     python bench/obedience.py bach --typed bench/plans/bach.txt [--loose]  # typed as options of `bgmusic compose`
 
 Prints the share of silent bars that are silent, of repeated bars that are equal, of notes (by steps) outside the
 chord of their beat, of chord changes at whose beat the lowest note is the plan's bass, and the mean difference of the
-levels of activity. The real phrases are compared with their own plans.
+levels of activity. The real phrases are compared with their own plans. With --judge, the learned judge of
+`bgmusic evaluate` compares them with training phrases and those of the split; no network judges a phrase that knows
+another one of its piece, or of its typed plan.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from numpy.typing import NDArray
 
 from bgmusic.music.composing.generate import to_rolls
 from bgmusic.music.composing.load import load_generator
+from bgmusic.music.composing.phrase_sources import training
 from bgmusic.music.composing.planned import Wishes, compose, wished_plan
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.corpora.phrases import corpus_phrases
+from bgmusic.music.judging.judge import judge
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plans
@@ -96,6 +100,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1, help="compose each plan as many times")
     parser.add_argument("--split", default="test", choices=["validation", "test"])
     parser.add_argument("--obedience", type=float, help="weight of planned chords, in place of the run's own")
+    parser.add_argument("--judge", action="store_true", help="also judge the composed phrases")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the composed phrases as npz")
     options = parser.parse_args()
@@ -103,13 +108,15 @@ def main() -> None:
     _, shape, generator = load_generator(find_run(options.run or options.corpus))
     if options.obedience is not None and isinstance(generator, CausalComposer):
         generator.settings = generator.settings.model_copy(update={"obedience": options.obedience})
-    real = corpus_phrases(corpus, corpus.indices(options.split)).encoded(shape.encoding).spread(options.plans)
+    split = corpus_phrases(corpus, corpus.indices(options.split)).encoded(shape.encoding)
+    real = split.spread(options.plans)
     onsets = [] if real.onsets is None else [real.onsets]
     channels = np.concatenate([real.cells, *onsets], 1)
     plans = own = extract_channels(channels, shape)
     if options.typed:
         plans = typed_plans(options.typed, shape, options.loose)
-    plans = plans[np.tile(np.arange(len(plans)), options.repeat)]
+    pieces = np.arange(len(plans)) if options.typed or real.pieces is None else real.pieces
+    pieces, plans = np.tile(pieces, options.repeat), plans[np.tile(np.arange(len(plans)), options.repeat)]
     begin = time.process_time()
     made = compose(generator, shape, plans, options.seed)
     spent = (time.process_time() - begin) / len(made)
@@ -118,8 +125,13 @@ def main() -> None:
         obedience(made, plans, shape).items(), obedience(channels, own, shape).values(), strict=True
     ):
         print(f"{name:32} composed {value:6.2f}  real {other:6.2f}")
+    phrases = stack_rolls(to_rolls(made, shape), pieces.tolist())
+    if options.judge:
+        usual = training(corpus).encoded(shape.encoding)
+        told = judge(phrases, [usual, split], options.seed, derived=options.typed is None)
+        print(f"judge {told.accuracy:.1%} ({told.low:.1%} to {told.high:.1%}), AUC {told.auc:.3f}")
     if options.out:
-        write_phrases(stack_rolls(to_rolls(made, shape)), options.out, seed=options.seed)
+        write_phrases(phrases, options.out, seed=options.seed)
 
 
 if __name__ == "__main__":

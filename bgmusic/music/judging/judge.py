@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -124,7 +125,9 @@ class Judgement:
         return Judged(self.accuracy, self.low, self.high, self.auc, self.seeds, tuple(places))
 
 
-def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int = 3, epochs: int = 6) -> Judgement:
+def judge(
+    samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int = 3, epochs: int = 6, *, derived: bool = False
+) -> Judgement:
     """Judge ``samples`` against real phrases by five-fold cross-validation over pieces.
 
     Each phrase is judged by networks that saw no phrase of its piece. Of more than 500 samples or 3,200 real phrases,
@@ -136,23 +139,29 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
         seed: seed of the folds, the networks and the bootstrap.
         seeds: number of networks for each fold.
         epochs: passes over the samples; fewer than 500 are passed over more often, for as many updates.
+        derived: whether samples were made from real phrases, such as under their plans or to their melodies. Then
+            ``samples.pieces`` are numbers of ``real`` pieces, and a fold holds all phrases of a piece, of both sides:
+            otherwise a network would know the harmony of a piece that it judges.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
-        ValueError: the encodings differ.
+        ValueError: the encodings differ, or samples or real phrases have no pieces where ``derived``.
 
     """
     sides, numbers = _sides(samples, real)
     described = describe_all(sides)
-    groups = [to_tensors(side).groups for side in sides]
-    real_group = _separate(groups[1:])
-    for group, name in ((groups[0], "samples"), (real_group, "real music")):
-        if len(group) < MIN_PHRASES or not group.any():
+    fake_group, real_group = _pieces(sides, derived)
+    for group, name in ((fake_group, "samples"), (real_group, "real music")):
+        if len(group) < MIN_PHRASES or len(group.unique()) < 2:
             raise UserError(f"too few {name}: {len(group)} phrases; {MIN_PHRASES} of two pieces are needed")
     rng = torch.Generator().manual_seed(seed)
-    fake = len(groups[0])
+    fake, group = len(fake_group), torch.cat([fake_group, real_group])
     label = torch.cat([torch.zeros(fake), torch.ones(len(real_group))])
-    fold = torch.cat([folds(groups[0], rng), folds(real_group, rng)])
+    fold = (
+        folds(group, rng)
+        if derived
+        else torch.cat([folds(fake_group, rng), folds(real_group - int(real_group.min()), rng)])
+    )
     logits = torch.zeros(len(label))
     evidence = torch.zeros(fake, *samples.cells.shape[1:3])
     for held, networks in enumerate(torch.randint(2**31, (FOLDS, seeds), generator=rng).tolist()):
@@ -165,7 +174,7 @@ def judge(samples: Phrases, real: Sequence[Phrases], seed: int = 0, seeds: int =
                     logits[test] += torch.cat([network(*batch(described, part)) for part in test.split(200)]) / seeds
                 evidence[generated] += evidence_of(network, described, generated, samples.cells.shape[1:3]) / seeds
     correct = ((logits > thresholds(logits, label, fold)) == (label > 0)).double()
-    low, high = interval(correct, label, _separate([groups[0], real_group]), rng)
+    low, high = interval(correct, label, group, rng)
     accuracy = balanced_accuracy(correct, label)
     return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
 
@@ -183,10 +192,18 @@ def _sides(samples: Phrases, real: Sequence[Phrases]) -> tuple[list[Phrases], Te
     return sides, numbers
 
 
-def _separate(groups: Sequence[Tensor]) -> Tensor:
-    """Number the pieces of several batches from 0, each batch after the one before."""
-    starts = torch.tensor([0, *(int(group.max()) + 1 for group in groups[:-1])]).cumsum(0)
-    return torch.cat([group + start for group, start in zip(groups, starts, strict=True)])
+def _pieces(sides: Sequence[Phrases], derived: bool) -> tuple[Tensor, Tensor]:
+    """Return the piece of each sample, and of each real phrase, all numbered from 0 without gaps."""
+    if derived:
+        known = [side.pieces for side in sides if side.pieces is not None]
+        if len(known) < len(sides):
+            raise ValueError("samples that were made from real phrases need pieces, as real phrases do")
+        joint = torch.from_numpy(np.concatenate(known)).unique(return_inverse=True)[1]
+    else:
+        groups = [to_tensors(side).groups for side in sides]
+        starts = torch.tensor([0, *(int(group.max()) + 1 for group in groups[:-1])]).cumsum(0)
+        joint = torch.cat([group + start for group, start in zip(groups, starts, strict=True)])
+    return joint[: len(sides[0])], joint[len(sides[0]) :]
 
 
 def _auc(logits: Tensor, label: Tensor) -> float:

@@ -160,6 +160,33 @@ def test_many_phrases_are_judged_by_some_evenly_spread(bach, monkeypatch):
     assert found.numbers[[0, -1]].tolist() == [0, 99]
 
 
+def test_no_network_knows_the_piece_of_a_phrase_that_it_judges(bach, monkeypatch):
+    half, other = bach
+    made = half[np.arange(0, 100, 2)]  # as if composed under plans of these phrases
+    pieces = torch.from_numpy(np.concatenate([made.pieces, other.pieces, half.pieces]))
+    trained = []
+
+    def fit(described, label, train, *settings):
+        trained.append(train)
+        return original(described, label, train, *settings)
+
+    original = module.fit
+    monkeypatch.setattr(module, "fit", fit)
+    judge(made, [other, half], seeds=1, epochs=1, derived=True)
+    seen = [{int(piece) for piece in pieces[train].unique()} for train in trained]
+    unseen = [{int(piece) for piece in pieces.unique()} - known for known in seen]
+    assert len(trained) == 5
+    assert set().union(*unseen) == {int(piece) for piece in pieces.unique()}
+    for train, held in zip(trained, unseen, strict=True):
+        test = torch.ones(len(pieces), dtype=torch.bool)
+        test[train] = False
+        assert {int(piece) for piece in pieces[test].unique()} == held
+        assert test[:50].any()
+        assert test[50:].any()
+    with pytest.raises(ValueError, match="need pieces"):
+        judge(replace(made, pieces=None), [other, half], derived=True)
+
+
 def test_unlike_or_too_few_phrases_are_rejected(bach):
     half, other = bach
     with pytest.raises(UserError, match="too few samples: 9 phrases"):
