@@ -140,12 +140,13 @@ def judge(
         seeds: number of networks for each fold.
         epochs: passes over the samples; fewer than 500 are passed over more often, for as many updates.
         derived: whether samples were made from real phrases, such as under their plans or to their melodies. Then
-            ``samples.pieces`` are numbers of ``real`` pieces, and a fold holds all phrases of a piece, of both sides:
-            otherwise a network would know the harmony of a piece that it judges.
+            ``samples.pieces`` are numbers of ``real`` pieces. A fold holds all phrases of a piece, of both sides, and
+            accuracy and AUC count no real phrases but those of the samples' pieces. So a network that knows plans or
+            melodies alone is right in half of the cases.
 
     Raises:
         UserError: the tracks, resolutions or shapes differ, or a side has fewer than ten phrases or two pieces.
-        ValueError: the encodings differ, or samples or real phrases have no pieces where ``derived``.
+        ValueError: the encodings differ; or, where ``derived``, pieces are missing, or ``real`` has none of a sample's.
 
     """
     sides, numbers = _sides(samples, real)
@@ -157,11 +158,8 @@ def judge(
     rng = torch.Generator().manual_seed(seed)
     fake, group = len(fake_group), torch.cat([fake_group, real_group])
     label = torch.cat([torch.zeros(fake), torch.ones(len(real_group))])
-    fold = (
-        folds(group, rng)
-        if derived
-        else torch.cat([folds(fake_group, rng), folds(real_group - int(real_group.min()), rng)])
-    )
+    parts = [group] if derived else [fake_group, real_group - real_group.min()]
+    fold = torch.cat([folds(part, rng) for part in parts])
     logits = torch.zeros(len(label))
     evidence = torch.zeros(fake, *samples.cells.shape[1:3])
     for held, networks in enumerate(torch.randint(2**31, (FOLDS, seeds), generator=rng).tolist()):
@@ -173,10 +171,12 @@ def judge(
                 with torch.no_grad():
                     logits[test] += torch.cat([network(*batch(described, part)) for part in test.split(200)]) / seeds
                 evidence[generated] += evidence_of(network, described, generated, samples.cells.shape[1:3]) / seeds
-    correct = ((logits > thresholds(logits, label, fold)) == (label > 0)).double()
-    low, high = interval(correct, label, group, rng)
+    counted = torch.isin(group, fake_group) if derived else torch.ones(len(label), dtype=torch.bool)
+    judged, label, fold = logits[counted], label[counted], fold[counted]
+    correct = ((judged > thresholds(judged, label, fold)) == (label > 0)).double()
+    low, high = interval(correct, label, group[counted], rng)
     accuracy = balanced_accuracy(correct, label)
-    return Judgement(accuracy, low, high, _auc(logits, label), seeds, logits[:fake], evidence, numbers)
+    return Judgement(accuracy, low, high, _auc(judged, label), seeds, logits[:fake], evidence, numbers)
 
 
 def _sides(samples: Phrases, real: Sequence[Phrases]) -> tuple[list[Phrases], Tensor]:
@@ -199,6 +199,8 @@ def _pieces(sides: Sequence[Phrases], derived: bool) -> tuple[Tensor, Tensor]:
         if len(known) < len(sides):
             raise ValueError("samples that were made from real phrases need pieces, as real phrases do")
         joint = torch.from_numpy(np.concatenate(known)).unique(return_inverse=True)[1]
+        if not torch.isin(joint[: len(sides[0])], joint[len(sides[0]) :]).all():
+            raise ValueError("samples that were made from real phrases need these among the real ones")
     else:
         groups = [to_tensors(side).groups for side in sides]
         starts = torch.tensor([0, *(int(group.max()) + 1 for group in groups[:-1])]).cumsum(0)
