@@ -97,6 +97,23 @@ def test_intervals_to_known_rows_decide_where_logits_are_equal() -> None:
     assert second == [row + 7 - 12 for row in first]
 
 
+def test_a_line_sees_the_row_that_a_later_line_holds() -> None:
+    intervals = Intervals(20, 2)
+    with torch.no_grad():
+        intervals.harmony[0, 1, 7] = 4.0  # the first line likes fifths above the second
+        intervals.crossing[0, 1] = 2.0  # and stays above
+    logits = torch.zeros(1, 2, 2, 21)
+    logits[0, 0, 0, 15] = logits[0, 0, 1, 5] = 9.0
+    changes = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
+    sounding, _ = compose_lines(DBN(), changes, logits, intervals(), torch.zeros(1, 2, 2))
+    first, second = sounding[0].argmax(-1).T.tolist()
+    assert second == [5, 5]
+    assert first == [15, 12]
+    changes[0, 1, 1] = 1.0  # the second moves, too: where to is not known yet
+    sounding, _ = compose_lines(DBN(), changes, logits, intervals(), torch.zeros(1, 2, 2))
+    assert sounding[0, 1, 0].argmax() != 12
+
+
 @SHAPES
 @pytest.mark.parametrize("neuron", ["dbn", "sbn"])
 def test_phrases_are_bits_within_the_tracks_ranges(shape: RollShape, neuron: str) -> None:

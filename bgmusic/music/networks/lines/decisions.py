@@ -54,7 +54,7 @@ def _passed(chances: Tensor, draws: Tensor) -> Tensor:
 
 
 class Intervals(nn.Module):
-    """What a line's next row gains by its intervals to its own last row and to the rows of the lines before it.
+    """What a line's next row gains by its intervals to its own last row and to the rows of other lines.
 
     Args:
         rows: number of rows.
@@ -70,14 +70,14 @@ class Intervals(nn.Module):
         self.crossing = nn.Parameter(torch.zeros(lines, lines))
 
     def forward(self) -> list[Tensor]:
-        """Return for each line a matrix ``((1 + lines before it) * (rows + 1), rows + 1)``; rests gain nothing."""
+        """Return for each line a matrix ``(lines * (rows + 1), rows + 1)``, its own rows first; rests gain nothing."""
         places = torch.arange(self.rows, device=self.melody.device)
         apart = places - places[:, None]  # (from, to)
         moves, above = apart.clamp(-REACH, REACH) + REACH, apart % OCTAVE
         tables = []
         for line, melody in enumerate(self.melody.unbind()):
             parts = [melody[moves]]
-            for other in range(line):
+            for other in _others(line, len(self.melody)):
                 higher = self.crossing[line, other] * (apart > 0)
                 parts.append(self.harmony[line, other][above] + higher)
             tables.append(torch.cat([F.pad(part, (0, 1, 0, 1)) for part in parts]))
@@ -88,6 +88,8 @@ def compose_lines(
     neuron: BinaryNeuron, changes: Tensor, logits: Tensor, tables: list[Tensor], draws: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Decide on the rows of lines step by step, and within a step line by line.
+
+    A line sees the rows of the lines before it, and of later lines those that are held.
 
     Args:
         neuron: makes the decisions.
@@ -105,14 +107,18 @@ def compose_lines(
     sounding, struck = [], []
     each = zip(changes.unsqueeze(3).unbind(1), steps, draws.unsqueeze(3).unbind(1), strict=True)
     for change, step, draw in each:
-        now: list[Tensor] = []
-        starts = []
+        held = [(1 - change[:, line]) * row for line, row in enumerate(last)]
+        now, starts = list(held), []
         for line, own in enumerate(step):
-            row = choose_rows(neuron, own + torch.cat([last[line], *now], 1) @ tables[line], draw[:, line])
-            start = change[:, line] * row
-            now.append(start + (1 - change[:, line]) * last[line])
-            starts.append(start)
+            seen = [last[line], *(now[other] for other in _others(line, len(now)))]
+            row = choose_rows(neuron, own + torch.cat(seen, 1) @ tables[line], draw[:, line])
+            starts.append(change[:, line] * row)
+            now[line] = starts[line] + held[line]
         last = now
         sounding.append(torch.stack(now, 1))
         struck.append(torch.stack(starts, 1))
     return torch.stack(sounding, 1), torch.stack(struck, 1)
+
+
+def _others(line: int, lines: int) -> list[int]:
+    return [other for other in range(lines) if other != line]

@@ -1,4 +1,4 @@
-"""A discriminator that hears lines: moves, intervals between tracks, and how both follow each other.
+"""A discriminator that hears lines: moves, intervals between tracks, chords, and how they follow each other.
 
 Everything that it sees is a sum of products of cells, so gradients by each cell exist, and of gradients, too.
 """
@@ -20,6 +20,7 @@ from bgmusic.music.rolls.shape import RollShape
 
 _SIZES = (0, 2, 4, 7, 12)  # semitones
 _SCALE = 0.1  # of the first weights
+_CHORDS = 256  # hidden channels that see chords
 _PAIRS = 10  # pairs of tracks at most
 
 
@@ -64,6 +65,9 @@ class LinesDiscriminator(nn.Module):
             self.intervals = nn.Linear(len(pairs) * KEYS, channels, bias=False)
             self.motions = nn.Linear(len(pairs) * KEYS * KEYS, channels, bias=False)
             inputs += [self.intervals, self.motions]
+            chords = nn.Linear((len(pairs) + 2) * KEYS, _CHORDS)
+            nn.init.normal_(chords.weight, std=3 * _SCALE)  # about a dozen of the inputs are 1 at a time
+            self.chords = nn.Sequential(chords, LeakyReLU(), nn.Linear(_CHORDS, channels, bias=False))
         for layer in inputs:
             nn.init.normal_(layer.weight, std=_SCALE)  # few of the inputs are 1 at a time
         self.place = nn.Parameter(torch.randn(shape.steps, channels) * 0.1)
@@ -97,6 +101,8 @@ class LinesDiscriminator(nn.Module):
                 struck = starts.sum(-1).clamp(max=1)
                 both = (struck[:, 1:, self.first] * struck[:, 1:, self.second])[..., None, None]
                 motions = intervals[:, 1:, :, :, None] * intervals[:, :-1, :, None, :] * both
+                known = torch.cat([intervals.flatten(2), classes.sum(2), classes[:, :, -1]], 2)
+                x = x + self.chords(known)
                 x = x + self.intervals(intervals.flatten(2)) + F.pad(self.motions(motions.flatten(2)), (0, 0, 1, 0))
         x = x + self.place.repeat(shape.bars, 1)
         x = self.of_steps(x.transpose(1, 2))

@@ -42,8 +42,8 @@ class LinesGenerator(SampleNetwork):
 
     A pitched track has a fixed number of lines. In each step a line changes or holds its row (a decision of one
     neuron), and a line that changes takes one row or rests. States of all steps come from the noise at once; a line
-    also sees its intervals to its last row and to the rows of the lines before it. Drums decide on each row. The phrase
-    is composed in C and transposed to a key that the last number of the noise draws.
+    also sees its intervals to its last row, and to the rows that other lines have decided on or hold. Drums decide on
+    each row. The phrase is composed in C and transposed to a key that the last number of the noise draws.
 
     Args:
         config: its ``network`` is a :class:`LinesConfig`.
