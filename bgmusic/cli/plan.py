@@ -48,8 +48,8 @@ def plan(
     bars: BarsOption = None,
     base: PlanOption = None,
     planner: PlannerOption = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what is decided.")] = 0,
-    leave_open: Annotated[bool, typer.Option("--open", help="Leave open what is not said.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of what bgmusic fills in.")] = 0,
+    leave_open: Annotated[bool, typer.Option("--open", help="Leave open what you do not state.")] = False,
     index: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="Extract the plan of phrase K of a corpus or an npz.")
     ] = None,
