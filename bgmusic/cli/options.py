@@ -72,7 +72,10 @@ JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", min=1, max=256, help="Number of processes; the result does not depend on it.")
 ]
 FirstOption = Annotated[
-    int, typer.Option("--first", metavar="K", min=0, max=10**9, help="Number of the first sample: with -n 1, make only sample K.")
+    int,
+    typer.Option(
+        "--first", metavar="K", min=0, max=10**9, help="Number of the first sample: with -n 1, make only sample K."
+    ),
 ]
 DraftsOption = Annotated[
     int | None,

@@ -34,7 +34,7 @@ ActivityOption = Annotated[
 KeyOption = Annotated[str | None, typer.Option(help="Key of the piece, and of Roman numerals: C, Am, 'F# minor'.")]
 LooseOption = Annotated[
     bool,
-    typer.Option("--loose", help="Require a chord only on the beat where you write it, and on the first beat of each bar."),
+    typer.Option("--loose", help="Require a chord only on the beat where you write it, and on the first of each bar."),
 ]
 PlanOption = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="Plan file (JSON); the other options override it.")

@@ -105,7 +105,7 @@ def draw_plans(
 
     Of a share of the phrases nothing is known. Of seven in thirteen of the rest, everything is. In the others each part
     is known with a chance of one half: as a whole with a chance of one half again, else in a share of the bars, or
-    beats, drawn from U[0, 1).
+    beats, drawn from U[0, 1). If that leaves nothing, everything is known.
 
     Args:
         real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
@@ -128,5 +128,7 @@ def draw_plans(
         narrow = (slice(None), *(None,) * len(size))
         share = torch.where(parts[:, number] < 0.5, shares[:, number], 0.0)
         share = torch.where(way[:, 0] < unknown, 0.0, torch.where(way[:, 0] < whole, 1.0, share))
-        keep[name] = (each < share[narrow]).numpy()
-    return plan_bits(plans.hidden(**keep), shape, real.device)
+        keep[name] = each < share[narrow]
+    some = torch.stack([mask.flatten(1).any(1) for mask in keep.values()]).any(0) | (way[:, 0] < unknown)
+    known = {name: (mask | ~some.view(-1, *(1,) * (mask.dim() - 1))).numpy() for name, mask in keep.items()}
+    return plan_bits(plans.hidden(**known), shape, real.device)

@@ -253,6 +253,8 @@ def test_hidden_plans_say_nothing() -> None:
     assert 0.2 < float(unknown.float().mean()) < 0.6
     assert not plan.silent[unknown].any()
     assert not plan.decided[unknown].any()
+    plan = draw_plans(random_phrases(SATB, 512), SATB, torch.Generator().manual_seed(0), unknown=0.0)
+    assert plan.bits.flatten(1).any(1).all()
 
 
 def test_planned_chords_and_basses_are_weighed() -> None:
