@@ -18,7 +18,6 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from bgmusic.gan.draws import Draws
@@ -53,7 +52,7 @@ def completed(run: Path, given: Phrases, track: int, seed: int, drafts: int | No
     if not bool(same.all()):
         raise SystemExit(f"{run}: the given track was changed")
     rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]
-    return stack_rolls(rolls, given.groups if given.pieces is None else given.pieces)
+    return stack_rolls(rolls, given.pieces)
 
 
 def report(name: str, found: Phrases, data: Phrases, usual: Phrases, seconds: float) -> None:
@@ -82,7 +81,7 @@ def main() -> None:
     data, usual = held_out(corpus), training(corpus)
     given = data.spread(options.n)
     for name in options.runs:
-        completions, spent = [], 0.0
+        rolls, pieces, spent = [], [], 0.0
         for number, track in enumerate(given.track_set.tracks):
             if options.track not in (None, track.name):
                 continue
@@ -92,11 +91,10 @@ def main() -> None:
             )
             seconds = time.process_time() - before
             report(f"{name}, {track.name} given", found, data, usual, seconds)
-            completions.append(found)
+            rolls += [found.roll(place) for place in range(len(found))]
+            pieces += found.pieces.tolist()
             spent += seconds
         if options.track is None:
-            rolls = [found.roll(place) for found in completions for place in range(len(found))]
-            pieces = np.concatenate([found.groups if found.pieces is None else found.pieces for found in completions])
             report(f"{name}, all", stack_rolls(rolls, pieces), data, usual, spent)
 
 

@@ -185,6 +185,8 @@ def test_no_network_knows_the_piece_of_a_phrase_that_it_judges(bach, monkeypatch
         assert test[20:].any()
     with pytest.raises(ValueError, match="need pieces"):
         judge(replace(made, pieces=None), [other, half], derived=True)
+    with pytest.raises(ValueError, match="among the real"):
+        judge(made, [other], derived=True)
 
 
 def test_unlike_or_too_few_phrases_are_rejected(bach):
