@@ -21,9 +21,19 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def studio(runs):
+def busy_studio(runs):
     with open_studio(runs["voices"]) as made:
         yield made
+
+
+@pytest.fixture
+def studio(busy_studio):
+    """The studio of this module, when what earlier tests composed has ended."""
+    end = time.monotonic() + 120
+    while ask(busy_studio, "GET", "/api/state")[1]["composing"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return busy_studio
 
 
 def ask(studio, method, path, body=None, token=None):
@@ -143,7 +153,7 @@ def test_fifty_compositions_at_once(studio):
 def test_news_reach_all_tabs(studio):
     with contextlib.ExitStack() as stack:
         tabs = [stack.enter_context(contextlib.closing(Tab(studio))) for _ in range(2)]
-        ask(studio, "POST", "/api/compose", "{}")
+        assert ask(studio, "POST", "/api/compose", "{}")[0] == 202
         for tab in tabs:
             for event in ("started", "done"):
                 tab.waits_for(event)
