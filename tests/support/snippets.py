@@ -39,7 +39,8 @@ def shortened(words: list[str]) -> list[str]:
     if command == "paper":
         return ["smoke" if word == "quick" else word for word in words]
     if command == "evaluate":
-        quick = ["--quick"] if "--against" in words and "--quick" not in words else []  # the judge has its own tests
+        judged = "--quick" not in words and ("--against" in words or words[2].startswith("generator:"))
+        quick = ["--quick"] if judged else []  # the judge has its own tests
         return [*words, *([] if "-n" in words else ["-n", "12"]), *quick]
     if command != "train" or "--resume" in words:
         return words
