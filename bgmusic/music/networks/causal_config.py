@@ -63,6 +63,8 @@ class CausalConfig(Config):
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""
     blank_drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 8
     """As many, if fewer, for a phrase of which nothing is known: it needs less search."""
+    sketches: Annotated[int, Field(ge=0, le=16)] = 1
+    """How often an accompaniment is composed in advance, so that it is composed under the chords of the last sketch."""
     contrast: Literal["drafts", "composed"] = "drafts"
     """What the critics learn to tell from real phrases: first drafts, or what is composed under the critics."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64

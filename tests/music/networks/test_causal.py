@@ -295,7 +295,8 @@ def test_sketches_end_with_the_accompaniment() -> None:
     free[:, 0] = False
     noise = torch.randn(3, network.latent, generator=torch.Generator().manual_seed(0))
     sketches = list(network.sketches(phrases, free, noise))
-    assert [share for _, share in sketches] == [(beat + 1) / 8 for beat in range(8)]
+    beats = 2 * SATB.bars * SATB.beats  # of the sketch that decides on chords, then of the accompaniment
+    assert [share for _, share in sketches] == [(beat + 1) / beats for beat in range(beats)]
     first = sketches[0][0]
     assert first.shape == phrases.shape
     assert not first[:, 1:4, 1:].any()

@@ -13,7 +13,7 @@ coupled thresholds are ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -37,6 +37,7 @@ from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.returns import count_decisions, describe_returns
 from bgmusic.music.networks.causal.rows import LEADS, given_lines, guide, planned_rows, playable_rows
 from bgmusic.music.networks.causal.sampling import compose_steps
+from bgmusic.music.networks.causal.sketching import Composing, in_rounds, lack_chords
 from bgmusic.music.networks.causal.stepping import batch_sizes
 from bgmusic.music.networks.causal.steps import by_step, describe_steps
 from bgmusic.music.networks.causal.task import Given, Task
@@ -258,9 +259,8 @@ class CausalComposer(ComposingNetwork):
 
         """
         check_inputs(given, free, noise, self.shape, self.latent)
-        steps = self.shape.bars * self.shape.steps
         for done, phrases in self._progress(to_draft(given, self.shape), free, noise, plan, self.noise, keys):
-            yield phrases(), done / steps
+            yield phrases(), done
 
     def _compose(
         self,
@@ -276,22 +276,24 @@ class CausalComposer(ComposingNetwork):
         return phrases()
 
     def _progress(
-        self,
-        draft: Draft,
-        free: Tensor,
-        noise: Tensor,
-        plan: PlanBits | None,
-        layout: NoiseLayout,
-        home: Tensor | None = None,
-    ) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        """Compose; yield the number of steps done after each unit, and a function that returns the phrases so far."""
+        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, home: Tensor | None
+    ) -> Composing:
+        """Compose; the chords of accompaniments are decided first, see :mod:`.sketching`."""
+        sketches = self.settings.sketches if layout.drafts > 1 else 0
+        compose = partial(self._round, draft, free, layout, home)
+        return in_rounds(compose, noise, plan, lack_chords(draft, free, plan, self.shape), sketches, self.shape)
+
+    def _round(
+        self, draft: Draft, free: Tensor, layout: NoiseLayout, home: Tensor | None, noise: Tensor, plan: PlanBits | None
+    ) -> Composing:
+        """Compose as :meth:`_progress` does, without sketches."""
         own = known_keys(draft, free, plan, self.shape)
         keys = own if home is None else torch.where(home < 0, own, home)
         keys = torch.where(keys < 0, draw_keys(self.keys, layout.key(noise)), keys)
         for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
             both = cells[first], onsets[first]
-            yield done, partial(finished, both, keys, plan, noise.dtype, self.shape)
+            yield done / layout.steps, partial(finished, both, keys, plan, noise.dtype, self.shape)
 
     @torch.no_grad()
     def _steps(
@@ -329,14 +331,8 @@ class CausalComposer(ComposingNetwork):
     ) -> tuple[Tensor, Tensor]:
         """Compose in the common key: cells and onsets, boolean ``(batch, steps, tracks, rows)``.
 
-        Args:
-            draft: what is given.
-            free: units to compose, boolean ``(batch, tracks, units)``.
-            noise: ``(batch, layout.size)``.
-            plan: what was decided before; None: nothing.
-            layout: ``self.noise``, or ``self.first_draft`` to compose without the critics.
-            keys: of the phrases, int64 ``(batch,)``.
-
+        ``layout`` is ``self.noise``, or ``self.first_draft`` to compose without the critics; ``keys`` are those of the
+        phrases, int64 ``(batch,)``. The others are those of :meth:`accompany`.
         """
         *_, (_, cells, onsets) = self._steps(draft, free, noise, plan, layout, keys)
         return cells, onsets

@@ -16,7 +16,7 @@ from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
 from bgmusic.music.networks.causal.tables import Lookups, TrackTables, bag
-from bgmusic.music.networks.causal.task import Given, Task
+from bgmusic.music.networks.causal.task import Task
 
 
 class StepComposer:
@@ -42,7 +42,7 @@ class StepComposer:
         weight = parts.settings.bass_obedience
         self._bass = None if weight == 1 else parts.shape.track_set.bass
         self._bass_weights = torch.tensor([[1.0], [weight], *[[1.0]] * (PLANES - 2)], device=device)
-        self._ruled = (~_accompanies(task.given)).long()[:, None] if parts.settings.parallels else None
+        self._ruled = (~task.given.accompanied).long()[:, None] if parts.settings.parallels else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
@@ -275,12 +275,6 @@ class StepComposer:
         changed = torch.maximum(own.starts, own.sounded - own.cells).amax(-1) > 0
         own.since.add_(1).clamp_(max=LONGEST).masked_fill_(changed, 1)
         own.last.copy_(torch.where(own.now > 0, own.now, own.last))
-
-
-def _accompanies(given: Given) -> Tensor:
-    """Return in which phrases a track is given that plays while another is composed: boolean ``(batch,)``."""
-    plays = (given.known & given.cells.any(-1)).any(2)
-    return (plays & ~given.known.all(2)).any(1)
 
 
 class _Past:

@@ -25,6 +25,12 @@ class Given:
     onsets: Tensor | None
     known: Tensor
 
+    @property
+    def accompanied(self) -> Tensor:
+        """In which phrases a track is given that plays while another is composed: boolean ``(batch,)``."""
+        plays = (self.known & self.cells.any(-1)).any(2)
+        return (plays & ~self.known.all(2)).any(1)
+
     def select(self, rows: Tensor) -> Given:
         """Return the rows of the batch with the given numbers."""
         onsets = None if self.onsets is None else self.onsets[rows]
