@@ -16,7 +16,7 @@ from bgmusic.gan.penalties import scores_and_gradients, zero_centred
 from bgmusic.music.composing.generate import phrases
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.networks.build import make_discriminator, make_generator
-from bgmusic.music.networks.lines.decisions import Intervals, choose_rows, compose_lines
+from bgmusic.music.networks.lines.decisions import Intervals, Memory, choose_rows, compose_lines
 from bgmusic.music.networks.lines.discriminator import LinesDiscriminator
 from bgmusic.music.networks.lines.generator import LinesGenerator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
@@ -75,10 +75,23 @@ def test_the_gradient_is_that_of_the_softmax(neuron: DBN | SBN) -> None:
     assert torch.allclose(found, expected, atol=1e-5)
 
 
+def composed(changes: Tensor, logits: Tensor, intervals: Intervals, weight: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Compose by deterministic neurons; ``weight`` is that of the memory's outputs."""
+    batch, steps, lines, rows = logits.shape
+    torch.manual_seed(0)
+    memory = Memory(rows - 1, lines, 4)
+    with torch.no_grad():
+        memory.out.normal_().mul_(weight)
+        memory.cell.weight_ih.mul_(10)
+        memory.of_rows.mul_(10)
+    draws = torch.zeros(batch, steps, lines)
+    return compose_lines(DBN(), changes, logits, intervals(), draws, memory, torch.zeros(batch, steps, 4))
+
+
 def test_a_row_is_held_until_the_next_change() -> None:
     logits = 9 * torch.eye(5)[torch.tensor([[0, 3, 1, 4]])].unsqueeze(2)  # (1, 4 steps, 1 line, 5)
     changes = torch.tensor([[[1.0], [0.0], [1.0], [0.0]]])
-    sounding, struck = compose_lines(DBN(), changes, logits, Intervals(4, 1)(), torch.zeros(1, 4, 1))
+    sounding, struck = composed(changes, logits, Intervals(4, 1))
     assert sounding[0, :, 0].argmax(-1).tolist() == [0, 0, 1, 1]
     assert struck[0, :, 0].sum(-1).tolist() == [1, 0, 1, 0]
 
@@ -91,7 +104,7 @@ def test_intervals_to_known_rows_decide_where_logits_are_equal() -> None:
         intervals.crossing[1, 0] = -2.0  # but it stays below
     logits = torch.zeros(1, 3, 2, 21)
     logits[0, 0, 0, 10] = 9.0
-    sounding, _ = compose_lines(DBN(), torch.ones(1, 3, 2), logits, intervals(), torch.zeros(1, 3, 2))
+    sounding, _ = composed(torch.ones(1, 3, 2), logits, intervals)
     first, second = sounding[0].argmax(-1).T.tolist()
     assert first == [10, 12, 14]
     assert second == [row + 7 - 12 for row in first]
@@ -105,13 +118,24 @@ def test_a_line_sees_the_row_that_a_later_line_holds() -> None:
     logits = torch.zeros(1, 2, 2, 21)
     logits[0, 0, 0, 15] = logits[0, 0, 1, 5] = 9.0
     changes = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
-    sounding, _ = compose_lines(DBN(), changes, logits, intervals(), torch.zeros(1, 2, 2))
+    sounding, _ = composed(changes, logits, intervals)
     first, second = sounding[0].argmax(-1).T.tolist()
     assert second == [5, 5]
     assert first == [15, 12]
     changes[0, 1, 1] = 1.0  # the second moves, too: where to is not known yet
-    sounding, _ = compose_lines(DBN(), changes, logits, intervals(), torch.zeros(1, 2, 2))
+    sounding, _ = composed(changes, logits, intervals)
     assert sounding[0, 1, 0].argmax() != 12
+
+
+def test_what_sounded_in_earlier_steps_is_remembered() -> None:
+    logits = torch.zeros(20, 4, 1, 21)
+    logits[:, 0, 0] = 999 * torch.eye(21)[:20]  # twenty beginnings
+    logits[:, 1:3, 0, 10] = 999.0  # that go on alike
+    logits[:, 3, 0] = 0.1 * torch.randn(21, generator=torch.Generator().manual_seed(1))
+    changes, intervals = torch.ones(20, 4, 1), Intervals(20, 1)
+    ends = [composed(changes, logits, intervals, weight)[0][:, 3, 0].argmax(-1) for weight in (0, 1)]
+    assert len(ends[0].unique()) == 1
+    assert len(ends[1].unique()) > 1
 
 
 @SHAPES

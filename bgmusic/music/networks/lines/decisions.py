@@ -16,6 +16,10 @@ from bgmusic.neurons.coupling import coupled_thresholds
 REACH = 12
 """Semitones of the tables of melodic intervals; larger ones share the outermost entries."""
 OCTAVE = 12
+MEMORY = 128
+"""Numbers that are remembered of the steps before."""
+HIDDEN = 64
+"""Hidden channels of a line in a step."""
 
 
 def choose_rows(neuron: BinaryNeuron, logits: Tensor, draws: Tensor) -> Tensor:
@@ -84,8 +88,48 @@ class Intervals(nn.Module):
         return tables
 
 
+class Memory(nn.Module):
+    """What a line's next row gains by all rows that sound, and by those that were decided in the steps before.
+
+    A recurrent cell remembers what sounded. One hidden layer of each line sees that memory, the state of the step, the
+    line's own last row and the rows of the other lines.
+
+    Args:
+        rows: number of rows.
+        lines: number of lines.
+        channels: of the states of steps.
+
+    """
+
+    def __init__(self, rows: int, lines: int, channels: int) -> None:
+        super().__init__()
+        width = lines * (rows + 1)
+        self.of_states = nn.Linear(channels, lines * HIDDEN)
+        self.cell = nn.GRUCell(width, MEMORY)
+        self.of_rows = nn.Parameter(torch.randn(lines, MEMORY + width, HIDDEN) * 0.1)
+        self.out = nn.Parameter(torch.randn(lines, HIDDEN, rows + 1) * 0.02)
+
+    def gain(self, line: int, state: Tensor, memory: Tensor, seen: Tensor) -> Tensor:
+        """Return what the rows of a line gain, ``(batch, rows + 1)``.
+
+        Args:
+            line: its number.
+            state: of the step, for this line: ``(batch, HIDDEN)``.
+            memory: of the steps before, ``(batch, MEMORY)``.
+            seen: its own last row, then the rows of other lines ``(batch, lines * (rows + 1))``.
+
+        """
+        return F.gelu(state + torch.cat([memory, seen], 1) @ self.of_rows[line]) @ self.out[line]
+
+
 def compose_lines(
-    neuron: BinaryNeuron, changes: Tensor, logits: Tensor, tables: list[Tensor], draws: Tensor
+    neuron: BinaryNeuron,
+    changes: Tensor,
+    logits: Tensor,
+    tables: list[Tensor],
+    draws: Tensor,
+    memory: Memory,
+    states: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Decide on the rows of lines step by step, and within a step line by line.
 
@@ -97,6 +141,8 @@ def compose_lines(
         logits: of rows, then of a rest, ``(batch, steps, lines, rows + 1)``.
         tables: see :class:`Intervals`.
         draws: numbers in [0, 1) ``(batch, steps, lines)`` for SBNs.
+        memory: of what sounded.
+        states: of steps ``(batch, steps, channels)``.
 
     Returns:
         What sounds and what starts, zeros and ones of the shape of ``logits``.
@@ -105,16 +151,20 @@ def compose_lines(
     steps = [step.unbind(1) for step in logits.unbind(1)]
     last: list[Tensor] = [torch.zeros_like(line) for line in steps[0]]
     sounding, struck = [], []
-    each = zip(changes.unsqueeze(3).unbind(1), steps, draws.unsqueeze(3).unbind(1), strict=True)
-    for change, step, draw in each:
+    hidden = memory.of_states(states).unflatten(2, (len(last), HIDDEN)).unbind(1)
+    remembered = logits.new_zeros(len(logits), MEMORY)
+    each = zip(changes.unsqueeze(3).unbind(1), steps, hidden, draws.unsqueeze(3).unbind(1), strict=True)
+    for change, step, state, draw in each:
         held = [(1 - change[:, line]) * row for line, row in enumerate(last)]
         now, starts = list(held), []
         for line, own in enumerate(step):
-            seen = [last[line], *(now[other] for other in _others(line, len(now)))]
-            row = choose_rows(neuron, own + torch.cat(seen, 1) @ tables[line], draw[:, line])
+            seen = torch.cat([last[line], *(now[other] for other in _others(line, len(now)))], 1)
+            gains = seen @ tables[line] + memory.gain(line, state[:, line], remembered, seen)
+            row = choose_rows(neuron, own + gains, draw[:, line])
             starts.append(change[:, line] * row)
             now[line] = starts[line] + held[line]
         last = now
+        remembered = memory.cell(torch.cat(now, 1), remembered)
         sounding.append(torch.stack(now, 1))
         struck.append(torch.stack(starts, 1))
     return torch.stack(sounding, 1), torch.stack(struck, 1)

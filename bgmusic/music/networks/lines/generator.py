@@ -11,7 +11,7 @@ from bgmusic.music.networks.checks import check_noise, check_phrases
 from bgmusic.music.networks.composer.draft import Draft, to_draft, to_phrases
 from bgmusic.music.networks.composer.noise import uniform_of
 from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, from_common, key_of, pitch_classes
-from bgmusic.music.networks.lines.decisions import Intervals, compose_lines
+from bgmusic.music.networks.lines.decisions import Intervals, Memory, compose_lines
 from bgmusic.music.networks.pianoroll_config import LinesConfig, PianorollConfig
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS, SBN
@@ -74,7 +74,7 @@ class LinesGenerator(SampleNetwork):
         self.of_steps = _blocks(channels, settings.layers)
         self.norm = nn.LayerNorm(channels)
         if self.pitched:
-            self.intervals = Intervals(rows, lines)
+            self.intervals, self.memory = Intervals(rows, lines), Memory(rows, lines, channels)
             self.change, self.rows = nn.Linear(channels, lines), nn.Linear(channels, lines * (rows + 1))
         if self.drums:
             self.hits = nn.Linear(channels, len(self.drums) * rows)
@@ -138,7 +138,8 @@ class LinesGenerator(SampleNetwork):
             logits = self.rows(states).unflatten(2, (len(self.pitched) * lines, rows + 1))
             logits = logits.float().masked_fill(~F.pad(may, (0, 1), value=True), _NEVER)
             with torch.autocast(states.device.type, enabled=False):
-                sounding, struck = compose_lines(self.neuron, changes, logits, self.intervals(), of_rows)
+                known = (self.memory, states.float())
+                sounding, struck = compose_lines(self.neuron, changes, logits, self.intervals(), of_rows, *known)
             for place, track in enumerate(self.pitched):
                 own = slice(place * lines, (place + 1) * lines)
                 cells[track] = _any(sounding[:, :, own, :rows])
