@@ -98,7 +98,7 @@ def test_a_student_learns_what_a_composer_made(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["default", "critic", "contrast"])
+@pytest.mark.parametrize("config", ["default", "contrast"])  # `critic` is saved and resumed as `contrast` is
 def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -> None:
     start: list[object] = []
     if config != "default":
