@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from composers import SATB, causal, random_phrases
 from torch import Tensor
@@ -10,16 +11,16 @@ from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.sketching import with_chords
 from bgmusic.music.networks.plan_bits import PlanBits, plan_bits
 from bgmusic.music.plans.extract import extract_channels
+from bgmusic.music.plans.plan import PARTS
+from bgmusic.music.plans.shape import HARMONY
 
 UNITS = SATB.bars * SATB.beats
-HARMONY = 24  # the chord's pitch classes, then its bass's; after them, whether both are known
 
 
 def chords_of(phrases: Tensor, known: int = UNITS) -> PlanBits:
     """Return plans of which the chords of the first ``known`` beats are known."""
     plans = extract_channels(phrases.numpy() > 0.5, SATB)
-    masks = {name: torch.zeros(getattr(plans, f"{name}_known").shape, dtype=torch.bool).numpy()
-             for name in ("form", "instruments", "harmony", "activity")}  # fmt: skip
+    masks = {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
     masks["harmony"][:, :known] = True
     return plan_bits(plans.hidden(**masks), SATB)
 

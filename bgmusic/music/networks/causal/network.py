@@ -279,8 +279,9 @@ class CausalComposer(ComposingNetwork):
         self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, home: Tensor | None
     ) -> Composing:
         """Compose; the chords of accompaniments are decided first, see :mod:`.sketching`."""
-        sketches = self.settings.sketches if layout.drafts > 1 else 0
-        compose = partial(self._round, draft, free, layout, home)
+        compose, sketches = partial(self._round, draft, free, layout, home), self.settings.sketches
+        if layout.drafts == 1 or not sketches:
+            return compose(noise, plan)
         return in_rounds(compose, noise, plan, lack_chords(draft, free, plan, self.shape), sketches, self.shape)
 
     def _round(
