@@ -37,7 +37,6 @@ from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
 from bgmusic.music.plans.extract import extract_batch
-from bgmusic.music.plans.plan import PARTS
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.phrases import stack_rolls
 from bgmusic.training.lookup import find_run
@@ -79,9 +78,7 @@ def planned(network: CausalComposer, number: int, planner: Path | None, chords: 
     else:
         plans = decide(load_planner(planner), plan, number, seed=0)
     if chords:
-        plans = plans.hidden(
-            **{name: np.full_like(getattr(plans, f"{name}_known"), name == "harmony") for name in PARTS}
-        )
+        plans = plans.only("harmony")
     return compose(network, network.shape, plans, seed=0)
 
 

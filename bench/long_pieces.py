@@ -32,7 +32,6 @@ from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.evaluation import family_distances
 from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.plans.extract import extract_batch
-from bgmusic.music.plans.plan import PARTS
 from bgmusic.music.rolls.encodings import note_begins
 from bgmusic.music.rolls.joining import join_rolls
 from bgmusic.music.rolls.phrase_files import write_phrases
@@ -93,8 +92,7 @@ def report(name: str, music: Phrases, real: Phrases, usual: Phrases, shape: Roll
 def under_forms(generator: SampleNetwork, shape: RollShape, real: Phrases, count: int, seed: int) -> NDArray[np.bool_]:
     """Compose pieces in which the same bars return as in real stretches."""
     plans = extract_batch(real[np.arange(count) % len(real)])
-    others = {part: np.zeros_like(getattr(plans, f"{part}_known")) for part in PARTS if part != "form"}
-    return planned.compose(generator, shape, plans.hidden(**others), seed)
+    return planned.compose(generator, shape, plans.only("form"), seed)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,8 +47,10 @@ class CausalConfig(Config):
     """Notes are chosen among the most likely ones that together have this probability."""
     obedience: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How much more planned chords weigh on beats than the network has learnt; voice leading suffers from more."""
-    bass_obedience: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """How much more than other planned notes a planned bass weighs on beats, for the track that plays the bass."""
+    wrong_bass: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Nats that a draft loses, where drafts are chosen, at each change of chord without the planned bass."""
+    outside_chord: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Nats that a draft loses, where drafts are chosen, for each beat of a note outside its planned chord."""
     parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
     """How much less likely, in nats, a note is composed than the network has learnt if it makes parallel octaves or
     fifths with a track that decides before its own; not where tracks are given."""
@@ -71,6 +73,12 @@ class CausalConfig(Config):
     """Channels of a step in the critic."""
     critic_dropout: Decay = 0.4
     """Share of channels that are dropped in the critic's training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_what_was(cls, values: Any) -> Any:
+        """Ignore a setting that runs of November 2026 have; ``wrong_bass`` replaces it."""
+        return {k: v for k, v in values.items() if k != "bass_obedience"} if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check_heads(self) -> CausalConfig:

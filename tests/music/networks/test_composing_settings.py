@@ -1,19 +1,23 @@
-"""Test settings that change what is composed, not what is learnt: parallels, and obedience to a planned bass."""
+"""Test settings that change what is composed, not what is learnt: parallels, and what disobedience costs."""
 
 from __future__ import annotations
 
 from itertools import combinations
 
 import numpy as np
+import pytest
 import torch
-from composers import SATB, causal, random_phrases
+from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
 from bgmusic.music.judging.statistics.counterpoint import FIFTH
 from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.networks.causal.obedience import Obedience
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import PARTS, Plans
+from bgmusic.music.rolls.shape import RollShape
 
 
 def _parallels(phrases: Tensor, interval: int) -> int:
@@ -60,35 +64,80 @@ def test_a_draft_makes_no_parallels() -> None:
     assert _parallels(now, 12 - FIFTH) > 20, "fourths are no fifths"
 
 
-def _classes_of_beats(bass_obedience: float) -> list[list[int]]:
-    """Compose under C major chords over E; return the pitch classes that each voice starts on beats."""
-    network, nothing = causal(SATB, obedience=1.0, bass_obedience=bass_obedience), np.zeros((8, 8, 2, 16, 48), bool)
-    network.most.fill_(1)
-    with torch.no_grad():
-        for decoder in network.decoders:
-            decoder.rows.weight.zero_()
-            decoder.rows.bias.zero_()
-            decoder.harmony.weight.zero_()
-            decoder.harmony.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]))
-    plans = extract_channels(nothing, SATB)
+def _chords_over_e(batch: int) -> Plans:
+    """Plan C major and F major in turn, both over E or F, and nothing else."""
+    plans = extract_channels(np.zeros((batch, 8, 2, 16, 48), bool), SATB)
     harmony = np.zeros_like(plans.harmony)
-    harmony[..., [0, 4, 7, 16]] = True
+    harmony[:, ::2, [0, 4, 7, 16]] = True
+    harmony[:, 1::2, [0, 5, 9, 17]] = True
     open_parts = {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
-    plans = Plans(plans.shape, **{**plans.hidden(**open_parts).arrays(), "harmony": harmony,
-                                  "harmony_known": np.ones_like(plans.harmony_known)})  # fmt: skip
+    return Plans(plans.shape, **{**plans.hidden(**open_parts).arrays(), "harmony": harmony,
+                                 "harmony_known": np.ones_like(plans.harmony_known)})  # fmt: skip
+
+
+def _disobedience(wrong_bass: float, outside_chord: float) -> tuple[float, float]:
+    """Compose under a plan; return the share of wrong basses at changes, and of notes outside their chords."""
+    network = causal(SATB, "two-stage", wrong_bass=wrong_bass, outside_chord=outside_chord, drafts=32)
+    plans = _chords_over_e(8)
     free = torch.ones(8, 4, SATB.bars * SATB.beats, dtype=torch.bool)
     noise = torch.randn(8, network.latent, generator=torch.Generator().manual_seed(0))
     made = network.accompany(torch.zeros_like(random_phrases(SATB, 8)), free, noise, plan_bits(plans, SATB))
-    onsets = made[:, 4:].unflatten(3, (SATB.beats, SATB.unit))[:, :, :, :, 0]
-    return [((row.nonzero()[:, -1] + SATB.track_set.low) % 12).tolist() for row in onsets.unbind(1)]
+    cells = made[:, :4].any(1).flatten(1, 2).unflatten(1, (-1, SATB.unit))  # batch, beats, steps, pitches
+    chord = torch.from_numpy(plans.harmony)[..., (torch.arange(48) + SATB.track_set.low) % 12]
+    outside = (cells & ~chord[:, :, None]).sum() / cells.sum()
+    first = cells[:, :, 0]
+    lowest = (first.long().argmax(-1) + SATB.track_set.low) % 12
+    wrong = (lowest != torch.tensor([4, 5]).repeat(SATB.bars * SATB.beats // 2))[first.any(-1)]
+    return float(wrong.float().mean()), float(outside)
 
 
-def test_the_bass_alone_obeys_a_planned_bass_more() -> None:
-    before, now = _classes_of_beats(1.0), _classes_of_beats(100.0)
-    assert [track.name for track in SATB.track_set.tracks][-1] == "Bass"
-    assert {4} == set(now[-1]) < set(before[-1])
-    for voice in now[:-1]:
-        assert len(set(voice)) > 3
+def test_drafts_that_disobey_are_not_chosen() -> None:
+    usual, basses, chords = _disobedience(0, 0), _disobedience(100, 0), _disobedience(0, 100)
+    assert basses[0] < 0.6 * usual[0]
+    assert chords[1] < 0.93 * usual[1]
+
+
+class _Constant:
+    """A judge that thinks alike of all drafts, and notes which ones were replaced."""
+
+    def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
+        return torch.full((len(cells),), 5.0)
+
+    def replace(self, places: Tensor, rows: Tensor) -> None:
+        self.replaced = places.tolist(), rows.tolist()
+
+
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["voices", "band"])
+def test_disobedience_costs_what_it_should(shape: RollShape) -> None:
+    rng = np.random.default_rng(0)
+    drafts, steps, tracks, rows = 6, shape.bars * shape.steps, len(shape.track_set), 30
+    cells = rng.random((drafts, steps, tracks, rows)) < 0.05
+    chords = np.repeat(rng.random((1, steps // shape.unit, 2, rows)) < 0.3, shape.unit, axis=1).repeat(drafts, 0)
+    chords[:, : shape.unit] = False  # unknown
+    chords[:, 2 * shape.unit : 3 * shape.unit] = chords[:, shape.unit : 2 * shape.unit]  # no change
+    settings = CausalConfig(kind="causal", wrong_bass=3.0, outside_chord=0.5)
+    inner = _Constant()
+    judge = Obedience(inner, torch.from_numpy(chords), settings, shape)
+    pitched = [track for track, drums in enumerate(shape.drums) if not drums]
+    lost = np.zeros(drafts)
+    places, numbers = torch.tensor([0, 3]), torch.tensor([2, 2])
+    for start in range(0, steps, shape.unit):
+        part = torch.from_numpy(cells[:, start : start + shape.unit])
+        found = judge(part, part)
+        for draft in range(drafts):
+            for step in range(start, start + shape.unit):
+                chord, bass = chords[draft, step]
+                notes = [row for row in range(rows) for track in pitched if cells[draft, step, track, row]]
+                if chord.any():
+                    lost[draft] += 0.5 / shape.unit * sum(not chord[row] for row in notes)
+                changed = step == 0 or (chords[draft, step] != chords[draft, step - 1]).any()
+                if changed and bass.any() and notes and not bass[min(notes)]:
+                    lost[draft] += 3.0
+        np.testing.assert_allclose(found.numpy(), 5 - lost, rtol=1e-5)
+        if start == 3 * shape.unit:
+            judge.replace(places, numbers)
+            lost[[0, 3]] = lost[2]
+    assert inner.replaced == (places.tolist(), numbers.tolist())
 
 
 def test_given_voices_are_accompanied_without_the_rule() -> None:

@@ -107,6 +107,18 @@ def test_hiding_clears_the_bits():
         batch.hidden(notes=keep)
 
 
+def test_one_part_alone():
+    plan = typed_plan(SHAPE, "C | F | G | C", "AABA", "Drums:x-x-", "Bass:low")
+    harmony = plan.repeated(2).only("harmony")
+    assert np.array_equal(harmony.harmony[1], plan.harmony)
+    assert harmony.harmony_known.all()
+    for name in ("form", "instruments", "activity"):
+        assert not getattr(harmony, name).any()
+        assert not getattr(harmony, f"{name}_known").any()
+    with pytest.raises(TypeError, match="no 'notes'"):
+        plan.repeated(2).only("notes")
+
+
 def test_batches_stack_and_select():
     plans = [typed_plan(SHAPE, chords) for chords in ("C", "F", "G")]
     batch = Plans.stack(plans)

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
 from bgmusic.music.networks.causal.critic_ahead import what_is_known
-from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.decoder import TrackDecoder
 from bgmusic.music.networks.causal.finish import finished, silenced
@@ -32,6 +31,7 @@ from bgmusic.music.networks.causal.known_keys import known_keys, known_or_own_ke
 from bgmusic.music.networks.causal.learning import critics_loss, draft_loss
 from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
 from bgmusic.music.networks.causal.noise import NoiseLayout
+from bgmusic.music.networks.causal.obedience import judge_of
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.returns import count_decisions, describe_returns
@@ -44,7 +44,7 @@ from bgmusic.music.networks.causal.task import Given, Task
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
-from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
+from bgmusic.music.networks.composer.draft import Draft, nothing_known, to_draft, to_phrases
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composing_network import ComposingNetwork
 from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, key_of, pitch_classes, to_common
@@ -130,12 +130,12 @@ class CausalComposer(ComposingNetwork):
     ) -> Tensor:
         """Generate phrases. ``generator`` and ``thresholds`` are ignored: the noise determines them."""
         check_noise(noise, self.latent)
-        return self._compose(*self._blank(noise), noise)
+        return self._compose(*nothing_known(noise, self.shape), noise)
 
     def draft(self, noise: Tensor) -> Tensor:
         """Generate first drafts of phrases, without the critic, from noise ``(batch, first_draft.size)``."""
         check_noise(noise, self.first_draft.size)
-        return self._compose(*self._blank(noise), noise, critic=False)
+        return self._compose(*nothing_known(noise, self.shape), noise, critic=False)
 
     def accompany(
         self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
@@ -298,9 +298,16 @@ class CausalComposer(ComposingNetwork):
 
     @torch.no_grad()
     def _steps(
-        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
+        self,
+        draft: Draft,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None,
+        layout: NoiseLayout,
+        keys: Tensor,
+        learning: bool = False,
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Compose in the common key, see :func:`compose_steps`."""
+        """Compose in the common key, see :func:`compose_steps`; when ``learning``, disobedience costs nothing."""
         blank = is_blank(free, plan)
         if plan is not None:
             free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
@@ -323,7 +330,8 @@ class CausalComposer(ComposingNetwork):
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             critic = cast("Critics", self.critic).of(blank)
-            judge = CriticStream(critic, advance.repeated(layout.drafts))
+            costs = None if learning else self.settings
+            judge = judge_of(critic, advance.repeated(layout.drafts), costs, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 
@@ -335,11 +343,5 @@ class CausalComposer(ComposingNetwork):
         ``layout`` is ``self.noise``, or ``self.first_draft`` to compose without the critics; ``keys`` are those of the
         phrases, int64 ``(batch,)``. The others are those of :meth:`accompany`.
         """
-        *_, (_, cells, onsets) = self._steps(draft, free, noise, plan, layout, keys)
+        *_, (_, cells, onsets) = self._steps(draft, free, noise, plan, layout, keys, learning=True)
         return cells, onsets
-
-    def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
-        """Return a silent draft, and all its units as free."""
-        units = len(noise), len(self.shape.track_set), self.shape.bars * self.shape.beats
-        free = torch.ones(units, dtype=torch.bool, device=noise.device)
-        return silent_draft(len(noise), self.shape, noise), free

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,6 @@ from bgmusic.music.networks.composer.draft import Draft
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.plan_bits import PlanBits, plan_bits
 from bgmusic.music.plans.extract import extract_channels
-from bgmusic.music.plans.plan import PARTS
 from bgmusic.music.plans.shape import HARMONY
 from bgmusic.music.rolls.shape import RollShape
 
@@ -79,8 +77,7 @@ def with_chords(plan: PlanBits | None, sketches: Tensor, rows: Tensor, shape: Ro
 
     """
     plans = extract_channels(sketches.detach().cpu().numpy() > 0.5, shape)
-    hidden = {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS if name != "harmony"}
-    sketched = plan_bits(plans.hidden(**hidden), shape, sketches.device)
+    sketched = plan_bits(plans.only("harmony"), shape, sketches.device)
     plan = replace(sketched, bits=torch.zeros_like(sketched.bits)) if plan is None else plan
     chords = torch.arange(sketched.bits.shape[2], device=sketches.device) <= HARMONY  # and that they are known
     taken = rows[:, None, None] & (plan.bits[..., HARMONY, None] < 1) & chords

@@ -11,7 +11,6 @@ from bgmusic.music.networks.causal.choices import choose, limits
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.returns import ReturningBeats, count_decisions
-from bgmusic.music.networks.causal.rows import PLANES
 from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
 from bgmusic.music.networks.causal.steps import LONGEST, MOTIONS
@@ -39,9 +38,6 @@ class StepComposer:
         self._chances, self._returning = chances.flatten(0, 1).unbind(0), returning.flatten(0, 1).unbind(0)
         self._repeats, self._unplayable = task.repeats, (~task.playable).unbind(1)
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
-        weight = parts.settings.bass_obedience
-        self._bass = None if weight == 1 else parts.shape.track_set.bass
-        self._bass_weights = torch.tensor([[1.0], [weight], *[[1.0]] * (PLANES - 2)], device=device)
         self._ruled = (~task.given.accompanied).long()[:, None] if parts.settings.parallels else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
@@ -239,10 +235,7 @@ class StepComposer:
         must = (before if kept is None else before - kept).amax(1) <= 0
         if rhythm:
             must |= rhythm[0]
-        lowest = chord
-        if chord is not None and track == self._bass and step % parts.shape.unit == 0:
-            lowest = chord * self._bass_weights
-        note = choose(parts, tables.note_logits(state, references, lowest, ahead, None, prior, must), chances[0])
+        note = choose(parts, tables.note_logits(state, references, chord, ahead, None, prior, must), chances[0])
         if rhythm:
             note = torch.where(rhythm[1], tables.rows, note)
         if kept is None:

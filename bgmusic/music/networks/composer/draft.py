@@ -62,7 +62,8 @@ def to_phrases(draft: Draft, shape: RollShape) -> Tensor:
     return phrases
 
 
-def silent_draft(batch: int, shape: RollShape, like: Tensor) -> Draft:
-    """Return a draft without notes, of a tensor's type and device."""
-    silence = like.new_zeros(batch, len(shape.track_set), shape.bars * shape.steps, shape.pitches)
-    return Draft(silence, silence if shape.planes > 1 else None)
+def nothing_known(noise: Tensor, shape: RollShape) -> tuple[Draft, Tensor]:
+    """Return silent drafts, one for each row of the noise, and all their units as free."""
+    silence = noise.new_zeros(len(noise), len(shape.track_set), shape.bars * shape.steps, shape.pitches)
+    free = torch.ones(*silence.shape[:2], shape.bars * shape.beats, dtype=torch.bool, device=noise.device)
+    return Draft(silence, silence if shape.planes > 1 else None), free

@@ -25,7 +25,7 @@ from bgmusic.errors import UserError
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
 from bgmusic.music.networks.composer.decisions import Choices, Tracks, make_decisions
 from bgmusic.music.networks.composer.decisions.form import FORMS, Form, draw_form, remember_forms
-from bgmusic.music.networks.composer.draft import Draft, silent_draft, to_draft, to_phrases
+from bgmusic.music.networks.composer.draft import Draft, nothing_known, to_draft, to_phrases
 from bgmusic.music.networks.composer.features import (
     Logits,
     input_channels,
@@ -121,7 +121,7 @@ class Composer(ComposingNetwork):
     ) -> Tensor:
         """Generate phrases. ``generator`` and ``thresholds`` are ignored: the noise determines them."""
         check_noise(noise, self.latent)
-        return self._complete(*self._blank(noise), noise)
+        return self._complete(*nothing_known(noise, self.shape), noise)
 
     def accompany(
         self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
@@ -169,7 +169,7 @@ class Composer(ComposingNetwork):
         :meth:`forward` adds after silence are not included.
         """
         check_noise(noise, self.latent)
-        odds, draft, free = noise.new_zeros(()), *self._blank(noise)
+        odds, draft, free = noise.new_zeros(()), *nothing_known(noise, self.shape)
         form = self._form(draft, free, noise)
         for stage in self._stages(draft, free, noise, form):
             opened = steps_of(stage.opened, self.shape)
@@ -256,12 +256,6 @@ class Composer(ComposingNetwork):
         self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
         if self.settings.form:
             remember_forms(self.forms, self.seen, draft.bars(self.shape.bars))
-
-    def _blank(self, noise: Tensor) -> tuple[Draft, Tensor]:
-        """Return a silent draft, and all its units as free."""
-        shape, batch = self.shape, len(noise)
-        units = batch, len(shape.track_set), shape.bars * shape.beats
-        return silent_draft(batch, shape, noise), torch.ones(units, dtype=torch.bool, device=noise.device)
 
     def _complete(self, draft: Draft, free: Tensor, noise: Tensor) -> Tensor:
         form = self._form(draft, free, noise)
