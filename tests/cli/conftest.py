@@ -34,3 +34,11 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digits_run(whole: Path) -> Path:
     """Return a run on digits. Tests must not change it."""
     return whole
+
+
+@pytest.fixture
+def quick_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the networks of the two-sample test and the judge, which take most of the time, few phrases and batches."""
+    monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
+    monkeypatch.setattr("bgmusic.music.judging.judge.MAX_REAL", 200)
+    monkeypatch.setattr("bgmusic.music.judging.judge_network._LEAST_BATCHES", 1)

@@ -28,15 +28,7 @@ def evaluate(*words):
     return bgmusic("evaluate", *words)
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Give the networks of the two-sample test and the judge, which take most of the time, few phrases and batches."""
-    monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
-    monkeypatch.setattr("bgmusic.music.judging.judge.MAX_REAL", 200)
-    monkeypatch.setattr("bgmusic.music.judging.judge_network._LEAST_BATCHES", 1)
-
-
-def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quick):
+def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quick_judge):
     files = ["--json", tmp_path / "run.json", "--html", tmp_path / "page.html", "--figures", tmp_path / "figures"]
     assert evaluate(music_run, "-n", 12, "--seed", 3, *files) == 0
     shown = capsys.readouterr().out
@@ -63,7 +55,7 @@ def test_a_run_is_compared_with_its_own_corpus(music_run, tmp_path, capsys, quic
     assert "script" not in page.tags
 
 
-def test_a_progress_bar_counts_the_phrases(music_run, tmp_path, monkeypatch, quick):
+def test_a_progress_bar_counts_the_phrases(music_run, tmp_path, monkeypatch, quick_judge):
     """A composer may take a second for each phrase, so evaluations and reports show their progress."""
     bars = []
 
@@ -108,7 +100,7 @@ def test_a_run_that_does_not_fit_ends_in_one_line(music_run, tmp_path, capsys):
     assert "no generator" in capsys.readouterr().err
 
 
-def test_names_are_escaped_in_the_page(tmp_path, quick):
+def test_names_are_escaped_in_the_page(tmp_path, quick_judge):
     phrases = corpus_phrases(open_corpus("bach"), np.arange(0, 2000, 160))
     npz = tmp_path / "<img src=x onerror=alert(1)>.npz"
     write_phrases(phrases, npz)
@@ -118,7 +110,7 @@ def test_names_are_escaped_in_the_page(tmp_path, quick):
     assert "<img src=x onerror=alert(1)>.npz" in page.words
 
 
-def test_an_npz_file_is_evaluated(tmp_path, capsys, quick):
+def test_an_npz_file_is_evaluated(tmp_path, capsys, quick_judge):
     corpus = open_corpus("bach")
     phrases = corpus_phrases(corpus, corpus.indices("train")[::50])
     write_phrases(phrases, tmp_path / "phrases.npz")

@@ -28,11 +28,8 @@ def report(*words):
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Make a report of few phrases, and give the networks of the two-sample test and the judge few phrases too."""
-    monkeypatch.setattr("bgmusic.music.judging.evaluation.MAX_JUDGED", 30)
-    monkeypatch.setattr("bgmusic.music.judging.judge.MAX_REAL", 200)
-    monkeypatch.setattr("bgmusic.music.judging.judge_network._LEAST_BATCHES", 1)
+def quick(monkeypatch, quick_judge):
+    """Make a report of few phrases."""
     monkeypatch.setattr("bgmusic.music.report.page.SAMPLES", 2)
     monkeypatch.setattr("bgmusic.music.report.page.PAIRS", 1)
     # Phrases of untrained networks have a thousand notes.

@@ -47,10 +47,9 @@ class CausalConfig(Config):
     """Notes are chosen among the most likely ones that together have this probability."""
     obedience: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How much more planned chords weigh on beats than the network has learnt; voice leading suffers from more."""
-    wrong_bass: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Nats that a draft loses, where drafts are chosen, at each change of chord without the planned bass."""
-    outside_chord: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Nats that a draft loses, where drafts are chosen, for each beat of a note outside its planned chord."""
+    wrong_bass: Annotated[float, Field(ge=0, le=100)] = 1.5
+    """Nats that a draft loses at each change of chord where its lowest note is not the planned bass, so that others are
+    chosen; critics do not learn with it."""
     parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
     """How much less likely, in nats, a note is composed than the network has learnt if it makes parallel octaves or
     fifths with a track that decides before its own; not where tracks are given."""

@@ -1,7 +1,7 @@
-"""Drafts that disobey planned chords lose weight where they are chosen, so that those which obey go on.
+"""Drafts without planned basses lose weight where drafts are chosen, so that those which have them go on.
 
-A stronger weight of planned notes in the decisions themselves makes voices leap to them. Chosen drafts lead as music
-does: that is the same likelihood of music, given that it obeys (docs/notes/causal.md).
+A stronger weight of planned notes in the decisions themselves makes voices leap to them. Drafts that are chosen lead to
+them as music does: they are drawn from the likelihood of music, given that it obeys (docs/notes/causal.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bgmusic.music.rolls.shape import RollShape
 
 
 def judge_of(critic: Critic, known: Known, settings: CausalConfig | None, shape: RollShape) -> Judge:
-    """Return a judge of drafts: a critic, and obedience where chords are planned.
+    """Return a judge of drafts: a critic, and obedience where basses are planned.
 
     Args:
         critic: gives the log of the ratio of the probabilities of real music and of drafts.
@@ -28,44 +28,39 @@ def judge_of(critic: Critic, known: Known, settings: CausalConfig | None, shape:
 
     """
     judge = CriticStream(critic, known)
-    if settings and (settings.wrong_bass or settings.outside_chord) and bool(known.chords.any()):
-        return Obedience(judge, known.chords, settings, shape)
+    if settings and settings.wrong_bass and bool(known.chords.any()):
+        return Obedience(judge, known.chords, settings.wrong_bass, shape)
     return judge
 
 
 class Obedience:
-    """Judge drafts as another judge does, less the nats that they lose by disobedience so far.
+    """Judge drafts as another judge does, less the nats that wrong basses have cost so far.
 
     Args:
         judge: the other one.
         chords: planned chords and their basses, see :attr:`Known.chords`.
-        settings: ``wrong_bass`` is lost at each change of the chord at which the lowest note is not the planned bass,
-            ``outside_chord`` for each beat of a note outside its chord.
+        cost: nats for each change of chord at which the lowest note is not the planned bass.
         shape: of the phrases.
 
     """
 
-    def __init__(self, judge: Judge, chords: Tensor, settings: CausalConfig, shape: RollShape) -> None:
-        self._judge, self._settings, self._unit, self._step = judge, settings, shape.unit, 0
+    def __init__(self, judge: Judge, chords: Tensor, cost: float, shape: RollShape) -> None:
+        self._judge, self._cost, self._step = judge, cost, 0
         self._pitched = [track for track, drums in enumerate(shape.drums) if not drums]
-        self._chord, self._bass = chords.unbind(2)
+        self._bass = chords[:, :, 1]
         changes = torch.ones_like(chords[:, :, 0, 0])
         changes[:, 1:] = (chords[:, 1:] != chords[:, :-1]).flatten(2).any(2)
         self._asked = changes & self._bass.any(2)
-        self._known = self._chord.any(2)
         self._lost = torch.zeros(len(chords), device=chords.device)
 
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
         """Return the logits of the drafts with further steps, see :class:`Judge`."""
         here = slice(self._step, self._step + cells.shape[1])
         self._step = here.stop
-        pitched = cells[:, :, self._pitched]
-        sounding = pitched.any(2)
+        sounding = cells[:, :, self._pitched].any(2)
         right = self._bass[:, here].gather(2, sounding.long().argmax(2, keepdim=True))[..., 0]
         wrong = (self._asked[:, here] & sounding.any(2) & ~right).sum(1)
-        outside = (pitched & ~self._chord[:, here, None]).sum((2, 3)).mul(self._known[:, here]).sum(1)
-        self._lost = self._lost + self._settings.wrong_bass * wrong
-        self._lost = self._lost + self._settings.outside_chord / self._unit * outside
+        self._lost = self._lost + self._cost * wrong
         return self._judge(cells, starts) - self._lost
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
