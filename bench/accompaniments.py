@@ -5,7 +5,8 @@
 Each track of N held-out phrases in turn is given, and the others composed to it by each run's generator (bach,
 freedoom: those that come with bgmusic). The phrases so completed are compared with the held-out ones, as
 `bgmusic evaluate` does: core distance, families of statistics, and the learned judge (against all real phrases; no
-network judges a phrase that knows another one of its piece); at the end, all of a run together.
+network judges a phrase that knows another one of its piece); at the end, all of a run together, and as many phrases of
+which nothing was given, judged as if they were of the same pieces.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bgmusic.gan.draws import Draws
@@ -32,25 +34,27 @@ from bgmusic.music.rolls.roll import Roll
 from bgmusic.training.lookup import find_run
 
 
-def completed(run: Path, given: Phrases, track: int, seed: int, drafts: int | None = None) -> Phrases:
-    """Phrases with one track as given, and the others composed."""
+def completed(run: Path, given: Phrases, track: int | None, seed: int, drafts: int | None = None) -> Phrases:
+    """Phrases with one track as given, and the others composed; or, without a track, all composed."""
     shape, composer = load_composer(run, drafts)
     given = given.encoded(shape.encoding)
     channels = torch.stack([torch.from_numpy(given.roll(i).channels()) for i in range(len(given))])
     tracks, found, size = len(shape.track_set), [], batch_of(composer, shape)
     for number, part in enumerate(channels.split(size)):
         free = torch.ones(len(part), tracks, shape.bars * shape.beats, dtype=torch.bool)
-        free[:, track] = False
         alone = torch.zeros_like(part)
-        alone[:, track::tracks] = part[:, track::tracks]
+        if track is not None:
+            free[:, track] = False
+            alone[:, track::tracks] = part[:, track::tracks]
         noise = Draws(seed, number * size, len(part)).noise(composer.latent)
         with torch.no_grad():
             found.append(composer.accompany(alone.float(), free, noise).bool())
     phrases = torch.cat(found)
-    same = phrases[:, track::tracks] == channels[:, track::tracks]
-    same[:, 1:, 0, 0] = True  # a note that was held over the phrase's beginning starts there
-    if not bool(same.all()):
-        raise SystemExit(f"{run}: the given track was changed")
+    if track is not None:
+        same = phrases[:, track::tracks] == channels[:, track::tracks]
+        same[:, 1:, 0, 0] = True  # a note that was held over the phrase's beginning starts there
+        if not bool(same.all()):
+            raise SystemExit(f"{run}: the given track was changed")
     rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]
     return stack_rolls(rolls, given.pieces)
 
@@ -96,6 +100,9 @@ def main() -> None:
             spent += seconds
         if options.track is None:
             report(f"{name}, all", stack_rolls(rolls, pieces), data, usual, spent)
+            before, again = time.process_time(), np.tile(np.arange(len(given)), len(given.track_set))
+            found = completed(find_run(name), given[again], None, options.seed, options.drafts)
+            report(f"{name}, nothing given", found, data, usual, time.process_time() - before)
 
 
 if __name__ == "__main__":
