@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from composers import BAND, SATB, causal, random_phrases
+from pydantic import ValidationError
 from torch import Tensor
 
 from bgmusic.music.judging.statistics.counterpoint import FIFTH
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.obedience import Obedience
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import PARTS, Plans
@@ -143,3 +145,17 @@ def test_given_voices_are_accompanied_without_the_rule() -> None:
         made.append(network.accompany(phrases, free, noise))
     assert torch.equal(made[0][:2], made[1][:2])
     assert not torch.equal(made[0][2:], made[1][2:])
+
+
+def test_critics_do_not_learn_with_the_cost_of_wrong_basses() -> None:
+    phrases, losses = random_phrases(SATB, 6), []
+    for wrong_bass in (0.0, 100.0):
+        network = causal(SATB, "two-stage", wrong_bass=wrong_bass, contrast="composed", blank=0.0, unplanned=0.0)
+        losses.append(float(network.imitation(phrases, torch.Generator().manual_seed(0)).detach()))
+    assert losses[0] == losses[1]
+
+
+def test_runs_with_the_former_setting_load() -> None:
+    assert CausalConfig.model_validate({"kind": "causal", "bass_obedience": 1.6}).wrong_bass == 1.5
+    with pytest.raises(ValidationError, match="bass_disobedience"):
+        CausalConfig.model_validate({"kind": "causal", "bass_disobedience": 1.6})
