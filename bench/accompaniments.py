@@ -100,9 +100,9 @@ def main() -> None:
             spent += seconds
         if options.track is None:
             report(f"{name}, all", stack_rolls(rolls, pieces), data, usual, spent)
-            before, again = time.process_time(), np.tile(np.arange(len(given)), len(given.track_set))
-            found = completed(find_run(name), given[again], None, options.seed, options.drafts)
-            report(f"{name}, nothing given", found, data, usual, time.process_time() - before)
+        before, again = time.process_time(), np.arange(len(rolls)) % len(given)
+        found = completed(find_run(name), given[again], None, options.seed, options.drafts)
+        report(f"{name}, nothing given", found, data, usual, time.process_time() - before)
 
 
 if __name__ == "__main__":
