@@ -19,12 +19,11 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from bgmusic.gan.draws import Draws
 from bgmusic.music.composing.accompaniment import load_composer
-from bgmusic.music.composing.generate import batch_of
+from bgmusic.music.composing.generate import batch_of, phrases, to_rolls
 from bgmusic.music.composing.phrase_sources import held_out, training
 from bgmusic.music.corpora.corpus import open_corpus
 from bgmusic.music.judging.evaluation import family_distances
@@ -34,28 +33,26 @@ from bgmusic.music.rolls.roll import Roll
 from bgmusic.training.lookup import find_run
 
 
-def completed(run: Path, given: Phrases, track: int | None, seed: int, drafts: int | None = None) -> Phrases:
-    """Phrases with one track as given, and the others composed; or, without a track, all composed."""
+def completed(run: Path, given: Phrases, track: int, seed: int, drafts: int | None = None) -> Phrases:
+    """Phrases with one track as given, and the others composed."""
     shape, composer = load_composer(run, drafts)
     given = given.encoded(shape.encoding)
     channels = torch.stack([torch.from_numpy(given.roll(i).channels()) for i in range(len(given))])
     tracks, found, size = len(shape.track_set), [], batch_of(composer, shape)
     for number, part in enumerate(channels.split(size)):
         free = torch.ones(len(part), tracks, shape.bars * shape.beats, dtype=torch.bool)
+        free[:, track] = False
         alone = torch.zeros_like(part)
-        if track is not None:
-            free[:, track] = False
-            alone[:, track::tracks] = part[:, track::tracks]
+        alone[:, track::tracks] = part[:, track::tracks]
         noise = Draws(seed, number * size, len(part)).noise(composer.latent)
         with torch.no_grad():
             found.append(composer.accompany(alone.float(), free, noise).bool())
-    phrases = torch.cat(found)
-    if track is not None:
-        same = phrases[:, track::tracks] == channels[:, track::tracks]
-        same[:, 1:, 0, 0] = True  # a note that was held over the phrase's beginning starts there
-        if not bool(same.all()):
-            raise SystemExit(f"{run}: the given track was changed")
-    rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in phrases]
+    made = torch.cat(found)
+    same = made[:, track::tracks] == channels[:, track::tracks]
+    same[:, 1:, 0, 0] = True  # a note that was held over the phrase's beginning starts there
+    if not bool(same.all()):
+        raise SystemExit(f"{run}: the given track was changed")
+    rolls = [Roll.from_channels(p.numpy(), shape.track_set, shape.resolution, shape.encoding) for p in made]
     return stack_rolls(rolls, given.pieces)
 
 
@@ -100,8 +97,9 @@ def main() -> None:
             spent += seconds
         if options.track is None:
             report(f"{name}, all", stack_rolls(rolls, pieces), data, usual, spent)
-        before, again = time.process_time(), np.arange(len(rolls)) % len(given)
-        found = completed(find_run(name), given[again], None, options.seed, options.drafts)
+        before = time.process_time()
+        shape, composer = load_composer(find_run(name), options.drafts)
+        found = stack_rolls(to_rolls(phrases(composer, shape, len(rolls), options.seed), shape), pieces)
         report(f"{name}, nothing given", found, data, usual, time.process_time() - before)
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bgmusic.music.composing.generate import to_rolls
+from bgmusic.music.composing.generate import phrases, to_rolls
 from bgmusic.music.composing.load import load_generator
 from bgmusic.music.composing.phrase_sources import training
 from bgmusic.music.composing.planned import Wishes, compose, wished_plan
@@ -126,16 +126,15 @@ def main() -> None:
         obedience(made, plans, shape).items(), obedience(channels, own, shape).values(), strict=True
     ):
         print(f"{name:32} composed {value:6.2f}  real {other:6.2f}")
-    phrases = stack_rolls(to_rolls(made, shape), pieces.tolist())
+    obeying = stack_rolls(to_rolls(made, shape), pieces.tolist())
     if options.judge:
         usual = training(corpus).encoded(shape.encoding)
-        nothing = wished_plan(PlanShape.of(shape), Wishes()).repeated(len(made))
-        freely = stack_rolls(to_rolls(compose(generator, shape, nothing, options.seed), shape), pieces.tolist())
-        for name, found in (("under plans", phrases), ("without a plan", freely)):
+        free = stack_rolls(to_rolls(phrases(generator, shape, len(made), options.seed), shape), pieces.tolist())
+        for name, found in (("under plans", obeying), ("without a plan", free)):
             told = judge(found, [usual, split], options.seed, derived=options.typed is None)
             print(f"judge, {name}: {told.accuracy:.1%} ({told.low:.1%} to {told.high:.1%}), AUC {told.auc:.3f}")
     if options.out:
-        write_phrases(phrases, options.out, seed=options.seed)
+        write_phrases(obeying, options.out, seed=options.seed)
 
 
 if __name__ == "__main__":

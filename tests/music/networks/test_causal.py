@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.keys import common_harmony, from_common, key_of, pitch_classes, to_common
 from bgmusic.music.networks.plan_bits import draw_plans, features_of, plan_bits
 from bgmusic.music.plans.extract import extract_channels
-from bgmusic.music.plans.plan import PARTS, Plans
+from bgmusic.music.plans.plan import Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import Track, TrackSet
@@ -263,8 +262,7 @@ def test_planned_chords_and_basses_are_weighed() -> None:
     network.most.fill_(1)
     harmony = np.zeros_like(plans.harmony)
     harmony[..., [0, 4, 7, 12]] = True  # a C major triad over C
-    plans = Plans(plans.shape, **{**plans.hidden(**_nothing(plans)).arrays(), "harmony": harmony,
-                                  "harmony_known": np.ones_like(plans.harmony_known)})  # fmt: skip
+    plans = Plans(plans.shape, **{**plans.only("harmony").arrays(), "harmony": harmony})
     with torch.no_grad():
         for decoder in network.decoders:
             decoder.harmony.weight.zero_()
@@ -274,10 +272,6 @@ def test_planned_chords_and_basses_are_weighed() -> None:
     rows = made[:, :4].any(1).any(1).any(1).any(0).nonzero().flatten() + SATB.track_set.low
     assert set((rows % 12).tolist()) <= {0, 4, 7}
     assert made.any()
-
-
-def _nothing(plans: Plans) -> dict[str, Any]:
-    return {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
 
 
 @pytest.mark.parametrize("strategy", ["end-to-end", "two-stage"])

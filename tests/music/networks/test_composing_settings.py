@@ -17,7 +17,7 @@ from bgmusic.music.networks.causal.obedience import Obedience
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.extract import extract_channels
-from bgmusic.music.plans.plan import PARTS, Plans
+from bgmusic.music.plans.plan import Plans
 from bgmusic.music.rolls.shape import RollShape
 
 
@@ -65,21 +65,19 @@ def test_a_draft_makes_no_parallels() -> None:
     assert _parallels(now, 12 - FIFTH) > 20, "fourths are no fifths"
 
 
-def _chords_over_e(batch: int) -> Plans:
-    """Plan C major and F major in turn, both over E or F, and nothing else."""
+def _two_chords(batch: int) -> Plans:
+    """Plan C major over E and F major over F in turn, and nothing else."""
     plans = extract_channels(np.zeros((batch, 8, 2, 16, 48), bool), SATB)
     harmony = np.zeros_like(plans.harmony)
     harmony[:, ::2, [0, 4, 7, 16]] = True
     harmony[:, 1::2, [0, 5, 9, 17]] = True
-    open_parts = {name: np.zeros_like(getattr(plans, f"{name}_known")) for name in PARTS}
-    return Plans(plans.shape, **{**plans.hidden(**open_parts).arrays(), "harmony": harmony,
-                                 "harmony_known": np.ones_like(plans.harmony_known)})  # fmt: skip
+    return Plans(plans.shape, **{**plans.only("harmony").arrays(), "harmony": harmony})
 
 
 def _disobedience(wrong_bass: float) -> float:
     """Compose under a plan; return the share of wrong basses at changes of chord."""
     network = causal(SATB, "two-stage", wrong_bass=wrong_bass, drafts=32)
-    plans = _chords_over_e(8)
+    plans = _two_chords(8)
     free = torch.ones(8, 4, SATB.bars * SATB.beats, dtype=torch.bool)
     noise = torch.randn(8, network.latent, generator=torch.Generator().manual_seed(0))
     made = network.accompany(torch.zeros_like(random_phrases(SATB, 8)), free, noise, plan_bits(plans, SATB))

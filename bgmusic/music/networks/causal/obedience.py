@@ -13,24 +13,21 @@ from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.critic_ahead import Known
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.particles import Judge
-from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
 
 
-def judge_of(critic: Critic, known: Known, settings: CausalConfig | None, shape: RollShape) -> Judge:
+def judge_of(critic: Critic, known: Known, cost: float, shape: RollShape) -> Judge:
     """Return a judge of drafts: a critic, and obedience where basses are planned.
 
     Args:
         critic: gives the log of the ratio of the probabilities of real music and of drafts.
         known: what is known of the drafts in advance.
-        settings: say what disobedience costs; None: nothing.
+        cost: see :class:`Obedience`.
         shape: of the phrases.
 
     """
     judge = CriticStream(critic, known)
-    if settings and settings.wrong_bass and bool(known.chords.any()):
-        return Obedience(judge, known.chords, settings.wrong_bass, shape)
-    return judge
+    return Obedience(judge, known.chords, cost, shape) if cost and bool(known.chords.any()) else judge
 
 
 class Obedience:
