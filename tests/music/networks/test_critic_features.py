@@ -8,6 +8,7 @@ from composers import BAND, SATB, random_phrases
 
 from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.critic_ahead import Known
+from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes, returning_rhythms
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.composer.draft import to_draft
@@ -71,13 +72,19 @@ def _nothing(cells: torch.Tensor) -> Known:
     )
 
 
-def _evidence(shape: RollShape, lines: list[list[int]], parallels: list[float]) -> float:
-    """Return how much the weights of parallels add to the logit of two lines in MIDI pitches, a step each."""
+def _cells_of(shape: RollShape, lines: list[list[int]]) -> torch.Tensor:
+    """Return lines in MIDI pitches, a step each, as notes of a phrase."""
     lines = [line + line[-1:] * (8 - len(line)) for line in lines]
     cells = torch.zeros(1, 8, len(shape.track_set), shape.pitches + 12, dtype=torch.bool)
     for track, line in enumerate(lines):
         for step, pitch in enumerate(line):
             cells[0, step, track, pitch - shape.track_set.low + 6] = True
+    return cells
+
+
+def _evidence(shape: RollShape, lines: list[list[int]], parallels: list[float]) -> float:
+    """Return how much the weights of parallels add to the logit of two lines."""
+    cells = _cells_of(shape, lines)
     known = _nothing(cells)
     torch.manual_seed(0)
     critic = Critic(shape, 8, 0.0).eval()
@@ -103,6 +110,10 @@ def test_parallel_octaves_and_fifths_are_counted(upper: list[int], lower: list[i
     assert unit > 0
     assert _evidence(SATB, [upper, lower], [1.0, 0.0]) == pytest.approx(octaves * unit, abs=1e-2)
     assert _evidence(SATB, [upper, lower], [0.0, 1.0]) == pytest.approx(fifths * unit, abs=1e-2)
+    critic, cells = Critic(SATB, 8, 0.0).eval(), _cells_of(SATB, [upper, lower])
+    with torch.no_grad():
+        free, ruled = (CriticStream(critic, _nothing(cells), cost)(cells, cells) for cost in (0.0, 3.0))
+    assert float(free - ruled) == pytest.approx(3 * (octaves + fifths), abs=1e-3)
 
 
 def test_returns_weigh_drums_and_others_apart() -> None:

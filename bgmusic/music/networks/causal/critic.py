@@ -141,11 +141,11 @@ class Critic(nn.Module):
         total: Tensor = logits + evidence.unflatten(1, (-1, self.stride)).sum(-1).cumsum(1)
         return total
 
-    def rule_table(self) -> Tensor:
-        """Return the evidence of each code of a motion: float32 ``(codes, 1)``."""
+    def rule_table(self, cost: float = 0.0) -> Tensor:
+        """Return the evidence of each code of a motion: float32 ``(codes, 1)``; parallels have ``cost`` nats less."""
         table = self.rules.weight.float() * RULE
         kinds = parallel_motions().to(table.device)
-        for weight, kind in zip(self.parallels.float() * _RARE, kinds, strict=True):
+        for weight, kind in zip(self.parallels.float() * _RARE - cost, kinds, strict=True):
             codes = (kind + MOTION_CODES * torch.arange(len(self.motions), device=kind.device)[:, None]).flatten()
             table = table.index_add(0, codes, weight.expand(len(codes), 1))
         return table

@@ -31,10 +31,11 @@ class CriticStream:
     Args:
         critic: the critic.
         known: what is known of the drafts in advance, equal for those that may replace each other.
+        parallels: nats that drafts lose for each pair of tracks that move in octaves or fifths.
 
     """
 
-    def __init__(self, critic: Critic, known: Known) -> None:
+    def __init__(self, critic: Critic, known: Known, parallels: float = 0.0) -> None:
         chords = known.chords
         like, channels, shape, batch = critic.table.weight, critic.channels, critic.shape, len(chords)
         self._planned = critic.planned is not None and bool(chords.any())
@@ -46,7 +47,7 @@ class CriticStream:
         self._ahead = None if critic.ahead is None else Ahead.of(known, shape)
         self._step = 0
         self._critic, self._shape = critic, shape
-        self._rules = critic.rule_table()
+        self._rules = critic.rule_table(parallels)
         self._offsets = torch.tensor(critic.offsets, device=like.device)
         self._join = _arranged(critic.join)
         self._blocks = [_arranged(block) for block in critic.blocks]

@@ -307,7 +307,7 @@ class CausalComposer(ComposingNetwork):
         keys: Tensor,
         learning: bool = False,
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Compose in the common key, see :func:`compose_steps`; when ``learning``, wrong basses cost nothing."""
+        """Compose in the common key, see :func:`compose_steps`; when ``learning``, no fault costs anything."""
         blank = is_blank(free, plan)
         if plan is not None:
             free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
@@ -330,8 +330,8 @@ class CausalComposer(ComposingNetwork):
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             critic = cast("Critics", self.critic).of(blank)
-            cost = 0.0 if learning else self.settings.wrong_bass
-            judge = judge_of(critic, advance.repeated(layout.drafts), cost, self.shape)
+            costs = (0.0, 0.0) if learning else (self.settings.wrong_bass, self.settings.parallels)
+            judge = judge_of(critic, advance.repeated(layout.drafts), *costs, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 

@@ -1,7 +1,8 @@
-"""Drafts without planned basses lose weight where drafts are chosen, so that those which have them go on.
+"""Drafts with wrong basses, or with parallels, lose weight where drafts are chosen, so that others go on.
 
-A stronger weight of planned notes in the decisions themselves makes voices leap to them. Drafts that are chosen lead to
-them as music does: they are drawn from the likelihood of music, given that it obeys (docs/notes/causal.md).
+To make planned notes more likely in the decisions themselves, and parallels less, makes voices leap. Drafts that are
+chosen lead where they should as music does: they are drawn from its likelihood, given that it obeys
+(docs/notes/causal.md).
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from bgmusic.music.networks.causal.particles import Judge
 from bgmusic.music.rolls.shape import RollShape
 
 
-def judge_of(critic: Critic, known: Known, cost: float, shape: RollShape) -> Judge:
-    """Return a judge of drafts: a critic, and obedience where basses are planned.
+def judge_of(critic: Critic, known: Known, wrong_bass: float, parallels: float, shape: RollShape) -> Judge:
+    """Return a judge of drafts: a critic, and what wrong basses and parallels cost.
 
     Args:
         critic: gives the log of the ratio of the probabilities of real music and of drafts.
         known: what is known of the drafts in advance.
-        cost: see :class:`Obedience`.
+        wrong_bass: see :class:`Obedience`.
+        parallels: see :class:`CriticStream`.
         shape: of the phrases.
 
     """
-    judge = CriticStream(critic, known)
-    return Obedience(judge, known.chords, cost, shape) if cost and bool(known.chords.any()) else judge
+    judge = CriticStream(critic, known, parallels)
+    return Obedience(judge, known.chords, wrong_bass, shape) if wrong_bass and bool(known.chords.any()) else judge
 
 
 class Obedience:

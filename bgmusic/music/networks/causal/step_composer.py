@@ -38,12 +38,10 @@ class StepComposer:
         self._chances, self._returning = chances.flatten(0, 1).unbind(0), returning.flatten(0, 1).unbind(0)
         self._repeats, self._unplayable = task.repeats, (~task.playable).unbind(1)
         self._guide = None if task.guide is None else [x.unbind(1) for x in vars(task.guide).values()]
-        self._ruled = (~task.given.accompanied).long()[:, None] if parts.settings.parallels else None
         self._context, self._trunk = task.context.unbind(1), TrunkSteps(parts.trunk, task.context)
         self._lookups = Lookups(rows, device)
         self._tables = [
-            TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch, parts.settings.parallels)
-            for decoder in parts.decoders
+            TrackTables(decoder, parts.trunk.notes, self._lookups, tracks, batch) for decoder in parts.decoders
         ]
         self._state = StepState(batch, tracks, rows, device)
         self._past = _Past(parts, batch, self._lookups)
@@ -225,8 +223,7 @@ class StepComposer:
             impossible |= kept > 0
         if not parts.restrikes:
             impossible |= before > 0
-        ruled = None if self._ruled is None else self._ruled.index_select(0, rows)
-        prior, references = tables.prior(codes, impossible, ruled), tables.references(codes)
+        prior, references = tables.prior(codes, impossible), tables.references(codes)
         step = number // self._tracks
         chord = ahead = None
         if self._guide is not None:

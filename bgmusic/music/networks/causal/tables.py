@@ -19,7 +19,6 @@ from bgmusic.music.networks.causal.steps import HOLD, MOTIONS, REST, UNKNOWN, in
 _CLASSES = 13  # pitch classes and none
 _BEFORE = 25  # intervals before: classes of a track above another, or in unison, then below it, then none
 _MOVES = 2 * _BEFORE * _CLASSES  # of a track: it moves or not, interval before, class of its row
-_FIFTH = 7
 _OFFSETS = 2 * REACH + 1
 _PAD = 16  # outputs of the smallest product: MKL sums a single column in another order
 
@@ -69,7 +68,6 @@ class TrackTables:
         lookups: shared by all tracks.
         tracks: number of tracks.
         batch: number of rows.
-        parallels: nats that a row loses where it makes parallel octaves or fifths.
 
     """
 
@@ -80,7 +78,6 @@ class TrackTables:
         lookups: Lookups,
         tracks: int,
         batch: int,
-        parallels: float = 0.0,
     ) -> None:
         self.track, self.rows, self.tracks, self.lookups = decoder.track, decoder.pitches, tracks, lookups
         self.pitched = not decoder.is_drum
@@ -120,26 +117,21 @@ class TrackTables:
         self._bags = torch.arange(batch, device=device) * len(self._places)
         self._halves = torch.tensor([0, lookups.size**2], device=device)  # of ``lookups.pairs``, for LAST and NOW
         if self.pitched:
-            self._arrange_intervals(decoder, slots, parallels)
+            self._arrange_intervals(decoder, slots)
         else:
             self._rows = _transposed(decoder.rows)
         self._eye = torch.eye(self.rows + 1, self.rows, device=device)
         # Of each row that is chosen: what it adds to those that may follow.
         self._above = torch.ones(self.rows, self.rows, device=device).tril_().mul_(IMPOSSIBLE)
 
-    def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int], parallels: float) -> None:
+    def _arrange_intervals(self, decoder: TrackDecoder, slots: dict[int, int]) -> None:
         rows, tracks, device = self.rows, self.tracks, self._seen.device
-        # What a row gains: interval before and class of the row of each other track, for all rows; then with the rule.
-        table = decoder.progress.new_zeros(1 + (parallels > 0), 1 + len(slots), 2, _BEFORE, _CLASSES, rows)
+        # What a row gains: interval before and class of the row of each other track, for all rows.
+        table = decoder.progress.new_zeros(1 + len(slots), 2, _BEFORE, _CLASSES, rows)
         classes = (torch.arange(rows, device=device) - torch.arange(12, device=device)[:, None]) % 12
         if slots:
             progress = decoder.progress[:, :, [*range(12), *range(12), 12]]
-            table[0, 1:, :, :, :12] = progress[..., classes]
-            if parallels:
-                for before in (0, 12, _FIFTH, 24 - _FIFTH):  # a fifth above another track, and a fifth below it
-                    progress[:, 1, before, before % 12] -= parallels
-                table[1, 1:, :, :, :12] = progress[..., classes]
-        self.rule = (1 + len(slots)) * _MOVES
+            table[1:, :, :, :12] = progress[..., classes]
         self._progress = table.view(-1, rows)
         steps = [_MOVES * (1 + slots[track]) if track in slots else 0 for track in range(tracks)]
         self._progress_places = torch.tensor(steps, device=device)
@@ -204,22 +196,13 @@ class TrackTables:
         """Return the logits of notes that go on ``(items, rows)``."""
         return affine(self._heads[0], hidden, self._heads[1])[:, _PAD:]
 
-    def prior(self, codes: Tensor, impossible: Tensor, ruled: Tensor | None = None) -> Tensor:
-        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`.
-
-        Args:
-            codes: of the items.
-            impossible: see there.
-            ruled: 1 for items under the rule against parallels, else 0, int64 ``(items, 1)``; None: there is no rule.
-
-        """
+    def prior(self, codes: Tensor, impossible: Tensor) -> Tensor:
+        """Return what is added to the logits of rows, see :meth:`TrackDecoder.prior`."""
         if not self.pitched:
             return impossible * IMPOSSIBLE
         last, _, moves, _ = codes.unbind(2)
         pairs = torch.add(last, codes[:, self.track, LAST, None], alpha=self.lookups.size)
         places = torch.take(self.lookups.moves, pairs).add_(moves).add_(self._progress_places)
-        if ruled is not None:
-            places.add_(ruled, alpha=self.rule)
         return bag(self._progress, places, self._progress_bags[: codes.shape[0]]).masked_fill_(impossible, IMPOSSIBLE)
 
     def references(self, codes: Tensor) -> Tensor | None:
