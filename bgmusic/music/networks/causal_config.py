@@ -51,7 +51,7 @@ class CausalConfig(Config):
     """Nats that a draft loses at each change of chord where its lowest note is not the planned bass, so that others are
     chosen; critics do not learn with it."""
     parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Nats that a draft loses for each pair of tracks that move in parallel octaves or fifths, so that others are chosen;
+    """Nats that a draft loses each time two tracks move in parallel octaves or fifths, so that others are chosen;
     critics do not learn with it."""
     blank: Share = 0.5
     """Share of the phrases of which nothing is given in imitation."""

@@ -8,8 +8,8 @@ from composers import BAND, SATB, random_phrases
 
 from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.critic_ahead import Known
-from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes, returning_rhythms
+from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.keys import to_common
