@@ -99,6 +99,8 @@ def from_integers(integers: Tensor, bits: int) -> Tensor:
 
     """
     _check_bits(bits)
+    if not isinstance(integers, Tensor):
+        raise TypeError(f"integers must be a tensor, not {type(integers).__name__}")
     if integers.is_floating_point() or integers.dtype == torch.bool or integers.is_complex():
         raise ValueError(f"codes of {bits} bits are made from integers, not {integers.dtype}")
     integers = integers.long()

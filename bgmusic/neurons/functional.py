@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,19 +12,27 @@ from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 
 
 def check_floating(x: Tensor, name: str = "logits") -> None:
-    """Raise ValueError if the tensor ``name`` does not have a floating-point type."""
+    """Raise ValueError if the tensor ``name`` does not have a floating-point type, TypeError if it is no tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a tensor, not {type(x).__name__}")
     if not x.is_floating_point():
         raise ValueError(f"{name} must be floating-point numbers, not {x.dtype}: convert them with .float()")
 
 
-def _constant(name: str, value: float | Tensor, estimator: str) -> float | Tensor:
-    """Check a slope or temperature: a positive number, or a 0-d tensor whose gradient the estimator provides."""
-    if not isinstance(value, Tensor):
-        if not value > 0:
-            raise ValueError(f"the {name} must be a positive number, not {value}")
+def _positive(name: str, value: float | Tensor) -> float | Tensor:
+    """Check a slope or temperature: a positive number, or a 0-d tensor."""
+    if not isinstance(value, Tensor):  # a tensor's value stays on its device
+        if not 0 < value < math.inf:
+            raise ValueError(f"the {name} must be a positive, finite number, not {value}")
     elif value.dim():
         raise ValueError(f"the {name} must be a number or a 0-d tensor, not a tensor of shape {tuple(value.shape)}")
-    elif value.requires_grad and torch.is_grad_enabled() and estimator not in RELAXED:
+    return value
+
+
+def _constant(name: str, value: float | Tensor, estimator: str) -> float | Tensor:
+    """Check a slope or temperature: a positive number, or a 0-d tensor whose gradient the estimator provides."""
+    value = _positive(name, value)
+    if isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled() and estimator not in RELAXED:
         relaxed = ", ".join(sorted(RELAXED))
         raise ValueError(f"{estimator} gives no gradient by its {name}: detach it, or use a relaxed one ({relaxed})")
     return value
@@ -51,7 +61,7 @@ def dbn(
 
     Args:
         logits: real numbers of any shape and floating type.
-        slope: the sigmoid's slope, a positive number or 0-d tensor.
+        slope: the sigmoid's slope, a positive number or 0-d tensor (whose value is not checked).
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         temperature: a positive number or 0-d tensor, for the estimators that have one; others ignore it.
 
@@ -80,12 +90,12 @@ def sbn(
 
     Args:
         logits: real numbers of any shape and floating type.
-        slope: the sigmoid's slope, a positive number or 0-d tensor.
+        slope: the sigmoid's slope, a positive number or 0-d tensor (whose value is not checked).
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         generator: source of the draws, on the logits' device; the global one by default.
         temperature: a positive number or 0-d tensor, for the estimators that have one; others ignore it.
         thresholds: values for ``v`` in [0, 1) instead of independent draws, floating, of the logits' shape or one
-            that broadcasts to it. Neurons that share a threshold decide together; each still fires with its own
+            that broadcasts to it (not checked: a 1 is never exceeded). Neurons that share a threshold decide together; each still fires with its own
             probability if the threshold is uniform. The generator is not used. Thresholds get no gradient.
 
     Returns:
@@ -99,6 +109,7 @@ def sbn(
     Source: BinaryGAN, arXiv 1810.04714, equation 2.
 
     """
+    check_floating(logits)
     if thresholds is None:
         # Float32 whatever the logits' type: the 8 bits of bfloat16 would bias the probabilities.
         thresholds = uniform_draws(logits.shape, generator, logits.device)
@@ -120,11 +131,11 @@ def preactivate(logits: Tensor, slope: float | Tensor = 1.0) -> Tensor:
     """Return the preactivated outputs ``sigmoid(slope x)`` in [0, 1], of the logits' shape and type.
 
     Raises:
-        ValueError: the logits are not floating.
+        ValueError: the logits are not floating, or the slope is not a positive number.
 
     """
     check_floating(logits)
-    return torch.sigmoid(slope * logits)
+    return torch.sigmoid(_positive("slope", slope) * logits)
 
 
 def hard_threshold(preactivated: Tensor) -> Tensor:

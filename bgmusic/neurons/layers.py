@@ -24,6 +24,9 @@ class Thresholded(nn.Module):
         device: device of the thresholds.
         dtype: type of the thresholds.
 
+    Raises:
+        TypeError: ``neuron`` is not a binary neuron.
+
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class Thresholded(nn.Module):
         self.linear = linear
         self.threshold = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
         self.neuron = DBN() if neuron is None else neuron
+        if not isinstance(self.neuron, BinaryNeuron):
+            raise TypeError(f"the neuron must be one such as SBN('reinmax'), not {neuron!r}")
         self.dims = dims
 
     def logits(self, x: Tensor) -> Tensor:

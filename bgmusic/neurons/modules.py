@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,9 @@ from bgmusic.neurons.estimators import RELAXED, TEMPERED, find
 def _fill(buffer: Tensor, value: float, name: str) -> None:
     limits = torch.finfo(buffer.dtype)
     if not limits.tiny <= value <= limits.max:
-        raise ValueError(f"the {name} must be a positive, finite float32 number, not {value}")
+        raise ValueError(
+            f"the {name} must be a positive number between {limits.tiny:.2g} and {limits.max:.2g}, not {value}"
+        )
     with torch.no_grad():
         buffer.fill_(value)
 
@@ -34,6 +38,16 @@ class Sloped(nn.Module):
         super().__init__()
         self.register_buffer("slope", torch.ones((), dtype=torch.float32))
         self.set_slope(slope)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Sloped:
+        """Move the module; slopes and temperatures stay float32 in models of half precision, which would round them."""
+        before = {name: self._buffers[name] for name in ("slope", "temperature") if name in self._buffers}
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            new = self._buffers[name]
+            if old is not None and new is not None and new.dtype != old.dtype:
+                self._buffers[name] = new if old.is_meta else old.to(new.device)
+        return self
 
     def set_slope(self, slope: float) -> None:
         """Set the sigmoid's slope in place.

@@ -177,3 +177,9 @@ def test_a_linear_layer_with_other_channels_is_refused() -> None:
     for layer in (Thresholded(nn.Linear(3, 4, bias=False), 1), Thresholded(nn.Linear(3, 4, bias=False), 4, dims=1)):
         with pytest.raises(ValueError, match=r"\(2, 4\)"):
             layer(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("neuron", ["sbn", SBN, nn.ReLU()], ids=str)
+def test_what_is_no_neuron_is_refused(neuron: object) -> None:
+    with pytest.raises(TypeError, match="neuron"):
+        BinaryDense(5, 3, neuron)

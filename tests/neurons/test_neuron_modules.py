@@ -15,8 +15,10 @@ from bgmusic.neurons import (
     ESTIMATORS,
     NEURONS,
     SBN,
+    Annealing,
     BinaryNeuron,
     RealValued,
+    Stairs,
     dbn,
     preactivate,
     register,
@@ -171,6 +173,18 @@ def test_layers_below_a_hidden_neuron_learn(name: str, estimator: str) -> None:
         optimizer.step()
     right = ((model(x) > 0) == (y > 0)).float().mean()
     assert right > 0.9
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_slopes_of_half_precision_models_keep_their_precision(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Linear(5, 7), SBN("concrete", slope=1.1, temperature=0.3)).to(dtype)
+    assert float(model[1].slope) == pytest.approx(1.1, rel=1e-6)
+    assert float(model[1].temperature) == pytest.approx(0.3, rel=1e-6)
+    annealing = Annealing(model, slope=Stairs(1.1))
+    for _ in range(200):
+        annealing.step()
+    assert float(model[1].slope) == pytest.approx(1.1**200, rel=1e-5)
+    assert model(torch.ones(2, 5, dtype=dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("name", sorted(NEURONS))

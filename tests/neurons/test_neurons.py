@@ -284,8 +284,14 @@ def test_logits_that_are_not_floating_are_refused(function: Callable[..., Tensor
         function(torch.ones(3, dtype=dtype))
 
 
+@pytest.mark.parametrize("function", [dbn, sbn, preactivate, hard_threshold, bernoulli_sample])
+def test_what_is_no_tensor_is_refused(function: Callable[..., Tensor]) -> None:
+    with pytest.raises(TypeError, match="must be a tensor, not list"):
+        function([1.0, 2.0])
+
+
 @pytest.mark.parametrize("name", ["slope", "temperature"])
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, torch.ones(1), torch.ones(3)], ids=str)
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, torch.ones(1), torch.ones(3)], ids=str)
 @pytest.mark.parametrize("function", [dbn, sbn])
 def test_invalid_slopes_and_temperatures_are_refused(
     function: Callable[..., Tensor], value: float | Tensor, name: str

@@ -152,8 +152,9 @@ def test_rebar_follows_its_formula() -> None:
 
 
 def test_misuse_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 samples or more"):
-        RLOO(1)
+    for samples in (1, 2.5):
+        with pytest.raises(ValueError, match="2 or more"):
+            RLOO(samples)
     with pytest.raises(ValueError, match=r"\[0, 1\)"):
         AdjustedReinforce(decay=1.0)
     with pytest.raises(ValueError, match="temperature"):
@@ -164,6 +165,13 @@ def test_misuse_is_refused() -> None:
         register_score("disarm")(DisARM)
     with pytest.raises(TypeError, match="common base"):
         ScoreFunction()(loss, torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="differentiable"):
+        REBAR()(lambda bits: (bits.sum(1) > 1).float(), torch.zeros(2, 3, requires_grad=True))
+    with pytest.raises(TypeError, match="return a tensor"):
+        DisARM()(lambda bits: 1.0, torch.zeros(2, 3))
+    for estimator in ("disarm", DisARM, SBN):
+        with pytest.raises(TypeError, match="one such as"):
+            expected_loss(loss, torch.zeros(1, 2), estimator)
 
 
 def test_neurons_and_score_functions_share_a_slope() -> None:

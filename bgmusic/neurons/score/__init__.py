@@ -52,10 +52,13 @@ def expected_loss(
         Losses ``(batch,)``, whose gradient by the logits is the estimate.
 
     Raises:
+        TypeError: ``estimator`` is neither a neuron nor a score function.
         ValueError: the logits are not floating or have no batch dimension, or the loss does not return one number per
             row.
 
     """
+    if not isinstance(estimator, BinaryNeuron | ScoreFunction):
+        raise TypeError(f"the estimator must be one such as DisARM() or SBN('reinmax'), not {estimator!r}")
     check_logits(logits)
     if isinstance(estimator, BinaryNeuron):
         return evaluate(loss, estimator(logits, generator))

@@ -75,10 +75,13 @@ def evaluate(loss: Loss, bits: Tensor) -> Tensor:
     """Return the losses ``(batch,)`` of these bits, converted to a floating type if they are counts.
 
     Raises:
+        TypeError: the loss does not return a tensor.
         ValueError: the loss does not return one number per row.
 
     """
     losses = loss(bits)
+    if not isinstance(losses, Tensor):
+        raise TypeError(f"the loss must return a tensor of one loss for each row, not {type(losses).__name__}")
     if losses.shape != bits.shape[:1]:
         raise ValueError(
             f"the loss must return one loss for each row, shape {tuple(bits.shape[:1])}, not {tuple(losses.shape)}"

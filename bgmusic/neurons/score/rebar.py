@@ -30,7 +30,8 @@ class REBAR(ScoreFunction):
     Source: Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, arXiv 1703.07370.
 
     Raises:
-        ValueError: the temperature or the slope is not a positive number.
+        ValueError: the temperature or the slope is not a positive number; in a call also, the loss is not
+            differentiable.
 
     """
 
@@ -79,4 +80,6 @@ def _gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor) ->
         return gradient, other
     with torch.enable_grad():
         value, other = function(leaf)
+        if not value.requires_grad:
+            raise ValueError("REBAR needs a loss that is differentiable in the bits: use DisARM or RLOO")
         return torch.autograd.grad(value, leaf)[0], other

@@ -125,8 +125,8 @@ class RLOO(ScoreFunction):
 
     def __init__(self, samples: int = 2, slope: float = 1.0) -> None:
         super().__init__(slope)
-        if samples < 2:
-            raise ValueError(f"a leave-one-out baseline needs 2 samples or more, not {samples}")
+        if not isinstance(samples, int) or samples < 2:
+            raise ValueError(f"a leave-one-out baseline needs a whole number of samples, 2 or more, not {samples}")
         self.samples = samples
 
     def forward(self, loss: Loss, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
