@@ -94,9 +94,9 @@ def sbn(
         estimator: name of the gradient estimator, see :mod:`bgmusic.neurons.estimators`.
         generator: source of the draws, on the logits' device; the global one by default.
         temperature: a positive number or 0-d tensor, for the estimators that have one; others ignore it.
-        thresholds: values for ``v`` in [0, 1) instead of independent draws, floating, of the logits' shape or one
-            that broadcasts to it (not checked: a 1 is never exceeded). Neurons that share a threshold decide together; each still fires with its own
-            probability if the threshold is uniform. The generator is not used. Thresholds get no gradient.
+        thresholds: values for ``v`` in [0, 1) (not checked) instead of independent draws, floating, of the logits'
+            shape or one that broadcasts to it. Neurons that share a threshold decide together; each still fires with
+            its own probability if the threshold is uniform. The generator is not used. Thresholds get no gradient.
 
     Returns:
         Zeros and ones of the logits' shape and type (numbers between them under a relaxed estimator).

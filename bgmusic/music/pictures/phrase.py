@@ -28,7 +28,11 @@ _TINT, _FRAME = 0.5, 3  # of marks: most of their colour, and pixels of a frame
 _PAPER = 200  # least value of the channels of paper and lines, not of notes
 _MAX_NAME = 12  # characters of a track name
 # Short names that fit beside the rows; those of General MIDI (pretty_midi's "Acoustic Bass Drum") do not.
-_DRUM_NAMES = {36: "kick", 38: "snare", 42: "hat", 46: "open", 49: "crash", 51: "ride"}
+_DRUM_NAMES = {
+    35: "kick", 36: "kick", 37: "stick", 38: "snare", 39: "clap", 40: "snare", 41: "tom", 42: "hat", 43: "tom",
+    44: "pedal", 45: "tom", 46: "open", 47: "tom", 48: "tom", 49: "crash", 50: "tom", 51: "ride", 52: "china",
+    53: "bell", 54: "shake", 55: "splash", 56: "bell", 57: "crash", 59: "ride",
+}  # fmt: skip
 
 
 def draw_phrase(
@@ -129,16 +133,20 @@ def _marked(cells: NDArray[np.uint8], marks: NDArray[np.float32], tops: list[int
 
 
 def _row_names(roll: Roll, track: int, rows: tuple[int, int], height: int) -> Iterator[tuple[int, str]]:
-    """Yield labels of a track's rows with the height of their middle in pixels: Cs (C4 is MIDI pitch 60), or drums.
+    """Yield labels of rows with the height of their middle in pixels: Cs (C4 is MIDI pitch 60), or drums that strike.
 
     Labels that would overlap the track name or each other are left out.
     """
     low, high = rows
     drum = roll.track_set.tracks[track].is_drum
+    struck = roll.cells[track].any((0, 1))
     free = _TEXT + _SMALL // 2
     for row in range(high, low - 1, -1):
         pitch = roll.low + row
-        name = _DRUM_NAMES.get(pitch, "") if drum else f"C{pitch // 12 - 1}" if pitch % 12 == 0 else ""
+        if drum:
+            name = _DRUM_NAMES.get(pitch, "") if struck[row] else ""
+        else:
+            name = f"C{pitch // 12 - 1}" if pitch % 12 == 0 else ""
         middle = (high - row) * height + height // 2
         if name and free <= middle <= (high - low + 1) * height - _SMALL // 2 + 2:
             yield middle, name

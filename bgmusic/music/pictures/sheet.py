@@ -109,7 +109,7 @@ def png_bytes(roll: Roll) -> bytes:
     """Return the picture of one roll as the content of a PNG file.
 
     Up to 8 bars are drawn large, with the names of tracks and notes (:func:`draw_phrase`); a longer roll is drawn
-    small, in lines of equal length of at most 16 bars (:func:`sheet_picture`).
+    small, in lines of equal length of at most 16 bars (:func:`sheet_picture`) with the number of their first bar.
 
     Raises:
         UserError: ``roll`` is not a ``Roll``.
@@ -119,7 +119,25 @@ def png_bytes(roll: Roll) -> bytes:
     if roll.bars <= _PHRASE:
         return png(draw_phrase(roll))
     count = -(-roll.bars // _LINE)
-    return png(sheet_picture(split_lines(roll, -(-roll.bars // count)), columns=1)[0])
+    bars = -(-roll.bars // count)
+    return png(_numbered(*sheet_picture(split_lines(roll, bars), columns=1), bars))
+
+
+def _numbered(picture: Image, lines: int, bars: int) -> Image:
+    """Write the number of its first bar to the left of each line of ``bars`` bars."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_TEXT)
+    gutter = round(font.getlength(str(lines * bars))) + _GAP
+    wide = Image.new("P", (gutter + picture.width, picture.height), colours.PAPER)
+    wide.putpalette(picture.getpalette() or [])
+    wide.paste(picture, (gutter, 0))
+    pen = ImageDraw.Draw(wide)
+    pen.font = font
+    for line in range(lines):
+        top = _HEAD + _GAP + line * (picture.height - _HEAD - _GAP) // lines
+        pen.text((gutter, top), str(line * bars + 1), colours.INK, anchor="ra")
+    return wide
 
 
 def save_roll(path: str | Path, roll: Roll) -> None:

@@ -114,7 +114,9 @@ def test_lines_stand_before_bars_beats_and_below_each_c():
     assert octaves.tolist() == [(69 - pitch + 1) * 4 for pitch in (60, 48, 36)]
     names = dict(_row_names(empty, 1, rows[1], 4))
     assert names == {(69 - pitch) * 4 + 2: f"C{octave}" for octave, pitch in ((4, 60), (3, 48), (2, 36))}
-    assert "kick" in dict(_row_names(empty, 0, rows[0], 8)).values()
+    assert not dict(_row_names(empty, 0, rows[0], 8)), "no drum strikes"
+    empty.cells[0, 0, 0, 6] = True
+    assert list(dict(_row_names(empty, 0, rows[0], 8)).values()) == ["kick"]
 
 
 def test_used_rows_show_at_least_an_octave_and_every_note():
@@ -217,7 +219,14 @@ def test_a_roll_becomes_one_picture(tmp_path):
     cells = np.zeros((3, 34, 16, 40), bool)
     long = Roll(BAND, 4, cells, cells)
     with Image.open(io.BytesIO(png_bytes(long))) as picture:
-        assert picture.size == sheet_picture(split_lines(long, 12), columns=1)[0].size
+        lines = sheet_picture(split_lines(long, 12), columns=1)[0]
+        gutter = picture.width - lines.width
+        assert (gutter, picture.height) > (0, lines.height - 1)
+        assert np.array_equal(np.asarray(picture.convert("RGB"))[:, gutter:], np.asarray(lines.convert("RGB")))
+        numbers = np.asarray(picture)[:, :gutter] != colours.PAPER
+    starts = np.flatnonzero(np.diff(numbers.any(1).astype(int), prepend=0) == 1)
+    assert len(starts) == 3, "bars 1, 13 and 25"
+    assert np.ptp(np.diff(starts)) <= 2
 
 
 def test_invalid_inputs_are_refused(tmp_path):
