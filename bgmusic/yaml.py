@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,14 +28,23 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 _PLAINLY = {"extra_forbidden": "unknown key", "model_type": "expected names and values"}
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, values: Any) -> str:
     parts = []
     for problem in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in problem["loc"])[:_LONGEST_QUOTE]
+        where = ".".join(_keys(problem["loc"], values))[:_LONGEST_QUOTE]
         message = _PLAINLY.get(problem["type"], str(problem["msg"]))
         message = message.removeprefix("Value error, ")[:_LONGEST_QUOTE]
         parts.append(f"{where}: {message}" if where else message)
     return "; ".join(parts[:5])
+
+
+def _keys(place: tuple[int | str, ...], values: Any) -> Iterator[str]:
+    """Yield the keys on the way to a value, without the kinds of unions that pydantic names between them."""
+    for part in place:
+        if isinstance(values, dict) and part not in values and part == values.get("kind"):
+            continue
+        yield str(part)
+        values = values.get(part) if isinstance(values, dict) else None
 
 
 def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
@@ -48,7 +57,7 @@ def validate(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error)}") from None
+        raise UserError(f"{source}: {_explain(error, values)}") from None
 
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")

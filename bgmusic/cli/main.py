@@ -78,7 +78,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.exit(app(args or ["--help"], prog_name="bgmusic", standalone_mode=False))
     except _UsageError as error:
         context = getattr(error, "ctx", None)
-        command = context.command_path if context else "bgmusic"
+        command = context.command_path if context else " ".join(["bgmusic", *filter(str.isalpha, args[:1])])
         _fail(f"{usage_message(error)} (see {command} --help)")
     except UserError as error:
         _fail(str(error))

@@ -187,7 +187,7 @@ def resolve(
         values = merge(values, {"training": {"steps": steps}})
     for assignment in assignments or ():
         set_value(values, assignment)
-    return validate(model, values, f"config {config}")
+    return validate(model, values, f"config {config} with --set" if assignments else f"config {config}")
 
 
 def begin(command: str, out: Path | None, threads: int | None) -> tuple[Path, str]:

@@ -78,7 +78,9 @@ class Run:
         if not distributed.leads():
             return cls(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"{path} exists already; resume it with --resume, or choose another --out")
+            run = (path / "config.yaml").is_file()
+            remedy = "resume it with --resume, or choose" if run else "it is no run; choose"
+            raise UserError(f"{path} exists already; {remedy} another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
         new = new_folder(path)
@@ -106,8 +108,9 @@ class Run:
         if not (path / "config.yaml").is_file():
             raise UserError(f"{path} is not a run: it has no config.yaml")
         run = cls(path)
-        if run.environment().get("kind") != kind:
-            raise UserError(f"{path} is not a run of {kind}")
+        found = run.environment().get("kind")
+        if found != kind:
+            raise UserError(f"{path} is a run of {str(found)[:20]!r}, not of {kind!r}")
         return run
 
     def note(self, **values: Any) -> None:
@@ -153,7 +156,7 @@ class Run:
             except (ValueError, RecursionError):
                 values = None
         if not isinstance(values, dict):
-            raise UserError(f"{path}: missing or corrupt")
+            raise UserError(f"{path}: missing or corrupt; copy it from a backup, or train anew")
         return values
 
     def seed(self) -> int:

@@ -59,7 +59,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     """
     if not path.parent.is_dir():
-        raise UserError(f"there is no run {path.parent}")
+        what = f"{path.parent} is a file, not" if path.parent.exists() else f"there is no run {path.parent}: give"
+        raise UserError(f"{what} the folder of a run")
     if not path.is_file():
         if not (path.parent / "config.yaml").exists():
             raise UserError(f"{path.parent} is not a run: it has no config.yaml")

@@ -207,4 +207,5 @@ class Settings:
                 shares=check_shares(tuple(float(share) for share in shares)),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise UserError(f"its settings are damaged: {error!r}") from None
+            detail = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise UserError(f"its settings are damaged: {detail}") from None
