@@ -188,9 +188,9 @@ def _show(found: Evaluation, source: Path, against: str) -> None:
     # Narrow enough for a terminal of 80 columns.
     narrow: Any = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "collapse_padding": True}
     table = Table(title=title, caption=caption, **narrow)
-    table.add_column("", no_wrap=True)
+    table.add_column("")  # the names are wrapped where there is too little room
     for column in ("samples", "data", "distance", "floor", "errors"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
     for family in found.families:
         numbers = (family.distance.mean, family.floor.mean)
         table.add_row(family.name.upper(), "", "", *(_short(value) for value in numbers), f"{family.errors:.1f}")
@@ -209,7 +209,8 @@ def _show(found: Evaluation, source: Path, against: str) -> None:
     summary.add_row(
         "classifier accuracy (50% is best)", *(f"{t.accuracy:.0%} ({t.low:.0%} to {t.high:.0%})" for _, t in both)
     )
-    summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
+    if not isnan(found.two_sample.precision):  # of 30 phrases or more
+        summary.add_row("precision, recall", *(f"{t.precision:.2f}, {t.recall:.2f}" for _, t in both))
     if found.judge is not None:
         judge = found.judge
         accuracy = f"{judge.accuracy:.0%} ({judge.low:.0%} to {judge.high:.0%})"
