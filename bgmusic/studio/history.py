@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from bgmusic.errors import UserError
@@ -75,6 +76,12 @@ class History:
         while self._size > MOST_BYTES and len(self._edits) > 2 * EVERY:
             self._forget()
         return state
+
+    def copy(self) -> History:
+        """Return a history that goes its own way from here; states and edits are shared."""
+        copied = copy(self)
+        copied._checkpoints, copied._edits = self._checkpoints.copy(), self._edits.copy()
+        return copied
 
     def undo(self) -> State:
         """Undo the last edit.

@@ -69,18 +69,13 @@ class Session:
         """Apply edits, all or none.
 
         Raises:
-            UserError: an edit does not fit.
+            UserError: an edit does not fit; nothing has changed then, and what can be redone stays.
 
         """
-        done = 0
-        try:
-            for edit in edits:
-                self._history.apply(edit)
-                done += 1
-        except UserError:
-            for _ in range(done):
-                self._history.undo()
-            raise
+        history = self._history.copy()
+        for edit in edits:
+            history.apply(edit)
+        self._history = history
         return self._changed()
 
     def undo(self) -> dict[str, Any]:

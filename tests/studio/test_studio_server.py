@@ -252,8 +252,13 @@ def test_wrong_bodies_are_refused(client, name, body):
 
 def test_edits_are_all_or_none(client):
     good = {"do": "tempo", "bpm": 90}
+    edit(client, do="title", title="Mine")
+    edit(client, do="tempo", bpm=100)
+    before = post(client, "undo").json()
+    assert (before["undos"], before["redos"]) == (1, 1)
     assert post(client, "edit", edits=[good, {"do": "show", "take": 5}]).status_code == 400
-    assert client.get("/api/state").json()["undos"] == 0
+    assert client.get("/api/state").json() == before
+    assert post(client, "redo").json()["bpm"] == 100
 
 
 @pytest.mark.parametrize("path", ODD, ids=lambda path: path.stem)
