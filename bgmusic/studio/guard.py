@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 TOKEN = "x-studio-token"  # noqa: S105 (the name of a header)
 MEGABYTE = 1 << 20
 BODY_SECONDS = 30.0
-"""Seconds in which a request's body must arrive."""
+"""Seconds in which a request's whole body must arrive."""
 
 
 class Refused(Exception):
@@ -87,13 +87,17 @@ class Guard:
     def _limited(self, receive: Receive, limit: int) -> Receive:
         seen = 0
         complete = False
+        end: float | None = None  # of the time for the whole body, which begins when the application asks for it
 
         async def limited() -> Message:
-            nonlocal seen, complete
+            nonlocal seen, complete, end
             if complete:  # waits for the client to leave
                 return await receive()
+            now = asyncio.get_running_loop().time()
+            if end is None:
+                end = now + BODY_SECONDS
             try:
-                message = await asyncio.wait_for(receive(), BODY_SECONDS)
+                message = await asyncio.wait_for(receive(), end - now)
             except (TimeoutError, asyncio.TimeoutError):
                 raise Refused(408, "the request took too long") from None
             if message["type"] == "http.request":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -230,6 +231,24 @@ def test_large_bodies_are_refused(client):
     assert client.get("/api/state").status_code == 200
 
 
+def test_a_body_that_trickles_is_refused(session, monkeypatch):
+    monkeypatch.setattr("bgmusic.studio.guard.BODY_SECONDS", 0.05)
+    app, _ = application(session, TOKEN, [HOST])
+    sent = []
+
+    async def trickle():
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", HOST.encode()), (b"x-studio-token", TOKEN.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/api/new", "query_string": b"", "headers": headers}
+    asyncio.run(app(scope, trickle, send))
+    assert sent[0]["status"] == 408
+
+
 @pytest.mark.parametrize(
     ("name", "body"),
     [
@@ -279,8 +298,6 @@ def test_random_bytes(client):
 
 
 def test_events_reach_slow_tabs(session):
-    import asyncio
-
     async def listen():
         queue = session.listen()
         for step in range(200):
