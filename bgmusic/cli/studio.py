@@ -42,6 +42,7 @@ def studio(
     from bgmusic.files import require_writable
     from bgmusic.studio.composing import Composers
     from bgmusic.studio.serving import serve
+    from bgmusic.studio.unsaved import unsaved_projects
     from bgmusic.training.lookup import shipped_generators
     from bgmusic.training.memory import keep_freed_memory
 
@@ -53,9 +54,11 @@ def studio(
     keep_freed_memory()
 
     def ready(address: str) -> None:
+        if unsaved := [str(path) for path in unsaved_projects(project)]:
+            typer.echo(f"Not saved when the studio ended: {', '.join(unsaved)}. Open it: --project {unsaved[-1]}")
         typer.echo(f"The studio is at {address}")
         typer.echo("Ctrl-C ends it.")
 
     unsaved = serve(Composers(names), port, project, browser, ready, host)
     if unsaved is not None:
-        typer.echo(f"What was not saved is in {unsaved}")
+        typer.echo(f"The project was not saved. It is in {unsaved}; open it: --project {unsaved}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +22,7 @@ from bgmusic.studio.session import Session
 _GRACE = 1  # seconds for answers that are under way when the server ends
 _MOST_CONNECTIONS = 200
 _LOOPBACK = "127.0.0.1"
+_SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP  # Ctrl-C, kill or a shutdown, a terminal that is closed
 
 
 class _Server(uvicorn.Server):
@@ -38,7 +41,7 @@ class _Server(uvicorn.Server):
 def serve(
     composers: Composers, port: int, project: Path | None, browser: bool, ready: Callable[[str], None], host: str
 ) -> Path | None:
-    """Serve the studio until Ctrl-C.
+    """Serve the studio until Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
         composers: the composers to choose from.
@@ -49,11 +52,11 @@ def serve(
         host: the address to listen at.
 
     Returns:
-        The file beside the project in which what was not saved is, if something was not.
+        The file of the project that was not saved, if something was not.
 
     Raises:
         UserError: the port is taken, or the project or a composer can't be loaded.
-        OSError: the project can't be read.
+        OSError: the project can't be read, or what was not saved can't be written.
 
     """
     session = Session(composers, project)
@@ -79,17 +82,30 @@ def serve(
     )
     server = _Server(config, ending)
     address = f"http://{host}:{port}/#token={token}"
-    ready(address)
-    if browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    try:
-        server.run([listening])
-    except KeyboardInterrupt:  # uvicorn raises it again when it has ended
-        pass
-    finally:
-        unsaved = session.close()
-        gc.freeze()  # Python's last collection of garbage takes seconds on a busy machine
+    with _ended_by_signals(server):
+        ready(address)
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        try:
+            server.run([listening])
+        finally:
+            unsaved = session.close()
+            gc.freeze()  # Python's last collection of garbage takes seconds on a busy machine
     return unsaved
+
+
+@contextlib.contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals end the server, and nothing that comes after it: uvicorn raises them again when it has ended."""
+    before = {one: signal.getsignal(one) for one in _SIGNALS}
+    for one, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+            signal.signal(one, server.handle_exit)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -19,6 +19,7 @@ from bgmusic.studio.history import History
 from bgmusic.studio.notes import no_notes
 from bgmusic.studio.project_file import project_bytes, read_project, write_project
 from bgmusic.studio.state import State
+from bgmusic.studio.unsaved import write_unsaved
 from bgmusic.studio.view import view_of
 
 MOST_TABS = 32
@@ -179,13 +180,16 @@ class Session:
         self._tabs.discard(queue)
 
     def close(self) -> Path | None:
-        """End all compositions; write what was not saved of a project with a file beside it, and return where."""
+        """End all compositions; if something was not saved, write the project to a new file, and return where.
+
+        Raises:
+            OSError: the file can't be written.
+
+        """
         self.composers.close()
-        if self._path is None or project_bytes(self._history) == self._saved:
+        if project_bytes(self._history) == self._saved:
             return None
-        path = self._path.with_name(f"{self._path.stem}.unsaved{self._path.suffix}")
-        write_project(self._history, path)
-        return path
+        return write_unsaved(self._history, self._path)
 
     def _opened(self, content: bytes, source: str) -> History:
         history = read_project(content, source)
@@ -197,6 +201,7 @@ class Session:
     def _replace(self, history: History) -> None:
         self.composers.cancel()
         self._history = history
+        self._saved = project_bytes(history)  # nothing to lose: it is new, or a file
 
     def _changed(self) -> dict[str, Any]:
         self._revision += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
@@ -96,6 +97,24 @@ def test_interrupt_ends_it_while_tabs_listen_and_it_composes(runs, tmp_path):
     assert read_project(project.read_bytes()).state.bars == 128
     with open_studio(runs["voices"], "--project", project) as studio:
         assert ask(studio, "GET", "/api/state")[1]["bars"] == 128
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", [None, "mine.bgstudio"])
+def test_what_was_not_saved_is_kept_and_found(runs, tmp_path, by, name):
+    words = [runs["voices"], *(["--project", name] if name else [])]
+    kept = f"{'mine' if name else 'piece'}.unsaved.bgstudio"
+    with open_studio(*words, folder=tmp_path) as studio:
+        assert "unsaved" not in studio.printed
+        body = json.dumps({"edits": [{"do": "title", "title": "Mine"}]})
+        assert ask(studio, "POST", "/api/edit", body)[0] == 200
+        assert studio.interrupt(by) == 0
+        assert kept in studio.process.stdout.read()
+    assert read_project((tmp_path / kept).read_bytes()).state.title == "Mine"
+    with open_studio(*words, folder=tmp_path) as studio:
+        assert kept in studio.printed
+        assert studio.interrupt(by) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [kept]
 
 
 def test_slow_and_broken_clients(studio):

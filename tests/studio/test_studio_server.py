@@ -150,19 +150,6 @@ def test_a_project_is_saved_and_opened(composers, tmp_path):
     assert Session(composers, path).state.bpm == 100
 
 
-def test_what_was_not_saved_is_kept(composers, tmp_path):
-    path = tmp_path / "mine.bgstudio"
-    session = Session(composers, path)
-    assert session.close() is None  # nothing was done
-    session.apply([{"do": "title", "title": "Mine"}])
-    session.save()
-    assert session.close() is None
-    session.apply([{"do": "add", "notes": [[0, 0, 4, 60]]}])
-    assert session.close() == tmp_path / "mine.unsaved.bgstudio"
-    assert len(Session(composers, tmp_path / "mine.unsaved.bgstudio").state.notes) == 1
-    assert not len(Session(composers, path).state.notes)
-
-
 def test_composing_is_cancelled(client, session, monkeypatch):
     def fill(generator, shape, wanted, watch):
         while watch(wanted.channels, 0.5):  # goes on until it is cancelled

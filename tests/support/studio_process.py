@@ -9,28 +9,30 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
 class Studio:
-    """A studio that runs: its process, its address with the token, and the two apart."""
+    """A studio that runs: its process, its address with the token, the two apart, and what it printed before."""
 
     process: subprocess.Popen[str]
     address: str
     port: int
     token: str
+    printed: str
 
-    def interrupt(self) -> int:
-        """Send Ctrl-C; return the exit code. At most 10 seconds are waited for it."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, by: signal.Signals = signal.SIGINT) -> int:
+        """Send Ctrl-C or another signal; return the exit code. At most 10 seconds are waited for it."""
+        self.process.send_signal(by)
         return self.process.wait(10)
 
 
 @contextlib.contextmanager
-def open_studio(*arguments: object) -> Iterator[Studio]:
-    """Start a studio at a free port without a browser; end it when the block ends."""
+def open_studio(*arguments: object, folder: Path | None = None) -> Iterator[Studio]:
+    """Start a studio in a folder, at a free port without a browser; end it when the block ends."""
     words = [sys.executable, "-m", "bgmusic", "studio", *map(str, arguments), "--port", "0", "--no-browser"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
     try:
         assert process.stdout
         seen = ""
@@ -38,7 +40,7 @@ def open_studio(*arguments: object) -> Iterator[Studio]:
             line = process.stdout.readline()
             assert line, seen
             seen += line
-        yield Studio(process, found.group(), int(found[1]), found[2])
+        yield Studio(process, found.group(), int(found[1]), found[2], seen)
     finally:
         if process.poll() is None:
             process.kill()
