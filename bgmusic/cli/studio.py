@@ -29,7 +29,7 @@ def studio(
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but local ones let other machines in.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 or :: lets other machines in.")
     ] = "127.0.0.1",
 ) -> None:
     """Compose in the browser by flipping decisions.
@@ -53,10 +53,12 @@ def studio(
         names = {run: run for run in runs}
     keep_freed_memory()
 
-    def ready(address: str) -> None:
+    def ready(addresses: list[str]) -> None:
         if unsaved := [str(path) for path in unsaved_projects(project)]:
             typer.echo(f"Not saved when the studio ended: {', '.join(unsaved)}. Open it: --project {unsaved[-1]}")
-        typer.echo(f"The studio is at {address}")
+        typer.echo(f"The studio is at {addresses[0]}")
+        for address in addresses[1:]:
+            typer.echo(f"From other machines: {address}")
         typer.echo("Ctrl-C ends it.")
 
     unsaved = serve(Composers(names), port, project, browser, ready, host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -39,15 +39,14 @@ class Guard:
     Args:
         app: the application.
         token: what each request of the API must send in the header ``X-Studio-Token``.
-        hosts: allowed values of the header ``Host``, with the port.
+        hosts: allowed values of the header ``Host``, with the port; such as :class:`bgmusic.studio.hosts.Hosts`.
         limits: bytes of a body, by path; a megabyte elsewhere.
         policy: the content security policy of pages.
 
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Sequence[str], limits: Mapping[str, int], policy: str) -> None:
-        self._app, self._token, self._hosts = app, token.encode(), frozenset(hosts)
-        self._origins = frozenset(f"http://{host}" for host in hosts)
+    def __init__(self, app: ASGIApp, token: str, hosts: Container[str], limits: Mapping[str, int], policy: str) -> None:
+        self._app, self._token, self._hosts = app, token.encode(), hosts
         self._limits, self._policy = limits, policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +65,10 @@ class Guard:
 
     def _refusal(self, scope: Scope, limit: int) -> JSONResponse | None:
         headers = Headers(scope=scope)
-        if headers.get("host", "") not in self._hosts:
-            return _refuse(421, "this server is reached by its own address only")
-        origin = headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        host = headers.get("host", "")
+        if host not in self._hosts:
+            return _refuse(421, "open the studio by the address that it printed, or by this machine's IP address")
+        if headers.get("origin", f"http://{host}") != f"http://{host}":
             return _refuse(403, "requests of other sites are refused")
         is_api = scope["path"].startswith("/api/")
         same = headers.get("sec-fetch-site", "none") in ("none", "same-origin")

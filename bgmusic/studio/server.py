@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -176,7 +176,7 @@ class Api:
             self._exports -= 1
 
 
-def application(session: Session, token: str, hosts: list[str]) -> tuple[ASGIApp, Api]:
+def application(session: Session, token: str, hosts: Container[str]) -> tuple[ASGIApp, Api]:
     """Return the web application, guarded, and its answers.
 
     Args:

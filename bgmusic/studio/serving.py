@@ -14,14 +14,13 @@ from pathlib import Path
 
 import uvicorn
 
-from bgmusic.errors import UserError
 from bgmusic.studio.composing import Composers
+from bgmusic.studio.hosts import allowed_hosts, links, listen
 from bgmusic.studio.server import application
 from bgmusic.studio.session import Session
 
 _GRACE = 1  # seconds for answers that are under way when the server ends
 _MOST_CONNECTIONS = 200
-_LOOPBACK = "127.0.0.1"
 _SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP  # Ctrl-C, kill or a shutdown, a terminal that is closed
 
 
@@ -39,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    composers: Composers, port: int, project: Path | None, browser: bool, ready: Callable[[str], None], host: str
+    composers: Composers, port: int, project: Path | None, browser: bool, ready: Callable[[list[str]], None], host: str
 ) -> Path | None:
     """Serve the studio until Ctrl-C, SIGTERM or SIGHUP.
 
@@ -48,23 +47,21 @@ def serve(
         port: the port, or 0 for a free one.
         project: the project file that is opened and saved, or None.
         browser: whether to open the page in the user's browser.
-        ready: receives the address, with the token, when requests are answered.
+        ready: receives the addresses of the page, with the token: for this machine, and any for others.
         host: the address to listen at.
 
     Returns:
         The file of the project that was not saved, if something was not.
 
     Raises:
-        UserError: the port is taken, or the project or a composer can't be loaded.
+        UserError: the port is taken, the address is not this machine's, or the project or a composer can't be loaded.
         OSError: the project can't be read, or what was not saved can't be written.
 
     """
     session = Session(composers, project)
     token = secrets.token_urlsafe(24)
-    listening = _listen(host, port)
-    port = int(listening.getsockname()[1])
-    names = {host, "localhost", _LOOPBACK} if host == _LOOPBACK else {host}
-    app, api = application(session, token, [f"{name}:{port}" for name in names])
+    listening = listen(host, port)
+    app, api = application(session, token, allowed_hosts(host, listening))
 
     def ending() -> None:
         api.closing.set()
@@ -81,11 +78,11 @@ def serve(
         timeout_graceful_shutdown=_GRACE,
     )
     server = _Server(config, ending)
-    address = f"http://{host}:{port}/#token={token}"
+    addresses = [f"{link}#token={token}" for link in links(host, listening)]
     with _ended_by_signals(server):
-        ready(address)
+        ready(addresses)
         if browser:
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(addresses[0],), daemon=True).start()
         try:
             server.run([listening])
         finally:
@@ -106,21 +103,3 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        UserError: the port is taken, or the address is not this machine's.
-
-    """
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise UserError(f"port {port} of {host} can't be used: {error.strerror}; choose another --port") from None
-    return listening
