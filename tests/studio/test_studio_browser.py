@@ -240,6 +240,18 @@ def test_an_ending_is_decided_and_composed(page):
     assert [row for row in project["notes"] if row[1] < 29] == [row for row in before["notes"] if row[1] < 29]
 
 
+def test_the_status_line_is_of_now(page):
+    type_into(page, "#chords", "C | F")
+    field = page.find_element(By.CSS_SELECTOR, "#chords")
+    after(page, lambda: field.send_keys(Keys.ENTER))
+    until(page, "return document.querySelector('#status').textContent.includes('compose')")
+    page.execute_script("document.activeElement.blur()")
+    before = view(page)["composed"]
+    press(page, "Enter")
+    until(page, f"return (await import('/page/store.js')).store.view.composed > {before}")
+    until(page, "return document.querySelector('#status').textContent === ''")
+
+
 def test_a_new_tempo_goes_on_from_where_the_music_is(page):
     compose(page)
     press(page, "o")

@@ -74,10 +74,10 @@ async function attempt(work) {
   }
 }
 
-// Do what the user asks for; when it is done, an error of before is no longer said.
+// Do what the user asks for; when it is done, what was said before is no longer so.
 async function act(work) {
   const done = await attempt(work);
-  if (done && document.getElementById("status").classList.contains("error")) say("");
+  if (done) say("");
   return done;
 }
 
@@ -101,11 +101,7 @@ export async function replaceProject(path, body) {
   return done;
 }
 
-export async function edit(...edits) {
-  const done = await attempt(() => post("edit", { edits }));
-  if (done) say("");
-  return done;
-}
+export const edit = (...edits) => request("edit", { edits });
 
 // Edit, and compose the area that the decision is about if the page composes by itself.
 export async function decide(edits, area) {
