@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,13 +118,17 @@ class Session:
         """Write the project to its file, and return the file's name.
 
         Raises:
-            UserError: the studio was started without one.
-            OSError: it can't be written.
+            UserError: the studio was started without one, or it can't be written.
 
         """
         if self._path is None:
             raise UserError("start the studio with --project FILE to save there, or download the project")
-        write_project(self._history, self._path)
+        try:
+            write_project(self._history, self._path)
+        except OSError as error:
+            raise UserError(
+                f"not saved: {self._path}: {error.strerror}; mend that and save again, or download the project"
+            ) from None
         self._saved = project_bytes(self._history)
         return self._path.name
 
@@ -194,6 +199,11 @@ class Session:
     def _opened(self, content: bytes, source: str) -> History:
         history = read_project(content, source)
         name = history.state.generator
+        if name not in self.composers.names:
+            command = shlex.join(["bgmusic", "studio", *self.composers.names.values(), name[:100]])
+            raise UserError(
+                f"{source}: this studio has no composer {name[:100]!r}; add it, or its run folder: {command}"
+            )
         if self.composers.shape(name) != history.state.shape:
             raise UserError(f"{source}: its composer {name!r} has phrases of another shape here")
         return history

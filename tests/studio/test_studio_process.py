@@ -195,5 +195,7 @@ def test_mistakes_on_the_command_line(runs, tmp_path, capsys):
     with open_studio(runs["band"], "--project", other) as studio:
         assert ask(studio, "POST", "/api/save")[0] == 200
     words = ["studio", runs["voices"], "--no-browser", "--project", other]
-    assert "has no composer 'band'" in refusal(capsys, *words)
+    text = refusal(capsys, *words)
+    assert str(other) in text
+    assert f"bgmusic studio {runs['voices']} band" in text
     assert bgmusic("studio", "--help") == 0

@@ -150,6 +150,26 @@ def test_a_project_is_saved_and_opened(composers, tmp_path):
     assert Session(composers, path).state.bpm == 100
 
 
+def test_a_project_that_cannot_be_saved_says_so(composers, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    app, _ = application(Session(composers, folder / "mine.bgstudio"), TOKEN, [HOST])
+    folder.rmdir()
+    with TestClient(app, base_url=f"http://{HOST}", headers={"X-Studio-Token": TOKEN}) as client:
+        reason = post(client, "save").json()["error"]
+        assert all(words in reason for words in ("not saved", str(folder), "download"))
+        folder.mkdir()
+        assert post(client, "save").status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world"])
+@pytest.mark.parametrize("given", ["", "0"])
+def test_what_is_no_midi_file_is_called_so(client, content, given):
+    reason = client.post("/api/import", params={"given": given}, content=content).json()["error"]
+    assert "no MIDI file" in reason
+    assert "parts" not in reason
+
+
 def test_composing_is_cancelled(client, session, monkeypatch):
     def fill(generator, shape, wanted, watch):
         while watch(wanted.channels, 0.5):  # goes on until it is cancelled

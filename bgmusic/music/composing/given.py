@@ -104,7 +104,7 @@ def read_given(path: str | Path, shape: RollShape, track: int) -> Given:
     try:
         song = read_midi(path, controls=True)
     except MidiError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise MidiError(f"{path}: no MIDI file with notes: {error}") from None
     try:
         return extract_given(song, shape, track)
     except UserError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bgmusic.errors import UserError
 from bgmusic.music.composing.write_back import in_ticks, scale_of, scaled, ticks_of
+from bgmusic.music.midi.read import MidiError
 from bgmusic.music.midi.song import DEFAULT_VELOCITY, PERCUSSION, TEMPO, Song, Table, sort_notes, table
 from bgmusic.music.rolls.collecting import in_annotations, tracks_of
 from bgmusic.music.rolls.reading import BarsOfFile, read_midi_bars
@@ -81,8 +82,8 @@ def _bars(path: str | Path, shape: RollShape) -> tuple[BarsOfFile, str | tuple[s
     tracks = shape.track_set
     try:
         return read_midi_bars(path, tracks, shape.resolution), tracks.by
-    except UserError:
-        if tracks.by != "part":
+    except UserError as error:
+        if tracks.by != "part" or isinstance(error, MidiError):
             raise
         # Fewer parts than tracks, such as a part of a piece: their names say which they are.
         try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bgmusic.errors import UserError
 from bgmusic.music.midi.pedal import with_pedal
-from bgmusic.music.midi.read import read_midi
+from bgmusic.music.midi.read import MidiError, read_midi
 from bgmusic.music.midi.song import Song
 from bgmusic.music.rolls.checks import require_integer
 from bgmusic.music.rolls.grid import StepNotes, quantise
@@ -109,8 +109,8 @@ def _bars_of_file(
 def _read_song(path: str | Path, controls: bool) -> Song:
     try:
         return read_midi(path, controls=controls)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    except MidiError as error:
+        raise MidiError(f"{path}: no MIDI file with notes: {error}") from None
 
 
 def read_npz_roll(path: str | Path, index: int | None, first_bar: int, bars: int | None) -> Roll:
