@@ -11,6 +11,8 @@ from typing import Any
 
 from bgmusic.errors import UserError
 
+_NOT_HERE = errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL  # the last: fe80:: without a zone
+
 
 class Hosts(Container[str]):
     """The values of the header ``Host`` by which a server may be reached: names, and every IP address, with the port.
@@ -49,10 +51,10 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             return _listening(family, address)
         except OSError as error:
-            refusal = error
-    if refusal.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL):  # the last: fe80:: without a zone
-        raise UserError(f"--host {host}: this machine has no such address; choose one of its own, such as 127.0.0.1")
-    raise UserError(f"port {port} of {host} can't be used: {refusal.strerror}; choose another --port")
+            if error.errno not in _NOT_HERE:
+                reason = f"port {port} of {host} can't be used: {error.strerror}; choose another --port"
+                raise UserError(reason) from None
+    raise UserError(f"--host {host}: this machine has no such address; choose one of its own, such as 127.0.0.1")
 
 
 def allowed_hosts(host: str, listening: socket.socket) -> Hosts:
