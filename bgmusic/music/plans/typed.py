@@ -120,14 +120,14 @@ def _harmony(shape: PlanShape, line: str, key: Key | None) -> tuple[Bits, Bits]:
 
 
 def _items(shape: PlanShape, option: str, text: str) -> Iterator[tuple[Sequence[int], str, str]]:
-    """Yield the tracks, the value, and what messages call it, of each item."""
+    """Yield the tracks, the value, and what messages call it, of each item; the value for all tracks first."""
     if len(text) > _LONGEST:
         raise UserError(f"{option}: at most {_LONGEST:,} characters are read")
     items = text.split(",")
     if sum(":" not in item for item in items) > 1:
         raise UserError(f"{option}: several values without a track; write {_EXAMPLES[option]}")
     named: set[int] = set()
-    for item in items:
+    for item in sorted(items, key=lambda item: ":" in item):  # what is written of a track overwrites it
         track, colon, value = item.rpartition(":")
         tracks = [find_track(shape, track)] if colon else range(len(shape.tracks))
         if colon and tracks[0] in named:

@@ -132,6 +132,17 @@ def test_typed_wishes_overrule_a_plan():
         overrule(base, typed_plan(SHAPE))
 
 
+@pytest.mark.parametrize(
+    ("option", "own", "of_all"),
+    [("form", "Drums:AAAA", "ABAB"), ("instruments", "Drums:-x-x", "xxxx"), ("activity", "Drums:1", "low")],
+)
+def test_the_value_of_a_track_counts_in_either_order(option, own, of_all):
+    first, second = (settle(typed_plan(FOUR, **{option: text})) for text in (f"{own}, {of_all}", f"{of_all}, {own}"))
+    assert first == second
+    alone = settle(typed_plan(FOUR, **{option: own}))
+    assert (first.arrays()[option][0] == alone.arrays()[option][0]).all()
+
+
 def test_tracks_have_names_and_numbers():
     assert find_track(SHAPE, " bass ") == 2
     assert find_track(SHAPE, "1") == 1
