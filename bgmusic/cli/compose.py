@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bgmusic.cli import music_files
-from bgmusic.cli.kept_files import free_units, mention_rests, read_kept_file, require_other_files
+from bgmusic.cli.kept_files import free_units, read_kept_file, require_other_files
 from bgmusic.cli.options import BpmOption, DraftsOption, EndingOption, FirstOption
 from bgmusic.cli.plan_options import (
     ActivityOption,
@@ -73,6 +73,7 @@ def compose(
     formats = music_files.parse_formats(format_) or list(music_files.DEFAULT)
     _require_given(given, track, free, ending, bpm)
 
+    from bgmusic.cli.rests import mention_rests
     from bgmusic.files import require_writable
     from bgmusic.music.composing import planned
     from bgmusic.music.composing.generate import to_rolls
@@ -118,7 +119,7 @@ def compose(
             )
             rolls = to_rolls(channels, shape, bpm)
             songs = None if source is None else [with_accompaniment(source, [roll]) for roll in rolls]
-    mention_rests(shape, units, rolls)
+    mention_rests(shape, plans, rolls, units, None if notes is None else notes.track)
     about = {"run": str(run), "seed": seed, "first": first}
     music_files.write_music(rolls, out, formats, "piece", about=about, songs=songs, first=first)
     _write_plans(plans, out, first)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from bgmusic.music.composing.kept import KeptPiece, Units
     from bgmusic.music.plans.plan import Plan
     from bgmusic.music.plans.shape import PlanShape
-    from bgmusic.music.rolls.roll import Roll
     from bgmusic.music.rolls.shape import RollShape
 
 
@@ -123,16 +121,3 @@ def require_other_files(given: Path | None, out: Path, first: int, number: int) 
     written = {(out / f"piece-{first + place:04d}.mid").resolve() for place in range(number)}
     if given is not None and given.resolve() in written:
         raise UserError(f"--out {out} would overwrite {given}: choose another folder, or --first {first + number}")
-
-
-def mention_rests(shape: RollShape, units: Units | None, rolls: Sequence[Roll]) -> None:
-    """Say which tracks rest in all of their free units; nothing if none are given."""
-    if units is None:
-        return
-    for track in units.any(1).nonzero()[0].tolist():
-        name = shape.track_set.tracks[track].name
-        cells = [roll.cells[track].reshape(-1, shape.unit, shape.pitches)[units[track]] for roll in rolls]
-        resting = sum(not one.any() for one in cells)
-        if resting:
-            where = "" if len(rolls) == 1 else f" of {count_of(resting, 'piece')}"
-            typer.echo(f"{name} rests in all that is free{where}: --instruments lets it play", err=True)

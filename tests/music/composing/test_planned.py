@@ -10,6 +10,8 @@ from tiny_runs import make_run
 
 import bgmusic
 from bgmusic.errors import UserError
+from bgmusic.music.composing import planned
+from bgmusic.music.composing.planned import compose
 from bgmusic.music.composing.planners import FILE
 from bgmusic.music.networks.planner.config import PlannerConfig, PlanSize
 from bgmusic.music.networks.planner.network import Planner
@@ -119,6 +121,32 @@ def test_the_command_writes_the_plan_beside_the_music(run, planner, tmp_path, ca
     first, second = (np.load(tmp_path / name / "rolls.npz")["rolls"] for name in ("one", "two"))
     assert (first[1] == second[0]).all()
     assert not first[:, 2, 1].any()
+
+
+def test_tracks_that_rest_throughout_are_named(run, tmp_path, capsys, monkeypatch):
+    out = ["--format", "npz", "--out", tmp_path / "composed"]
+    assert command("compose", run, "--instruments", "Bass:xx", *out) == 0
+    assert "rest" not in capsys.readouterr().err
+    whole = compose
+
+    def rests(*tracks):
+        def composed(*arguments, **options):
+            made = whole(*arguments, **options)
+            made.reshape(len(made), 4, -1)[:, list(tracks)] = False
+            return made
+
+        monkeypatch.setattr(planned, "compose", composed)
+
+    rests(1, 3)  # the plan says nothing of the alto
+    assert command("compose", run, "--instruments", "Bass:x?", "-n", 2, *out) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("Bass plays by the plan, but rests throughout")
+    assert "Alto" not in said
+    rests(0, 1, 2, 3)
+    assert command("compose", run, "--activity", "Tenor:none", *out) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("nothing sounds: Soprano, Alto, Bass may play")
+    assert said.count("\n") == 1
 
 
 def test_a_given_track_stays(run, tmp_path, capsys):
