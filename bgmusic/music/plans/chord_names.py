@@ -28,12 +28,14 @@ _STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # from the root to a note of a ch
 _NOTE = re.compile(r"([A-G])(bb|##|b|#)?")
 _PARTS = re.compile(
     r"(?P<alter>(?:b|#|[+-](?=5)|(?<=.)[+-])(?:5|9|11|13))"  # "C-9" is minor, "C-5" is not
-    r"|(?P<major>maj|Maj|ma(?!dd)|M|Δ|\^)|(?P<minor>min|mi|m|-)|(?P<half>ø|h)|(?P<dim>dim|°|o(?!mit))|(?P<aug>aug|\+)"
-    r"|(?P<sus>sus[24]?)|(?P<add>add(?:2|4|6|9|11|13))|(?P<no>(?:no|omit)[35])|(?P<alt>alt)"
+    r"|(?P<major>major|maj|Maj|ma(?!dd|ug)|M|Δ|\^)|(?P<minor>minor|min|mi|m|-)|(?P<half>ø|h)|(?P<dim>dim|°|o(?!mit))|(?P<aug>aug|\+)"
+    r"|(?P<sus>sus[24]?)|(?P<add>add(?:2|4|6|9|11|13))|(?P<no>(?:no|omit)[35])|(?P<alt>7?alt$)"
     r"|(?P<number>6/?9|13|11|9|7|6|(?<!.)[52])"
 )
+_MAJOR = ("ma", "Ma", "M")
 _ADDED = {"2": 2, "4": 5, "6": 9, "9": 2, "11": 5, "13": 9}
 _SEVERAL = ("alter", "add", "no")  # parts that a name may have more than once
+_FIRST = ("minor", "half", "dim", "alt")  # parts that stand only right after the root: "Cmino" is no chord
 _LONGEST = 40  # characters of a chord
 
 
@@ -158,6 +160,13 @@ class _Kind:
     has_seventh: bool = False
     others: set[int] = field(default_factory=set)
 
+    def alter_fifth(self, fifth: int) -> None:
+        """Replace the perfect fifth; a second alteration sounds beside the first: ``C7b5#5``."""
+        if self.fifth in (None, _FIFTH):
+            self.fifth = fifth
+        else:
+            self.others.add(fifth)
+
     def intervals(self) -> set[int]:
         present = {0, *self.others}
         present |= {value for value in (self.third, self.fifth) if value is not None}
@@ -191,11 +200,13 @@ def read_kind(rest: str, text: str) -> set[int]:
     while place < len(rest):
         part = _PARTS.match(rest, place)
         group = "" if part is None else str(part.lastgroup)
-        if part is None or (group in seen and group not in _SEVERAL):
+        if part is None or (group in seen and group not in _SEVERAL) or (group in _FIRST and place):
             raise UserError(f"chord {text!r}: {rest[place:]!r} is not understood")
         seen.add(group)
         _apply(kind, group, part[0])
         place = part.end()
+    if "major" in seen and not (kind.has_seventh or rest.startswith(_MAJOR)):
+        raise UserError(f"chord {text!r}: write the major seventh with its 7, as in Cm(maj7)")
     return kind.intervals()
 
 
@@ -212,9 +223,10 @@ def _apply(kind: _Kind, group: str, part: str) -> None:  # noqa: PLR0912 (one br
     elif group == "dim":
         kind.third, kind.fifth, kind.seventh = 3, 6, 9
     elif group == "aug":
-        kind.fifth = 8
+        kind.alter_fifth(8)
     elif group == "sus":
-        kind.third = 2 if part == "sus2" else 5
+        kind.third = None
+        kind.others.add(2 if part == "sus2" else 5)
     elif group == "add":
         kind.others.add(_ADDED[part[3:]])
     elif group == "no":
@@ -228,7 +240,7 @@ def _apply(kind: _Kind, group: str, part: str) -> None:  # noqa: PLR0912 (one br
     else:
         shift = -1 if part[0] in "b-" else 1
         if part[1:] == "5":
-            kind.fifth = 7 + shift
+            kind.alter_fifth(7 + shift)
         else:
             kind.others.discard(_ADDED[part[1:]])
             kind.others.add(_ADDED[part[1:]] + shift)

@@ -1,9 +1,10 @@
 """Roman numerals: chords by their degree in a key, such as ``ii7``, ``V/V``, ``bVII`` or ``I64``.
 
-Upper case is major, lower case minor; ``o`` or ``°`` diminished, ``ø`` half-diminished, ``+`` augmented. The figures 6,
-64 (triads) and 65, 43, 42 (sevenths) are inversions. The seventh of an upper-case numeral is the key's (I7 has a major
-one, V7 a minor one); that of a lower-case numeral is minor. In minor keys degrees are those of natural minor, and the
-diminished chord on the seventh degree stands on the leading note; bIII, bVI and bVII are III, VI and VII, as in songs.
+Upper case is major, lower case minor; ``o`` or ``°`` diminished, ``ø`` or ``%`` half-diminished, ``+`` augmented. 7, 9,
+11 and 13 add a minor seventh, as in names of chords: I7 is C7 in C, and Imaj7 is Cmaj7. The figures 6, 64 (triads) and
+65, 43, 42 (sevenths) are inversions; the seventh of an inverted upper-case numeral is the key's, as in figured bass:
+I65 is Cmaj7/E, V65 is G7/B. In minor keys degrees are those of natural minor, and the diminished chord on the seventh
+degree stands on the leading note; bIII, bVI and bVII are III, VI and VII, as in songs.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _LOWERED = (2, 5, 6)  # degrees of the minor scale that are lower than those of 
 _DEGREES = ("i", "ii", "iii", "iv", "v", "vi", "vii")
 _NUMERAL = re.compile(r"(?P<shift>[b#]?)(?P<degree>VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?P<kind>[^/]*)")
 _FIGURES = {"6": 1, "64": 2, "65": 1, "43": 2, "42": 3, "2": 3}
-_FIGURE = re.compile(r"([°oø+]?)(65|64|43|42|6|2)")
-_SIGNS = {"°": "dim", "o": "dim", "ø": "ø", "+": "aug"}
+_FIGURE = re.compile(r"([°oø%+]?)(65|64|43|42|6|2)")
+_DIMINISHED = re.compile(r"dim|°|o(?!mit)|ø|%|h")  # kinds that say the third themselves
 
 Key = tuple[int, bool]
 """Pitch class of the tonic, and whether the key is minor."""
@@ -88,16 +89,15 @@ def parse_numeral(text: str, key: Key) -> Bits:
         raise UserError(f"{text[:40]!r} is no Roman numeral, such as ii7, V/V or bVII")
     root, kind = _root(numeral, key), numeral["kind"]
     inversion, figure = 0, _FIGURE.fullmatch(kind)
+    lower = numeral["degree"].islower()
     if figure is not None:
-        inversion = _FIGURES[figure[2]]
-        kind = figure[1] + ("7" if figure[2] in ("65", "43", "42", "2") else "")
-    sign = _SIGNS.get(kind[:1], "")
-    kind = sign + kind[len(kind[:1]) if sign else 0 :]
-    if numeral["degree"].islower() and not sign:
-        kind = "m" + kind
-    elif kind.startswith(("7", "9", "11", "13")) and (root + 11 - key[0]) % CLASSES in _scale(key):
-        kind = "maj" + kind
-    intervals = read_kind(kind, text)
+        inversion, kind = _FIGURES[figure[2]], figure[1]
+        if figure[2] in ("65", "43", "42", "2"):
+            of_key = not lower and not kind and (root + 11 - key[0]) % CLASSES in _scale(key)
+            kind += "maj7" if of_key else "7"
+    if lower and not _DIMINISHED.match(kind):
+        kind = "minor" + kind
+    intervals = read_kind(kind.replace("%", "ø"), text)
     notes = sorted(intervals)
     if inversion >= len(notes):
         raise UserError(f"{text[:40]!r}: the chord has no such inversion")
@@ -111,7 +111,7 @@ def _scale(key: Key) -> tuple[int, ...]:
 def _root(numeral: re.Match[str], key: Key) -> int:
     degree = _DEGREES.index(numeral["degree"].lower())
     above = _scale(key)[degree]
-    if key[1] and degree == 6 and not numeral["shift"] and numeral["kind"][:1] in ("°", "o", "ø"):
+    if key[1] and degree == 6 and not numeral["shift"] and _DIMINISHED.match(numeral["kind"]):
         above = 11
     if key[1] and numeral["shift"] == "b" and degree in _LOWERED:
         return (key[0] + above) % CLASSES

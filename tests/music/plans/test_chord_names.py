@@ -8,8 +8,8 @@ from bgmusic.music.plans.chord_names import bits_of, chord_name, note_class, par
 from bgmusic.music.plans.roman import parse_key, parse_numeral
 
 SPELLINGS = {
-    "C": "C CM Cmaj CMaj",
-    "Cm": "Cm C- Cmin Cmi",
+    "C": "C CM Cmaj CMaj Cmajor",
+    "Cm": "Cm C- Cmin Cmi Cminor",
     "C7": "C7",
     "Cm7": "Cm7 C-7 Cmin7 Cmi7",
     "Cmaj7": "Cmaj7 CM7 CΔ CΔ7 Cma7 CMaj7 C^7",
@@ -19,7 +19,7 @@ SPELLINGS = {
     "Cm7b5": "Cm7b5 Cø Cø7 Cm7(b5) C-7b5 Cm7-5 Ch7",
     "Caug": "Caug C+",
     "Caug7": "Caug7 C+7 C7#5 C7+5",
-    "Csus4": "Csus Csus4",
+    "Csus4": "Csus Csus4 Csus4no3 Cno3sus4",
     "C7sus4": "C7sus4 C7sus",
     "C6": "C6",
     "C6/9": "C6/9 C69",
@@ -39,6 +39,7 @@ SPELLINGS = {
     "Bb/D": "B♭/D",
     "Am7/G": "Am7/G Am/G",
     "N.C.": "N.C. NC N.C n.c.",
+    "{C,E,F#,Ab,Bb}/C": "C7b5#5 C7#5b5",
     "{C,Db}/C": "{C,Db}/C {Db,C}",
 }
 PAIRS = [(text, name) for name, texts in SPELLINGS.items() for text in texts.split()]
@@ -66,6 +67,7 @@ def test_a_bass_outside_the_chord_sounds_with_it():
     [
         *("", "H", "c", "am", "Cxyz", "C/", "/C", "C//E", "C/H", "C7/9", "Cmm", "Cm7b5b", "C4", "Csus5", "C#b7", "♭"),
         *("C13b", "C/E/G", "{C", "{}", "{C,H}", "{C,E}/x", "C" * 50, "Cmaj7maj7", "1", "C²", "C7alt7", "C\x00", "💥"),
+        *("Cmino", "Cmdim", "C7m", "Csusm", "Cmaj7m", "CmM", "Cdimmaj", "Csus4M", "C7ø", "Cmalt", "Cmid", "Coh"),
     ],
 )
 def test_other_text_is_no_chord(text):
@@ -89,7 +91,10 @@ def test_names_need_bits_of_a_chord():
     ("key", "numerals", "names"),
     [
         ("C", "I ii iii IV V vi viio", "C Dm Em F G Am Bdim"),
-        ("Eb", "I7 ii7 V7 viiø7 viio7", "Ebmaj7 Fm7 Bb7 Dm7b5 Ddim7"),
+        ("Eb", "Imaj7 ii7 V7 viiø7 viio7", "Ebmaj7 Fm7 Bb7 Dm7b5 Ddim7"),
+        ("C", "I7 IV7 IV9 V13 bVII7 II7 IM7 IV^7 imaj7", "C7 F7 F9 G13 Bb7 D7 Cmaj7 Fmaj7 Cm(maj7)"),
+        ("C", "I65 IV42 V42 vi65 vii%7 vii%65 viidim7", "Cmaj7/E Fmaj7/E G7/F C6 Bm7b5 Dm6 Bdim7"),
+        ("Am", "i7 iv7 III7 VI65 viidim", "Am7 Dm7 C7 Fmaj7/A Abdim"),
         ("C", "I6 I64 V65 V43 V42 ii65", "C/E C/G G7/B G7/D G7/F F6"),
         ("C", "V/V V7/ii viio7/V bVII bII6 III+", "D A7 F#dim7 Bb Db/F Eaug"),
         ("Am", "i III iv v V7 VI VII viio7 i6", "Am C Dm Em E7 F G Abdim7 Am/C"),
@@ -104,7 +109,9 @@ def test_numerals_are_chords_of_a_key(key, numerals, names):
     assert " ".join(found) == names
 
 
-@pytest.mark.parametrize("text", ["VIII", "Vx", "V/", "V/V7", "I65/", "I42x", "#", "V/V/V"])
+@pytest.mark.parametrize(
+    "text", ["VIII", "Vx", "V/", "V/V7", "I65/", "I42x", "#", "V/V/V", "viii", "iiii", "IIII", "iiaj7", "i5", "Iv"]
+)
 def test_other_text_is_no_numeral(text):
     with pytest.raises(UserError):
         parse_numeral(text, parse_key("C"))
@@ -126,7 +133,8 @@ def test_chords_agree_with_music21():
         assert set(np.flatnonzero(bits[:12]).tolist()) == {pitch.pitchClass for pitch in symbol.pitches}, text
         assert bits[12:].argmax() == symbol.bass().pitchClass
     roman = pytest.importorskip("music21.roman")
-    numerals = "I ii iii IV V vi viio V7 V65 V43 V42 ii65 viio7 viiø7 I6 I64 V/V V7/ii I7 IV7 bVII"
+    # Root positions of I7 and IV7 differ by intent: RomanText takes the seventh of the key, bands play C7 and F7.
+    numerals = "I ii iii IV V vi viio V7 V65 V43 V42 ii65 viio7 viiø7 I6 I64 V/V V7/ii I65 IV65 IV42 bVII"
     for numeral in numerals.split():
         theirs = roman.RomanNumeral(numeral, "E-")
         bits = parse_numeral(numeral, parse_key("Eb"))
