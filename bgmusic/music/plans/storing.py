@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from bgmusic.errors import UserError
 from bgmusic.files import write_text
@@ -34,7 +34,7 @@ from bgmusic.music.plans.roman import key_name, key_number, parse_key
 from bgmusic.music.plans.settle import settle
 from bgmusic.music.plans.shape import LEVELS, MAX_BARS, PlanShape
 from bgmusic.music.plans.spelling import plan_spelling
-from bgmusic.yaml import Config, validate
+from bgmusic.yaml import Config
 
 FORMAT, VERSION = "bgmusic plan", 1
 _LARGEST = 4_000_000  # bytes; 64 tracks of 1024 bars have half of that
@@ -62,6 +62,22 @@ class _File(Config):
     tracks: Annotated[list[_Track], Field(min_length=1, max_length=_MANY)]
 
 
+_ALLOWED = {
+    "format": json.dumps(FORMAT),
+    "version": str(VERSION),
+    "bars": f"a whole number from 1 to {MAX_BARS}",
+    "beats": "a whole number, 1 or more",
+    "key": 'a key, such as "C" or "F# minor"',
+    "harmony": 'the chords of each bar as text, such as "F G", or "?"',
+    "tracks": f"a list of 1 to {_MANY} tracks, each with its name",
+    "name": "a text of 1 to 200 characters",
+    "drums": "true or false",
+    "form": "the number of the bar that it repeats, from 1, or null",
+    "instruments": "x (plays), - (silent) or ? (open) for each bar",
+    "activity": f"a level from 0 to {len(LEVELS)}, or null",
+}
+
+
 def write_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan to a JSON file, atomically.
 
@@ -86,8 +102,9 @@ def read_plan(path: str | Path) -> Plan:
         raise UserError(f"{path}: larger than {_LARGEST:,} bytes, too large for a plan")
     try:
         values = json.loads(content)
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: no JSON, so no plan") from None
+    except (ValueError, RecursionError) as error:
+        line = f" in line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserError(f"{path}: a plan is a JSON file, but this is not valid JSON{line}") from None
     return plan_from_dict(values, str(path))
 
 
@@ -141,7 +158,10 @@ def plan_from_dict(values: Any, source: str = "plan") -> Plan:
         UserError: they are no plan, or contradict themselves.
 
     """
-    file = validate(_File, values, source)
+    try:
+        file = _File.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error, values)}") from None
     try:
         names, drums = (tuple(getattr(track, key) for track in file.tracks) for key in ("name", "drums"))
         shape = PlanShape(names, drums, file.bars, file.beats)
@@ -158,6 +178,32 @@ def plan_from_dict(values: Any, source: str = "plan") -> Plan:
         return settle(Plan(shape, **arrays))
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
+
+
+def _explain(error: ValidationError, values: Any) -> str:
+    """Say what is wrong first: part, track and bar (from 1), and what is allowed there."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    place, value = list(problem["loc"]), problem["input"]
+    if not place:
+        return f"a plan has the parts {', '.join(_File.model_fields)}"
+    track = ""
+    if len(place) > 2 and place[0] == "tracks":
+        number = int(place[1])
+        name = values["tracks"][number].get("name")
+        track = f" of {name[:40]}" if isinstance(name, str) and name else f" of track {number + 1}"
+        place = place[2:]
+    part = str(place[0])
+    if part not in _ALLOWED:
+        return f"{part[:40]!r}{track} is no part of a plan: remove it"
+    if problem["type"] == "missing":
+        return f"{part}{track} is missing: write {_ALLOWED[part]}"
+    bar = place[1] if len(place) > 1 and part != "tracks" else None
+    if part == "instruments" and isinstance(value, str):
+        bar = next((number for number, sign in enumerate(value) if sign not in "-x?"), None)
+        value = value if bar is None else value[bar]
+    where = "" if bar is None else f", bar {int(bar) + 1}"
+    found = f"{len(value)} values" if isinstance(value, list | dict) else json.dumps(value, default=repr)[:40]
+    return f"{part}{track}{where}: write {_ALLOWED[part]}, not {found}"
 
 
 def _read_track(shape: PlanShape, number: int, track: _Track, arrays: dict[str, Bits]) -> None:

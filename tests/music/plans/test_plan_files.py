@@ -122,6 +122,36 @@ def test_other_values_are_refused_in_one_line(bad):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("bad", "where", "allowed"),
+    [
+        (with_track(instruments="-xxy"), "instruments of Drums, bar 4: ", "x (plays), - (silent) or ? (open)"),
+        (with_track(activity=[0, 2, 2, 9]), "activity of Drums, bar 4: ", "0 to 8"),
+        (with_track(form=[1, 0, 3, 4]), "form of Drums, bar 2: ", "from 1"),
+        (with_track(name=5), "name of track 1: ", "text"),
+        (with_track(program=3), "'program' of Drums", "remove it"),
+        (values(harmony=["C", 1, "F", "G"]), "harmony, bar 2: ", "chords"),
+        (values(version=2), "version: ", "write 1, not 2"),
+        (values(tracks=[]), "tracks: ", "1 to 64 tracks"),
+        (values(tracks=[5]), "tracks: ", "not 5"),
+        ({"format": "bgmusic plan", "version": 1}, "bars is missing", "1 to 1024"),
+        ([], "a plan has the parts ", "bars"),
+    ],
+)
+def test_mistakes_are_named_by_track_and_bar(bad, where, allowed):
+    with pytest.raises(UserError) as caught:
+        plan_from_dict(bad, "file.json")
+    assert str(caught.value).startswith(f"file.json: {where}")
+    assert allowed in str(caught.value)
+    assert "validation" not in str(caught.value)
+
+
+def test_broken_json_is_named_by_its_line(tmp_path):
+    (tmp_path / "plan.json").write_text('{"bars": 1,\n"beats" 4}')
+    with pytest.raises(UserError, match="line 2"):
+        read_plan(tmp_path / "plan.json")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b"1e999", b'{"a": ' * 5000])
 def test_broken_files_are_refused(tmp_path, content):
     (tmp_path / "plan.json").write_bytes(content)
