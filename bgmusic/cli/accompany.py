@@ -20,7 +20,11 @@ def accompany(
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE.mid", help="MIDI file with the given track.")],
     given: Annotated[
-        str, typer.Option(metavar="TRACK", help="Name or number (from 0) of the given track, which stays unchanged.")
+        str,
+        typer.Option(
+            metavar="TRACK",
+            help="Given track, which stays unchanged: its name, or its number (from 0) among the composer's.",
+        ),
     ],
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="Number of accompaniments.")] = 1,
     seed: Annotated[

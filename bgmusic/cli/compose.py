@@ -46,7 +46,10 @@ def compose(
         Path | None,
         typer.Option(metavar="FILE.mid", help="MIDI file of which a part is kept; needs --track or --free."),
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Name or number (from 0) of the track of --given to keep.")] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(help="Track of --given to keep: its name, or its number (from 0) among the composer's."),
+    ] = None,
     free: Annotated[
         str | None,
         typer.Option(

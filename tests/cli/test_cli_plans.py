@@ -91,7 +91,7 @@ def test_a_plan_of_other_tracks_or_bars_is_refused(capsys, tmp_path, run):
     path = tmp_path / "band.json"
     assert bgmusic("plan", make_run(tmp_path / "band", BAND), "--out", path) == 0
     message = refusal(capsys, "compose", run, "--plan", path, "--out", tmp_path / "composed")
-    assert "the plan has the tracks Drums, Piano" in message
+    assert "for another composer: it has the tracks Drums, Piano" in message
     path = tmp_path / "short.json"
     assert bgmusic("plan", run, "--bars", 2, "--out", path) == 0
     message = refusal(capsys, "compose", run, "--plan", path, "--bars", 4, "--out", tmp_path / "composed")

@@ -95,8 +95,8 @@ def require_fit(plan: PlanShape, size: PlanShape) -> None:
     """
     if (plan.tracks, plan.drums) != (size.tracks, size.drums):
         raise UserError(
-            f"the plan has the tracks {', '.join(plan.tracks)}, the composer {', '.join(size.tracks)}; "
-            "bgmusic plan FILE --tracks SET makes a plan of a file with other tracks"
+            f"the plan is for another composer: it has the tracks {', '.join(plan.tracks)}, this composer has "
+            f"{', '.join(size.tracks)}; bgmusic plan RUN makes a plan for the composer RUN"
         )
     if plan.beats != size.beats:
         raise UserError(f"the plan has {plan.beats} beats a bar, the composer {size.beats}")

@@ -176,6 +176,9 @@ class _Kind:
 def _named(body: str, text: str) -> tuple[int, set[int]]:
     """Return the root and the pitch classes of a chord's name without its bass."""
     note = _NOTE.match(body)
+    if note is None and body[:1].islower() and (name := body[0].upper() + body[1:])[0] in _NATURAL:
+        kinds = f"{name} or {name}m" if _NOTE.fullmatch(name) else name
+        raise UserError(f"{text!r} is no chord: write the root as a capital letter, as in {kinds}")
     if note is None:
         raise UserError(f"{text!r} is no chord: write a root from A to G and a kind, such as Am7 or F/A")
     root = _class_of(note)

@@ -6,6 +6,7 @@ A bar line ``|`` stands between bars. Chords of a bar share its beats evenly; be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,8 +38,13 @@ def split_bars(line: str) -> list[list[str]]:
     for number, bar in enumerate(bars, 1):
         if not bar:
             raise UserError(f"bar {number} of the chords is empty: write {AGAIN} to repeat, N.C. or {OPEN}")
-        if any(":" in chord for chord in bar):
-            raise UserError(f"bar {number} of the chords: write repeats out, or use --form; ':' is not understood")
+        for chord in bar:
+            if re.match("[A-G][b#]?:.", chord):
+                raise UserError(
+                    f"bar {number} of the chords: write {chord[:40]!r} without the colon, as in Cmaj7 or Am"
+                )
+            if ":" in chord:
+                raise UserError(f"bar {number} of the chords: write repeats out, or use --form; ':' is not understood")
     if len(bars) > MAX_BARS:
         raise UserError(f"{len(bars)} bars of chords, at most {MAX_BARS} are allowed")
     return bars
@@ -141,6 +147,8 @@ def _places(chords: int, beats: int) -> NDArray[np.int64]:
 
 
 def _parse(chord: str, key: Key | None) -> Bits:
+    if not chord.strip("/.-"):
+        raise UserError(f"{chord[:40]!r} is no chord: write {AGAIN} to repeat the chord before")
     if is_numeral(chord):
         if key is None:
             raise UserError(f"{chord[:40]!r} is a Roman numeral, which needs a key, such as --key C")

@@ -124,6 +124,10 @@ def _items(shape: PlanShape, option: str, text: str) -> Iterator[tuple[Sequence[
     if len(text) > _LONGEST:
         raise UserError(f"{option}: at most {_LONGEST:,} characters are read")
     items = text.split(",")
+    words = [item.split() for item in items if ":" not in item]
+    names = [name.lower() for name in shape.tracks if len(name) > 1]
+    if any(sign in text for sign in ";=") or any(len(some) > 1 and some[0].lower() in names for some in words):
+        raise UserError(f"{option}: write Track:value, and commas between tracks, as in {_BY_TRACK[option]}")
     if sum(":" not in item for item in items) > 1:
         raise UserError(f"{option}: several values without a track; write {_EXAMPLES[option]}")
     named: set[int] = set()
@@ -140,6 +144,11 @@ def _items(shape: PlanShape, option: str, text: str) -> Iterator[tuple[Sequence[
         yield tracks, value, where
 
 
+_BY_TRACK = {
+    "form": "Drums:AAAA, Bass:ABAB",
+    "instruments": "Drums:-x-x, Bass:xxxx",
+    "activity": "Drums:low, Bass:1 2 3 2",
+}
 _EXAMPLES = {
     "form": "AABA, or Drums:AAAA",
     "instruments": "x for a bar that plays and - for silence, as in Bass:xx-x",
@@ -151,7 +160,11 @@ def _spread(shape: PlanShape, values: int, where: str) -> int:
     """Return the number of bars of each value."""
     if shape.bars % values:
         what = "section" if where.startswith("form") else "value"
-        raise UserError(f"{where}: {values} {what}s do not fit {_bars(shape.bars)}")
+        fitting = -(-shape.bars // values) * values
+        raise UserError(
+            f"{where}: {values} {what}s do not fit {_bars(shape.bars)}; --bars {fitting} fits, or write another "
+            f"number of {what}s"
+        )
     return shape.bars // values
 
 

@@ -136,7 +136,8 @@ def read_npz_roll(path: str | Path, index: int | None, first_bar: int, bars: int
         index = 0
     require_integer("index", index)
     if not 0 <= index < count:
-        raise UserError(f"{path}: there is no phrase {index}; the file has phrases 0 to {count - 1}")
+        known = "only phrase 0" if count == 1 else f"phrases 0 to {count - 1}"
+        raise UserError(f"{path}: there is no phrase {index}; the file has {known}")
     try:
         return cut_roll(phrases.roll(index), first_bar, bars)
     except UserError as error:

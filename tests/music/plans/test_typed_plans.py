@@ -272,6 +272,30 @@ BAD = [
 ]
 
 
+REMEDIES = [
+    ({"form": "ABCDEFGHIJKL"}, "--bars 12"),
+    ({"form": "AABABCB"}, "--bars 14"),
+    ({"form": "Bass AB"}, "Drums:AAAA, Bass:ABAB"),
+    ({"instruments": "Drums=-x-x"}, "Drums:-x-x, Bass:xxxx"),
+    ({"instruments": "Drums:-x-x; Bass:xxxx"}, "Drums:-x-x, Bass:xxxx"),
+    ({"activity": "Piano low"}, "Track:value"),
+    ({"chords": "C:maj7 | A:min"}, "without the colon"),
+    ({"chords": "|: C | F :|"}, "repeats"),
+    ({"chords": "C / / G"}, "%"),
+    ({"chords": "C . . G"}, "%"),
+    ({"chords": "c"}, "C or Cm"),
+    ({"chords": "bb | C"}, "Bb or Bbm"),
+    ({"chords": "am7"}, "Am7"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "remedy"), REMEDIES, ids=lambda value: str(value)[:60])
+def test_messages_say_what_to_write(arguments, remedy):
+    with pytest.raises(UserError) as caught:
+        typed_plan(SHAPE, **arguments)
+    assert remedy in str(caught.value)
+
+
 def _settled(key=None, **arguments):
     return settle(typed_plan(SHAPE, **arguments, key=None if key is None else parse_key(key)))
 
