@@ -77,23 +77,20 @@ def atomic_write(path: str | Path, mode: str = "wb", *, sync: bool = True, **opt
 def require_writable(path: str | Path, folder: bool = False) -> None:
     """Check, before long work, that a file can be written at ``path``, or with ``folder``, files in that folder.
 
-    Leaves nothing behind. A folder that does not exist yet must have a writable parent.
+    Leaves nothing behind. Folders that do not exist yet are made by the caller (``mkdir(parents=True)``).
 
     Raises:
         OSError: it can't.
 
     """
     path = Path(path)
-    where = path
-    if folder:
-        while not where.exists():
-            where = where.parent
-    elif path.is_dir():
+    if not folder and path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    elif path.exists() and not path.is_file():
+    if not folder and path.exists() and not path.is_file():
         return  # a pipe, say
-    else:
-        where = path.parent
+    where = path if folder else path.parent
+    while not where.exists():
+        where = where.parent
     try:
         with tempfile.TemporaryFile(dir=where):
             pass

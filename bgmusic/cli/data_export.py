@@ -38,6 +38,8 @@ def export(
 
     opened = open_corpus(corpus)
     phrase = opened.info(index)
-    opened.roll(index).save(out, bpm=bpm)
+    roll = opened.roll(index)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    roll.save(out, bpm=bpm)
     line = f"{out}: bars {phrase.bar + 1} to {phrase.bar + opened.settings.shape.bars} of {phrase.source}"
     typer.echo(one_line(line))

@@ -55,6 +55,7 @@ def tracks(
     if out is None:
         typer.echo(text, nl=False)
         return
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, text)
     names = ", ".join(track.name for track in found.track_set.tracks)
     typer.echo(one_line(f"{out}: {count_of(len(found.track_set), 'track')}: {names}"))

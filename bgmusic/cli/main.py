@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import typer
@@ -74,6 +75,8 @@ def _fail(message: str) -> NoReturn:
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line. A user's mistake prints one line on stderr and exits with code 2."""
     args = sys.argv[1:] if args is None else args
+    if "--out=" in args or ("--out", "") in pairwise(args):  # Path("") is the current folder
+        _fail("--out is empty: give a file or a folder, or . for this folder")
     try:
         sys.exit(app(args or ["--help"], prog_name="bgmusic", standalone_mode=False))
     except _UsageError as error:

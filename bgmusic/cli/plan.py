@@ -87,6 +87,7 @@ def plan(
             source, wishes_of(bars, chords, form, instruments, activity, key, loose), base, planner, seed, leave_open
         )
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, plan_json(made))  # first: who reads the table may stop early
     typer.echo(table(made))
     typer.echo(LEGEND)

@@ -92,6 +92,7 @@ def render(
         synth=synth.value,
         channels=1 if mono else 2,
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
     sound.write_audio(out, audio, rate)
     typer.echo(f"{out}: {len(audio) / rate:.1f} seconds")
 

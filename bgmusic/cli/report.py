@@ -76,5 +76,6 @@ def report(
         html = made.html
         for line in made.evaluation.verdict() if made.evaluation else []:
             typer.echo(line)
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, html)
     typer.echo(f"Report of {len(html) / 1e6:.1f} MB: {out}")

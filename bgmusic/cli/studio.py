@@ -48,6 +48,7 @@ def studio(
 
     if project is not None:
         require_writable(project)
+        project.parent.mkdir(parents=True, exist_ok=True)
     names = {Path(run).name: run for run in runs} if runs else {name: name for name in shipped_generators()}
     if runs and len(names) < len(set(runs)):
         names = {run: run for run in runs}

@@ -36,6 +36,16 @@ def test_a_plan_is_shown_written_and_taken_back(capsys, tmp_path):
     assert "Bass     A2" in capsys.readouterr().out
 
 
+def test_folders_of_one_file_are_made(capsys, tmp_path, run):
+    plan, song = tmp_path / "a" / "b" / "plan.json", tmp_path / "c" / "d" / "phrase.mid"
+    assert bgmusic("plan", run, "--open", "--out", plan) == 0
+    assert read_plan(plan).shape.bars == 4
+    assert bgmusic("data", "export", "bach", "--index", 0, "--out", song) == 0
+    assert song.is_file()
+    for words in (["--out", ""], ["--out="]):
+        assert "--out is empty" in refusal(capsys, "plan", run, "--open", *words)
+
+
 def test_a_plan_is_extracted_from_music(capsys, tmp_path, tune):
     assert bgmusic("plan", tune, "--tracks", "satb") == 0
     of_file = capsys.readouterr().out

@@ -129,7 +129,7 @@ def files(tmp_path: Path, trained: Path) -> Path:
     ("words", "says"),
     [
         (["piece.mid", "--out", "piece.aiff"], "the suffix must name an audio format"),
-        (["piece.mid", "--out", "nowhere/piece.wav"], "No such file or directory: nowhere/piece.wav"),
+        (["piece.mid", "--out", "piece.mid/piece.wav"], "Not a directory: piece.mid/piece.wav"),
         (["piece.mid", "--out", "x.mp3", "--rate", "96000"], "mp3 does not support"),
         (["piece.mid", "--out", "x.wav", "--rate", "100"], "rate must be from"),
         (["piece.mid", "--out", "x.wav", "--soundfont", "none.sf2"], "No such file or directory: none.sf2"),
