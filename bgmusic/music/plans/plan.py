@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -237,6 +239,18 @@ class Plan:
                 arrays[name] = values[beats] if name.startswith("harmony") else values[:, inside]
         arrays["form"] = (np.arange(bars) == first_same[..., None]) & arrays["form_known"][..., None]
         return Plan(self.shape.with_bars(bars), **arrays)
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan to a JSON file, atomically, as ``bgmusic plan --out`` does.
+
+        ``Composer.plan(base=path, complete=False)`` reads it back; ``Composer.compose(path)`` composes under it.
+
+        Raises:
+            OSError: the file can't be written.
+
+        """
+        # Imported on use: storing imports this module.
+        import_module("bgmusic.music.plans.storing").write_plan(self, path)
 
     def lengthened(self, bars: int) -> Plan:
         """Return a plan of ``bars`` bars, as many or more; the bars at the end are unknown."""

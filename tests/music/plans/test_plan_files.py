@@ -36,6 +36,15 @@ def test_a_plan_is_read_back(tmp_path):
     assert '"instruments": "-xx?"' in text
 
 
+def test_a_composer_reads_the_plan_that_is_saved(tmp_path):
+    composer = bgmusic.load("bach")
+    plan = composer.plan(chords="C | Am | F G | C", complete=False)
+    plan.save(tmp_path / "plan.json")
+    assert composer.plan(base=tmp_path / "plan.json", complete=False) == plan
+    with pytest.raises(FileNotFoundError):
+        plan.save(tmp_path / "none" / "plan.json")
+
+
 @pytest.mark.parametrize("name", ["bach", "freedoom"])
 def test_plans_of_music_are_read_back(name):
     corpus = bgmusic.open_corpus(name)
