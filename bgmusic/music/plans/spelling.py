@@ -23,7 +23,8 @@ def key_spelling(root: int, minor: bool) -> tuple[str, ...]:
 def spelling(harmony: Bits, known: Bits) -> tuple[str, ...]:
     """Return the names of the twelve pitch classes, from C, for chords whose key is not said.
 
-    The scale is that with most of the chords' notes; of several that with fewest accidentals.
+    The scale is that with most of the chords' notes; of several that with fewest accidentals. Six accidentals are
+    flats: G flat and E flat minor are more usual than F sharp and D sharp minor.
 
     Args:
         harmony: boolean ``(beats, 24)``.
@@ -31,7 +32,7 @@ def spelling(harmony: Bits, known: Bits) -> tuple[str, ...]:
 
     """
     counts = harmony[known, :CLASSES].sum(0)
-    inside = {fifths: int(sum(counts[_class(fifths + step)] for step in _SCALE)) for fifths in range(-5, 7)}
+    inside = {fifths: int(sum(counts[_class(fifths + step)] for step in _SCALE)) for fifths in range(-6, 6)}
     return _names(max(_FLATTEST, max(inside, key=lambda fifths: (inside[fifths], -abs(fifths), fifths)) - 5))
 
 

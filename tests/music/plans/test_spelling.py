@@ -36,6 +36,9 @@ def test_each_key_spells_its_own_scale(minor):
         "Dm A7 Bb Gm",
         "Am B7/D# E7 F#7/A#",
         "D/F# A7/C# Bm F#/A#",
+        "Abmaj7 Db9 Gbmaj7 B",
+        "Ebm B Gb Db",
+        "B Bb",
     ],
 )
 def test_chords_are_written_as_musicians_write_them(line):
