@@ -189,7 +189,7 @@ def test_wrong_arguments(run):
         composer.plan(seed=-1)
     with pytest.raises(UserError, match="n is a whole number"):
         composer.compose(composer.plan(), 0)
-    with pytest.raises(UserError, match="tracks Soprano, Alto, Tenor, Bass, the composer Drums"):
+    with pytest.raises(UserError, match="tracks Soprano, Alto, Tenor, Bass, this composer has Drums"):
         bgmusic.load("freedoom").compose(composer.plan())
     with pytest.raises(TypeError, match="a plan is a Plan"):
         composer.compose([composer.plan()])
