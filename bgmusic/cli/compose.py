@@ -95,6 +95,8 @@ def compose(
     source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
     notes = None if source is None else planned.GivenTrack.of(source)
     if source is not None:
+        for remark in source.remarks:
+            typer.echo(remark, err=True)
         if bars is not None and bars != source.bars:
             raise UserError(f"--bars {bars}: the given track has {source.bars} bars")
         bars = source.bars

@@ -72,7 +72,7 @@ def test_a_run_gives_its_tracks(capsys, run):
         (["--form", "AAB"], "3 sections do not fit 4 bars"),
         (["--form", "AABA", "--bars", 4, "--chords", "C | F | G | C"], "bar 2 repeats bar 1"),
         (["--activity", "Bass:loud"], "'loud' is not understood"),
-        (["--chords", "I | V"], "--key C"),
+        (["--chords", "I | V"], "a key"),
         (["--key", "H", "--chords", "I"], "no key"),
         (["--loose"], "give chords"),
         (["--bars", 2000], "--bars"),
@@ -118,6 +118,13 @@ def test_mistakes_of_a_given_track(capsys, tmp_path, run, tune):
     assert "the tempo of the file" in refusal(capsys, "compose", run, *given, "--bpm", 70, *out)
     message = refusal(capsys, "compose", run, *given, "--instruments", "Soprano:-", *out)
     assert "its notes are given, and differ from the plan in bar 1" in message
+
+
+def test_a_damaged_given_file_is_mentioned(capsys, tmp_path, run, tune):
+    damaged = tmp_path / "cut.mid"
+    damaged.write_bytes(tune.read_bytes()[:-6])
+    assert bgmusic("compose", run, "--given", damaged, "--track", "Soprano", "--out", tmp_path / "out") == 0
+    assert "repaired" in capsys.readouterr().err
 
 
 def test_what_cannot_sound_is_said(capsys, tmp_path, run):

@@ -151,6 +151,6 @@ def _parse(chord: str, key: Key | None) -> Bits:
         raise UserError(f"{chord[:40]!r} is no chord: write {AGAIN} to repeat the chord before")
     if is_numeral(chord):
         if key is None:
-            raise UserError(f"{chord[:40]!r} is a Roman numeral, which needs a key, such as --key C")
+            raise UserError(f"{chord[:40]!r} is a Roman numeral, which needs a key, such as C")
         return parse_numeral(chord, key)
     return parse_chord(chord)
