@@ -27,7 +27,9 @@ from bgmusic.cli.progress import progress_bar
 from bgmusic.errors import UserError
 
 if TYPE_CHECKING:
+    from bgmusic.music.composing.given import Given
     from bgmusic.music.plans.plan import Plan, Plans
+    from bgmusic.music.rolls.shape import RollShape
 
 
 def compose(
@@ -80,7 +82,6 @@ def compose(
     from bgmusic.files import require_writable
     from bgmusic.music.composing import planned
     from bgmusic.music.composing.generate import to_rolls
-    from bgmusic.music.composing.given import read_given, track_number
     from bgmusic.music.composing.load import load_generator
     from bgmusic.music.composing.write_back import with_accompaniment
     from bgmusic.music.midi.song import DEFAULT_BPM
@@ -92,11 +93,9 @@ def compose(
     _, shape, generator = load_generator(folder, drafts)
     kept = None if given is None or free is None else read_kept_file(given, shape)
     bars = kept.roll.bars if kept is not None and bars is None and base is None else bars
-    source = None if given is None or track is None else read_given(given, shape, track_number(track, shape.track_set))
+    source = None if given is None or track is None else _read_track(given, track, shape)
     notes = None if source is None else planned.GivenTrack.of(source)
     if source is not None:
-        for remark in source.remarks:
-            typer.echo(remark, err=True)
         if bars is not None and bars != source.bars:
             raise UserError(f"--bars {bars}: the given track has {source.bars} bars")
         bars = source.bars
@@ -149,6 +148,15 @@ def _planner_of(folder: Path, planner: Path | None, free: str | None) -> Path | 
     if planner is not None and free is not None and kind_of(find_run(planner)) == "music":
         raise UserError(f"--planner {planner}: a composer does not hear what --free keeps; give the run of a planner")
     return folder if planner is None and free is None and has_planner(folder) else planner
+
+
+def _read_track(file: Path, track: str, shape: RollShape) -> Given:
+    from bgmusic.music.composing.given import read_given, track_number
+
+    given = read_given(file, shape, track_number(track, shape.track_set))
+    for remark in given.remarks:
+        typer.echo(remark, err=True)
+    return given
 
 
 def _write_plans(plans: Plans, out: Path, first: int) -> None:

@@ -121,8 +121,8 @@ def test_mistakes_of_a_given_track(capsys, tmp_path, run, tune):
 
 
 def test_a_damaged_given_file_is_mentioned(capsys, tmp_path, run, tune):
-    damaged = tmp_path / "cut.mid"
-    damaged.write_bytes(tune.read_bytes()[:-6])
+    damaged = tmp_path / "damaged.mid"
+    damaged.write_bytes(b"junk" + tune.read_bytes())
     assert bgmusic("compose", run, "--given", damaged, "--track", "Soprano", "--out", tmp_path / "out") == 0
     assert "repaired" in capsys.readouterr().err
 
