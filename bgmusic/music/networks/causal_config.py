@@ -50,6 +50,9 @@ class CausalConfig(Config):
     wrong_bass: Annotated[float, Field(ge=0, le=100)] = 1.5
     """Nats that a draft loses at each change of chord where its lowest note is not the planned bass, so that others are
     chosen; critics do not learn with it."""
+    wrong_activity: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """Nats that a draft loses for each level of activity that a track's bar is from the plan; critics do not learn with
+    it."""
     parallels: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Nats that a draft loses each time two tracks move in parallel octaves or fifths, so that others are chosen;
     critics do not learn with it."""
@@ -72,6 +75,11 @@ class CausalConfig(Config):
     """Channels of a step in the critic."""
     critic_dropout: Decay = 0.4
     """Share of channels that are dropped in the critic's training."""
+
+    @property
+    def costs(self) -> tuple[float, float, float]:
+        """What drafts lose: :attr:`wrong_bass`, :attr:`wrong_activity`, :attr:`parallels`."""
+        return self.wrong_bass, self.wrong_activity, self.parallels
 
     @model_validator(mode="before")
     @classmethod

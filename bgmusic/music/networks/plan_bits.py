@@ -26,6 +26,7 @@ class PlanBits:
         repeats: number of the bar that each bar repeats, its own where it is new or unknown, int64
             ``(batch, tracks, bars)``.
         playing: bars in which a track plays, boolean ``(batch, tracks, bars)``.
+        activity: number of levels of activity that a bar reaches, int64 ``(batch, tracks, bars)``; -1 where unknown.
 
     """
 
@@ -33,10 +34,11 @@ class PlanBits:
     silent: Tensor
     repeats: Tensor
     playing: Tensor
+    activity: Tensor
 
     def chosen(self, rows: Tensor) -> PlanBits:
         """Return the plans of the given numbers, int64 ``(n,)``."""
-        return PlanBits(self.bits[rows], self.silent[rows], self.repeats[rows], self.playing[rows])
+        return PlanBits(self.bits[rows], self.silent[rows], self.repeats[rows], self.playing[rows], self.activity[rows])
 
     @property
     def pitch_classes(self) -> Tensor:
@@ -95,6 +97,7 @@ def plan_bits(plans: Plans, shape: RollShape, device: torch.device | str = "cpu"
         torch.from_numpy(silent).to(device),
         torch.from_numpy(repeats).to(device),
         torch.from_numpy(plans.instruments_known & plans.instruments).to(device),
+        torch.from_numpy(np.where(plans.activity_known, plans.activity.sum(-1), -1)).to(device),
     )
 
 

@@ -1,4 +1,4 @@
-"""Test settings that change what is composed, not what is learnt: parallels, and wrong basses."""
+"""Test settings that change what is composed, not what is learnt: parallels, wrong basses and activity."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from bgmusic.music.judging.statistics.counterpoint import FIFTH
 from bgmusic.music.networks.causal.network import CausalComposer
-from bgmusic.music.networks.causal.obedience import Obedience
+from bgmusic.music.networks.causal.obedience import Activity, Basses
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.extract import extract_channels
 from bgmusic.music.plans.plan import Plans
+from bgmusic.music.plans.shape import LEVELS
 from bgmusic.music.rolls.shape import RollShape
 
 
@@ -113,7 +114,7 @@ def test_wrong_basses_cost_what_they_should(shape: RollShape) -> None:
     chords[:, : shape.unit] = False  # unknown
     chords[:, 2 * shape.unit : 3 * shape.unit] = chords[:, shape.unit : 2 * shape.unit]  # no change
     inner = _Constant()
-    judge = Obedience(inner, torch.from_numpy(chords), 3.0, shape)
+    judge = Basses(inner, torch.from_numpy(chords), 3.0, shape)
     pitched = [track for track, drums in enumerate(shape.drums) if not drums]
     lost = np.zeros(drafts)
     places, numbers = torch.tensor([0, 3]), torch.tensor([2, 2])
@@ -134,10 +135,52 @@ def test_wrong_basses_cost_what_they_should(shape: RollShape) -> None:
     assert inner.replaced == (places.tolist(), numbers.tolist())
 
 
+@pytest.mark.parametrize("shape", [SATB, BAND], ids=["voices", "band"])
+def test_wrong_activity_costs_what_it_should(shape: RollShape) -> None:
+    rng = np.random.default_rng(0)
+    drafts, tracks = 6, len(shape.track_set)
+    starts = rng.random((drafts, shape.bars, shape.steps, tracks, 30)) < 0.02
+    planned = np.repeat(rng.integers(-1, len(LEVELS) + 1, (1, tracks, shape.bars)), drafts, axis=0)
+    inner = _Constant()
+    judge = Activity(inner, torch.from_numpy(planned), 0.5, shape)
+    places, numbers = torch.tensor([0, 3]), torch.tensor([2, 2])
+    whole = np.zeros(drafts)
+    for bar in range(shape.bars):
+        for end in range(shape.unit, shape.steps + 1, shape.unit):
+            part = torch.from_numpy(starts[:, bar, end - shape.unit : end])
+            found = judge(part, part)
+            begun = starts[:, bar, :end].any(3).sum(1)
+            apart = np.array([[sum(n >= level for level in LEVELS) for n in row] for row in begun]) - planned[..., bar]
+            apart = np.abs(apart) if end == shape.steps else np.maximum(apart, 0)
+            wrong = (apart * (planned[..., bar] >= 0)).sum(1)
+            np.testing.assert_allclose(found.numpy(), 5 - 0.5 * (whole + wrong), rtol=1e-5)
+            if end == shape.unit:  # in the middle of a bar
+                judge.replace(places, numbers)
+                starts[[0, 3]], whole[[0, 3]] = starts[2], whole[2]
+        whole += wrong
+
+
+@pytest.mark.parametrize("track", [1, 2])
+def test_drafts_of_wrong_activity_are_not_chosen(track: int) -> None:
+    plans = extract_channels(random_phrases(BAND, 8).numpy() > 0.5, BAND).only("activity")
+    activity, known = np.zeros_like(plans.activity), np.zeros_like(plans.activity_known)
+    activity[:, track, :, :3], known[:, track] = True, True
+    asked = Plans(plans.shape, **{**plans.arrays(), "activity": activity, "activity_known": known})
+    apart = []
+    for cost in (0.0, 5.0):
+        network = causal(BAND, "two-stage", wrong_activity=cost, drafts=32)
+        free = torch.ones(8, len(BAND.track_set), BAND.bars * BAND.beats, dtype=torch.bool)
+        noise = torch.randn(8, network.latent, generator=torch.Generator().manual_seed(0))
+        made = network.accompany(torch.zeros_like(random_phrases(BAND, 8)), free, noise, plan_bits(asked, BAND))
+        levels = extract_channels(made.numpy() > 0.5, BAND).activity[:, track].sum(-1)
+        apart.append(np.abs(levels - 3).mean())
+    assert apart[1] < 0.5 * apart[0]
+
+
 def test_critics_do_not_learn_with_the_costs_of_faults() -> None:
     phrases, losses = random_phrases(SATB, 6), []
     for cost in (0.0, 100.0):
-        costs = {"wrong_bass": cost, "parallels": cost}
+        costs = {"wrong_bass": cost, "wrong_activity": cost, "parallels": cost}
         network = causal(SATB, "two-stage", **costs, contrast="composed", blank=0.3, unplanned=0.0)
         losses.append(float(network.imitation(phrases, torch.Generator().manual_seed(0)).detach()))
     assert losses[0] == losses[1]

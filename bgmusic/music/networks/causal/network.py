@@ -330,8 +330,9 @@ class CausalComposer(ComposingNetwork):
         if layout.drafts > 1:
             task = task.repeated(layout.drafts)
             critic = cast("Critics", self.critic).of(blank)
-            costs = (0.0, 0.0) if learning else (self.settings.wrong_bass, self.settings.parallels)
-            judge = judge_of(critic, advance.repeated(layout.drafts), *costs, self.shape)
+            busy = None if plan is None else plan.activity.repeat_interleave(layout.drafts, 0)
+            costs = (0.0,) * 3 if learning else self.settings.costs
+            judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
 
