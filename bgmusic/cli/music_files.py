@@ -167,14 +167,14 @@ def _picture(rolls: Sequence[Roll], path: Path) -> None:
     from bgmusic.music.pictures import save_rolls
     from bgmusic.music.rolls.joining import split_lines
 
+    if len(rolls) == 1:
+        rolls[0].save(path)
+        typer.echo(f"Picture: {path}")
+        return
     if rolls[0].bars > _LINE:
         length = -(-rolls[0].bars // -(-rolls[0].bars // _LINE))  # lines of similar length
         shown = save_rolls(path, [line for roll in rolls for line in split_lines(roll, length)][:_PICTURED], columns=1)
         typer.echo(f"Picture, {length} bars a line, {shown} lines: {path}")
-        return
-    if len(rolls) == 1:
-        rolls[0].save(path)
-        typer.echo(f"Picture: {path}")
         return
     shown = save_rolls(path, rolls[:_PICTURED], columns=max(1, _LINE // rolls[0].bars))
     typer.echo(f"Picture of {shown}: {path}")
