@@ -11,6 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# Signals that whoever runs the tests ignores, as nohup does, would be ignored by the studio, too.
+_START = """
+import os, signal, sys
+for one in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(one, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "bgmusic", *sys.argv[1:]])
+"""
+
 
 @dataclass
 class Studio:
@@ -31,7 +39,7 @@ class Studio:
 @contextlib.contextmanager
 def open_studio(*arguments: object, folder: Path | None = None) -> Iterator[Studio]:
     """Start a studio in a folder, at a free port without a browser; end it when the block ends."""
-    words = [sys.executable, "-m", "bgmusic", "studio", *map(str, arguments), "--port", "0", "--no-browser"]
+    words = [sys.executable, "-c", _START, "studio", *map(str, arguments), "--port", "0", "--no-browser"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
     try:
         assert process.stdout
