@@ -224,7 +224,8 @@ def _families(result: Evaluation) -> str:
     times = found.family_distance.mean / found.family_floor.mean if found.family_floor.mean else nan
     far = sorted((family for family in found.families if family.differs), key=lambda family: -family.times)
     if not far:
-        close = "no family differs clearly" if result.few_pieces else f"as close to {data} as {floor}"
+        equal = f"within the intervals as close to {data} as {floor}"
+        close = "no family differs clearly" if result.few_pieces else equal
         return f"families: {times:.1f} times the floor; {close}"
     names = ", ".join(f"{family.name} ({family.times:.1f})" for family in far)
     return f"families: {times:.1f} times the floor; farther from {data} than {floor}: {names}"

@@ -26,7 +26,12 @@ def open_again(run: str | Path, places: dict[str, Any], data: str | None = None)
         UserError: the corpus is missing, or is not the one that the run was trained on.
 
     """
-    corpus = open_corpus(data or str(places.get("data", "")))
+    try:
+        corpus = open_corpus(data or str(places.get("data", "")))
+    except UserError as error:
+        if data is not None:
+            raise
+        raise UserError(f"{error}; if the corpus of {run} was moved, give its folder by --data") from None
     if places.get("corpus", corpus.fingerprint) != corpus.fingerprint:
         raise UserError(f"{corpus.path} is not the corpus that {run} was trained on: its files or settings differ")
     return corpus

@@ -199,7 +199,7 @@ def test_a_run_resumes_with_its_own_corpus_only_which_may_have_moved(tmp_path: P
     config = config_of(preset="composer")
     train_pianoroll(run, config, str(old), quiet=True, device="cpu")
     old.rename(new)
-    with pytest.raises(UserError, match="old"):
+    with pytest.raises(UserError, match=r"old.*--data"):
         resume_pianoroll(run, quiet=True, device="cpu")
     assert resume_pianoroll(run, data=str(new), quiet=True, device="cpu")
     assert resume_pianoroll(run, quiet=True, device="cpu")  # the new folder is stored in the run
