@@ -62,6 +62,10 @@ class CausalConfig(Config):
     """Share of the phrases of whose plan nothing is known in training."""
     given_tracks: Share = 0.5
     """Share of the phrases of which something is given in which whole tracks are, as in accompanying."""
+    given_one: Share = 0.0
+    """Share of these in which one whole track is given, and nothing else."""
+    chords_alone: Share = 0.0
+    """Share of the partly known plans of which the chords are known, and nothing else, as in composing to a sketch."""
 
     drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 16
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""

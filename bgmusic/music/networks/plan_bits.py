@@ -102,7 +102,11 @@ def plan_bits(plans: Plans, shape: RollShape, device: torch.device | str = "cpu"
 
 
 def draw_plans(
-    real: Tensor, shape: RollShape, generator: torch.Generator | None = None, unknown: float = 0.35
+    real: Tensor,
+    shape: RollShape,
+    generator: torch.Generator | None = None,
+    unknown: float = 0.35,
+    chords_alone: float = 0.0,
 ) -> PlanBits:
     """Extract the plans of real phrases and hide parts of them, to learn to compose to what is known.
 
@@ -115,6 +119,7 @@ def draw_plans(
         shape: their shape.
         generator: source of the draws, on the CPU.
         unknown: share of the phrases of whose plans nothing is known.
+        chords_alone: share of the partly known plans of which the harmony is known, and nothing else.
 
     """
     whole = unknown + (1 - unknown) * 7 / 13
@@ -124,6 +129,9 @@ def draw_plans(
         return torch.rand(len(real), *size, generator=generator)
 
     way, parts, shares = draw(1), draw(len(PARTS)), 2 * draw(len(PARTS))
+    alone = torch.zeros(len(real), dtype=torch.bool)
+    if chords_alone:
+        alone = (way[:, 0] >= whole) & (draw(1)[:, 0] < chords_alone)
     keep = {}
     for number, name in enumerate(PARTS):
         size = getattr(plans, f"{name}_known").shape[1:]
@@ -131,6 +139,7 @@ def draw_plans(
         narrow = (slice(None), *(None,) * len(size))
         share = torch.where(parts[:, number] < 0.5, shares[:, number], 0.0)
         share = torch.where(way[:, 0] < unknown, 0.0, torch.where(way[:, 0] < whole, 1.0, share))
+        share = torch.where(alone, float(name == "harmony"), share)
         keep[name] = each < share[narrow]
     some = torch.stack([mask.flatten(1).any(1) for mask in keep.values()]).any(0) | (way[:, 0] < unknown)
     known = {name: (mask | ~some.view(-1, *(1,) * (mask.dim() - 1))).numpy() for name, mask in keep.items()}

@@ -256,6 +256,16 @@ def test_hidden_plans_say_nothing() -> None:
     assert plan.bits.flatten(1).any(1).all()
 
 
+def test_chords_alone_are_known_of_some_plans() -> None:
+    phrases = random_phrases(SATB, 512)
+    whole, some = (draw_plans(phrases, SATB, torch.Generator().manual_seed(0), 0.0, share) for share in (0.0, 1.0))
+    partly = (some.bits != whole.bits).flatten(1).any(1)
+    assert 0.35 < float(partly.float().mean()) < 0.5  # six in thirteen
+    chords = plan_bits(extract_channels(phrases.numpy() > 0.5, SATB).only("harmony"), SATB)
+    assert torch.equal(some.bits[partly], chords.bits[partly])
+    assert not some.silent[partly].any()
+
+
 def test_planned_chords_and_basses_are_weighed() -> None:
     network, phrases = causal(SATB), random_phrases(SATB)
     plans = extract_channels(phrases.numpy() > 0.5, SATB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bgmusic.music.networks.composer.masks import draw_open
+from bgmusic.music.networks.composer.masks import draw_all_but_one, draw_open
 
 
 @pytest.mark.parametrize("tracks", [2, 4, 5])
@@ -30,6 +30,15 @@ def test_whole_tracks_are_given(tracks: int) -> None:
 
 def test_a_single_track_is_composed() -> None:
     assert draw_open(50, 1, 2, 4, torch.Generator().manual_seed(0), "tracks").any(2).all()
+
+
+def test_one_track_is_given_whole() -> None:
+    opened = draw_all_but_one(900, 3, 2, 4, torch.Generator().manual_seed(0))
+    assert opened.shape == (900, 3, 8)
+    assert (opened.all(2) == opened.any(2)).all()
+    given = ~opened.all(2)
+    assert (given.sum(1) == 1).all()
+    assert int(given.sum(0).min()) > 250
 
 
 def test_any_units_are_hidden_by_default() -> None:

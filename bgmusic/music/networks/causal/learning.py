@@ -23,7 +23,7 @@ from bgmusic.music.networks.causal.steps import by_step
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import Draft, to_draft
 from bgmusic.music.networks.composer.features import steps_of
-from bgmusic.music.networks.composer.masks import draw_open
+from bgmusic.music.networks.composer.masks import draw_all_but_one, draw_open
 from bgmusic.music.networks.keys import KEYS, to_common
 from bgmusic.music.networks.plan_bits import PlanBits, draw_plans
 from bgmusic.music.rolls.shape import RollShape
@@ -55,14 +55,21 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
     """Draw what is known of real phrases: the units that are not, and plans.
 
     In a share ``blank`` of the phrases all units are open. In the others, units drawn by :func:`draw_open` are: of
-    whole tracks in a share ``given_tracks``, in the rest of any kind, also runs of bars.
+    whole tracks in a share ``given_tracks``, of these all units but those of one track in a share ``given_one``, in the
+    rest of any kind, also runs of bars.
     """
     shape, settings = network.shape, network.settings
     size = (len(real), len(shape.track_set), shape.bars, shape.beats, generator)
-    whole = torch.rand(len(real), 1, 1, generator=generator) < settings.given_tracks
-    opened = torch.where(whole, draw_open(*size, "tracks"), draw_open(*size, "runs"))
-    blank = torch.rand(len(real), 1, 1, generator=generator) < settings.blank
-    return (opened | blank).to(real.device), draw_plans(real, shape, generator, settings.unplanned)
+
+    def chosen(share: float) -> Tensor:
+        return torch.rand(len(real), 1, 1, generator=generator) < share
+
+    whole, tracks = chosen(settings.given_tracks), draw_open(*size, "tracks")
+    if settings.given_one and len(shape.track_set) > 1:
+        tracks = torch.where(chosen(settings.given_one), draw_all_but_one(*size), tracks)
+    opened = torch.where(whole, tracks, draw_open(*size, "runs")) | chosen(settings.blank)
+    plans = draw_plans(real, shape, generator, settings.unplanned, settings.chords_alone)
+    return opened.to(real.device), plans
 
 
 def draft_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:

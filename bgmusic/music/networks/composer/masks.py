@@ -91,6 +91,14 @@ def draw_open(
     return (drawn < share) | (drawn == drawn.flatten(1).amin(1)[:, None, None])
 
 
+def draw_all_but_one(
+    batch: int, tracks: int, bars: int, beats: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Hide all units but those of one track, each being equally likely: boolean ``(batch, tracks, bars * beats)``."""
+    given = torch.randint(tracks, (batch, 1, 1), generator=generator)
+    return (torch.arange(tracks)[:, None] != given).expand(-1, -1, bars * beats)
+
+
 def _draw_run(bars: int, numbers: Callable[..., Tensor]) -> Tensor:
     """Draw consecutive bars of each phrase, half of the time up to its end: 0 in these, else above every share."""
     begin = (numbers(1, 1) * bars).long()
