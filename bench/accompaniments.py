@@ -1,6 +1,6 @@
 """How near accompaniments of held-out tracks are to what the pieces have there: composers side by side.
 
-    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--seed SEED] [--track NAME] [--drafts N]
+    python bench/accompaniments.py RUN [RUN ...] --data bach [-n N] [--split validation] [--track NAME] [--drafts N]
 
 Each track of N held-out phrases in turn is given, and the others composed to it by each run's generator (bach,
 freedoom: those that come with bgmusic). The phrases so completed are compared with the held-out ones, as
@@ -26,6 +26,7 @@ from bgmusic.music.composing.accompaniment import load_composer
 from bgmusic.music.composing.generate import batch_of, phrases, to_rolls
 from bgmusic.music.composing.phrase_sources import held_out, training
 from bgmusic.music.corpora.corpus import open_corpus
+from bgmusic.music.corpora.phrases import corpus_phrases
 from bgmusic.music.judging.evaluation import family_distances
 from bgmusic.music.judging.judge import judge
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
@@ -74,12 +75,15 @@ def main() -> None:
     parser.add_argument("--data", default="bach")
     parser.add_argument("-n", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", choices=["validation", "test"], help="by default both")
     parser.add_argument("--track", help="give this track only")
     parser.add_argument("--drafts", type=int, help="of a causal composer's phrase")
     options = parser.parse_args()
     torch.set_num_threads(1)
     corpus = open_corpus(options.data)
-    data, usual = held_out(corpus), training(corpus)
+    split = options.split
+    data = held_out(corpus) if split is None else corpus_phrases(corpus, corpus.indices(split))
+    usual = training(corpus)
     given = data.spread(options.n)
     for name in options.runs:
         rolls, pieces, spent = [], [], 0.0

@@ -4,7 +4,7 @@
 
 Few pieces are so long: stretches of all splits are divided by pieces into two halves. Three kinds of music are compared
 with one half: the other half (the floor); pieces composed freely, from phrase to phrase; and pieces composed under the
-forms of the first half (which bars return). Stretches do not overlap.
+forms of the first half (which bars return, and which tracks play in which bar). Stretches do not overlap.
 
 Drift, from the first four bars to the last: notes a bar, mean pitch, and pieces that keep their key.
 """
@@ -90,9 +90,12 @@ def report(name: str, music: Phrases, real: Phrases, usual: Phrases, shape: Roll
 
 
 def under_forms(generator: SampleNetwork, shape: RollShape, real: Phrases, count: int, seed: int) -> NDArray[np.bool_]:
-    """Compose pieces in which the same bars return as in real stretches."""
+    """Compose pieces in which the same bars return as in real stretches, and the same ones are silent.
+
+    Silent bars are equal, too: their form alone would ask for bars with equal notes.
+    """
     plans = extract_batch(real[np.arange(count) % len(real)])
-    return planned.compose(generator, shape, plans.only("form"), seed)
+    return planned.compose(generator, shape, plans.only("form", "instruments"), seed)
 
 
 def main() -> None:

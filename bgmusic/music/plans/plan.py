@@ -117,11 +117,14 @@ class Plans:
             arrays[name] = bits & mask.reshape(*mask.shape, *(1,) * (bits.ndim - mask.ndim))
         return Plans(self.shape, **arrays)
 
-    def only(self, part: str) -> Plans:
-        """Hide all parts but one; raises as :meth:`hidden`."""
-        if part not in PARTS:
-            raise TypeError(f"a plan has the parts {', '.join(PARTS)}, no {part!r:.40}")
-        return self.hidden(**{name: np.zeros_like(getattr(self, f"{name}_known")) for name in PARTS if name != part})
+    def only(self, *parts: str) -> Plans:
+        """Hide all other parts; raises as :meth:`hidden`."""
+        for part in parts:
+            if part not in PARTS:
+                raise TypeError(f"a plan has the parts {', '.join(PARTS)}, no {part!r:.40}")
+        return self.hidden(
+            **{name: np.zeros_like(getattr(self, f"{name}_known")) for name in PARTS if name not in parts}
+        )
 
     def lengthened(self, bars: int) -> Plans:
         """Return plans of ``bars`` bars, as many or more; the bars at the end are unknown."""

@@ -107,7 +107,7 @@ def test_hiding_clears_the_bits():
         batch.hidden(notes=keep)
 
 
-def test_one_part_alone():
+def test_some_parts_alone():
     plan = typed_plan(SHAPE, "C | F | G | C", "AABA", "Drums:x-x-", "Bass:low")
     harmony = plan.repeated(2).only("harmony")
     assert np.array_equal(harmony.harmony[1], plan.harmony)
@@ -115,8 +115,13 @@ def test_one_part_alone():
     for name in ("form", "instruments", "activity"):
         assert not getattr(harmony, name).any()
         assert not getattr(harmony, f"{name}_known").any()
+    bars = plan.repeated(2).only("form", "instruments")
+    assert np.array_equal(bars.form[1], plan.form)
+    assert np.array_equal(bars.instruments_known[1], plan.instruments_known)
+    assert not bars.harmony_known.any()
+    assert not bars.activity_known.any()
     with pytest.raises(TypeError, match="no 'notes'"):
-        plan.repeated(2).only("notes")
+        plan.repeated(2).only("form", "notes")
 
 
 def test_batches_stack_and_select():
