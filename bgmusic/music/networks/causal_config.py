@@ -64,8 +64,8 @@ class CausalConfig(Config):
     """Share of the phrases of which something is given in which whole tracks are, as in accompanying."""
     given_one: Share = 0.0
     """Share of these in which one whole track is given, and nothing else."""
-    chords_alone: Share = 0.0
-    """Share of the partly known plans of which the chords are known, and nothing else, as in composing to a sketch."""
+    one_part: Share = 0.0
+    """Share of the partly known plans of which one whole part alone is known, in half of them the chords."""
 
     drafts: Annotated[int, Field(ge=1, le=MAX_DRAFTS)] = 16
     """Drafts of a phrase of which the critic decides which go on; with strategy `two-stage`."""

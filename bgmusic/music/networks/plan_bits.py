@@ -106,7 +106,7 @@ def draw_plans(
     shape: RollShape,
     generator: torch.Generator | None = None,
     unknown: float = 0.35,
-    chords_alone: float = 0.0,
+    one_part: float = 0.0,
 ) -> PlanBits:
     """Extract the plans of real phrases and hide parts of them, to learn to compose to what is known.
 
@@ -119,7 +119,8 @@ def draw_plans(
         shape: their shape.
         generator: source of the draws, on the CPU.
         unknown: share of the phrases of whose plans nothing is known.
-        chords_alone: share of the partly known plans of which the harmony is known, and nothing else.
+        one_part: share of the partly known plans of which one whole part is known, and nothing else: the harmony in
+            half of these, each other part in a sixth.
 
     """
     whole = unknown + (1 - unknown) * 7 / 13
@@ -129,9 +130,11 @@ def draw_plans(
         return torch.rand(len(real), *size, generator=generator)
 
     way, parts, shares = draw(1), draw(len(PARTS)), 2 * draw(len(PARTS))
-    alone = torch.zeros(len(real), dtype=torch.bool)
-    if chords_alone:
-        alone = (way[:, 0] >= whole) & (draw(1)[:, 0] < chords_alone)
+    alone, part = torch.zeros(len(real), dtype=torch.bool), torch.zeros(len(real))
+    if one_part:
+        alone = (way[:, 0] >= whole) & (draw(1)[:, 0] < one_part)
+        of_parts = torch.tensor([3.0 if name == "harmony" else 1.0 for name in PARTS])
+        part = torch.multinomial(of_parts, len(real), replacement=True, generator=generator)
     keep = {}
     for number, name in enumerate(PARTS):
         size = getattr(plans, f"{name}_known").shape[1:]
@@ -139,7 +142,7 @@ def draw_plans(
         narrow = (slice(None), *(None,) * len(size))
         share = torch.where(parts[:, number] < 0.5, shares[:, number], 0.0)
         share = torch.where(way[:, 0] < unknown, 0.0, torch.where(way[:, 0] < whole, 1.0, share))
-        share = torch.where(alone, float(name == "harmony"), share)
+        share = torch.where(alone, (part == number).float(), share)
         keep[name] = each < share[narrow]
     some = torch.stack([mask.flatten(1).any(1) for mask in keep.values()]).any(0) | (way[:, 0] < unknown)
     known = {name: (mask | ~some.view(-1, *(1,) * (mask.dim() - 1))).numpy() for name, mask in keep.items()}

@@ -21,7 +21,7 @@ from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.keys import common_harmony, from_common, key_of, pitch_classes, to_common
 from bgmusic.music.networks.plan_bits import draw_plans, features_of, plan_bits
 from bgmusic.music.plans.extract import extract_channels
-from bgmusic.music.plans.plan import Plans
+from bgmusic.music.plans.plan import PARTS, Plans
 from bgmusic.music.plans.shape import PlanShape
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.music.rolls.tracks import Track, TrackSet
@@ -256,14 +256,19 @@ def test_hidden_plans_say_nothing() -> None:
     assert plan.bits.flatten(1).any(1).all()
 
 
-def test_chords_alone_are_known_of_some_plans() -> None:
+def test_one_part_of_some_plans_is_known_alone() -> None:
     phrases = random_phrases(SATB, 512)
     whole, some = (draw_plans(phrases, SATB, torch.Generator().manual_seed(0), 0.0, share) for share in (0.0, 1.0))
     partly = (some.bits != whole.bits).flatten(1).any(1)
     assert 0.35 < float(partly.float().mean()) < 0.5  # six in thirteen
-    chords = plan_bits(extract_channels(phrases.numpy() > 0.5, SATB).only("harmony"), SATB)
-    assert torch.equal(some.bits[partly], chords.bits[partly])
-    assert not some.silent[partly].any()
+    plans = extract_channels(phrases.numpy() > 0.5, SATB)
+    shares = {}
+    for part in PARTS:
+        bits = plan_bits(plans.only(part), SATB).bits
+        shares[part] = float((some.bits == bits).flatten(1).all(1)[partly].float().mean())
+    assert sum(shares.values()) == pytest.approx(1)
+    assert min(shares.values()) > 0.1
+    assert 0.4 < shares["harmony"] < 0.6
 
 
 def test_planned_chords_and_basses_are_weighed() -> None:

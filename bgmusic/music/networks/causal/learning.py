@@ -68,7 +68,7 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
     if settings.given_one and len(shape.track_set) > 1:
         tracks = torch.where(chosen(settings.given_one), draw_all_but_one(*size), tracks)
     opened = torch.where(whole, tracks, draw_open(*size, "runs")) | chosen(settings.blank)
-    plans = draw_plans(real, shape, generator, settings.unplanned, settings.chords_alone)
+    plans = draw_plans(real, shape, generator, settings.unplanned, settings.one_part)
     return opened.to(real.device), plans
 
 
