@@ -77,6 +77,15 @@ def test_energies_are_without_dropout_and_each_critic_learns_from_its_own_phrase
     assert losses[0] == losses[1]
 
 
+def test_one_critic_alone_learns_where_something_is_always_known() -> None:
+    network = composer(blank=1.0, unplanned=0.7, something=True).train()
+    for seed in range(3):
+        network.imitation(pairs(32, seed), torch.Generator().manual_seed(seed)).backward()
+    assert network.critic is not None
+    assert all(weight.grad is None for weight in network.critic.blank.parameters())
+    assert any(weight.grad is not None for weight in network.critic.known.parameters())
+
+
 def test_the_loss_is_the_difference_of_whole_phrases_mean_logits() -> None:
     real, made = torch.tensor([[9.0, 1.0], [9.0, 2.0]]), torch.tensor([[-9.0, 0.5]])
     assert float(likelihood_loss(real, made)) == -1.0

@@ -69,7 +69,11 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
         tracks = torch.where(chosen(settings.given_one), draw_all_but_one(*size), tracks)
     opened = torch.where(whole, tracks, draw_open(*size, "runs")) | chosen(settings.blank)
     plans = draw_plans(real, shape, generator, settings.unplanned, settings.one_part)
-    return opened.to(real.device), plans
+    opened = opened.to(real.device)
+    if settings.something and len(shape.track_set) > 1:
+        one = draw_all_but_one(*size).to(real.device)
+        opened = torch.where(is_blank(opened, plans)[:, None, None], one, opened)
+    return opened, plans
 
 
 def draft_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
