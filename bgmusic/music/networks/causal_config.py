@@ -60,9 +60,9 @@ class CausalConfig(Config):
     """Share of the phrases of which nothing is given in imitation."""
     unplanned: Share = 0.35
     """Share of the phrases of whose plan nothing is known in training."""
-    something: bool = False
-    """Whether something is known of all phrases in training, so that the critic of the others does not change: where
-    nothing would be, one track is given."""
+    known_only: bool = False
+    """Whether something is known of all training phrases: where nothing would be, one track is given. The critic of
+    phrases of which nothing is known then stays as it is."""
     given_tracks: Share = 0.5
     """Share of the phrases of which something is given in which whole tracks are, as in accompanying."""
     given_one: Share = 0.0

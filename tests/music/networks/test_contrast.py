@@ -78,7 +78,7 @@ def test_energies_are_without_dropout_and_each_critic_learns_from_its_own_phrase
 
 
 def test_one_critic_alone_learns_where_something_is_always_known() -> None:
-    network = composer(blank=1.0, unplanned=0.7, something=True).train()
+    network = composer(blank=1.0, unplanned=0.7, known_only=True).train()
     for seed in range(3):
         network.imitation(pairs(32, seed), torch.Generator().manual_seed(seed)).backward()
     assert network.critic is not None

@@ -70,7 +70,7 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
     opened = torch.where(whole, tracks, draw_open(*size, "runs")) | chosen(settings.blank)
     plans = draw_plans(real, shape, generator, settings.unplanned, settings.one_part)
     opened = opened.to(real.device)
-    if settings.something and len(shape.track_set) > 1:
+    if settings.known_only and len(shape.track_set) > 1:
         one = draw_all_but_one(*size).to(real.device)
         opened = torch.where(is_blank(opened, plans)[:, None, None], one, opened)
     return opened, plans
