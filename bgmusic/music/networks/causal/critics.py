@@ -33,13 +33,21 @@ class Critics(nn.Module):
             for knows in (False, True)
         )
 
-    def learn(self, composed: bool) -> None:
-        """Let the weights be trained; those of rare events only from what is composed, as a correction."""
+    def learn(self, composed: bool, known_only: bool = False) -> None:
+        """Let the weights be trained; those of rare events only from what is composed, as a correction.
+
+        Args:
+            composed: whether they learn from what is composed.
+            known_only: whether the critic of phrases of which nothing is known stays as it is.
+
+        """
         self.requires_grad_()
         for critic in (self.blank, self.known):
             for weight in (critic.parallels, critic.returns, critic.repeats):
                 if weight is not None:
                     weight.requires_grad_(composed)
+        if known_only:
+            self.blank.requires_grad_(False)  # zero gradients would not do: weights decay
 
     def of(self, blank: Tensor) -> Critic:
         """Return the critic of phrases that are composed together.

@@ -110,7 +110,7 @@ class CausalComposer(ComposingNetwork):
         self.neuron = NEURONS[config.neuron](config.estimator)
         if self.critic is not None:
             self.requires_grad_(False)
-            self.critic.learn(settings.contrast == "composed")
+            self.critic.learn(settings.contrast == "composed", settings.known_only)
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Load the weights of another stage: of a draft all but the critic's, which it does not have.
