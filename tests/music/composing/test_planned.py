@@ -49,21 +49,21 @@ def test_silent_bars_are_silent_and_sections_return(run):
     assert roll.cells[3, 0].any()
 
 
-def key_of_music(roll):
-    """Return the major scale that holds most of the notes."""
+def shares_in_scales(rolls):
+    """Return the shares of all notes that the twelve major scales hold."""
     heard = np.zeros(12)
-    for row in np.argwhere(roll.cells):
-        heard[(row[-1] + roll.track_set.low) % 12] += 1
-    return int(np.argmax([np.roll(heard, -key)[[0, 2, 4, 5, 7, 9, 11]].sum() for key in range(12)]))
+    for roll in rolls:
+        np.add.at(heard, (np.argwhere(roll.cells)[:, -1] + roll.track_set.low) % 12, 1)
+    return np.array([np.roll(heard, -key)[[0, 2, 4, 5, 7, 9, 11]].sum() for key in range(12)]) / heard.sum()
 
 
 @pytest.mark.parametrize(("key", "scale"), [("D", 2), ("Dm", 5), ("Bb", 10)])
 def test_the_key_is_decided_by_the_plan(key, scale):
     composer = bgmusic.load("bach")
-    plan = composer.plan(bars=6, key=key, complete=False)
-    assert [key_of_music(roll) for roll in composer.compose(plan, 2, seed=1)] == [scale] * 2
-    free = composer.plan(bars=6, complete=False)
-    assert [key_of_music(roll) for roll in composer.compose(free, 2, seed=1)] != [scale] * 2
+    plans = [composer.plan(bars=6, complete=False, **said) for said in ({"key": key}, {})]
+    planned, free = (shares_in_scales(composer.compose(plan, 5, seed=1)) for plan in plans)
+    assert planned.argmax() == scale  # single pieces may stay long in a neighbouring key
+    assert planned[scale] > free[scale] + 0.1
 
 
 def test_planners_plan_in_the_key(run, planner):
