@@ -39,6 +39,7 @@ def test_one_track_is_given_whole() -> None:
     given = ~opened.all(2)
     assert (given.sum(1) == 1).all()
     assert int(given.sum(0).min()) > 250
+    assert draw_all_but_one(5, 1, 2, 4).tolist() == [[[False] + [True] * 7]] * 5
 
 
 def test_any_units_are_hidden_by_default() -> None:

@@ -119,8 +119,8 @@ def describe_last(steps: Summary, shape: RollShape, number: int) -> Tensor:
     strikes = steps.strikes
     columns = []
     if pitched:
-        pairs = torch.tensor(list(combinations(range(len(pitched)), 2))[:_PAIRS], device=lines.device).view(-1, 2)
-        one, other = pairs.unbind(1)
+        pairs = list(combinations(range(len(pitched)), 2))[:_PAIRS]  # none of a single track
+        one, other = torch.tensor(pairs, dtype=torch.int64, device=lines.device).view(-1, 2).unbind(1)
         struck = strikes[:, :, pitched]
         columns.append(_of_pairs(steps.line[..., one], steps.line[..., other], struck[..., one] | struck[..., other]))
         columns.append(_of_all(steps, struck.any(-1), length, shape))

@@ -65,12 +65,12 @@ def draw_known(network: Learner, real: Tensor, generator: torch.Generator | None
         return torch.rand(len(real), 1, 1, generator=generator) < share
 
     whole, tracks = chosen(settings.given_tracks), draw_open(*size, "tracks")
-    if settings.given_one and len(shape.track_set) > 1:
+    if settings.given_one:
         tracks = torch.where(chosen(settings.given_one), draw_all_but_one(*size), tracks)
     opened = torch.where(whole, tracks, draw_open(*size, "runs")) | chosen(settings.blank)
     plans = draw_plans(real, shape, generator, settings.unplanned, settings.one_part)
     opened = opened.to(real.device)
-    if settings.known_only and len(shape.track_set) > 1:
+    if settings.known_only:
         one = draw_all_but_one(*size).to(real.device)
         opened = torch.where(is_blank(opened, plans)[:, None, None], one, opened)
     return opened, plans

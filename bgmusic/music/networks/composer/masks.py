@@ -94,7 +94,12 @@ def draw_open(
 def draw_all_but_one(
     batch: int, tracks: int, bars: int, beats: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Hide all units but those of one track, each being equally likely: boolean ``(batch, tracks, bars * beats)``."""
+    """Hide all units but those of one track, each being equally likely: boolean ``(batch, tracks, bars * beats)``.
+
+    A single track is always composed: its first unit alone is given.
+    """
+    if tracks == 1:
+        return (torch.arange(bars * beats) > 0).expand(batch, 1, -1)
     given = torch.randint(tracks, (batch, 1, 1), generator=generator)
     return (torch.arange(tracks)[:, None] != given).expand(-1, -1, bars * beats)
 
