@@ -15,7 +15,7 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import copy_repeated, home_keys, whole_length, window_starts
+from bgmusic.music.composing.windows import bars_before, copy_repeated, home_keys, whole_length, window_starts
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
@@ -105,7 +105,8 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         given = piece[None, :, inside]
         chosen = cells_of(opened, shape)
         window = longer.window(start, shape.bars)
-        for revision, share in _revisions(generator, given, opened, noise, window, planned, keys):
+        earlier = bars_before(piece[None], start, generator.recall_bars)
+        for revision, share in _revisions(generator, given, opened, noise, window, planned, keys, earlier):
             piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
             if watch and not watch(piece[:, :bars].numpy().copy(), (number + share) / len(windows)):
                 return None
@@ -115,7 +116,14 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
 
 @torch.no_grad()
 def _revisions(
-    generator: ComposingNetwork, given: Tensor, opened: Tensor, noise: Tensor, plan: Plan, planned: bool, keys: Tensor
+    generator: ComposingNetwork,
+    given: Tensor,
+    opened: Tensor,
+    noise: Tensor,
+    plan: Plan,
+    planned: bool,
+    keys: Tensor,
+    earlier: Tensor | None,
 ) -> Iterator[tuple[Tensor, float]]:
     """Compose one window, and yield each revision with the share of the work that is done."""
     shape, device = generator.shape, device_of(generator)
@@ -123,7 +131,8 @@ def _revisions(
     if not isinstance(generator, Composer):
         bits = plan_bits(Plans.stack([plan]), shape, device) if planned else None
         if isinstance(generator, CausalComposer):
-            yield from generator.sketches(seen, opened, noise, bits, keys.to(device))
+            before = None if earlier is None else earlier.to(device, torch.float32)
+            yield from generator.sketches(seen, opened, noise, bits, keys.to(device), before)
         else:
             yield generator.accompany(seen, opened, noise, bits, keys.to(device)), 1.0
         return

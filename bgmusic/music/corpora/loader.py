@@ -38,6 +38,7 @@ class Loader:
             random number of semitones that keeps every track within its range; drums are not transposed.
         random_offset: start a phrase 0 to hop - 1 bars later, where a phrase may start at that bar.
         dtype: dtype of the zeros and ones.
+        before: number of bars before each phrase that a batch holds, too; those before its passage are silent.
 
     Raises:
         UserError: the split has no phrase, or an argument is out of range.
@@ -54,6 +55,7 @@ class Loader:
         transpose: tuple[int, int] = (0, 0),
         random_offset: bool = False,
         dtype: torch.dtype = torch.float32,
+        before: int = 0,
     ) -> None:
         settings = corpus.settings
         self.corpus, self.device, self.dtype = corpus, torch.device(device), dtype
@@ -70,6 +72,10 @@ class Loader:
         if not len(indices):
             raise UserError(f"corpus {corpus.path.name} has no phrase in split {split}")
         self.indices = indices.astype(np.uint32)  # the number of phrases is below 1 << 32
+        require_integer("before", before)
+        if before < 0:
+            raise UserError(f"{before} bars before phrases: give 0 or more")
+        self._before = before
         self._hop = settings.hop if random_offset else 1
         tracks = corpus.track_set.tracks
         self._drums = torch.tensor([track.is_drum for track in tracks])
@@ -88,7 +94,12 @@ class Loader:
     def shape(self) -> tuple[int, int, int, int]:
         """The shape of one phrase: (channels, bars, steps, pitches), with channels as in ``Roll.channels``."""
         shape = self.corpus.settings.shape
-        return plane_count(self.encoding) * len(shape.track_set), shape.bars, shape.steps, shape.track_set.pitches
+        return (
+            plane_count(self.encoding) * len(shape.track_set),
+            self._before + shape.bars,
+            shape.steps,
+            shape.track_set.pitches,
+        )
 
     def batch(self, size: int, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
         """Draw ``size`` random phrases.
@@ -141,7 +152,7 @@ class Loader:
 
     def _tiles(self, passage: Numbers, bar: Numbers) -> Tensor:
         """Return the tiles (size, tracks, bars) of phrases that start at these bars of passages."""
-        return torch.from_numpy(self.corpus.rows(passage, bar).transpose(0, 2, 1))
+        return torch.from_numpy(self.corpus.rows(passage, bar, self._before).transpose(0, 2, 1))
 
     def _draw_shifts(self, tiles: Tensor, generator: torch.Generator | None) -> Tensor | None:
         """Draw the transposition of every tile (size, tracks, bars) in semitones."""

@@ -179,13 +179,16 @@ class PackedCorpus:
         packed = self.bits.take((flat[:, None] * planes + np.arange(planes)).reshape(-1))
         return packed.reshape(*numbers.shape, planes, packed.shape[1])
 
-    def rows(self, passage: NDArray[np.int64], bar: NDArray[np.int64]) -> NDArray[np.int64]:
+    def rows(self, passage: NDArray[np.int64], bar: NDArray[np.int64], before: int = 0) -> NDArray[np.int64]:
         """Return the tiles of phrases that start at these bars (n,) of passages (n,): (n, bars, tracks).
 
-        The phrases must lie within their passages.
+        The phrases must lie within their passages. ``before`` more bars come before each; where the passage has none,
+        they are silent.
         """
-        first = self.passages[passage, 2] + bar
-        rows: NDArray[np.int64] = self.bars[first[:, None] + np.arange(self.settings.shape.bars)].astype(np.int64)
+        places = bar[:, None] + np.arange(-before, self.settings.shape.bars)
+        first = self.passages[passage, 2].astype(np.int64)[:, None]
+        rows: NDArray[np.int64] = self.bars[first + places.clip(0)].astype(np.int64)
+        rows[places < 0] = 0
         return rows
 
     def planes(self, numbers: NDArray[np.integer]) -> NDArray[np.bool_]:

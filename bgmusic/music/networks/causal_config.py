@@ -76,6 +76,10 @@ class CausalConfig(Config):
     """As many, if fewer, for a phrase of which nothing is known: it needs less search."""
     sketches: Annotated[int, Field(ge=0, le=16)] = 1
     """How often an accompaniment is composed in advance, so that it is composed under the chords of the last sketch."""
+    recall: Annotated[int, Field(ge=0, le=4)] = 0
+    """How many phrases before the same place is recalled where a piece is longer than a phrase."""
+    learns: Literal["critics", "recall"] = "critics"
+    """What a second stage trains: the critics, or what earlier phrases add to decisions."""
     contrast: Literal["drafts", "composed"] = "drafts"
     """What the critics learn to tell from real phrases: first drafts, or what is composed under the critics."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64
@@ -88,6 +92,10 @@ class CausalConfig(Config):
         """What drafts lose: :attr:`wrong_bass`, :attr:`wrong_activity`, :attr:`parallels`."""
         return self.wrong_bass, self.wrong_activity, self.parallels
 
+    def bars_recalled(self, bars: int) -> int:
+        """Return how many bars before phrases of ``bars`` bars are learnt from."""
+        return self.recall * bars if self.learns == "recall" else 0
+
     @model_validator(mode="before")
     @classmethod
     def _drop_what_was(cls, values: Any) -> Any:
@@ -98,4 +106,6 @@ class CausalConfig(Config):
     def _check_heads(self) -> CausalConfig:
         if self.width % (2 * self.heads):
             raise ValueError(f"width {self.width} is no multiple of twice the number of heads, {2 * self.heads}")
+        if self.learns == "recall" and not self.recall:
+            raise ValueError("learns: recall needs a number of earlier phrases, recall: 1 or more")
         return self

@@ -19,15 +19,23 @@ class ComposingNetwork(SampleNetwork):
         shape: shape of its phrases.
         neuron: its output neuron.
         plans: whether it composes under plans.
+        recall_bars: how many bars before a phrase it sees of a longer piece.
 
     """
 
     shape: RollShape
     neuron: BinaryNeuron
     plans: bool = False
+    recall_bars: int = 0
 
     def accompany(
-        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+        self,
+        given: Tensor,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None = None,
+        keys: Tensor | None = None,
+        earlier: Tensor | None = None,
     ) -> Tensor:
         """Compose the free units of phrases to the others, which stay as they are.
 
@@ -38,6 +46,8 @@ class ComposingNetwork(SampleNetwork):
             plan: what was decided before; None: nothing.
             keys: of the pieces that the phrases are parts of, int64 ``(batch,)``, C is 0; -1 or None: the phrases' own.
                 Networks that know no keys ignore them.
+            earlier: the bars of these pieces before the phrases, as many as ``recall_bars``, ``(batch, channels, bars,
+                steps, pitches)``, silent where nothing came before; None: nothing came before.
 
         Returns:
             Phrases of the same shape.

@@ -16,6 +16,7 @@ from bgmusic.music.composing.load import KIND, shape_of
 from bgmusic.music.corpora.corpus import Corpus, open_corpus
 from bgmusic.music.networks.build import make_discriminator, make_generator
 from bgmusic.music.networks.causal.network import CausalComposer
+from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.network import Composer
 from bgmusic.music.networks.lines.generator import LinesGenerator
 from bgmusic.music.networks.pianoroll_config import PianorollConfig
@@ -81,7 +82,8 @@ def make_training(
     weights = sum(weight.numel() for network in networks for weight in network.parameters())
     if weights > _MOST_WEIGHTS:
         raise UserError(f"networks of {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed")
-    source = corpus.loader("train", device=device, encoding=shape.encoding, transpose=config.transpose)
+    before = config.network.bars_recalled(shape.bars) if isinstance(config.network, CausalConfig) else 0
+    source = corpus.loader("train", device=device, encoding=shape.encoding, transpose=config.transpose, before=before)
     if len(source) < _FEWEST_PHRASES:
         raise UserError(f"corpus {corpus.path.name} has {len(source)} training phrase; a training needs more")
     torch.manual_seed(seed)

@@ -56,10 +56,20 @@ class RecordingComposer:
     """Record the arguments of each window; fill its free units by the sign of the noise."""
 
     def __init__(self, composer: Composer) -> None:
-        self.shape, self.parameters = composer.shape, composer.parameters
+        self.shape, self.parameters, self.recall_bars = composer.shape, composer.parameters, 6
         self.calls: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.earlier: list[Tensor | None] = []
 
-    def accompany(self, given: Tensor, free: Tensor, noise: Tensor, plan: object = None, keys: object = None) -> Tensor:
+    def accompany(
+        self,
+        given: Tensor,
+        free: Tensor,
+        noise: Tensor,
+        plan: object = None,
+        keys: object = None,
+        earlier: Tensor | None = None,
+    ) -> Tensor:
+        self.earlier.append(earlier)
         self.calls.append((given.clone(), free.clone(), noise))
         return torch.ones_like(given) * (noise[:, :1, None, None, None] > 0)
 
@@ -82,6 +92,13 @@ def test_each_window_sees_the_last_half_of_the_one_before() -> None:
         assert not open_[:, 1].any()
         assert open_[:, [0, 2, 3], known * 4 :].all()
         assert torch.equal(context[:, :, :known].bool(), result[:, :, start : start + known])
+    for earlier, start in zip(recorder.earlier, (0, 2, 4, 5), strict=True):
+        if start == 0:
+            assert earlier is None
+        else:  # the bars before, after silence
+            assert earlier is not None
+            assert torch.equal(earlier[:, :, -start:].bool(), result[:, :, :start])
+            assert not earlier[:, :, : 6 - start].any()
     for plane in (1, 5):
         assert torch.equal(result[:, plane], given[:, plane])
     free_channels = [0, 2, 3, 4, 6, 7]

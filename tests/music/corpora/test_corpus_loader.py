@@ -76,6 +76,20 @@ def test_phrases_are_returned_in_the_given_order(corpus: Corpus) -> None:
         assert np.array_equal(phrase.numpy(), corpus.roll(number).channels())
 
 
+def test_a_batch_holds_the_bars_before_its_phrases(corpus: Corpus) -> None:
+    long, phrases = corpus.loader("train", before=6), corpus.loader("train")
+    assert long.shape == (10, 10, 48, 84)
+    batch = long.batch(60, rng(5))
+    assert torch.equal(batch[:, :, 6:], phrases.batch(60, rng(5)))
+    starts = {(int(passage), int(bar)): number for number, (passage, bar) in enumerate(corpus.phrases)}
+    numbers = [number for (_, bar), number in starts.items() if bar in (0, 4, 8)]
+    for number, bars in zip(numbers, long.phrases(numbers), strict=True):
+        passage, bar = corpus.phrases[number].tolist()
+        assert not bars[:, : max(0, 6 - bar)].any()
+        if bar >= 4:
+            assert torch.equal(bars[:, 2:6], phrases.phrases([starts[passage, bar - 4]])[0])
+
+
 def test_a_saved_generator_state_continues_with_the_same_batches(corpus: Corpus) -> None:
     options = {"transpose": (-5, 6), "random_offset": True, "dtype": torch.bool}
     generator = rng(3)
@@ -172,6 +186,7 @@ def test_shards_make_no_difference(tmp_path: Path, corpus: Corpus, monkeypatch: 
         ("train", {"encoding": "best"}, "encoding 'best'"),
         ("train", {"transpose": (1, 2)}, "transpose"),
         ("train", {"transpose": (-8, 2)}, "transpose"),
+        ("train", {"before": -1}, "bars before"),
     ],
 )
 def test_invalid_options_are_refused(corpus: Corpus, split: str, options: dict[str, object], message: str) -> None:

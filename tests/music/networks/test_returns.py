@@ -124,7 +124,7 @@ def test_phrases_are_as_frequent_as_their_likelihood_says(
             before = torch.nn.functional.pad(now, (0, 0, 1, 0))[:, :-1]
             return replace(returns, now=now, before=before)
 
-        monkeypatch.setattr("bgmusic.music.networks.causal.network.describe_returns", some)
+        monkeypatch.setattr("bgmusic.music.networks.causal.body.describe_returns", some)
         with torch.no_grad():
             losses = network.nats(draft, units, None, frames)
         losses = (losses * units.transpose(1, 2).repeat_interleave(shape.unit, 1)).sum((1, 2))

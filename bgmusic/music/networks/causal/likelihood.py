@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder, unknown_motion
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.returns import Returns
+from bgmusic.music.networks.causal.recalled import Recalled
+from bgmusic.music.networks.causal.recollection import OfTrack, Recollection
+from bgmusic.music.networks.causal.returns import Returns, first_loss
 from bgmusic.music.networks.causal.rows import Guide
 from bgmusic.music.networks.causal.steps import UNKNOWN, Steps
 from bgmusic.music.networks.causal.trunk import Trunk
@@ -53,6 +55,7 @@ def track_losses(
     known: Tensor,
     playable: Tensor,
     guide: Guide,
+    earlier: Recalled | None = None,
 ) -> Tensor:
     """Return the negative log likelihoods of all decisions in nats: float32 ``(batch, steps, tracks)``.
 
@@ -65,11 +68,11 @@ def track_losses(
         known: steps of tracks that are known in advance, boolean ``(batch, steps, tracks)``.
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
         guide: what is known in advance.
+        earlier: phrases before; None: nothing came before.
 
     """
     size, limits = cells.shape[:2], parts.limits
     flat = Steps(*(value.flatten(0, 1) for value in vars(steps).values()))
-    state, notes, known = state.flatten(0, 1), cells.flatten(0, 1), known.flatten(0, 1)
     playable = playable.repeat_interleave(size[1], 0)
     rows, leads, ahead = (values.flatten(0, 1) for values in vars(guide).values())
     leads = leads.gather(1, flat.last_before + 1)
@@ -85,13 +88,18 @@ def track_losses(
         ahead,
         None if returns is None else returns.before,
     )
+    recollection = None
+    if earlier is not None:
+        recollection = Recollection(parts, earlier, steps, cells, known)
+    state, notes, known = state.flatten(0, 1), cells.flatten(0, 1), known.flatten(0, 1)
     losses = []
     for track, decoder in enumerate(parts.decoders):
         decided = known.clone()
         decided[:, :track] = True
         decided[:, track] = False
         view = seen.with_decided(decided, flat.line, flat.motion, None if returns is None else returns.now)
-        losses.append(_track_loss(parts, decoder, state, view, flat, limits[track], playable[:, track], returns))
+        own = None if recollection is None else recollection.of(track)
+        losses.append(_track_loss(parts, decoder, state, view, flat, limits[track], playable[:, track], returns, own))
         state = state + parts.trunk.notes.notes_of(track, notes[:, track].to(state.dtype))
     stacked: Tensor = torch.stack(losses, 1).unflatten(0, size)
     return stacked
@@ -106,6 +114,7 @@ def _track_loss(
     limit: int,
     playable: Tensor,
     returns: Returns | None,
+    earlier: OfTrack | None,
 ) -> Tensor:
     track = decoder.track
     changed, started = steps.changed[:, track], steps.started[:, track]
@@ -113,27 +122,71 @@ def _track_loss(
         state = state + parts.leads(seen.leads[:, track]) + decoder.leading(seen.last[:, track], seen.ahead)
     state = decoder.state(state, seen)
     hidden = decoder.first(state)
-    losses = cross_entropy(decoder.change(hidden)[:, 0].float(), changed.float())
+    change = decoder.change(hidden)[:, 0].float()
+    gains = None if earlier is None else earlier.gains(hidden)
+    if gains is not None:
+        change = change + gains.change
+    losses = cross_entropy(change, changed.float())
     strikes = started.any(1)
     alike = torch.zeros_like(strikes)
     if returns is not None:  # a beat that returns decides no notes, a rhythm that returns not where they start
         back, alike = returns.of_track(track)
-        losses = losses * ~(back | alike & strikes) + _return_loss(decoder.returning(hidden).float(), returns, track)
+        returning = decoder.returning(hidden).float()
+        if gains is not None:
+            returning = returning + gains.returning
+        now, possible = returns.now[:, track], returns.possible[:, track]
+        losses = losses * ~(back | alike & strikes) + first_loss(returning, now, possible)
         changed = changed & ~back
+    if gains is not None:  # a beat that is played again decides nothing else
+        losses = losses * ~gains.again + gains.loss
+        changed = changed & ~gains.again
     rows = changed.nonzero()[:, 0]
     state, seen = state[rows], seen.at(rows)
     before, kept = steps.before[rows, track], steps.kept[rows, track]
     if limit > 1:
-        going_on = cross_entropy(decoder.going_on(hidden[rows]).float(), kept.float())
+        going = decoder.going_on(hidden[rows]).float()
+        if gains is not None:
+            going = going + gains.going_on(rows)
+        going_on = cross_entropy(going, kept.float())
         losses = losses.index_add(0, rows, (going_on * before).sum(1))
         state = state + parts.trunk.notes.notes_of(track, kept.to(state.dtype))
     if returns is not None:
         free = (strikes | ~alike)[rows].nonzero()[:, 0]
         rows, state, seen, before, kept = rows[free], state[free], seen.at(free), before[free], kept[free]
-    references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
-    left, lowest = started[rows], torch.full_like(rows, -1)
     prior, must = parts.constraints(decoder, seen, before, kept, playable[rows] | started[rows])
     must = must | alike[rows]
+    if gains is not None:
+        prior = prior + gains.start(rows)
+    return _with_notes(losses, decoder, rows, state, seen, started[rows], prior, must, limit)
+
+
+def _with_notes(
+    losses: Tensor,
+    decoder: TrackDecoder,
+    rows: Tensor,
+    state: Tensor,
+    seen: Seen,
+    left: Tensor,
+    prior: Tensor,
+    must: Tensor,
+    limit: int,
+) -> Tensor:
+    """Add to losses those of the notes that start, from the lowest up.
+
+    Args:
+        losses: of all steps, ``(items,)``.
+        decoder: of the track.
+        rows: numbers of the steps in which it changes, int64 ``(changes,)``.
+        state: of these.
+        seen: what it sees of these.
+        left: notes that start, boolean ``(changes, rows)``.
+        prior: see :meth:`TrackDecoder.note_logits`.
+        must: whether a note has to start, boolean ``(changes,)``.
+        limit: the most notes that the track plays at once.
+
+    """
+    references, chord, ahead = decoder.references_of(seen), seen.chord, seen.ahead
+    lowest = torch.full_like(rows, -1)
     while len(rows):
         logits = decoder.note_logits(state, references, chord, ahead, lowest, prior, must)
         note = torch.where(left.any(1), left.float().argmax(1), decoder.pitches)
@@ -146,13 +199,4 @@ def _track_loss(
         left = left[chosen].scatter(1, lowest[:, None], value=False)
         state, prior = state[chosen] + decoder.chosen(lowest), prior[chosen]
         must = torch.zeros_like(rows, dtype=torch.bool)
-    return losses
-
-
-def _return_loss(logits: Tensor, returns: Returns, track: int) -> Tensor:
-    """Return the losses of decisions how a track's beats return: ``(items,)`` from logits ``(items, decisions)``."""
-    numbers = torch.arange(1, logits.shape[1] + 1, device=logits.device)
-    label, possible = returns.now[:, track, None], returns.possible[:, track]
-    decided = possible & ((label == 0) | (numbers <= label))  # the first one that is true is the last
-    losses: Tensor = (cross_entropy(logits, (numbers == label).float()) * decided).sum(1)
     return losses

@@ -13,51 +13,27 @@ coupled thresholds are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bgmusic.errors import UserError
-from bgmusic.music.networks.causal.context import ContextEncoder, StepEmbedding
-from bgmusic.music.networks.causal.critic_ahead import what_is_known
-from bgmusic.music.networks.causal.critics import Critics, is_blank
-from bgmusic.music.networks.causal.decoder import TrackDecoder
-from bgmusic.music.networks.causal.finish import finished, silenced
-from bgmusic.music.networks.causal.known_keys import known_keys, known_or_own_keys
-from bgmusic.music.networks.causal.learning import critics_loss, draft_loss
-from bgmusic.music.networks.causal.likelihood import embed_past, track_losses
+from bgmusic.music.networks.causal.body import CausalNetwork
+from bgmusic.music.networks.causal.finish import finished
+from bgmusic.music.networks.causal.known_keys import known_keys
+from bgmusic.music.networks.causal.learning import again_loss, critics_loss, draft_loss, recall_loss
 from bgmusic.music.networks.causal.noise import NoiseLayout
-from bgmusic.music.networks.causal.obedience import judge_of
-from bgmusic.music.networks.causal.particles import ParticleFilter
-from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.returns import count_decisions, describe_returns
-from bgmusic.music.networks.causal.rows import LEADS, given_lines, guide, planned_rows, playable_rows
-from bgmusic.music.networks.causal.sampling import compose_steps
+from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.sketching import Composing, in_rounds, lack_chords
-from bgmusic.music.networks.causal.stepping import batch_sizes
-from bgmusic.music.networks.causal.steps import by_step, describe_steps
-from bgmusic.music.networks.causal.task import Given, Task
-from bgmusic.music.networks.causal.trunk import Trunk
-from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.checks import check_inputs, check_noise, check_phrases
-from bgmusic.music.networks.composer.draft import Draft, nothing_known, to_draft, to_phrases
-from bgmusic.music.networks.composer.features import steps_of
-from bgmusic.music.networks.composing_network import ComposingNetwork
-from bgmusic.music.networks.keys import KEYS, MARGIN, draw_keys, key_of, pitch_classes, to_common
-from bgmusic.music.networks.pianoroll_config import PianorollConfig
-from bgmusic.music.networks.plan_bits import PlanBits, features_of
-from bgmusic.music.rolls.shape import RollShape
-from bgmusic.neurons import NEURONS
-
-_MAX_NOISE = 1 << 24
-_MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
+from bgmusic.music.networks.composer.draft import nothing_known, to_draft, to_phrases
+from bgmusic.music.networks.keys import draw_keys
+from bgmusic.music.networks.plan_bits import PlanBits
 
 
-class CausalComposer(ComposingNetwork):
+class CausalComposer(CausalNetwork):
     """Generate phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones, from noise ``(batch, latent)``.
 
     Args:
@@ -71,78 +47,31 @@ class CausalComposer(ComposingNetwork):
     """
 
     plans = True
-    most: Tensor
-    keys: Tensor
-
-    def __init__(self, config: PianorollConfig, shape: RollShape) -> None:
-        super().__init__()
-        settings = config.network
-        if not isinstance(settings, CausalConfig):
-            raise TypeError("a causal composer needs a CausalConfig")
-        self.shape, self.settings = shape, settings
-        tracks, steps = len(shape.track_set), shape.bars * shape.steps
-        if steps > _MAX_STEPS:
-            raise UserError(f"phrases of {steps:,} steps are too long for a causal composer; at most {_MAX_STEPS:,}")
-        # A second stage trains the critics alone; without them, the first draft is the result.
-        self.critic = None
-        if config.strategy == "two-stage":
-            self.critic = Critics(shape, settings)
-        drafts, draws = (settings.drafts, shape.bars * shape.beats) if self.critic else (1, 0)
-        self.first_draft = NoiseLayout(steps, tracks, settings.chords, returns=count_decisions(settings, shape.drums))
-        self.noise = replace(self.first_draft, drafts=drafts, draws=draws)
-        self.batch, self.least = batch_sizes(shape, settings, drafts)
-        self.latent = self.noise.size
-        if self.latent > _MAX_NOISE:
-            raise UserError(f"{self.latent:,} numbers of noise for a phrase are too many; at most {_MAX_NOISE:,}")
-        # The most notes that each track played at once in training data: a voice that sings one never sings two.
-        self.register_buffer("most", torch.ones(tracks, dtype=torch.int64))
-        # Keys of training phrases; a new phrase draws its key from them.
-        self.register_buffer("keys", torch.ones(KEYS, dtype=torch.int64))
-        width, rows = settings.width, shape.pitches + 2 * MARGIN
-        self.known_notes = StepEmbedding(shape, width)
-        self.encoder = ContextEncoder(shape, features_of(shape), settings)
-        self.key = nn.Embedding(2 * KEYS, width)  # keys that are shown as C, then distances of phrases to C
-        nn.init.normal_(self.key.weight, std=0.1)
-        self.leads = nn.Embedding(LEADS, width, padding_idx=0)
-        nn.init.normal_(self.leads.weight[1:], std=0.1)
-        self.trunk = Trunk(shape, StepEmbedding(shape, width), settings)
-        self.decoders = nn.ModuleList(TrackDecoder(track, shape.drums, rows, settings) for track in range(tracks))
-        self.neuron = NEURONS[config.neuron](config.estimator)
-        if self.critic is not None:
-            self.requires_grad_(False)
-            self.critic.learn(settings.contrast == "composed", settings.known_only)
-
-    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of another stage: of a draft all but the critic's, which it does not have.
-
-        Raises:
-            ValueError: they are those of another network.
-
-        """
-        if self.critic is None:
-            weights = {name: value for name, value in weights.items() if not name.startswith("critic.")}
-        missing, unexpected = self.load_state_dict(weights, strict=False)
-        if unexpected or any(not name.startswith("critic.") for name in missing):
-            raise ValueError("weights of another network")
 
     def forward(
         self, noise: Tensor, generator: torch.Generator | None = None, thresholds: Tensor | None = None
     ) -> Tensor:
         """Generate phrases. ``generator`` and ``thresholds`` are ignored: the noise determines them."""
         check_noise(noise, self.latent)
-        return self._compose(*nothing_known(noise, self.shape), noise)
+        return self._compose(Request(*nothing_known(noise, self.shape)), noise)
 
     def draft(self, noise: Tensor) -> Tensor:
         """Generate first drafts of phrases, without the critic, from noise ``(batch, first_draft.size)``."""
         check_noise(noise, self.first_draft.size)
-        return self._compose(*nothing_known(noise, self.shape), noise, critic=False)
+        return self._compose(Request(*nothing_known(noise, self.shape)), noise, self.first_draft)
 
     def accompany(
-        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+        self,
+        given: Tensor,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None = None,
+        keys: Tensor | None = None,
+        earlier: Tensor | None = None,
     ) -> Tensor:
         """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`."""
         check_inputs(given, free, noise, self.shape, self.latent)
-        return self._compose(to_draft(given, self.shape), free, noise, plan, keys=keys)
+        return self._compose(Request(to_draft(given, self.shape), free, plan, keys, earlier), noise)
 
     def revise(self, phrases: Tensor, free: Tensor, noise: Tensor, passes: int, share: float) -> Tensor:
         """Compose shares of the free units again, see :meth:`ComposingNetwork.revise`."""
@@ -152,7 +81,7 @@ class CausalComposer(ComposingNetwork):
             # Each pass has another order of the same noise.
             moved = noise.roll(number * (self.latent // max(1, passes)), 1)
             opened = free & (self.first_draft.openings(moved, free.shape[2]) < share)
-            draft = to_draft(self._compose(draft, opened, moved), self.shape)
+            draft = to_draft(self._compose(Request(draft, opened), moved), self.shape)
         return to_phrases(draft, self.shape)
 
     def see(self, phrases: Tensor) -> None:
@@ -168,16 +97,22 @@ class CausalComposer(ComposingNetwork):
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the cross-entropy of the decisions that real phrases show.
 
-        In a second stage: the critics' loss. See :mod:`.learning`. The statistics of :meth:`see` are updated.
+        In a second stage: the critics' loss, or that of :class:`.recall.Recall`. See :mod:`.learning`. The statistics
+        of :meth:`see` are updated.
 
         Args:
-            real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones.
+            real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones; where it learns what is recalled,
+                after the bars before them.
             generator: source of the draws, on the CPU.
 
         Returns:
             The loss in nats per step of a track, without dimensions. Raises as :meth:`see` does.
 
         """
+        if self.settings.learns == "recall":
+            bars = self.shape.bars + self.recall_bars
+            check_phrases(real, self.shape.model_copy(update={"bars": bars}))
+            return (again_loss if self.settings.contrast == "composed" else recall_loss)(self, real, generator)
         check_phrases(real, self.shape)
         # Dropout draws from torch's own generator: seeded here, so that a resumed training goes on exactly.
         seed = int(torch.randint(1 << 62, (), generator=generator))
@@ -185,71 +120,14 @@ class CausalComposer(ComposingNetwork):
             torch.manual_seed(seed)
             return draft_loss(self, real, generator) if self.critic is None else critics_loss(self, real, generator)
 
-    def nats(self, draft: Draft, opened: Tensor, plan: PlanBits | None = None, frames: Tensor | None = None) -> Tensor:
-        """Return the negative log likelihoods of decisions, given the key: float32 ``(batch, steps, tracks)``.
-
-        Args:
-            draft: the phrases.
-            opened: units that are not known in advance, boolean ``(batch, tracks, units)``.
-            plan: what was decided before; None: nothing.
-            frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
-
-        """
-        keys = own = known_or_own_keys(draft, opened, plan, self.shape)
-        if frames is not None:
-            keys = torch.where(frames >= 0, frames, own)
-        draft = draft.map(lambda plane: to_common(plane, keys, self.shape))
-        cells, onsets = by_step(draft)
-        steps = describe_steps(cells, onsets)
-        known = ~steps_of(opened, self.shape).transpose(1, 2)
-        context = self._context(draft, opened, plan, keys, own)
-        share = self.settings.history if self.training else 0.0
-        returns, playable = None, playable_rows(keys, self.shape)
-        if self.noise.returns:
-            returns = describe_returns(cells, steps.started, known, playable, self.settings, self.shape)
-        embedded = embed_past(self.trunk, cells, steps, returns, onsets is not None, share)
-        state = self.trunk(embedded, context) + context
-        lines = given_lines(cells, opened, self.shape)
-        advance = guide(planned_rows(plan, keys, self.shape), lines, 1.0, self.shape)
-        return track_losses(self._parts(), state, steps, returns, cells, known, playable, advance)
-
-    def limits(self) -> list[int]:
-        """Return the most notes that each track plays at once; drums may strike all their rows."""
-        return [
-            self.shape.pitches if drums else int(most)
-            for most, drums in zip(self.most.tolist(), self.shape.drums, strict=True)
-        ]
-
-    def _parts(self) -> Parts:
-        networks = self.trunk, self.leads, [cast("TrackDecoder", decoder) for decoder in self.decoders]
-        return Parts(self.shape, self.settings, *networks, self.limits(), self.neuron, self.shape.planes > 1)
-
-    def _context(
-        self, draft: Draft, opened: Tensor, plan: PlanBits | None, keys: Tensor, own: Tensor | None = None
-    ) -> Tensor:
-        """Return what is known of each step as the network sees it: ``(batch, steps, width)``.
-
-        ``keys`` are shown as C; ``own`` are those of the phrases, None: the same.
-        """
-        known = ~steps_of(opened, self.shape).transpose(1, 2).unsqueeze(3)
-        shown = [plane.transpose(1, 2) * known for plane in draft.planes]
-        steps = self.known_notes(shown[0], shown[1] if len(shown) > 1 else None)
-        beats = self.encoder(steps, ~opened, None if plan is None else plan.in_common(keys))
-        distance = torch.zeros_like(keys) if own is None else (own - keys) % KEYS
-        if self.settings.registers:
-            key = self.key(keys) + self.key(KEYS + distance)
-        else:
-            key = self.key(torch.where(distance > 0, KEYS + distance, keys))
-        context: Tensor = steps + key[:, None] + beats.repeat_interleave(self.shape.unit, 1)
-        return context
-
-    def see_draft(self, draft: Draft) -> None:
-        """Update the statistics, see :meth:`see`."""
-        self.most.copy_(torch.maximum(self.most, draft.cells.sum(3).amax((0, 2)).long()))
-        self.keys += key_of(pitch_classes(draft.cells, self.shape)).bincount(minlength=KEYS)
-
     def sketches(
-        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+        self,
+        given: Tensor,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None = None,
+        keys: Tensor | None = None,
+        earlier: Tensor | None = None,
     ) -> Iterator[tuple[Tensor, float]]:
         """Compose as :meth:`accompany` does, and yield the phrases so far after each beat.
 
@@ -259,90 +137,29 @@ class CausalComposer(ComposingNetwork):
 
         """
         check_inputs(given, free, noise, self.shape, self.latent)
-        for done, phrases in self._progress(to_draft(given, self.shape), free, noise, plan, self.noise, keys):
+        request = Request(to_draft(given, self.shape), free, plan, keys, earlier)
+        for done, phrases in self._progress(request, noise, self.noise):
             yield phrases(), done
 
-    def _compose(
-        self,
-        draft: Draft,
-        free: Tensor,
-        noise: Tensor,
-        plan: PlanBits | None = None,
-        critic: bool = True,
-        keys: Tensor | None = None,
-    ) -> Tensor:
-        layout = self.noise if critic else self.first_draft
-        *_, (_, phrases) = self._progress(draft, free, noise, plan, layout, keys)
+    def _compose(self, request: Request, noise: Tensor, layout: NoiseLayout | None = None) -> Tensor:
+        *_, (_, phrases) = self._progress(request, noise, layout or self.noise)
         return phrases()
 
-    def _progress(
-        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, home: Tensor | None
-    ) -> Composing:
+    def _progress(self, request: Request, noise: Tensor, layout: NoiseLayout) -> Composing:
         """Compose; the chords of accompaniments are decided first, see :mod:`.sketching`."""
-        compose, sketches = partial(self._round, draft, free, layout, home), self.settings.sketches
+        sketches = self.settings.sketches
         if layout.drafts == 1 or not sketches:
-            return compose(noise, plan)
-        return in_rounds(compose, noise, plan, lack_chords(draft, free, plan, self.shape), sketches, self.shape)
+            return self._round(request, layout, noise, request.plan)
+        rows = lack_chords(request.draft, request.free, request.plan, self.shape)
+        return in_rounds(partial(self._round, request, layout), noise, request.plan, rows, sketches, self.shape)
 
-    def _round(
-        self, draft: Draft, free: Tensor, layout: NoiseLayout, home: Tensor | None, noise: Tensor, plan: PlanBits | None
-    ) -> Composing:
+    def _round(self, request: Request, layout: NoiseLayout, noise: Tensor, plan: PlanBits | None) -> Composing:
         """Compose as :meth:`_progress` does, without sketches."""
-        own = known_keys(draft, free, plan, self.shape)
-        keys = own if home is None else torch.where(home < 0, own, home)
+        keys = known_keys(request.draft, request.free, plan, self.shape)
+        if request.keys is not None:
+            keys = torch.where(request.keys < 0, keys, request.keys)
         keys = torch.where(keys < 0, draw_keys(self.keys, layout.key(noise)), keys)
-        for done, cells, onsets in self._steps(draft, free, noise, plan, layout, keys):
+        for done, cells, onsets in self.compose(replace(request, plan=plan, keys=keys), noise, layout):
             first = slice(None, None, len(cells) // len(noise))  # of the drafts of each phrase
             both = cells[first], onsets[first]
             yield done / layout.steps, partial(finished, both, keys, plan, noise.dtype, self.shape)
-
-    @torch.no_grad()
-    def _steps(
-        self,
-        draft: Draft,
-        free: Tensor,
-        noise: Tensor,
-        plan: PlanBits | None,
-        layout: NoiseLayout,
-        keys: Tensor,
-        learning: bool = False,
-    ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Compose in the common key, see :func:`compose_steps`; when ``learning``, no fault costs anything."""
-        blank = is_blank(free, plan)
-        if plan is not None:
-            free, draft = free & ~plan.silent, draft.map(lambda plane: silenced(plane, free & plan.silent, self.shape))
-        common = draft.map(lambda plane: to_common(plane, keys, self.shape))
-        known = ~steps_of(free, self.shape).transpose(1, 2)
-        chords = planned_rows(plan, keys, self.shape)
-        cells, onsets = by_step(common)
-        advance = what_is_known(cells, free, chords, keys, self.shape)
-        task = Task(
-            Given(cells, onsets, known),
-            None if plan is None else plan.repeats,
-            self._context(common, free, plan, keys),
-            playable_rows(keys, self.shape),
-            guide(chords, advance.lines, self.settings.obedience, self.shape) if advance.anything else None,
-            None if plan is None or not plan.playing.any() else plan.playing,
-        )
-        particles = None
-        if blank.all():
-            layout = replace(layout, drafts=min(layout.drafts, self.settings.blank_drafts))
-        if layout.drafts > 1:
-            task = task.repeated(layout.drafts)
-            critic = cast("Critics", self.critic).of(blank)
-            busy = None if plan is None else plan.activity.repeat_interleave(layout.drafts, 0)
-            costs = (0.0,) * 3 if learning else self.settings.costs
-            judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
-            particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
-        return compose_steps(self._parts(), task, layout.thresholds(noise), particles)
-
-    def composed_in_common(
-        self, draft: Draft, free: Tensor, noise: Tensor, plan: PlanBits | None, layout: NoiseLayout, keys: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Compose in the common key: cells and onsets, boolean ``(batch, steps, tracks, rows)``.
-
-        ``layout`` is ``self.noise``, or ``self.first_draft`` to compose without the critics; ``keys`` are those of the
-        phrases, int64 ``(batch,)``. The others are those of :meth:`accompany`.
-        """
-        *_, (_, cells, onsets) = self._steps(draft, free, noise, plan, layout, keys, learning=True)
-        return cells, onsets

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from bgmusic.music.networks.causal.decoder import Seen, TrackDecoder
+from bgmusic.music.networks.causal.recall import Recall
 from bgmusic.music.networks.causal.trunk import Trunk
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.rolls.shape import RollShape
@@ -26,6 +27,7 @@ class Parts:
         limits: the most notes that each track plays at once.
         neuron: makes the decisions.
         restrikes: whether the encoding shows that a note starts where the same one sounded.
+        recall: what earlier phrases add; None: nothing.
 
     """
 
@@ -37,6 +39,7 @@ class Parts:
     limits: list[int]
     neuron: BinaryNeuron
     restrikes: bool
+    recall: Recall | None = None
 
     def constraints(
         self, decoder: TrackDecoder, seen: Seen, before: Tensor, kept: Tensor, playable: Tensor

@@ -21,12 +21,19 @@ from bgmusic.music.networks.causal.doubles import can_double, describe_doubles, 
 from bgmusic.music.networks.causal.state import StepState
 from bgmusic.music.networks.causal.task import Given
 from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.networks.composer.decisions.base import cross_entropy
 from bgmusic.music.rolls.shape import RollShape
 
 
 def count_decisions(settings: CausalConfig, drums: Sequence[bool]) -> int:
     """Return how many decisions there are for a beat; 0 where beats do not return."""
     return 2 * settings.returns + (len(sources(drums)) if settings.doubles else 0)
+
+
+def kinds_of_decisions(settings: CausalConfig, drums: Sequence[bool]) -> list[int]:
+    """Return the kind of each decision: 0 exactly, 1 as a double, 2 in rhythm."""
+    bars = settings.returns
+    return [0] * bars + [1] * (count_decisions(settings, drums) - 2 * bars) + [2] * bars
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def describe_returns(
         can, does = [*(able & ~known[:, ::unit, :, None]).unbind(-1)], [*doubled.unbind(-1)]
     possible = torch.stack([*backs, *can, *rhythms], -1)
     true = torch.stack([*same_backs, *does, *same_rhythms], -1) & possible
-    now = _first(true.movedim(-1, 0)).repeat_interleave(unit, 1)
+    now = first_of(true.movedim(-1, 0)).repeat_interleave(unit, 1)
     first = torch.arange(steps, device=cells.device) % unit == 0
     choices = possible.repeat_interleave(unit, 1) & first[:, None, None]
     return Returns(now, F.pad(now, (0, 0, 1, 0))[:, :steps], choices, bars)
@@ -188,7 +195,7 @@ class ReturningBeats:
             starts |= notes & given.onsets[:, step : step + unit]
         same = _equals(torch.stack([notes, starts], 2), self._ago)
         backs, rhythms = (able & self._of_bars(equal) for able, equal in zip(possible, same, strict=True))
-        self.now.copy_(torch.where(known, _first(torch.cat([backs, self._never, rhythms])), self.now))
+        self.now.copy_(torch.where(known, first_of(torch.cat([backs, self._never, rhythms])), self.now))
 
     def _of_bars(self, found: Sequence[Tensor]) -> Tensor:
         """Stack what was found for the bars before this one; none is found for bars before the first."""
@@ -212,7 +219,7 @@ class ReturningBeats:
             able += [can_double(state.tracks[source].cells > 0, playable) for source in self._sources if source < track]
         missing = rhythms - sum(map(len, able))
         able += [self._never[:missing, :, track], self._alike[track]]
-        decided = _first((logits.t() > limits) & torch.cat(able) & free)
+        decided = first_of((logits.t() > limits) & torch.cat(able) & free)
         now, found = self._now[track], set(decided.tolist()) - {0}
         now.copy_(torch.where(free, decided, now))
         if not found:
@@ -234,6 +241,11 @@ class ReturningBeats:
                 strikes = chosen[:, :, 1].any(-1)
                 starts, others = ((alike[:, None] & where).unbind(1) for where in (strikes, ~strikes))
                 self._rhythms[track] = list(zip(starts, others, strict=True))
+
+    def follow(self, track: int, where: Tensor, number: Tensor) -> None:
+        """Take over decisions of an earlier phrase: their numbers, int64 ``(batch,)``, boolean where they are taken."""
+        now = self._now[track]
+        now.copy_(torch.where(where, number, now))
 
     def returning(self, track: int, step: int, state: StepState) -> tuple[Tensor, Tensor] | None:
         """Return where a track's notes follow from its decision, and its notes; None: nowhere.
@@ -283,6 +295,21 @@ def _equals(beat: Tensor, ago: Sequence[Tensor]) -> tuple[list[Tensor], list[Ten
     return [_equal(beat, other) for other in ago], [(rhythm == _strikes(other)).all(-2) for other in ago]
 
 
-def _first(true: Tensor) -> Tensor:
+def first_of(true: Tensor) -> Tensor:
     """Return the number of the first that is true, from 1; 0 where none is: boolean ``(n, ...)`` to int64 ``(...)``."""
     return torch.where(true.any(0), true.to(torch.uint8).argmax(0) + 1, 0)
+
+
+def first_loss(logits: Tensor, label: Tensor, possible: Tensor) -> Tensor:
+    """Return the losses of decisions of which the first one that is true is the last: ``(items,)``.
+
+    Args:
+        logits: ``(items, decisions)``.
+        label: number of the one that is true, from 1; 0 for none; int64 ``(items,)``.
+        possible: which are decided at all, boolean ``(items, decisions)``.
+
+    """
+    numbers = torch.arange(1, logits.shape[1] + 1, device=logits.device)
+    decided = possible & ((label[:, None] == 0) | (numbers <= label[:, None]))
+    losses: Tensor = (cross_entropy(logits, (numbers == label[:, None]).float()) * decided).sum(1)
+    return losses

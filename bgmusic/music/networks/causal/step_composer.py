@@ -10,6 +10,7 @@ from torch import Tensor
 from bgmusic.music.networks.causal.choices import choose, limits
 from bgmusic.music.networks.causal.noise import CHANGE, GOING_ON
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.recalled_steps import RecalledSteps
 from bgmusic.music.networks.causal.returns import ReturningBeats, count_decisions
 from bgmusic.music.networks.causal.state import MOVE, NOW, StepState
 from bgmusic.music.networks.causal.stepping import TrunkSteps, affine
@@ -48,6 +49,9 @@ class StepComposer:
         decides = count_decisions(parts.settings, parts.shape.drums) > 0
         self._returns = ReturningBeats(parts.settings, parts.shape, task.playable) if decides else None
         self._playing = task.playing
+        self._earlier = None
+        if task.earlier is not None and parts.recall is not None:
+            self._earlier = RecalledSteps(parts.recall, task.earlier, parts)
         self._played = torch.zeros(batch, tracks, dtype=torch.bool, device=device)  # in this bar so far
         self._due: Tensor | None = None
         self._look()
@@ -73,6 +77,8 @@ class StepComposer:
             self._given = self._given.select(order.index_copy_(0, places, rows))
         self._trunk.replace(places, rows)
         self._state.replace(places, rows)
+        if self._earlier is not None:
+            self._earlier.replace(places, rows)
         self._played.index_copy_(0, places, self._played.index_select(0, rows))
 
     def step(self, step: int, composed: Tensor, onsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,6 +102,8 @@ class StepComposer:
         own.starts.zero_()
         self._begin(step)
         self._call(step)
+        if self._earlier is not None:
+            self._earlier.begin(step, own.sounded)
         computed = self._computed[step]
         last = max((track for track, free in enumerate(computed) if free), default=-1)
         for track, tables in enumerate(self._tables):
@@ -104,6 +112,8 @@ class StepComposer:
             if track < last and not self._silent[step][track]:
                 state = affine(state, own.tracks[track].cells, tables.notes)
         self._end()
+        if self._earlier is not None:
+            self._earlier.end(own.starts > 0)
         return own.cells, own.starts
 
     def _call(self, step: int) -> None:
@@ -141,17 +151,20 @@ class StepComposer:
 
     def _decide(self, tables: TrackTables, state: Tensor, step: int) -> None:
         """Decide what a track plays."""
-        track, merged, returns = tables.track, self._merged[step][tables.track], self._returns
-        own, changed, returning = self._state.tracks[track], False, None
-        if returns is None or not returns.everywhere[track]:
+        track, merged, returns, earlier = tables.track, self._merged[step][tables.track], self._returns, self._earlier
+        own, changed, returning, again = self._state.tracks[track], False, None, None
+        if not any(beats is not None and beats.everywhere[track] for beats in (returns, earlier)):
             changed = self._decide_new(tables, state, step)
         if returns is not None:
             returning = returns.returning(track, step, self._state)
-        if not (merged or changed or returning):
+        if earlier is not None:
+            again = earlier.again(track, step)
+        if not (merged or changed or returning or again):
             own.motion.copy_(self._held[track])
             return
-        if returning:
-            own.planes.copy_(torch.where(*returning, own.planes))
+        for notes in (returning, again):
+            if notes:
+                own.planes.copy_(torch.where(*notes, own.planes))
         if merged:
             own.planes.copy_(torch.where(self._known[:, track, None], self._known_planes[:, :, track], own.planes))
         own.after.copy_(self._after(own.planes, own.last))
@@ -165,23 +178,39 @@ class StepComposer:
             place = leads.gather(1, own.last[:, None])[:, 0]
             state = state + torch.embedding(self._parts.leads.weight, place) + tables.leading(own.last, ahead)
         state, hidden = tables.hidden(state, self._state, None if returns is None else returns.now)
-        changes = tables.change(hidden) > self._changes[number]
+        change, gates, again, limit = tables.change(hidden), None, None, self._changes[number]
+        free, begins = ~self._given.known[:, step, track], step % self._parts.shape.unit == 0
+        if self._earlier is not None:
+            gates = self._earlier.gates(track, hidden)
+            change = change + self._earlier.change_gain(track, gates)
+            if begins:
+                limit = self._earlier.decide(track, gates, limit, free)
+            again = self._earlier.follows[track]
+        changes = change > limit
         if self._due is not None:
-            changes |= self._due[:, track] & (self._changes[number] < self._pressure)
+            changes |= self._due[:, track] & (limit < self._pressure)
         if returns is not None:
-            if step % self._parts.shape.unit == 0:
-                free = ~self._given.known[:, step, track]
-                returns.decide(track, tables.returning(hidden), self._returning[number], free, self._state)
+            if begins:
+                returning = tables.returning(hidden)
+                if self._earlier is not None and gates is not None:
+                    returning = returning + self._earlier.return_gain(track, gates)
+                    if again is not None:
+                        free = free & ~again
+                        returns.follow(track, again, self._earlier.returned)
+                returns.decide(track, returning, self._returning[number], free, self._state)
             rhythm, follows = returns.rhythm(track, step), returns.follows[track]
             if rhythm:  # notes start where they did, and between them they can only end
                 changes = (changes & ~(rhythm[1] & (own.sounded.amax(1) <= 0))) | rhythm[0]
             if follows is not None:
                 changes &= ~follows
+        if again is not None:
+            changes &= ~again
         rows = changes.nonzero()[:, 0]
         if not rows.shape[0]:
             return False
         rhythm = None if rhythm is None else (rhythm[0].index_select(0, rows), rhythm[1].index_select(0, rows))
-        decided = self._change(tables, state, hidden, rows, number, rhythm)
+        gates = None if gates is None else gates.index_select(0, rows)
+        decided = self._change(tables, state, hidden, rows, number, rhythm, gates)
         own.planes.index_copy_(0, rows, torch.stack(decided, 1))
         return True
 
@@ -193,6 +222,7 @@ class StepComposer:
         rows: Tensor,
         number: int,
         rhythm: tuple[Tensor, Tensor] | None,
+        gates: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Decide what a track that changes plays.
 
@@ -203,6 +233,7 @@ class StepComposer:
             rows: numbers of the phrases in which it changes, int64 ``(items,)``.
             number: of the track in this step, counting all tracks of all steps.
             rhythm: where a note must start, and where none may, boolean ``(items,)``; None: nowhere.
+            gates: what earlier phrases add, see :class:`.recall.Recall`; None: nothing.
 
         Returns:
             Notes that sound and that start, ``(items, rows)``, zeros and ones.
@@ -216,6 +247,8 @@ class StepComposer:
         kept = None
         if limit > 1:  # notes that go on share a threshold, so they end together unless they differ
             going = tables.going_on(hidden.index_select(0, rows))
+            if self._earlier is not None and gates is not None:
+                going = going + self._earlier.going_on_gain(track, gates, rows)
             kept = before * (going > self._going_on[number].index_select(0, rows)[:, None])
             if rhythm:  # a change must be an end
                 kept = kept * ~(rhythm[1] & (kept == before).all(1))[:, None]
@@ -224,6 +257,8 @@ class StepComposer:
         if not parts.restrikes:
             impossible |= before > 0
         prior, references = tables.prior(codes, impossible), tables.references(codes)
+        if self._earlier is not None and gates is not None:
+            prior = prior + self._earlier.start_gain(track, gates, rows)
         step = number // self._tracks
         chord = ahead = None
         if self._guide is not None:

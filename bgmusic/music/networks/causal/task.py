@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.causal.recalled import Recalled
 from bgmusic.music.networks.causal.rows import Guide
 
 
@@ -76,6 +77,7 @@ class Task:
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
         guide: what is known in advance; None: nothing.
         playing: bars in which tracks must play, boolean ``(batch, tracks, bars)``; None: in none.
+        earlier: phrases before; None: nothing came before.
 
     """
 
@@ -85,6 +87,7 @@ class Task:
     playable: Tensor
     guide: Guide | None
     playing: Tensor | None = None
+    earlier: Recalled | None = None
 
     def repeated(self, drafts: int) -> Task:
         """Return each phrase ``drafts`` times in a row."""
@@ -93,4 +96,5 @@ class Task:
         given = self.given.select(rows)
         guide = None if self.guide is None else self.guide.map(lambda values: values[rows])
         playing = None if self.playing is None else self.playing[rows]
-        return Task(given, repeats, self.context[rows], self.playable[rows], guide, playing)
+        earlier = None if self.earlier is None else self.earlier.map(lambda values: values[rows])
+        return Task(given, repeats, self.context[rows], self.playable[rows], guide, playing, earlier)

@@ -124,7 +124,13 @@ class Composer(ComposingNetwork):
         return self._complete(*nothing_known(noise, self.shape), noise)
 
     def accompany(
-        self, given: Tensor, free: Tensor, noise: Tensor, plan: PlanBits | None = None, keys: Tensor | None = None
+        self,
+        given: Tensor,
+        free: Tensor,
+        noise: Tensor,
+        plan: PlanBits | None = None,
+        keys: Tensor | None = None,
+        earlier: Tensor | None = None,
     ) -> Tensor:
         """Compose the free units of phrases, see :meth:`ComposingNetwork.accompany`; without a plan."""
         if plan is not None:

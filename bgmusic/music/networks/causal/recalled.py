@@ -1,0 +1,92 @@
+"""Earlier phrases, as they are recalled: what tracks did at each place, and which beats can be played again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """Earlier phrases in the common key; ``phrases`` counts backwards: the first is the one just before.
+
+    Attributes:
+        started: notes that started, boolean ``(batch, steps, tracks, phrases, rows)``.
+        kept: 1 for notes that went on, -1 for those that ended, int8 of the same shape.
+        events: what tracks did: 0 nothing, 1 an end alone, 2 a start; int64 ``(batch, steps, tracks, phrases)``.
+        known: whether anything sounded in that bar, boolean ``(batch, steps, phrases)``; else it recalls nothing.
+        fits: whether the notes that started fit the chord that is planned now: 0 none is planned, 1 they do, 2 they
+            don't; int64 ``(batch, steps, tracks, phrases)``.
+        returned: how beats returned, see :class:`.returns.Returns`, int64 of the same shape; None: they do not.
+
+    """
+
+    started: Tensor
+    kept: Tensor
+    events: Tensor
+    known: Tensor
+    fits: Tensor
+    returned: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Recalled:
+        """Apply a function to all."""
+        values = {name: change(plane) for name, plane in vars(self).items() if plane is not None}
+        return Recalled(**values)
+
+    @property
+    def planes(self) -> Tensor:
+        """Notes that sounded and notes that started: boolean ``(batch, steps, tracks, phrases, 2, rows)``."""
+        return torch.stack([self.started | (self.kept > 0), self.started], -2)
+
+
+class RecallableBeats:
+    """Which beats of earlier phrases can be played again.
+
+    They sound, the notes that they only hold sound already, and they differ from those of later phrases.
+
+    Args:
+        earlier: the phrases.
+        unit: steps of a beat.
+
+    Attributes:
+        planes: of the beats, boolean ``(batch, beats, steps, tracks, phrases, 2, rows)``.
+
+    """
+
+    def __init__(self, earlier: Recalled, unit: int) -> None:
+        self.planes = earlier.planes.unflatten(1, (-1, unit))
+        known = earlier.known[:, ::unit, None]
+        self._sound = self.planes[..., 0, :].any(-1).any(2) & known
+        self._held = self.planes[:, :, 0, :, :, 0] & ~self.planes[:, :, 0, :, :, 1]
+        flat = self.planes.movedim(2, 4)
+        self._same = (flat.unsqueeze(4) == flat.unsqueeze(3)).flatten(5).all(-1)
+
+    def possible(self, sounded: Tensor, beats: slice | int = slice(None)) -> Tensor:
+        """Return the phrases whose beats can be played: boolean ``(batch[, beats], tracks, phrases)``.
+
+        Args:
+            sounded: notes one step before each beat, boolean ``(batch[, beats], tracks, rows)``.
+            beats: which beats.
+
+        """
+        able = self._sound[:, beats] & ~(self._held[:, beats] & ~sounded.unsqueeze(-2)).any(-1)
+        found: list[Tensor] = []
+        for phrase, sound in enumerate(able.unbind(-1)):
+            later = [possible & self._same[:, beats, :, other, phrase] for other, possible in enumerate(found)]
+            found.append(sound & ~torch.stack(later).any(0) if later else sound)
+        return torch.stack(found, -1)
+
+    def equal(self, planes: Tensor, beats: slice = slice(None)) -> Tensor:
+        """Return where beats are those of earlier phrases, and sound: boolean ``(batch, beats, tracks, phrases)``.
+
+        Args:
+            planes: notes that sound and that start, boolean ``(batch, beats, steps, tracks, 2, rows)``.
+            beats: which beats.
+
+        """
+        same = (self.planes[:, beats] == planes.unsqueeze(4)).flatten(5).all(-1).all(2)
+        sounding: Tensor = same & self._sound[:, beats]
+        return sounding
