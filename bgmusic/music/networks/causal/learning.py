@@ -15,16 +15,13 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.causal.again import count_again
 from bgmusic.music.networks.causal.critic_ahead import what_is_known
 from bgmusic.music.networks.causal.critics import Critics, is_blank
-from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.known_keys import known_or_own_keys
 from bgmusic.music.networks.causal.noise import NoiseLayout
-from bgmusic.music.networks.causal.recall import Recall
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.rows import planned_rows
-from bgmusic.music.networks.causal.steps import by_step, describe_steps
+from bgmusic.music.networks.causal.steps import by_step
 from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import Draft, to_draft
 from bgmusic.music.networks.composer.features import steps_of
@@ -40,7 +37,6 @@ class Learner(Protocol):
     shape: RollShape
     settings: CausalConfig
     critic: Critics | None
-    recall: Recall | None
     noise: NoiseLayout
     first_draft: NoiseLayout
     training: bool
@@ -109,51 +105,15 @@ def recall_loss(network: Learner, real: Tensor, generator: torch.Generator | Non
 
     """
     shape, training = network.shape, network.training
-    earlier, phrases, opened, plan = _draw_continued(network, real, generator)
+    earlier, phrases = real[:, :, : -shape.bars], real[:, :, -shape.bars :]
+    opened, plan = draw_known(network, phrases, generator)
+    later = torch.arange(opened.shape[2], device=opened.device) >= shape.bars // 2 * shape.beats
+    opened = opened & later  # as longer pieces are composed
     weights = steps_of(opened & ~plan.decided, shape).transpose(1, 2).float()
     network.train(False)  # as in composing: without dropout
     losses = network.nats(to_draft(phrases, shape), opened, plan, None, earlier)
     network.train(training)
     return (losses * weights).sum() / weights.sum().clamp(min=1)
-
-
-def again_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return the loss of the weights of beats that are played again, by maximum likelihood as in :func:`critics_loss`.
-
-    The arguments are those of :func:`recall_loss`.
-    """
-    shape, training, recall = network.shape, network.training, network.recall
-    if recall is None:
-        raise TypeError("this composer recalls nothing")
-    earlier, phrases, opened, plan = _draw_continued(network, real, generator)
-    draft = to_draft(phrases, shape)
-    keys = known_or_own_keys(draft, opened, plan, shape)
-    noise = torch.randn(len(phrases), network.noise.size, generator=generator).to(real.device)
-    network.train(False)
-    *_, (_, cells, onsets) = network.compose(Request(draft, opened, plan, keys, earlier), noise, network.noise, True)
-    network.train(training)
-    before = recalled(earlier, keys, planned_rows(plan, keys, shape), network.settings, shape)
-    if before is None:
-        return 0.0 * recall.again.sum()
-    truth = describe_steps(*by_step(draft.map(lambda plane: to_common(plane, keys, shape))))
-    made = describe_steps(cells, onsets)
-    counts = [count_again(steps.kept | steps.started, steps.started, before, shape.unit) for steps in (made, truth)]
-    return ((counts[0] - counts[1]) * recall.again).flatten(1).sum(1).mean()
-
-
-def _draw_continued(
-    network: Learner, real: Tensor, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor, Tensor, PlanBits]:
-    """Divide music into earlier bars and phrases, and draw what is known of these: at least their first half.
-
-    So longer pieces are composed.
-    """
-    bars, beats = network.shape.bars, network.shape.beats
-    earlier, phrases = real[:, :, :-bars], real[:, :, -bars:]
-    opened, plan = draw_known(network, phrases, generator)
-    opened = opened.clone()
-    opened[:, :, : bars // 2 * beats] = False
-    return earlier, phrases, opened, plan
 
 
 def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:

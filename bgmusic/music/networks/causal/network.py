@@ -20,10 +20,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from bgmusic.music.networks.causal.again_learning import again_loss
 from bgmusic.music.networks.causal.body import CausalNetwork
 from bgmusic.music.networks.causal.finish import finished
 from bgmusic.music.networks.causal.known_keys import known_keys
-from bgmusic.music.networks.causal.learning import again_loss, critics_loss, draft_loss, recall_loss
+from bgmusic.music.networks.causal.learning import critics_loss, draft_loss, recall_loss
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.sketching import Composing, in_rounds, lack_chords

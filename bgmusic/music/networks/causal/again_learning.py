@@ -1,0 +1,103 @@
+"""Learn how much beats that return count where drafts are chosen: from whole pieces, as they are composed.
+
+What is composed differs from music in how much there is to return, so phrases after real ones would not do. By maximum
+likelihood, as :func:`.learning.critics_loss` is with phrases composed under critics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bgmusic.music.networks.causal.again import count_again
+from bgmusic.music.networks.causal.earlier import recalled
+from bgmusic.music.networks.causal.finish import finished
+from bgmusic.music.networks.causal.noise import NoiseLayout
+from bgmusic.music.networks.causal.recall import Recall
+from bgmusic.music.networks.causal.request import Request
+from bgmusic.music.networks.causal.rows import planned_rows
+from bgmusic.music.networks.causal.steps import by_step, describe_steps
+from bgmusic.music.networks.causal_config import CausalConfig
+from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.keys import draw_keys, to_common
+from bgmusic.music.rolls.shape import RollShape
+
+
+class Recaller(Protocol):
+    """What learns here: a causal composer, see :class:`.body.CausalNetwork` for its attributes and methods."""
+
+    shape: RollShape
+    settings: CausalConfig
+    recall: Recall | None
+    noise: NoiseLayout
+    keys: Tensor
+    training: bool
+
+    def train(self, mode: bool = True) -> Any: ...  # noqa: D102
+    def compose(  # noqa: D102
+        self, request: Request, noise: Tensor, layout: NoiseLayout, learning: bool = False
+    ) -> Iterator[tuple[int, Tensor, Tensor]]: ...
+
+
+def again_loss(network: Recaller, real: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the loss of the weights of beats that are played again.
+
+    Args:
+        network: :attr:`.recall.Recall.again` learns.
+        real: stretches of pieces, ``(batch, channels, phrases * bars, steps, pitches)``; those that are silent at
+            their beginning, where a piece begins later, are left out.
+        generator: source of the draws.
+
+    Raises:
+        TypeError: the network recalls nothing.
+
+    """
+    if network.recall is None:
+        raise TypeError("this composer recalls nothing")
+    training = network.training
+    network.train(False)
+    made = _pieces(network, real, generator)
+    network.train(training)
+    whole = real[:, :, 0].flatten(1).any(1)
+    ours, theirs = (_count(network, music).mean(0) for music in (made, real[whole] if whole.any() else made))
+    return ((ours - theirs) * network.recall.again).sum()
+
+
+def _pieces(network: Recaller, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Compose as many pieces as ``like`` has, of the same length, window by window; each sees half of the one before.
+
+    Rounds the length down to whole windows: what is left stays silent.
+    """
+    shape, pieces = network.shape, torch.zeros_like(like)
+    bars, before = shape.bars, network.settings.recall * shape.bars
+    keys = None
+    for start in range(0, like.shape[2] - bars + 1, bars - bars // 2):
+        noise = torch.randn(len(like), network.noise.size, generator=generator).to(like.device)
+        keys = draw_keys(network.keys, network.noise.key(noise)) if keys is None else keys
+        window = pieces[:, :, start : start + bars]
+        free = torch.ones(len(like), len(shape.track_set), bars * shape.beats, dtype=torch.bool, device=like.device)
+        free[:, :, : bars // 2 * shape.beats] = not start
+        earlier = F.pad(pieces[:, :, max(0, start - before) : start], (0, 0, 0, 0, max(0, before - start), 0))
+        request = Request(to_draft(window, shape), free, None, keys, earlier)
+        *_, (_, cells, onsets) = network.compose(request, noise, network.noise, learning=True)
+        pieces[:, :, start : start + bars] = finished((cells, onsets), keys, None, like.dtype, shape)
+    return pieces
+
+
+def _count(network: Recaller, music: Tensor) -> Tensor:
+    """Count the beats of stretches that are those of earlier phrases, see :func:`.again.count_again`."""
+    shape, phrases = network.shape, network.settings.recall
+    keys = torch.zeros(len(music), dtype=torch.int64, device=music.device)
+    long = F.pad(music, (0, 0, 0, 0, phrases * shape.bars, 0))
+    counts = torch.zeros(len(music), 1, 1, 1, device=music.device)
+    for start in range(shape.bars, music.shape[2], shape.bars):
+        phrase, stop = music[:, :, start : start + shape.bars], start + phrases * shape.bars
+        cells, onsets = by_step(to_draft(phrase, shape).map(lambda plane: to_common(plane, keys, shape)))
+        earlier = recalled(long[:, :, start:stop], keys, planned_rows(None, keys, shape), network.settings, shape)
+        if earlier is not None:
+            counts = counts + count_again(cells, describe_steps(cells, onsets).started, earlier, shape.unit)
+    return counts
