@@ -6,7 +6,9 @@ Few pieces are so long: stretches of all splits are divided by pieces into two h
 with one half: the other half (the floor); pieces composed freely, from phrase to phrase; and pieces composed under the
 forms of the first half (which bars return, and which tracks play in which bar). Stretches do not overlap.
 
-Drift, from the first four bars to the last: notes a bar, mean pitch, and pieces that keep their key.
+Drift, from the first four bars to the last: notes a bar, mean pitch, and pieces that keep their key. Returns, of each
+track: the share of notes that bars have in common with the bar one, two, four and eight bars before, if both have any;
+in brackets the share of bars that are equal.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from bgmusic.training.protocols import SampleNetwork
 
 SPLITS = ("train", "validation", "test")
 ENDS = 4  # bars at the beginning and at the end that are compared
+AGO = (1, 2, 4, 8)  # bars
 
 
 def stretches(corpus: Corpus, numbers: NDArray[np.int64], bars: int) -> Phrases:
@@ -81,12 +84,29 @@ def drift(music: Phrases, shape: RollShape) -> str:
     return f"{told[0]} -> {told[1]}; key kept {100 * (keys[0] == keys[1]).float().mean():.0f}%"
 
 
+def returns(music: Phrases) -> list[str]:
+    """Describe how many notes bars share with earlier ones, for each track."""
+    begins = note_begins(music.cells, music.onsets, music.drums)
+    told = []
+    for track, notes in zip(music.track_set.tracks, begins.swapaxes(0, 1), strict=True):
+        columns = []
+        for ago in AGO:
+            now, before = notes[:, ago:], notes[:, :-ago]
+            both = now.any((2, 3)) & before.any((2, 3))
+            shared = (now & before).sum((2, 3)) / (now | before).sum((2, 3)).clip(1)
+            equal = (now == before).all((2, 3))
+            columns.append(f"{shared[both].mean():.2f} ({equal[both].mean():.0%})" if both.any() else "-")
+        told.append(f"{track.name} {', '.join(columns)}")
+    return told
+
+
 def report(name: str, music: Phrases, real: Phrases, usual: Phrases, shape: RollShape) -> None:
     """Print how near pieces are to stretches of real ones, and their drift."""
     found = family_distances(music.encoded(real.encoding), real, usual)
     print(f"{name}: {len(music)} pieces; mean over families {found.mean.mean:.3f}, floor {found.floor.mean:.3f}")
     print("  " + ", ".join(f"{one.name} {one.distance.mean:.3f} / {one.floor.mean:.3f}" for one in found.families))
-    print(f"  {drift(music, shape)}", flush=True)
+    print(f"  {drift(music, shape)}")
+    print(f"  returns after {', '.join(map(str, AGO))} bars: {'; '.join(returns(music))}", flush=True)
 
 
 def under_forms(generator: SampleNetwork, shape: RollShape, real: Phrases, count: int, seed: int) -> NDArray[np.bool_]:
@@ -120,6 +140,7 @@ def main() -> None:
     formed = stack_rolls(to_rolls(under_forms(generator, shape, real, options.n, options.seed), shape))
     print(f"{seconds:.2f} CPU-s a free piece, {(time.process_time() - begin) / options.n:.2f} under a form")
     print(f"real: {len(real)} stretches of {options.bars} bars; {drift(real, shape)}")
+    print(f"  returns: {'; '.join(returns(real))}")
     report("training stretches", usual.spread(options.n), real, usual, shape)
     report("free", free, real, usual, shape)
     report("under forms", formed, real, usual, shape)

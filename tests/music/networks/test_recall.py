@@ -10,8 +10,9 @@ import torch
 from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
-from bgmusic.music.networks.causal.again import Again, count_again
+from bgmusic.music.networks.causal.again import Again, Counts, Returning, count_returns
 from bgmusic.music.networks.causal.agreement import SIZES, agreements
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
@@ -232,7 +233,7 @@ def test_only_what_is_recalled_learns(contrast: str) -> None:
     loss.backward()
     learnt = {name for name, weight in network.named_parameters() if weight.grad is not None}
     own = {name for name, _ in network.named_parameters() if name.startswith("recall.")}
-    assert learnt == ({"recall.again"} if contrast == "composed" else own - {"recall.again"})
+    assert learnt == {name for name in own if ("returning" in name) == (contrast == "composed")}
 
 
 def test_what_returns_is_learnt() -> None:
@@ -263,18 +264,19 @@ def test_weights_of_what_returns_change_how_often_it_does() -> None:
     given, found = torch.zeros_like(random_phrases(SATB, 8)), []
     for weight in (-5.0, 0.0, 5.0):
         with torch.no_grad():
-            network.recall.again.fill_(weight)
+            network.recall.returning.again.fill_(weight)
         steps, cells = describe(network.accompany(given, everything(SATB, 8), noise, earlier=earlier), SATB)
         old = described(network, earlier)
-        found.append(float(count_again(cells, steps.started, old, SATB.unit).sum()))
+        found.append(float(count_returns(cells, steps.started, old, SATB).sum()))
     assert found[0] < found[1] < found[2]
 
 
 def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
     network, phrases = recalling(SATB), random_phrases(SATB, density=0.02)
     earlier = torch.cat([phrases, random_phrases(SATB, density=0.1)], 2)
-    earlier[1, :, :2] = 0
-    old, weights = described(network, earlier), torch.randn(4, 2, 2)
+    earlier[1] = 0
+    phrases[2, :, 1] = phrases[2, :, 0]
+    old, weights = described(network, earlier), Returning(4, 2)
     steps, cells = describe(phrases, SATB)
 
     class Nothing:
@@ -283,14 +285,18 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
 
         def replace(self, places: Tensor, rows: Tensor) -> None: ...
 
-    judge = Again(Nothing(), old, weights, SATB.unit)
-    for beat in range(SATB.bars * SATB.beats):
-        here = slice(beat * SATB.unit, (beat + 1) * SATB.unit)
-        logits = judge(cells[:, here], steps.started[:, here])
-    counts = count_again(cells, steps.started, old, SATB.unit)
-    torch.testing.assert_close(logits, (counts * weights).flatten(1).sum(1))
-    assert counts[0].sum() > 0
-    assert not counts[1].sum()
+    counts = count_returns(cells, steps.started, old, SATB)
+    of_bars = returning_notes(number_notes(cells, steps.started), SATB, SATB.bars * SATB.steps).float().sum(1)
+    assert [bool(counts[row].any()) for row in (0, 1)] == [True, False]
+    assert of_bars[2].any()
+    with torch.no_grad():
+        for weight in weights.parameters():
+            weight.normal_()
+        judge = Again(Nothing(), old, weights, SATB)
+        for beat in range(SATB.bars * SATB.beats):
+            here = slice(beat * SATB.unit, (beat + 1) * SATB.unit)
+            logits = judge(cells[:, here], steps.started[:, here])
+        torch.testing.assert_close(logits, weights(Counts(counts, of_bars)))
 
 
 def test_a_beat_is_that_of_the_nearest_phrase() -> None:

@@ -1,33 +1,70 @@
-"""Judge drafts by the beats that they play again, so that they return as often as music does.
+"""Judge drafts by what returns in them, so that it returns as often as in music.
 
-Critics hear nothing of earlier phrases, and prefer what returns: nothing new can be wrong in it. So what begins to
-return, and what goes on to, has weights of its own, learnt as the critics' weights of rare events are.
+Critics hear nothing of earlier phrases, and prefer what returns: nothing new can be wrong in it. So beats that return
+have weights of their own, learnt as the critics' weights of rare events are.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bgmusic.music.networks.causal.critic_returns import BARS_AGO, number_notes, returning_notes
 from bgmusic.music.networks.causal.particles import Judge
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
-
-KINDS = 2
-"""A beat is that of an earlier phrase, and the beat before it was not; or both are."""
+from bgmusic.music.rolls.shape import RollShape
 
 
-def count_again(cells: Tensor, starts: Tensor, earlier: Recalled, unit: int) -> Tensor:
-    """Count the beats of phrases that are those of earlier ones: float32 ``(batch, tracks, phrases, KINDS)``.
+@dataclass(frozen=True)
+class Counts:
+    """What returns in phrases.
+
+    Attributes:
+        again: beats that are those of earlier phrases, while the beat before was not, and while it was: float
+            ``(batch, tracks, phrases, 2)``.
+        bars: beats, and whole bars, with the notes of one and of two bars before: ``(batch, tracks, 2, 2)``.
+
+    """
+
+    again: Tensor
+    bars: Tensor
+
+
+class Returning(nn.Module):
+    """Weights of what returns.
+
+    Args:
+        tracks: number of tracks.
+        phrases: number of earlier phrases.
+
+    """
+
+    def __init__(self, tracks: int, phrases: int) -> None:
+        super().__init__()
+        self.again = nn.Parameter(torch.zeros(tracks, phrases, 2))
+        self.bars = nn.Parameter(torch.zeros(tracks, len(BARS_AGO), 2))
+
+    def forward(self, counts: Counts) -> Tensor:
+        """Return what phrases gain: ``(batch,)``."""
+        gained: Tensor = (counts.again * self.again).flatten(1).sum(1) + (counts.bars * self.bars).flatten(1).sum(1)
+        return gained
+
+
+def count_returns(cells: Tensor, starts: Tensor, earlier: Recalled, shape: RollShape) -> Tensor:
+    """Count the beats of phrases that are those of earlier ones: see :attr:`Counts.again`.
 
     Args:
         cells: notes, boolean ``(batch, steps, tracks, rows)``.
         starts: notes that start, of the same shape.
         earlier: the earlier phrases.
-        unit: steps of a beat.
+        shape: of the phrases.
 
     """
-    equal = RecallableBeats(earlier, unit).equal(torch.stack([cells, starts], 3).unflatten(1, (-1, unit)))
+    beats = RecallableBeats(earlier, shape.unit)
+    equal = beats.equal(torch.stack([cells, starts], 3).unflatten(1, (-1, shape.unit)))
     return _kinds(equal, F.pad(equal, (0, 0, 0, 0, 1, 0))[:, :-1]).sum(1)
 
 
@@ -36,32 +73,35 @@ def _kinds(equal: Tensor, before: Tensor) -> Tensor:
 
 
 class Again:
-    """Judge drafts as another judge does, and by the beats that they play again.
+    """Judge drafts as another judge does, and by what returns in them.
 
     Args:
         judge: the other one.
         earlier: phrases before those of the drafts.
-        weights: of each kind, float ``(tracks, phrases, KINDS)``.
-        unit: steps of a beat.
+        weights: of what returns.
+        shape: of the phrases.
 
     """
 
-    def __init__(self, judge: Judge, earlier: Recalled, weights: Tensor, unit: int) -> None:
-        self._judge, self._weights, self._beat = judge, weights, 0
-        self._beats = RecallableBeats(earlier, unit)
+    def __init__(self, judge: Judge, earlier: Recalled, weights: Returning, shape: RollShape) -> None:
+        self._judge, self._weights, self._shape, self._beat = judge, weights, shape, 0
+        self._beats = RecallableBeats(earlier, shape.unit)
         self._equal = torch.zeros_like(earlier.events[:, 0], dtype=torch.bool)
-        self._gained = torch.zeros(len(self._equal), device=weights.device)
+        self._notes = torch.zeros_like(earlier.events[..., 0])
+        self._gained = torch.zeros(len(self._equal), device=self._equal.device)
 
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
         """Return the logits of the drafts with a further beat, see :class:`Judge`."""
-        planes = torch.stack([cells, starts], 3)[:, None]
-        equal = self._beats.equal(planes, slice(self._beat, self._beat + 1))[:, 0]
-        self._gained = self._gained + (_kinds(equal, self._equal) * self._weights).flatten(1).sum(1)
+        done, unit = self._beat * self._shape.unit, self._shape.unit
+        equal = self._beats.equal(torch.stack([cells, starts], 3)[:, None], slice(self._beat, self._beat + 1))[:, 0]
+        self._notes[:, done : done + unit] = number_notes(cells, starts)
+        bars = returning_notes(self._notes[:, : done + unit], self._shape, unit)[:, -1].float()
+        self._gained = self._gained + self._weights(Counts(_kinds(equal, self._equal), bars))
         self._equal, self._beat = equal, self._beat + 1
         return self._judge(cells, starts) + self._gained
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places; a place keeps its phrase."""
         self._judge.replace(places, rows)
-        self._equal = self._equal.index_copy(0, places, self._equal.index_select(0, rows))
-        self._gained = self._gained.index_copy(0, places, self._gained.index_select(0, rows))
+        for values in (self._equal, self._notes, self._gained):
+            values.index_copy_(0, places, values.index_select(0, rows))

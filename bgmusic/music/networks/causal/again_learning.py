@@ -1,4 +1,4 @@
-"""Learn how much beats that return count where drafts are chosen: from whole pieces, as they are composed.
+"""Learn how much what returns counts where drafts are chosen: from whole pieces, as they are composed.
 
 What is composed differs from music in how much there is to return, so phrases after real ones would not do. By maximum
 likelihood, as :func:`.learning.critics_loss` is with phrases composed under critics.
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.causal.again import count_again
+from bgmusic.music.networks.causal.again import Counts, count_returns
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.finish import finished
 from bgmusic.music.networks.causal.noise import NoiseLayout
@@ -44,10 +45,10 @@ class Recaller(Protocol):
 
 
 def again_loss(network: Recaller, real: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return the loss of the weights of beats that are played again.
+    """Return the loss of the weights of what returns.
 
     Args:
-        network: :attr:`.recall.Recall.again` learns.
+        network: its :class:`.again.Returning` learns.
         real: stretches of pieces, ``(batch, channels, phrases * bars, steps, pitches)``; those that are silent at
             their beginning, where a piece begins later, are left out.
         generator: source of the draws.
@@ -63,8 +64,10 @@ def again_loss(network: Recaller, real: Tensor, generator: torch.Generator | Non
     made = _pieces(network, real, generator)
     network.train(training)
     whole = real[:, :, 0].flatten(1).any(1)
-    ours, theirs = (_count(network, music).mean(0) for music in (made, real[whole] if whole.any() else made))
-    return ((ours - theirs) * network.recall.again).sum()
+    counts = (_count(network, music) for music in (made, real[whole] if bool(whole.any()) else made))
+    ours, theirs = (network.recall.returning(found).mean() for found in counts)
+    loss: Tensor = ours - theirs
+    return loss
 
 
 def _pieces(network: Recaller, like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -88,16 +91,19 @@ def _pieces(network: Recaller, like: Tensor, generator: torch.Generator | None) 
     return pieces
 
 
-def _count(network: Recaller, music: Tensor) -> Tensor:
-    """Count the beats of stretches that are those of earlier phrases, see :func:`.again.count_again`."""
+def _count(network: Recaller, music: Tensor) -> Counts:
+    """Count what returns after the first phrase of stretches."""
     shape, phrases = network.shape, network.settings.recall
     keys = torch.zeros(len(music), dtype=torch.int64, device=music.device)
+    cells, onsets = by_step(to_draft(music, shape).map(lambda plane: to_common(plane, keys, shape)))
+    started, size = describe_steps(cells, onsets).started, shape.bars * shape.steps
     long = F.pad(music, (0, 0, 0, 0, phrases * shape.bars, 0))
-    counts = torch.zeros(len(music), 1, 1, 1, device=music.device)
-    for start in range(shape.bars, music.shape[2], shape.bars):
-        phrase, stop = music[:, :, start : start + shape.bars], start + phrases * shape.bars
-        cells, onsets = by_step(to_draft(phrase, shape).map(lambda plane: to_common(plane, keys, shape)))
-        earlier = recalled(long[:, :, start:stop], keys, planned_rows(None, keys, shape), network.settings, shape)
-        if earlier is not None:
-            counts = counts + count_again(cells, describe_steps(cells, onsets).started, earlier, shape.unit)
-    return counts
+    again = torch.zeros(len(music), 1, 1, 1, device=music.device)
+    for number in range(1, phrases + 1):
+        bars, steps = number * shape.bars, slice(number * size, (number + 1) * size)
+        earlier = long[:, :, bars : bars + phrases * shape.bars]
+        known = recalled(earlier, keys, planned_rows(None, keys, shape), network.settings, shape)
+        if known is not None:
+            again = again + count_returns(cells[:, steps], started[:, steps], known, shape)
+    notes = number_notes(cells, started)
+    return Counts(again, returning_notes(notes, shape, phrases * size).float().sum(1))

@@ -18,7 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bgmusic.music.networks.causal.again import KINDS
+from bgmusic.music.networks.causal.again import Returning
 from bgmusic.music.networks.causal.agreement import SIZES
 
 _EVENTS = 3  # what a track does in a step: nothing, an end alone, a start
@@ -46,8 +46,7 @@ class Recall(nn.Module):
         outputs = phrases * self._gates
         self.hidden = nn.ModuleList(nn.Linear(hidden, outputs) for _ in range(tracks))
         self.agreement = nn.ModuleList(nn.Embedding(phrases * sum(SIZES), outputs) for _ in range(tracks))
-        # Of beats that are played again, where drafts are chosen; see :mod:`.again`.
-        self.again = nn.Parameter(torch.zeros(tracks, phrases, KINDS))
+        self.returning = Returning(tracks, phrases)
         for weight in self.parameters():
             nn.init.zeros_(weight)
         with torch.no_grad():
@@ -62,7 +61,7 @@ class Recall(nn.Module):
     def learn(self, composed: bool) -> None:
         """Let the weights be trained: of what is composed those that choose drafts, else the others."""
         self.requires_grad_(not composed)
-        self.again.requires_grad_(composed)
+        self.returning.requires_grad_(composed)
 
     def gates(self, track: int, outputs: Tensor, codes: Tensor, known: Tensor) -> Tensor:
         """Return what a track's decisions gain: float32 ``(items, phrases, gates)``.
