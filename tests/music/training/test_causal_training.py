@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command_line import bgmusic, refusal
 from numpy.typing import NDArray
 
@@ -23,12 +24,13 @@ _SMALL = [
     *("--set", "training.g_optimizer.schedule=constant"),
     *("--device", "cpu", "--seed", "3"),
 ]
+_SECOND_STAGES = "critic", "contrast", "recall", "recall-choice"
 _CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 
 def _train(config: str, out: Path, *more: object) -> int:
     command = ("train", "pianoroll", "--config", config, "--data", "bach", "--out", out)
-    return bgmusic(*command, *_SMALL, *(_CRITIC if config in ("critic", "contrast") else []), *more)
+    return bgmusic(*command, *_SMALL, *(_CRITIC if config in _SECOND_STAGES else []), *more)
 
 
 @pytest.mark.slow
@@ -48,6 +50,14 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
     assert {name.split(".")[0] for name, value in theirs.items() if not bool((value == after[name]).all())} == {
         "critic"
     }
+    for config in ("recall", "recall-choice"):
+        before, start, last = after, last, tmp_path / config
+        assert _train(config, last, "--steps", 2, "--start", start) == 0
+        after = load_generator(last)[2].state_dict()
+        changed = {name for name, value in after.items() if name not in before or not torch.equal(value, before[name])}
+        assert {name.split(".")[0] for name in changed} == {"recall"}
+    assert any("returning" in name for name in changed)
+    assert bgmusic("generate", last, "-n", 1, "--bars", 8, "--out", tmp_path / "long") == 0
     assert bgmusic("generate", judged, "-n", 2, "--out", music) == 0
     assert (music / "phrase-0001.mid").is_file()
     other = tmp_path / "other"
@@ -98,7 +108,7 @@ def test_a_student_learns_what_a_composer_made(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["default", "contrast"])  # `critic` is saved and resumed as `contrast` is
+@pytest.mark.parametrize("config", ["default", "contrast", "recall-choice"])  # others are saved and resumed likewise
 def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -> None:
     start: list[object] = []
     if config != "default":
