@@ -292,7 +292,7 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
     with torch.no_grad():
         for weight in weights.parameters():
             weight.normal_()
-        judge = Again(Nothing(), old, weights, SATB)
+        judge = Again(Nothing(), old, 1, weights, SATB)
         for beat in range(SATB.bars * SATB.beats):
             here = slice(beat * SATB.unit, (beat + 1) * SATB.unit)
             logits = judge(cells[:, here], steps.started[:, here])

@@ -77,17 +77,20 @@ class Again:
 
     Args:
         judge: the other one.
-        earlier: phrases before those of the drafts.
+        earlier: phrases before those that are composed.
+        drafts: number of drafts of each of these.
         weights: of what returns.
         shape: of the phrases.
 
     """
 
-    def __init__(self, judge: Judge, earlier: Recalled, weights: Returning, shape: RollShape) -> None:
+    def __init__(self, judge: Judge, earlier: Recalled, drafts: int, weights: Returning, shape: RollShape) -> None:
         self._judge, self._weights, self._shape, self._beat = judge, weights, shape, 0
-        self._beats = RecallableBeats(earlier, shape.unit)
-        self._equal = torch.zeros_like(earlier.events[:, 0], dtype=torch.bool)
-        self._notes = torch.zeros_like(earlier.events[..., 0])
+        self._beats = RecallableBeats(earlier, shape.unit, drafts)
+        _, steps, tracks, phrases = earlier.events.shape
+        number, device = drafts * len(earlier.events), earlier.events.device
+        self._equal = torch.zeros(number, tracks, phrases, dtype=torch.bool, device=device)
+        self._notes = torch.zeros(number, steps, tracks, dtype=torch.int64, device=device)
         self._gained = torch.zeros(len(self._equal), device=self._equal.device)
 
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:

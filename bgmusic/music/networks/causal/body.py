@@ -242,6 +242,6 @@ class CausalNetwork(ComposingNetwork):
             costs = (0.0,) * 3 if learning else self.settings.costs
             judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
             if self.recall is not None and task.earlier is not None:
-                judge = Again(judge, task.earlier, self.recall.returning, self.shape)
+                judge = Again(judge, task.earlier, layout.drafts, self.recall.returning, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))
         return compose_steps(self._parts(), task, layout.thresholds(noise), particles)

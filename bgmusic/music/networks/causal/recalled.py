@@ -50,13 +50,15 @@ class RecallableBeats:
     Args:
         earlier: the phrases.
         unit: steps of a beat.
+        drafts: number of drafts of each phrase that follows them.
 
     Attributes:
         planes: of the beats, boolean ``(batch, beats, steps, tracks, phrases, 2, rows)``.
 
     """
 
-    def __init__(self, earlier: Recalled, unit: int) -> None:
+    def __init__(self, earlier: Recalled, unit: int, drafts: int = 1) -> None:
+        self._drafts = drafts
         self.planes = earlier.planes.unflatten(1, (-1, unit))
         known = earlier.known[:, ::unit, None]
         self._sound = self.planes[..., 0, :].any(-1).any(2) & known
@@ -65,28 +67,32 @@ class RecallableBeats:
         self._same = (flat.unsqueeze(4) == flat.unsqueeze(3)).flatten(5).all(-1)
 
     def possible(self, sounded: Tensor, beats: slice | int = slice(None)) -> Tensor:
-        """Return the phrases whose beats can be played: boolean ``(batch[, beats], tracks, phrases)``.
+        """Return the phrases whose beats can be played: boolean ``(drafts[, beats], tracks, phrases)``.
 
         Args:
-            sounded: notes one step before each beat, boolean ``(batch[, beats], tracks, rows)``.
+            sounded: notes one step before each beat, boolean ``(drafts[, beats], tracks, rows)``.
             beats: which beats.
 
         """
-        able = self._sound[:, beats] & ~(self._held[:, beats] & ~sounded.unsqueeze(-2)).any(-1)
+        sound, held, same = (self._each(values[:, beats]) for values in (self._sound, self._held, self._same))
+        able = sound & ~(held & ~sounded.unsqueeze(-2)).any(-1)
         found: list[Tensor] = []
-        for phrase, sound in enumerate(able.unbind(-1)):
-            later = [possible & self._same[:, beats, :, other, phrase] for other, possible in enumerate(found)]
-            found.append(sound & ~torch.stack(later).any(0) if later else sound)
+        for phrase, one in enumerate(able.unbind(-1)):
+            later = [possible & same[..., other, phrase] for other, possible in enumerate(found)]
+            found.append(one & ~torch.stack(later).any(0) if later else one)
         return torch.stack(found, -1)
 
     def equal(self, planes: Tensor, beats: slice = slice(None)) -> Tensor:
-        """Return where beats are those of earlier phrases, and sound: boolean ``(batch, beats, tracks, phrases)``.
+        """Return where beats are those of earlier phrases, and sound: boolean ``(drafts, beats, tracks, phrases)``.
 
         Args:
-            planes: notes that sound and that start, boolean ``(batch, beats, steps, tracks, 2, rows)``.
+            planes: notes that sound and that start, boolean ``(drafts, beats, steps, tracks, 2, rows)``.
             beats: which beats.
 
         """
-        same = (self.planes[:, beats] == planes.unsqueeze(4)).flatten(5).all(-1).all(2)
-        sounding: Tensor = same & self._sound[:, beats]
+        same = (self._each(self.planes[:, beats]) == planes.unsqueeze(4)).flatten(5).all(-1).all(2)
+        sounding: Tensor = same & self._each(self._sound[:, beats])
         return sounding
+
+    def _each(self, values: Tensor) -> Tensor:
+        return values if self._drafts == 1 else values.repeat_interleave(self._drafts, 0)

@@ -20,6 +20,7 @@ class RecalledSteps:
         recall: the weights.
         earlier: the phrases.
         parts: of the composer.
+        batch: number of drafts of all phrases that follow them; those of a phrase follow each other.
 
     Attributes:
         follows: where each track plays a beat of an earlier phrase again, boolean ``(batch,)``; None: nowhere.
@@ -27,12 +28,14 @@ class RecalledSteps:
 
     """
 
-    def __init__(self, recall: Recall, earlier: Recalled, parts: Parts) -> None:
+    def __init__(self, recall: Recall, earlier: Recalled, parts: Parts, batch: int) -> None:
         self._recall, self._shape = recall, parts.shape
         self._slope = float(parts.neuron.slope) if isinstance(parts.neuron, SBN) else None
         self._earlier = self._here = earlier
-        self._beats = RecallableBeats(earlier, parts.shape.unit)
-        self._compared = torch.zeros(*earlier.events.shape, 2, dtype=torch.int64, device=earlier.events.device)
+        events = earlier.events
+        self._drafts = batch // len(events)
+        self._beats = RecallableBeats(earlier, parts.shape.unit, self._drafts)
+        self._compared = torch.zeros(batch, *events.shape[1:], 2, dtype=torch.int64, device=events.device)
         # As in :mod:`.stepping`, so that a phrase does not depend on the others of its batch.
         self._layers = [(layer.bias, layer.weight.t().contiguous()) for layer in recall.layers]
         self._step, self._tracks = 0, earlier.events.shape[2]
@@ -53,7 +56,7 @@ class RecalledSteps:
         if step % self._shape.unit == 0:
             self._forget()
             self._possible = self._beats.possible(sounded > 0, step // self._shape.unit)
-        self._here = self._earlier.map(lambda values: values[:, step])
+        self._here = self._earlier.map(lambda values: values[:, step].repeat_interleave(self._drafts, 0))
         sizes = self._shape.unit, self._shape.steps, step
         beat, bar, phrase = (self._compared[:, max(0, step - size) : step].sum(1) for size in sizes)
         self._codes = agreement(beat, bar, phrase, self._here.fits)
@@ -98,7 +101,7 @@ class RecalledSteps:
             self.everywhere[track] = bool((follows | ~free).all())
             planes = self._beats.planes[:, self._step // self._shape.unit, :, track]
             rows, chosen = torch.arange(len(decided), device=decided.device), (decided - 1).clamp(min=0)
-            self._again[track] = follows[:, None, None], planes[rows, :, chosen].float().unbind(1)
+            self._again[track] = follows[:, None, None], planes[rows // self._drafts, :, chosen].float().unbind(1)
             if self._here.returned is not None:
                 self.returned = self._here.returned[rows, track, chosen]
         return limits if self._slope is None else threshold.logit() / slope

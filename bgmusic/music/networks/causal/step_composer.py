@@ -51,7 +51,7 @@ class StepComposer:
         self._playing = task.playing
         self._earlier = None
         if task.earlier is not None and parts.recall is not None:
-            self._earlier = RecalledSteps(parts.recall, task.earlier, parts)
+            self._earlier = RecalledSteps(parts.recall, task.earlier, parts, batch)
         self._played = torch.zeros(batch, tracks, dtype=torch.bool, device=device)  # in this bar so far
         self._due: Tensor | None = None
         self._look()

@@ -77,7 +77,7 @@ class Task:
         playable: rows within each track's range, boolean ``(batch, tracks, rows)``.
         guide: what is known in advance; None: nothing.
         playing: bars in which tracks must play, boolean ``(batch, tracks, bars)``; None: in none.
-        earlier: phrases before; None: nothing came before.
+        earlier: phrases before, not repeated for drafts; None: nothing came before.
 
     """
 
@@ -96,5 +96,4 @@ class Task:
         given = self.given.select(rows)
         guide = None if self.guide is None else self.guide.map(lambda values: values[rows])
         playing = None if self.playing is None else self.playing[rows]
-        earlier = None if self.earlier is None else self.earlier.map(lambda values: values[rows])
-        return Task(given, repeats, self.context[rows], self.playable[rows], guide, playing, earlier)
+        return Task(given, repeats, self.context[rows], self.playable[rows], guide, playing, self.earlier)
