@@ -296,7 +296,8 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
         for beat in range(SATB.bars * SATB.beats):
             here = slice(beat * SATB.unit, (beat + 1) * SATB.unit)
             logits = judge(cells[:, here], steps.started[:, here])
-        torch.testing.assert_close(logits, weights(Counts(counts, of_bars)))
+        notes = steps.started.float().sum((1, 3)) / SATB.steps
+        torch.testing.assert_close(logits, weights(Counts(counts, of_bars, notes)))
 
 
 def test_a_beat_is_that_of_the_nearest_phrase() -> None:

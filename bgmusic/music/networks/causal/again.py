@@ -1,7 +1,8 @@
-"""Judge drafts by what returns in them, so that it returns as often as in music.
+"""Judge drafts by what returns in them, so that it returns as often as in music, and by how many notes start.
 
 Critics hear nothing of earlier phrases, and prefer what returns: nothing new can be wrong in it. So beats that return
-have weights of their own, learnt as the critics' weights of rare events are.
+have weights of their own, learnt as the critics' weights of rare events are. Notes that are recalled add to new ones,
+so that pieces would grow.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class Counts:
         again: beats that are those of earlier phrases, while the beat before was not, and while it was: float
             ``(batch, tracks, phrases, 2)``.
         bars: beats, and whole bars, with the notes of one and of two bars before: ``(batch, tracks, 2, 2)``.
+        notes: notes that start, for each step of a bar: ``(batch, tracks)``.
 
     """
 
     again: Tensor
     bars: Tensor
+    notes: Tensor
 
 
 class Returning(nn.Module):
@@ -46,11 +49,12 @@ class Returning(nn.Module):
         super().__init__()
         self.again = nn.Parameter(torch.zeros(tracks, phrases, 2))
         self.bars = nn.Parameter(torch.zeros(tracks, len(BARS_AGO), 2))
+        self.notes = nn.Parameter(torch.zeros(tracks))
 
     def forward(self, counts: Counts) -> Tensor:
         """Return what phrases gain: ``(batch,)``."""
-        gained: Tensor = (counts.again * self.again).flatten(1).sum(1) + (counts.bars * self.bars).flatten(1).sum(1)
-        return gained
+        pairs = (counts.again, self.again), (counts.bars, self.bars), (counts.notes, self.notes)
+        return torch.stack([(values * weights).flatten(1).sum(1) for values, weights in pairs]).sum(0)
 
 
 def count_returns(cells: Tensor, starts: Tensor, earlier: Recalled, shape: RollShape) -> Tensor:
@@ -99,7 +103,8 @@ class Again:
         equal = self._beats.equal(torch.stack([cells, starts], 3)[:, None], slice(self._beat, self._beat + 1))[:, 0]
         self._notes[:, done : done + unit] = number_notes(cells, starts)
         bars = returning_notes(self._notes[:, : done + unit], self._shape, unit)[:, -1].float()
-        self._gained = self._gained + self._weights(Counts(_kinds(equal, self._equal), bars))
+        notes = starts.float().sum((1, 3)) / self._shape.steps
+        self._gained = self._gained + self._weights(Counts(_kinds(equal, self._equal), bars, notes))
         self._equal, self._beat = equal, self._beat + 1
         return self._judge(cells, starts) + self._gained
 
