@@ -105,5 +105,5 @@ def _count(network: Recaller, music: Tensor) -> Counts:
         known = recalled(earlier, keys, planned_rows(None, keys, shape), network.settings, shape)
         if known is not None:
             again = again + count_returns(cells[:, steps], started[:, steps], known, shape)
-    bars = returning_notes(number_notes(cells, started), shape, phrases * size).float().sum(1)
-    return Counts(again, bars, started[:, size:].float().sum((1, 3)) / shape.steps)
+    within = returning_notes(number_notes(cells, started), shape, phrases * size).float().sum(1)
+    return Counts(again, within, started[:, size:].float().sum((1, 3)) / shape.steps)
