@@ -10,6 +10,7 @@ import torch
 from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
+from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.again import Again, Counts, Returning, count_returns
 from bgmusic.music.networks.causal.agreement import SIZES, agreements
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
@@ -128,6 +129,8 @@ def test_where_nothing_came_before_nothing_changes(strategy: str) -> None:
     assert torch.equal(network.accompany(given, free, noise), expected)
     assert torch.equal(network.accompany(given, free, noise, earlier=silence), expected)
     assert not torch.equal(network.accompany(given, free, noise, earlier=before(LOOPS)), expected)
+    plain.begin_with(dict(network.state_dict()))  # as a stage after it would that recalls nothing
+    assert torch.equal(plain.accompany(given, free, noise), expected)
 
 
 @pytest.mark.parametrize("returns", [0, 2])
@@ -314,5 +317,7 @@ def test_what_does_not_fit_is_refused() -> None:
     given, free, noise = torch.zeros_like(random_phrases(SATB)), everything(SATB), torch.randn(3, network.latent)
     with pytest.raises(ValueError, match="earlier bars"):
         network.accompany(given, free, noise, earlier=before(SATB, phrases=1))
-    with pytest.raises(Exception, match="recall"):
+    with pytest.raises(UserError, match="two-stage"):
+        causal(SATB, recall=1, learns="recall")
+    with pytest.raises(UserError, match="recall"):
         validate(PianorollConfig, {"network": {"kind": "causal", "learns": "recall"}}, "test")

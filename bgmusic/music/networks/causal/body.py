@@ -109,17 +109,19 @@ class CausalNetwork(ComposingNetwork):
             if settings.learns == "critics":
                 self.critic.learn(settings.contrast == "composed", settings.known_only)
         if self.recall is not None and settings.learns == "recall":
+            if self.critic is None:
+                raise UserError("network.learns: recall is for runs with critics, strategy: two-stage")
             self.recall.learn(settings.contrast == "composed")
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of another stage; a draft has no critics, and most stages recall nothing.
+        """Load the weights of another stage, without critics and what is recalled where this one has none.
 
         Raises:
             ValueError: they are those of another network.
 
         """
-        if self.critic is None:
-            weights = {name: value for name, value in weights.items() if not name.startswith("critic.")}
+        absent = tuple(f"{name}." for name in ("critic", "recall") if getattr(self, name) is None)
+        weights = {name: value for name, value in weights.items() if not name.startswith(absent)}
         missing, unexpected = self.load_state_dict(weights, strict=False)
         if unexpected or any(not name.startswith(("critic.", "recall.")) for name in missing):
             raise ValueError("weights of another network")
@@ -139,7 +141,7 @@ class CausalNetwork(ComposingNetwork):
             opened: units that are not known in advance, boolean ``(batch, tracks, units)``.
             plan: what was decided before; None: nothing.
             frames: keys that are shown as C instead of the phrases' own, -1 for none, int64 ``(batch,)``.
-            earlier: bars before, see :func:`.recall.recalled`.
+            earlier: bars before, see :func:`.earlier.recalled`.
 
         """
         keys = own = known_or_own_keys(draft, opened, plan, self.shape)
