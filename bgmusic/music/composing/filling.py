@@ -15,12 +15,12 @@ from bgmusic.errors import UserError
 from bgmusic.gan.draws import Draws
 from bgmusic.gan.generate import device_of
 from bgmusic.music.composing.pieces import check_length, noise_path
-from bgmusic.music.composing.windows import bars_before, copy_repeated, home_keys, whole_length, window_starts
+from bgmusic.music.composing.windows import copy_repeated, home_keys, whole_length, window_starts
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.composer.limits import Limits
 from bgmusic.music.networks.composer.masks import cells_of
 from bgmusic.music.networks.composer.network import Composer
-from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.composing_network import ComposingNetwork, bars_before
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.plan import PARTS, Plan, Plans
 from bgmusic.music.plans.shape import CLASSES, PlanShape
@@ -105,7 +105,7 @@ def fill(generator: SampleNetwork, shape: RollShape, wanted: Wanted, watch: Watc
         given = piece[None, :, inside]
         chosen = cells_of(opened, shape)
         window = longer.window(start, shape.bars)
-        earlier = bars_before(piece[None], start, generator.recall_bars)
+        earlier = bars_before(piece[None], start, generator.recall_bars, device_of(generator))
         for revision, share in _revisions(generator, given, opened, noise, window, planned, keys, earlier):
             piece[:, inside] = torch.where(chosen, revision.to("cpu") > 0.5, given)[0]
             if watch and not watch(piece[:, :bars].numpy().copy(), (number + share) / len(windows)):
@@ -131,8 +131,7 @@ def _revisions(
     if not isinstance(generator, Composer):
         bits = plan_bits(Plans.stack([plan]), shape, device) if planned else None
         if isinstance(generator, CausalComposer):
-            before = None if earlier is None else earlier.to(device, torch.float32)
-            yield from generator.sketches(seen, opened, noise, bits, keys.to(device), before)
+            yield from generator.sketches(seen, opened, noise, bits, keys.to(device), earlier)
         else:
             yield generator.accompany(seen, opened, noise, bits, keys.to(device)), 1.0
         return

@@ -19,7 +19,7 @@ from bgmusic.music.composing.endings import faults, leading_bars, with_ending
 from bgmusic.music.networks.composer.draft import to_draft
 from bgmusic.music.networks.composer.features import steps_of
 from bgmusic.music.networks.composer.masks import cells_of
-from bgmusic.music.networks.composing_network import ComposingNetwork
+from bgmusic.music.networks.composing_network import ComposingNetwork, bars_before
 from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.networks.plan_bits import plan_bits
 from bgmusic.music.plans.plan import Plans
@@ -100,9 +100,7 @@ def compose(
             window = with_ending(window, rolls, start, leading_bars(free, shape.beats), last, shape)
         plan = None if window is None else plan_bits(window, shape, device)
         noise, known = next(noises).to(device), (seen.to(device, torch.float32), opened.to(device))
-        earlier = bars_before(rolls, start, composer.recall_bars)
-        if earlier is not None:
-            earlier = earlier.to(device, torch.float32)
+        earlier = bars_before(rolls, start, composer.recall_bars, device)
         make = partial(composer.accompany, *known, plan=plan, keys=keys, earlier=earlier)
         made = make(noise) > 0.5
         if last is not None and window is not None and start == starts[-1]:
@@ -129,21 +127,6 @@ def _ended(made: Tensor, make: Callable[[Tensor], Tensor], noise: Tensor, count:
         made = torch.where(better[:, None, None, None, None], again, made)
         left = torch.minimum(found, left)
     return made
-
-
-def bars_before(rolls: Tensor, start: int, bars: int) -> Tensor | None:
-    """Return the ``bars`` before bar ``start`` of rolls, silent where there are none; None if nothing came before.
-
-    Args:
-        rolls: ``(batch, channels, bars, steps, pitches)``.
-        start: number of a bar.
-        bars: how many; 0: nothing is asked for.
-
-    """
-    if not bars or not start:
-        return None
-    first = max(0, start - bars)
-    return F.pad(rolls[:, :, first:start], (0, 0, 0, 0, bars - (start - first), 0))
 
 
 def home_keys(rolls: Tensor, free: Tensor, plans: Plans | None, start: int, shape: RollShape) -> Tensor:

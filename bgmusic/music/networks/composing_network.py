@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bgmusic.music.networks.plan_bits import PlanBits
 from bgmusic.music.rolls.shape import RollShape
@@ -81,3 +83,22 @@ class ComposingNetwork(SampleNetwork):
 def composes_under_plans(generator: SampleNetwork) -> TypeGuard[ComposingNetwork]:
     """Return whether a generator obeys plans."""
     return isinstance(generator, ComposingNetwork) and generator.plans
+
+
+def bars_before(rolls: Tensor, start: int, bars: int, device: torch.device) -> Tensor | None:
+    """Return the bars before a window of rolls, as :meth:`ComposingNetwork.accompany` takes them.
+
+    Args:
+        rolls: ``(batch, channels, bars, steps, pitches)``.
+        start: number of the window's first bar.
+        bars: how many; where there are fewer, they are silent; 0: nothing is asked for.
+        device: of the network.
+
+    Returns:
+        Zeros and ones, float32; None if nothing came before.
+
+    """
+    if not bars or not start:
+        return None
+    first = max(0, start - bars)
+    return F.pad(rolls[:, :, first:start], (0, 0, 0, 0, bars - (start - first), 0)).to(device, torch.float32)

@@ -6,8 +6,7 @@ likelihood, as :func:`.learning.critics_loss` is with phrases composed under cri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,31 +16,22 @@ from bgmusic.music.networks.causal.again import Counts, count_returns
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.finish import finished
-from bgmusic.music.networks.causal.noise import NoiseLayout
+from bgmusic.music.networks.causal.learning import Learner
 from bgmusic.music.networks.causal.recall import Recall
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step, describe_steps
-from bgmusic.music.networks.causal_config import CausalConfig
 from bgmusic.music.networks.composer.draft import to_draft
+from bgmusic.music.networks.composing_network import bars_before
 from bgmusic.music.networks.keys import draw_keys, to_common
-from bgmusic.music.rolls.shape import RollShape
 
 
-class Recaller(Protocol):
-    """What learns here: a causal composer, see :class:`.body.CausalNetwork` for its attributes and methods."""
+class Recaller(Learner, Protocol):
+    """What learns here: a causal composer that recalls."""
 
-    shape: RollShape
-    settings: CausalConfig
     recall: Recall | None
-    noise: NoiseLayout
+    recall_bars: int
     keys: Tensor
-    training: bool
-
-    def train(self, mode: bool = True) -> Any: ...  # noqa: D102
-    def compose(  # noqa: D102
-        self, request: Request, noise: Tensor, layout: NoiseLayout, learning: bool = False
-    ) -> Iterator[tuple[int, Tensor, Tensor]]: ...
 
 
 def again_loss(network: Recaller, real: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -76,15 +66,14 @@ def _pieces(network: Recaller, like: Tensor, generator: torch.Generator | None) 
     Rounds the length down to whole windows: what is left stays silent.
     """
     shape, pieces = network.shape, torch.zeros_like(like)
-    bars, before = shape.bars, network.settings.recall * shape.bars
-    keys = None
+    bars, keys = shape.bars, None
     for start in range(0, like.shape[2] - bars + 1, bars - bars // 2):
         noise = torch.randn(len(like), network.noise.size, generator=generator).to(like.device)
         keys = draw_keys(network.keys, network.noise.key(noise)) if keys is None else keys
         window = pieces[:, :, start : start + bars]
         free = torch.ones(len(like), len(shape.track_set), bars * shape.beats, dtype=torch.bool, device=like.device)
         free[:, :, : bars // 2 * shape.beats] = not start
-        earlier = F.pad(pieces[:, :, max(0, start - before) : start], (0, 0, 0, 0, max(0, before - start), 0))
+        earlier = bars_before(pieces, start, network.recall_bars, like.device)
         request = Request(to_draft(window, shape), free, None, keys, earlier)
         *_, (_, cells, onsets) = network.compose(request, noise, network.noise, learning=True)
         pieces[:, :, start : start + bars] = finished((cells, onsets), keys, None, like.dtype, shape)

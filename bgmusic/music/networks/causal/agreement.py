@@ -49,6 +49,13 @@ def agreement(beat: Tensor, bar: Tensor, phrase: Tensor, fits: Tensor) -> Tensor
     return torch.stack([*codes, fits], -1)
 
 
+def places_of(codes: Tensor) -> Tensor:
+    """Number what :func:`agreement` returns over all phrases: int64 ``(..., tracks, phrases * len(SIZES))``."""
+    kinds = torch.tensor([0, *SIZES[:-1]], device=codes.device).cumsum(0)
+    phrases = torch.arange(codes.shape[-2], device=codes.device)[:, None] * sum(SIZES)
+    return (codes + kinds + phrases).flatten(-2)
+
+
 def _level(sums: Tensor) -> Tensor:
     present, equal = sums.unbind(-1)
     return torch.where(present > 0, 1 + (equal > 0).long() + (2 * equal >= present) + (equal == present), 0)

@@ -50,17 +50,7 @@ _MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
 
 
 class CausalNetwork(ComposingNetwork):
-    """Networks that compose phrases.
-
-    Args:
-        config: its ``network`` is a :class:`CausalConfig`.
-        shape: shape of the phrases.
-
-    Raises:
-        TypeError: the config is one of another network.
-        UserError: the shape would need far too much memory.
-
-    """
+    """Networks that compose phrases; :class:`.network.CausalComposer` describes arguments and errors."""
 
     most: Tensor
     keys: Tensor

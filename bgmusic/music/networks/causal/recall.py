@@ -63,19 +63,16 @@ class Recall(nn.Module):
         self.requires_grad_(not composed)
         self.returning.requires_grad_(composed)
 
-    def gates(self, track: int, outputs: Tensor, codes: Tensor, known: Tensor) -> Tensor:
+    def gates(self, track: int, outputs: Tensor, places: Tensor, known: Tensor) -> Tensor:
         """Return what a track's decisions gain: float32 ``(items, phrases, gates)``.
 
         Args:
             track: its number.
             outputs: of its layer, from the decoder's first hidden layer: ``(items, outputs)``.
-            codes: :func:`.agreement.agreement` of the track, int64 ``(items, phrases, kinds)``.
+            places: :func:`.agreement.places_of` the track, int64 ``(items, numbers)``.
             known: of which phrases something is known, boolean ``(items, phrases)``.
 
         """
-        first = torch.tensor([0, *SIZES[:-1]]).cumsum(0)
-        first = first + torch.arange(self.phrases)[:, None] * sum(SIZES)
-        places = (codes + first.to(codes.device)).flatten(1)
         gates = outputs.float() + self.agreement[track](places).sum(1)
         masked: Tensor = gates.unflatten(1, (self.phrases, -1)) * known[..., None]
         return masked

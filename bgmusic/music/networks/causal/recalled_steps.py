@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.causal.agreement import agreement, compare
+from bgmusic.music.networks.causal.agreement import agreement, compare, places_of
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.recall import Recall, again, change_gain, going_on_gain, return_gain, start_gain
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
@@ -25,6 +25,7 @@ class RecalledSteps:
     Attributes:
         follows: where each track plays a beat of an earlier phrase again, boolean ``(batch,)``; None: nowhere.
         everywhere: whether it does in all phrases, so that nothing else is decided.
+        returned: of the track that decided last, how the beats that it plays again returned then, int64 ``(batch,)``.
 
     """
 
@@ -38,7 +39,8 @@ class RecalledSteps:
         self._compared = torch.zeros(batch, *events.shape[1:], 2, dtype=torch.int64, device=events.device)
         # As in :mod:`.stepping`, so that a phrase does not depend on the others of its batch.
         self._layers = [(layer.bias, layer.weight.t().contiguous()) for layer in recall.layers]
-        self._step, self._tracks = 0, earlier.events.shape[2]
+        self._step, self._tracks = 0, events.shape[2]
+        self.returned = torch.zeros(batch, dtype=torch.int64, device=events.device)
         self._forget()
 
     def _forget(self) -> None:
@@ -59,7 +61,7 @@ class RecalledSteps:
         self._here = self._earlier.map(lambda values: values[:, step].repeat_interleave(self._drafts, 0))
         sizes = self._shape.unit, self._shape.steps, step
         beat, bar, phrase = (self._compared[:, max(0, step - size) : step].sum(1) for size in sizes)
-        self._codes = agreement(beat, bar, phrase, self._here.fits)
+        self._places = places_of(agreement(beat, bar, phrase, self._here.fits))
 
     def end(self, started: Tensor) -> None:
         """Note which notes started in the step, boolean ``(batch, tracks, rows)``."""
@@ -68,7 +70,7 @@ class RecalledSteps:
     def gates(self, track: int, hidden: Tensor) -> Tensor:
         """Return :meth:`Recall.gates`."""
         bias, weight = self._layers[track]
-        return self._recall.gates(track, affine(bias, hidden, weight), self._codes[:, track], self._here.known)
+        return self._recall.gates(track, affine(bias, hidden, weight), self._places[:, track], self._here.known)
 
     def decide(self, track: int, gates: Tensor, limits: Tensor, free: Tensor) -> Tensor:
         """Decide at the first step of a beat whether a track plays that of an earlier phrase again.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.causal.agreement import agreements
+from bgmusic.music.networks.causal.agreement import agreements, places_of
 from bgmusic.music.networks.causal.parts import Parts
 from bgmusic.music.networks.causal.recall import Recall, again, change_gain, going_on_gain, return_gain, start_gain
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
@@ -32,7 +32,7 @@ class Recollection:
             raise TypeError("this composer recalls nothing")
         unit, self._recall = parts.shape.unit, parts.recall
         self._earlier = earlier.map(lambda values: values.flatten(0, 1))
-        self._codes = agreements(steps, earlier, parts.shape).flatten(0, 1)
+        self._places = places_of(agreements(steps, earlier, parts.shape)).flatten(0, 1)
         beats = RecallableBeats(earlier, unit)
         planes = torch.stack([cells, steps.started], 3).unflatten(1, (-1, unit))
         possible = beats.possible(steps.before[:, ::unit]) & ~known[:, ::unit, :, None]
@@ -48,8 +48,8 @@ class Recollection:
         planes = earlier.started, earlier.kept, earlier.events, earlier.fits
         started, kept, events, fits = (values[:, track] for values in planes)
         of_track = Recalled(started, kept, events, earlier.known, fits, returned)
-        codes, label, possible = (values[:, track] for values in (self._codes, self._label, self._possible))
-        return OfTrack(self._recall, track, of_track, codes, label, possible)
+        places, label, possible = (values[:, track] for values in (self._places, self._label, self._possible))
+        return OfTrack(self._recall, track, of_track, places, label, possible)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class OfTrack:
         recall: the weights.
         track: its number.
         earlier: the phrases.
-        codes: :func:`.agreement.agreement`, int64 ``(items, phrases, kinds)``.
+        places: :func:`.agreement.places_of` it, int64 ``(items, numbers)``.
         label: the phrase whose beat is played again, from 1; 0 for none; int64 ``(items,)``.
         possible: at the first step of a beat, which ones can be; boolean ``(items, phrases)``.
 
@@ -69,14 +69,14 @@ class OfTrack:
     recall: Recall
     track: int
     earlier: Recalled
-    codes: Tensor
+    places: Tensor
     label: Tensor
     possible: Tensor
 
     def gains(self, hidden: Tensor) -> Gains:
         """Return what decisions gain, from the decoder's first hidden layer ``(items, hidden)``."""
         outputs = self.recall.layers[self.track](hidden)
-        return Gains(self, self.recall.gates(self.track, outputs, self.codes, self.earlier.known))
+        return Gains(self, self.recall.gates(self.track, outputs, self.places, self.earlier.known))
 
 
 @dataclass(frozen=True)
