@@ -12,7 +12,8 @@ from torch import Tensor
 from bgmusic.music.rolls.phrases import Phrases
 
 TIME, TRACK, PITCH, DURATION = range(4)
-MAX_NOTES = 600
+MAX_NOTES = 600  # of up to four bars
+BARS = 4
 
 
 class Events:
@@ -27,7 +28,7 @@ class Events:
         _, self.tracks, self.bars, self.steps, self.pitches = form.cells.shape
         self.form = form[:1]
         self.low = form.track_set.low
-        self.length = MAX_NOTES
+        self.length = MAX_NOTES * max(self.bars, BARS) // BARS
         self.time = self.bars * self.steps
         self.end = self.time
         self.fields = [self.time + 1, self.tracks, self.pitches, 2 * self.steps]
@@ -39,7 +40,7 @@ class Events:
         rows = []
         for number in range(len(phrases)):
             found = phrases.roll(number).notes()
-            notes = np.sort(found, order=("onset", "track", "pitch"))[: MAX_NOTES - 1]
+            notes = np.sort(found, order=("onset", "track", "pitch"))[: self.length - 1]
             shift = np.diff(notes["onset"], prepend=0)
             duration = np.clip(notes["duration"], 1, self.fields[DURATION]) - 1
             items = np.stack([shift, notes["track"], notes["pitch"] - self.low, duration], axis=1)

@@ -35,7 +35,6 @@ from bgmusic.music.rolls.phrase_files import write_phrases
 from bgmusic.music.rolls.phrases import Phrases
 
 TOP_P = (0.9, 0.95, 0.97, 0.99)
-CROP = 256  # items of a training sequence
 CHECKS = 12  # validations
 VALIDATION = 64  # phrases
 SHIFT = 6  # semitones
@@ -71,26 +70,30 @@ def validate(peer: Peer, language: Language, items: Tensor, mask: Tensor) -> flo
     return total / float(mask.sum())
 
 
-def crop(language: Language, items: Tensor, mask: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut a random window of ``CROP`` items from each sequence; returns items, contexts and the mask."""
+def crop(
+    language: Language, items: Tensor, mask: Tensor, size: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut a random window of ``size`` items from each sequence; returns items, contexts and the mask."""
     contexts = language.context(items)[:, : items.shape[1]]
     length = int(mask.sum(1).max())
-    if length <= CROP:
+    if length <= size:
         return items[:, :length], contexts[:, :length], mask[:, :length]
-    start = (torch.rand(len(items), generator=rng) * (mask.sum(1) - CROP // 2).clamp(min=1)).long()
-    start = start.clamp(max=length - CROP) * (torch.rand(len(items), generator=rng) < 0.5)
-    at = start[:, None] + torch.arange(CROP)
+    start = (torch.rand(len(items), generator=rng) * (mask.sum(1) - size // 2).clamp(min=1)).long()
+    start = start.clamp(max=length - size) * (torch.rand(len(items), generator=rng) < 0.5)
+    at = start[:, None] + torch.arange(size)
     rows = torch.arange(len(items))[:, None]
     return items[rows, at], contexts[rows, at], mask[rows, at]
 
 
 def fit(
-    language: Language, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], seconds: float, seed: int
-) -> Peer:
-    """Train for ``seconds`` of CPU time; returns the weights of the lowest validation loss."""
-    torch.manual_seed(seed)
-    rng = torch.Generator().manual_seed(seed)
-    peer = Peer(language.fields, language.contexts)
+    peer: Peer,
+    language: Language,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    options: argparse.Namespace,
+) -> None:
+    """Train for given seconds of CPU time; keeps the weights of the lowest validation loss."""
+    seconds, rng = options.cpu_seconds, torch.Generator().manual_seed(options.seed)
     print(f"{sum(p.numel() for p in peer.parameters()):,} weights, {len(train[0])} phrases", flush=True)
     optimizer = torch.optim.AdamW(peer.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05)
     batch = 32 if isinstance(language, Voices) else 12
@@ -103,6 +106,7 @@ def fit(
             print(f"{part:.0%} step {step} validation {loss:.4f} nats per item", flush=True)
             if loss < best:
                 best, kept = loss, copy.deepcopy(peer.state_dict())
+                torch.save(kept, options.out / "peer.pt")
         if len(order) < batch:
             order = torch.cat([order, torch.randperm(len(train[0]), generator=rng)])
         rows, order = order[:batch], order[batch:]
@@ -111,7 +115,7 @@ def fit(
         items = torch.cat(
             [language.transpose(some, shift) for some, shift in zip(items.chunk(4), shifts, strict=False)]
         )
-        items, contexts, mask = crop(language, items, mask, rng)
+        items, contexts, mask = crop(language, items, mask, options.window, rng)
         found = loss_of(peer, language, items, mask, contexts)
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * min(1.0, (step + 1) / 50, max(0.02, 1.2 * (1 - part)))
@@ -124,7 +128,8 @@ def fit(
     print(f"end: step {step} validation {loss:.4f} nats per item", flush=True)
     if loss > best:
         peer.load_state_dict(kept)
-    return peer.eval()
+    torch.save(peer.state_dict(), options.out / "peer.pt")
+    peer.eval()
 
 
 @torch.no_grad()
@@ -171,6 +176,7 @@ def main() -> None:
     parser.add_argument("--cpu-seconds", type=float, default=619)
     parser.add_argument("--number", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--window", type=int, default=256, help="items that are seen, and of a training sequence")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -178,9 +184,10 @@ def main() -> None:
     language = language_of(corpus)
     train = language.encode(training(corpus))
     valid = language.encode(corpus_phrases(corpus, corpus.indices("validation")).spread(VALIDATION))
-    peer = fit(language, train, valid, options.cpu_seconds, options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    torch.save(peer.state_dict(), options.out / "peer.pt")
+    torch.manual_seed(options.seed)
+    peer = Peer(language.fields, language.contexts, options.window)
+    fit(peer, language, train, valid, options)
     top_p = choose_top_p(peer, language, corpus, options.seed + 1)
     begin = time.process_time()
     phrases = sample(peer, language, options.number, top_p, options.seed + 2)

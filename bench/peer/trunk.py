@@ -1,8 +1,8 @@
 """A causal transformer over items of several fields, which it decodes one field after the other.
 
 An item is one step of several voices, or one note. The transformer reads the items so far; a small network for each
-field reads the transformer's state and the fields of the item that are decided. Attention reaches back ``WINDOW``
-items.
+field reads the transformer's state and the fields of the item that are decided. Attention reaches back a
+number of items that is given.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WIDTH, LAYERS, HEADS, DROPOUT = 192, 4, 6, 0.1
-WINDOW = 256
 
 
 class Layer(nn.Module):
-    """Pre-norm attention and feed-forward network; ``cache`` holds keys and values of earlier items."""
+    """Pre-norm attention over ``window`` items, and a feed-forward network; ``cache`` holds earlier keys and values."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int) -> None:
         super().__init__()
+        self.window = window
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
         self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
         self.feed = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
@@ -31,7 +31,7 @@ class Layer(nn.Module):
         q, k, v = self.qkv(self.norms[0](x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         if cache is not None:
             if cache:
-                k, v = torch.cat([cache[0], k], dim=2)[:, :, -WINDOW:], torch.cat([cache[1], v], dim=2)[:, :, -WINDOW:]
+                k, v = (torch.cat(pair, dim=2)[:, :, -self.window :] for pair in ((cache[0], k), (cache[1], v)))
             cache[:] = [k, v]
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
         x = x + self.dropout(self.out(attended.transpose(1, 2).flatten(2)))
@@ -44,10 +44,11 @@ class Peer(nn.Module):
     Args:
         fields: number of values of each field.
         contexts: number of values of each context column, which is known of the next item's past.
+        window: number of items that are seen in sampling.
 
     """
 
-    def __init__(self, fields: Sequence[int], contexts: Sequence[int]) -> None:
+    def __init__(self, fields: Sequence[int], contexts: Sequence[int], window: int = 256) -> None:
         super().__init__()
         self.fields = list(fields)
         self.begin = nn.Parameter(torch.zeros(WIDTH))
@@ -56,7 +57,7 @@ class Peer(nn.Module):
         self.decided = nn.ModuleList(nn.Embedding(size, WIDTH) for size in fields)
         for table in (*self.items, *self.contexts, *self.decided):
             nn.init.normal_(table.weight, std=0.3 / len(fields) ** 0.5)
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Layer(window) for _ in range(LAYERS))
         self.norm = nn.LayerNorm(WIDTH)
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, size))
