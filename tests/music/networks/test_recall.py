@@ -11,7 +11,7 @@ from composers import BAND, SATB, causal, random_phrases
 from torch import Tensor
 
 from bgmusic.errors import UserError
-from bgmusic.music.networks.causal.again import Again, Counts, Returning, count_returns
+from bgmusic.music.networks.causal.again import Again, Counts, Returning, count_returns, sounding_beats
 from bgmusic.music.networks.causal.agreement import SIZES, agreements
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
 from bgmusic.music.networks.causal.earlier import recalled
@@ -300,7 +300,8 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
             here = slice(beat * SATB.unit, (beat + 1) * SATB.unit)
             logits = judge(cells[:, here], steps.started[:, here])
         notes = steps.started.float().sum((1, 3)) / SATB.steps
-        torch.testing.assert_close(logits, weights(Counts(counts, of_bars, notes)))
+        sounding = sounding_beats(cells, SATB.unit)
+        torch.testing.assert_close(logits, weights(Counts(counts, of_bars, notes, sounding)))
 
 
 def test_a_beat_is_that_of_the_nearest_phrase() -> None:

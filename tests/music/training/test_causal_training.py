@@ -24,7 +24,7 @@ _SMALL = [
     *("--set", "training.g_optimizer.schedule=constant"),
     *("--device", "cpu", "--seed", "3"),
 ]
-_SECOND_STAGES = "critic", "contrast", "recall", "recall-choice"
+_SECOND_STAGES = "critic", "contrast", "recall", "recall-choice", "pitch-classes"
 _CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 
@@ -50,13 +50,15 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
     assert {name.split(".")[0] for name, value in theirs.items() if not bool((value == after[name]).all())} == {
         "critic"
     }
-    for config in ("recall", "recall-choice"):
+    for config, part in (("recall", "recall"), ("recall-choice", "recall"), ("pitch-classes", "classes")):
         before, start, last = after, last, tmp_path / config
-        assert _train(config, last, "--steps", 2, "--start", start) == 0
+        recalls = [] if config == "recall" else ["--set", "network.recall=2"]
+        assert _train(config, last, "--steps", 2, "--start", start, *recalls) == 0
         after = load_generator(last)[2].state_dict()
         changed = {name for name, value in after.items() if name not in before or not torch.equal(value, before[name])}
-        assert {name.split(".")[0] for name in changed} == {"recall"}
-    assert any("returning" in name for name in changed)
+        assert {name.split(".")[0] for name in changed} == {part}
+        if config == "recall-choice":
+            assert any("returning" in name for name in changed)
     assert bgmusic("generate", last, "-n", 1, "--bars", 8, "--out", tmp_path / "long") == 0
     assert bgmusic("generate", judged, "-n", 2, "--out", music) == 0
     assert (music / "phrase-0001.mid").is_file()

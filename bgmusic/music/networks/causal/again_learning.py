@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bgmusic.music.networks.causal.again import Counts, count_returns
+from bgmusic.music.networks.causal.again import Counts, count_returns, sounding_beats
 from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.finish import finished
@@ -95,4 +95,5 @@ def _count(network: Recaller, music: Tensor) -> Counts:
         if known is not None:
             again = again + count_returns(cells[:, steps], started[:, steps], known, shape)
     within = returning_notes(number_notes(cells, started), shape, phrases * size).float().sum(1)
-    return Counts(again, within, started[:, size:].float().sum((1, 3)) / shape.steps)
+    notes = started[:, size:].float().sum((1, 3)) / shape.steps
+    return Counts(again, within, notes, sounding_beats(cells[:, size:], shape.unit))

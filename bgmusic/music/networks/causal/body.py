@@ -26,6 +26,7 @@ from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.obedience import judge_of
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
+from bgmusic.music.networks.causal.pitch_classes import Classes, JudgedClasses
 from bgmusic.music.networks.causal.recall import Recall
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.returns import count_decisions, describe_returns, kinds_of_decisions
@@ -46,6 +47,7 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 
 _MAX_NOISE = 1 << 24
+_PARTS = "critic.", "recall.", "classes."  # that a stage may lack
 _MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
 
 
@@ -94,26 +96,35 @@ class CausalNetwork(ComposingNetwork):
             self.recall = Recall(tracks, settings.hidden, settings.recall, kinds_of_decisions(settings, shape.drums))
             self.recall.requires_grad_(False)
         self.recall_bars = settings.recall * shape.bars
-        if self.critic is not None:
-            self.requires_grad_(False)
-            if settings.learns == "critics":
-                self.critic.learn(settings.contrast == "composed", settings.known_only)
-        if self.recall is not None and settings.learns == "recall":
-            if self.critic is None:
-                raise UserError("network.learns: recall is for runs with critics, strategy: two-stage")
+        self.classes = Classes() if settings.pitch_classes and self.critic is not None else None
+        self._learn()
+
+    def _learn(self) -> None:
+        """Let only those weights be trained that this stage trains."""
+        settings = self.settings
+        if self.critic is None:
+            if settings.learns != "critics":
+                raise UserError(f"network.learns: {settings.learns} is for runs with critics, strategy: two-stage")
+            return
+        self.requires_grad_(False)
+        if settings.learns == "critics":
+            self.critic.learn(settings.contrast == "composed", settings.known_only)
+        elif settings.learns == "recall" and self.recall is not None:
             self.recall.learn(settings.contrast == "composed")
+        elif self.classes is not None:
+            self.classes.requires_grad_()
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of another stage, without critics and what is recalled where this one has none.
+        """Load the weights of another stage, without those parts that only one of both has.
 
         Raises:
             ValueError: they are those of another network.
 
         """
-        absent = tuple(f"{name}." for name in ("critic", "recall") if getattr(self, name) is None)
+        absent = tuple(name for name in _PARTS if getattr(self, name[:-1]) is None)
         weights = {name: value for name, value in weights.items() if not name.startswith(absent)}
         missing, unexpected = self.load_state_dict(weights, strict=False)
-        if unexpected or any(not name.startswith(("critic.", "recall.")) for name in missing):
+        if unexpected or any(not name.startswith(_PARTS) for name in missing):
             raise ValueError("weights of another network")
 
     def nats(
@@ -233,6 +244,8 @@ class CausalNetwork(ComposingNetwork):
             busy = None if plan is None else plan.activity.repeat_interleave(layout.drafts, 0)
             costs = (0.0,) * 3 if learning else self.settings.costs
             judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
+            if self.classes is not None:
+                judge = JudgedClasses(judge, self.classes.of(blank), self.shape)
             if self.recall is not None and task.earlier is not None:
                 judge = Again(judge, task.earlier, layout.drafts, self.recall.returning, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))

@@ -10,15 +10,16 @@ minimizing contrastive divergence", 2002; residual energies over a language mode
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from bgmusic.music.networks.causal.critic_ahead import what_is_known
+from bgmusic.music.networks.causal.critic_ahead import Known, what_is_known
 from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.known_keys import known_or_own_keys
 from bgmusic.music.networks.causal.noise import NoiseLayout
+from bgmusic.music.networks.causal.pitch_classes import Classes, sounding_classes
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step
@@ -37,6 +38,7 @@ class Learner(Protocol):
     shape: RollShape
     settings: CausalConfig
     critic: Critics | None
+    classes: Classes | None
     noise: NoiseLayout
     first_draft: NoiseLayout
     training: bool
@@ -122,16 +124,68 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     With ``contrast: drafts`` it is their cross-entropy, and phrases are first drafts. With ``contrast: composed`` it is
     the mean difference of their logits of whole phrases, and phrases are composed under the critics.
     """
+    training, last = network.training, network.settings.contrast == "composed"
+    both = compose_like(network, real, generator, last)
+    # Energies are those that weight drafts: without dropout.
+    network.train(training and not last)
+    loss = cast("Critics", network.critic).loss(both.real, both.made, both.known, both.blank, last)
+    network.train(training)
+    return loss
+
+
+def classes_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the loss of :class:`.pitch_classes.Classes`, as that of critics with ``contrast: composed``.
+
+    Raises:
+        TypeError: the network has none.
+
+    """
+    if network.classes is None:
+        raise TypeError("this composer does not weigh pitch classes")
+    both, total = compose_like(network, real, generator, True), torch.zeros((), device=real.device)
+    for weights, rows in ((network.classes.blank, both.blank), (network.classes.known, ~both.blank)):
+        if bool(rows.any()):
+            made, music = (weights(sounding_classes(cells[rows], network.shape)) for cells, _ in (both.made, both.real))
+            total = total + (made.sum() - music.sum()) / len(rows)
+    return total
+
+
+class Both(NamedTuple):
+    """Real phrases, and phrases that were composed for the same plans and given units.
+
+    Attributes:
+        real: notes and onsets in the common key, boolean ``(batch, steps, tracks, rows)``.
+        made: the same of what was composed.
+        known: what is known of them in advance.
+        blank: whether nothing is, boolean ``(batch,)``.
+
+    """
+
+    real: tuple[Tensor, Tensor | None]
+    made: tuple[Tensor, Tensor | None]
+    known: Known
+    blank: Tensor
+
+
+def compose_like(network: Learner, real: Tensor, generator: torch.Generator | None, chosen: bool) -> Both:
+    """Compose phrases for plans and given units that are drawn of real ones.
+
+    Args:
+        network: composes them.
+        real: phrases ``(batch, channels, bars, steps, pitches)``.
+        generator: source of the draws.
+        chosen: whether critics choose among drafts; else they are first drafts.
+
+    """
     shape, draft, training = network.shape, to_draft(real, network.shape), network.training
     opened, plan = draw_known(network, real, generator)
     keys = known_or_own_keys(draft, opened, plan, shape)
     blank = is_blank(opened, plan)
-    last = network.settings.contrast == "composed"
-    layout = network.noise if last else network.first_draft
+    layout = network.noise if chosen else network.first_draft
     noise = torch.randn(len(real), layout.size, generator=generator).to(real.device)
     # Each critic chooses among drafts of its own phrases; without critics, all are composed together.
     parts = [rows for rows in (blank.nonzero()[:, 0], (~blank).nonzero()[:, 0]) if len(rows)]
-    parts = parts if last else [torch.arange(len(real), device=real.device)]
+    parts = parts if chosen else [torch.arange(len(real), device=real.device)]
 
     request = Request(draft, opened, plan, keys)
 
@@ -141,12 +195,9 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
 
     network.train(False)
     made = [compose(rows) for rows in parts]
+    network.train(training)
     order = torch.cat(parts).argsort()
     cells, onsets = (torch.cat(planes)[order] for planes in zip(*made, strict=True))
-    # Energies are those that weight drafts: without dropout.
-    network.train(training and not last)
     real_steps = by_step(draft.map(lambda plane: to_common(plane, keys, shape)))
     known = what_is_known(real_steps[0], opened, planned_rows(plan, keys, shape), keys, shape)
-    loss = cast("Critics", network.critic).loss(real_steps, (cells, onsets), known, blank, last)
-    network.train(training)
-    return loss
+    return Both(real_steps, (cells, onsets), known, blank)

@@ -24,7 +24,7 @@ from bgmusic.music.networks.causal.again_learning import again_loss
 from bgmusic.music.networks.causal.body import CausalNetwork
 from bgmusic.music.networks.causal.finish import finished
 from bgmusic.music.networks.causal.known_keys import known_keys
-from bgmusic.music.networks.causal.learning import critics_loss, draft_loss, recall_loss
+from bgmusic.music.networks.causal.learning import classes_loss, critics_loss, draft_loss, recall_loss
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.sketching import Composing, in_rounds, lack_chords
@@ -98,8 +98,8 @@ class CausalComposer(CausalNetwork):
     def imitation(self, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the cross-entropy of the decisions that real phrases show.
 
-        In a second stage: the critics' loss, or that of :class:`.recall.Recall`. See :mod:`.learning`. The statistics
-        of :meth:`see` are updated.
+        In a second stage: the loss of what it trains, ``network.learns``. See :mod:`.learning`. The statistics of
+        :meth:`see` are updated.
 
         Args:
             real: phrases ``(batch, channels, bars, steps, pitches)``, zeros and ones; where it learns what is recalled,
@@ -119,7 +119,9 @@ class CausalComposer(CausalNetwork):
         seed = int(torch.randint(1 << 62, (), generator=generator))
         with torch.random.fork_rng([real.device.index or 0] if real.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            return draft_loss(self, real, generator) if self.critic is None else critics_loss(self, real, generator)
+            if self.critic is None:
+                return draft_loss(self, real, generator)
+            return (classes_loss if self.settings.learns == "pitch-classes" else critics_loss)(self, real, generator)
 
     def sketches(
         self,
