@@ -84,7 +84,8 @@ def count_returns(cells: Tensor, starts: Tensor, earlier: Recalled, shape: RollS
 
 def sounding_beats(cells: Tensor, unit: int) -> Tensor:
     """Return the number of beats of ``unit`` steps in which each track sounds: ``(batch, tracks)``."""
-    return cells.unflatten(1, (-1, unit)).any(-1).any(2).float().sum(1)
+    number: Tensor = cells.unflatten(1, (-1, unit)).any(-1).any(2).float().sum(1)
+    return number
 
 
 def _kinds(run: Tensor, beat: int, shape: RollShape) -> Tensor:
