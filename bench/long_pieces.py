@@ -9,6 +9,9 @@ forms of the first half (which bars return, and which tracks play in which bar).
 Drift, from the first four bars to the last: notes a bar, mean pitch, and pieces that keep their key. Returns, of each
 track: the share of notes that bars have in common with the bar one, two, four and eight bars before, if both have any;
 in brackets the share of bars that are equal.
+
+With --file, pieces of another composer are compared: those of an npz file, such as bench/peer/train.py writes for a
+corpus of --bars 16.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from bgmusic.music.networks.keys import key_of, pitch_classes
 from bgmusic.music.plans.extract import extract_batch
 from bgmusic.music.rolls.encodings import note_begins
 from bgmusic.music.rolls.joining import join_rolls
-from bgmusic.music.rolls.phrase_files import write_phrases
+from bgmusic.music.rolls.phrase_files import read_phrases, write_phrases
 from bgmusic.music.rolls.phrases import Phrases, stack_rolls
 from bgmusic.music.rolls.shape import RollShape
 from bgmusic.training.lookup import find_run
@@ -125,6 +128,7 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=16)
     parser.add_argument("-n", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--file", type=Path, help="pieces to compare, instead of composing some")
     parser.add_argument("--out", type=Path, help="also write the pieces: free.npz and forms.npz")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -133,6 +137,9 @@ def main() -> None:
     half = np.random.default_rng(options.seed).permutation(len(np.unique(real.groups))) % 2 == 0
     real, usual = real[half[real.groups]], real[~half[real.groups]]
     _, shape, generator = load_generator(find_run(options.run))
+    if options.file is not None:
+        report(str(options.file), read_phrases(options.file)[0][: options.n], real, usual, shape)
+        return
     begin = time.process_time()
     free = stack_rolls(to_rolls(pieces(generator, shape, options.bars, options.n, options.seed), shape))
     seconds = (time.process_time() - begin) / options.n
