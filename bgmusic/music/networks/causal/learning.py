@@ -10,7 +10,8 @@ minimizing contrastive divergence", 2002; residual energies over a language mode
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -150,7 +151,8 @@ def classes_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     return total
 
 
-class Both(NamedTuple):
+@dataclass(frozen=True)
+class Both:
     """Real phrases, and phrases that were composed for the same plans and given units.
 
     Attributes:
