@@ -62,9 +62,9 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
 
     with torch.no_grad():
         whole, order = weights(sounding_classes(cells, SATB)), torch.arange(5)
-        judge, beats = JudgedClasses(Nothing(), weights, SATB), SATB.bars * SATB.beats
+        judge, beats = JudgedClasses(Nothing(), weights, SATB, 5), SATB.bars * SATB.beats
         torch.testing.assert_close(judged(judge, order, range(beats)), whole)
-        judge = JudgedClasses(Nothing(), weights, SATB)
+        judge = JudgedClasses(Nothing(), weights, SATB, 5)
         judged(judge, order, range(beats // 2))
         judge.replace(torch.tensor([0, 1]), torch.tensor([3, 4]))
         order = torch.tensor([3, 4, 2, 3, 4])

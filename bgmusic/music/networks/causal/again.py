@@ -58,8 +58,8 @@ class Returning(nn.Module):
 
     def forward(self, counts: Counts) -> Tensor:
         """Return what phrases gain: ``(batch,)``."""
-        weights = dict(self.named_parameters())
-        return torch.stack([(values * weights[name]).flatten(1).sum(1) for name, values in vars(counts).items()]).sum(0)
+        pairs = ((values, getattr(self, name)) for name, values in vars(counts).items())
+        return torch.stack([(values * weights).flatten(1).sum(1) for values, weights in pairs]).sum(0)
 
 
 def count_returns(cells: Tensor, starts: Tensor, earlier: Recalled, shape: RollShape) -> Tensor:

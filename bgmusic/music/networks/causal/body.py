@@ -245,7 +245,7 @@ class CausalNetwork(ComposingNetwork):
             costs = (0.0,) * 3 if learning else self.settings.costs
             judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
             if self.classes is not None:
-                judge = JudgedClasses(judge, self.classes.of(blank), self.shape)
+                judge = JudgedClasses(judge, self.classes.of(blank), self.shape, len(task.given.cells))
             if self.recall is not None and task.earlier is not None:
                 judge = Again(judge, task.earlier, layout.drafts, self.recall.returning, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))

@@ -70,29 +70,28 @@ class JudgedClasses:
         judge: the other one.
         weights: of the classes.
         shape: of the phrases.
+        drafts: number of all drafts.
 
     """
 
-    def __init__(self, judge: Judge, weights: ClassWeights, shape: RollShape) -> None:
+    def __init__(self, judge: Judge, weights: ClassWeights, shape: RollShape, drafts: int) -> None:
         self._judge, self._weights, self._shape = judge, weights, shape
-        self._before: Tensor | None = None
-        self._gained = torch.zeros(())
+        self._before = torch.zeros(drafts, CLASSES, dtype=torch.int64, device=weights.entering.device)
+        self._gained = torch.zeros(drafts, device=weights.entering.device)
 
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
         """Return the logits of the drafts with a further beat, see :class:`Judge`."""
         sounding = sounding_classes(cells, self._shape)[:, 0]
-        before = torch.zeros_like(sounding, dtype=torch.int64) if self._before is None else self._before
-        self._gained = self._gained.to(cells.device) + self._weights.of_beat(before, sounding)
-        self._before = before + sounding
+        self._gained = self._gained + self._weights.of_beat(self._before, sounding)
+        self._before = self._before + sounding
         return self._judge(cells, starts) + self._gained
 
     def replace(self, places: Tensor, rows: Tensor) -> None:
         """Put the drafts of the numbers ``rows`` in the given places."""
         self._judge.replace(places, rows)
-        if self._before is not None:
-            self._before, self._gained = (
-                values.index_copy(0, places, values.index_select(0, rows)) for values in (self._before, self._gained)
-            )
+        self._before, self._gained = (
+            values.index_copy(0, places, values.index_select(0, rows)) for values in (self._before, self._gained)
+        )
 
 
 def sounding_classes(cells: Tensor, shape: RollShape) -> Tensor:
