@@ -78,10 +78,10 @@ class CausalConfig(Config):
     """How often an accompaniment is composed in advance, so that it is composed under the chords of the last sketch."""
     recall: Annotated[int, Field(ge=0, le=4)] = 0
     """How many phrases before the same place is recalled where a piece is longer than a phrase."""
-    pitch_classes: bool = False  # as in older runs, whose configs do not say it
-    """Whether drafts are also chosen by how many pitch classes they have: fewer stray notes."""
-    learns: Literal["critics", "recall", "pitch-classes"] = "critics"
-    """What a second stage trains: the critics, what earlier phrases add to decisions, or weights of pitch classes."""
+    rates: bool = False  # as in older runs, whose configs do not say it
+    """Whether drafts are also chosen by what is counted in them: pitch classes, notes, what is held, what returns."""
+    learns: Literal["critics", "recall", "rates"] = "critics"
+    """What a second stage trains: the critics, what earlier phrases add to decisions, or weights of what is counted."""
     contrast: Literal["drafts", "composed"] = "drafts"
     """What the critics learn to tell from real phrases: first drafts, or what is composed under the critics."""
     critic_channels: Annotated[int, Field(ge=8, le=1024)] = 64
@@ -110,6 +110,6 @@ class CausalConfig(Config):
             raise ValueError(f"width {self.width} is no multiple of twice the number of heads, {2 * self.heads}")
         if self.learns == "recall" and not self.recall:
             raise ValueError("learns: recall needs a number of earlier phrases, recall: 1 or more")
-        if self.learns == "pitch-classes" and not self.pitch_classes:
-            raise ValueError("learns: pitch-classes needs pitch_classes: true")
+        if self.learns == "rates" and not self.rates:
+            raise ValueError("learns: rates needs rates: true")
         return self

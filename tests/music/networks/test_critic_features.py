@@ -8,7 +8,7 @@ from composers import BAND, SATB, random_phrases
 
 from bgmusic.music.networks.causal.critic import Critic
 from bgmusic.music.networks.causal.critic_ahead import Known
-from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes, returning_rhythms
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning, returning_rhythms
 from bgmusic.music.networks.causal.critic_stream import CriticStream
 from bgmusic.music.networks.causal.steps import describe_steps
 from bgmusic.music.networks.composer.draft import to_draft
@@ -46,7 +46,7 @@ def test_returning_notes_are_those_of_a_loop(number: int) -> None:
         plane[:8, 16:48] = plane[:8, :16].repeat(1, 2, 1, 1)
         plane[8:, 32:] = plane[8:, :32].clone()
     started[::2, 37] = False
-    found = returning_notes(number_notes(cells, started), SATB, number)
+    found = returning(number_notes(cells, started), SATB, number)
     assert found.shape == (16, number, 3, 2, 2)
     notes = torch.cat([cells, started], -1)
     for place in range(64 - number, 64):

@@ -13,7 +13,7 @@ from torch import Tensor
 from bgmusic.errors import UserError
 from bgmusic.music.networks.causal.again import Again, Counts, Returning, count_returns, sounding_beats
 from bgmusic.music.networks.causal.agreement import SIZES, agreements
-from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.network import CausalComposer
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
@@ -289,7 +289,7 @@ def test_drafts_are_judged_beat_by_beat_as_whole_phrases_are() -> None:
         def replace(self, places: Tensor, rows: Tensor) -> None: ...
 
     counts = count_returns(cells, steps.started, old, SATB)
-    of_bars = returning_notes(number_notes(cells, steps.started), SATB, SATB.bars * SATB.steps).float().sum(1)
+    of_bars = returning(number_notes(cells, steps.started), SATB, SATB.bars * SATB.steps).float().sum(1)
     assert [bool(counts[row].any()) for row in (0, 1)] == [True, False]
     assert of_bars[2].any()
     with torch.no_grad():

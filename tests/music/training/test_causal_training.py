@@ -24,7 +24,7 @@ _SMALL = [
     *("--set", "training.g_optimizer.schedule=constant"),
     *("--device", "cpu", "--seed", "3"),
 ]
-_SECOND_STAGES = "critic", "contrast", "recall", "recall-choice", "pitch-classes"
+_SECOND_STAGES = "critic", "contrast", "recall", "recall-choice", "rates"
 _CRITIC = ["--set", "network.critic_channels=8", "--set", "network.drafts=3"]
 
 
@@ -50,7 +50,7 @@ def test_draft_and_critic_train_and_compose(tmp_path: Path, capsys: pytest.Captu
     assert {name.split(".")[0] for name, value in theirs.items() if not bool((value == after[name]).all())} == {
         "critic"
     }
-    for config, part in (("recall", "recall"), ("recall-choice", "recall"), ("pitch-classes", "classes")):
+    for config, part in (("recall", "recall"), ("rates", "rates"), ("recall-choice", "recall")):
         before, start, last = after, last, tmp_path / config
         recalls = [] if config == "recall" else ["--set", "network.recall=2"]
         assert _train(config, last, "--steps", 2, "--start", start, *recalls) == 0
@@ -117,9 +117,9 @@ def test_resumed_trainings_end_with_the_same_bits(tmp_path: Path, config: str) -
         assert _train("default", tmp_path / "draft", "--steps", 2) == 0
         start = ["--start", tmp_path / "draft"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert _train(config, whole, "--steps", 6, *start) == 0
+    assert _train(config, whole, "--steps", 3, *start) == 0
     assert _train(config, parts, "--steps", 2, *start) == 0
-    assert bgmusic("train", "pianoroll", "--resume", "--out", parts, "--steps", 6) == 0
+    assert bgmusic("train", "pianoroll", "--resume", "--out", parts, "--steps", 3) == 0
     (_, _, one), (_, _, two) = (load_generator(run) for run in (whole, parts))
     weights = two.state_dict()
     for name, value in one.state_dict().items():

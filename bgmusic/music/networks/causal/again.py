@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bgmusic.music.networks.causal.critic_returns import BARS_AGO, number_notes, returning_notes
+from bgmusic.music.networks.causal.critic_returns import BARS_AGO, number_notes, returning
 from bgmusic.music.networks.causal.particles import Judge
 from bgmusic.music.networks.causal.recalled import RecallableBeats, Recalled
 from bgmusic.music.rolls.shape import RollShape
@@ -120,7 +120,7 @@ class Again:
         done, unit = self._beat * self._shape.unit, self._shape.unit
         equal = self._beats.equal(torch.stack([cells, starts], 3)[:, None], slice(self._beat, self._beat + 1))[:, 0]
         self._notes[:, done : done + unit] = number_notes(cells, starts)
-        bars = returning_notes(self._notes[:, : done + unit], self._shape, unit)[:, -1].float()
+        bars = returning(self._notes[:, : done + unit], self._shape, unit)[:, -1].float()
         notes = starts.float().sum((1, 3)) / self._shape.steps
         self._run = (self._run + 1) * equal
         counts = Counts(_kinds(self._run, self._beat, self._shape), bars, notes, sounding_beats(cells, unit))

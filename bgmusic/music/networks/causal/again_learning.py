@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bgmusic.music.networks.causal.again import Counts, count_returns, sounding_beats
-from bgmusic.music.networks.causal.critic_returns import number_notes, returning_notes
+from bgmusic.music.networks.causal.critic_returns import number_notes, returning
 from bgmusic.music.networks.causal.earlier import recalled
 from bgmusic.music.networks.causal.finish import finished
 from bgmusic.music.networks.causal.learning import Learner
@@ -94,6 +94,6 @@ def _count(network: Recaller, music: Tensor) -> Counts:
         known = recalled(earlier, keys, planned_rows(None, keys, shape), network.settings, shape)
         if known is not None:
             again = again + count_returns(cells[:, steps], started[:, steps], known, shape)
-    within = returning_notes(number_notes(cells, started), shape, phrases * size).float().sum(1)
+    within = returning(number_notes(cells, started), shape, phrases * size).float().sum(1)
     notes = started[:, size:].float().sum((1, 3)) / shape.steps
     return Counts(again, within, notes, sounding_beats(cells[:, size:], shape.unit))

@@ -26,7 +26,7 @@ from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.obedience import judge_of
 from bgmusic.music.networks.causal.particles import ParticleFilter
 from bgmusic.music.networks.causal.parts import Parts
-from bgmusic.music.networks.causal.pitch_classes import Classes, JudgedClasses
+from bgmusic.music.networks.causal.rates import JudgedRates, Rates
 from bgmusic.music.networks.causal.recall import Recall
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.returns import count_decisions, describe_returns, kinds_of_decisions
@@ -47,7 +47,7 @@ from bgmusic.music.rolls.shape import RollShape
 from bgmusic.neurons import NEURONS
 
 _MAX_NOISE = 1 << 24
-_PARTS = "critic.", "recall.", "classes."  # that a stage may lack
+_PARTS = "critic.", "recall.", "rates."  # that a stage may lack
 _MAX_STEPS = 4096  # attention is quadratic in the steps of a phrase
 
 
@@ -96,7 +96,7 @@ class CausalNetwork(ComposingNetwork):
             self.recall = Recall(tracks, settings.hidden, settings.recall, kinds_of_decisions(settings, shape.drums))
             self.recall.requires_grad_(False)
         self.recall_bars = settings.recall * shape.bars
-        self.classes = Classes() if settings.pitch_classes and self.critic is not None else None
+        self.rates = Rates(tracks) if settings.rates and self.critic is not None else None
         self._learn()
 
     def _learn(self) -> None:
@@ -111,8 +111,8 @@ class CausalNetwork(ComposingNetwork):
             self.critic.learn(settings.contrast == "composed", settings.known_only)
         elif settings.learns == "recall" and self.recall is not None:
             self.recall.learn(settings.contrast == "composed")
-        elif self.classes is not None:
-            self.classes.requires_grad_()
+        elif self.rates is not None:
+            self.rates.requires_grad_()
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Load the weights of another stage, without those parts that only one of both has.
@@ -244,8 +244,8 @@ class CausalNetwork(ComposingNetwork):
             busy = None if plan is None else plan.activity.repeat_interleave(layout.drafts, 0)
             costs = (0.0,) * 3 if learning else self.settings.costs
             judge = judge_of(critic, advance.repeated(layout.drafts), busy, self.shape, *costs)
-            if self.classes is not None:
-                judge = JudgedClasses(judge, self.classes.of(blank), self.shape, len(task.given.cells))
+            if self.rates is not None:
+                judge = JudgedRates(judge, self.rates.of(blank), self.shape, len(task.given.cells))
             if self.recall is not None and task.earlier is not None:
                 judge = Again(judge, task.earlier, layout.drafts, self.recall.returning, self.shape)
             particles = ParticleFilter(judge, layout.drafts, layout.of_draws(noise))

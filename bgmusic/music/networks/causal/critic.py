@@ -31,7 +31,7 @@ from bgmusic.music.networks.causal.critic_features import (
     places_under,
     summarize,
 )
-from bgmusic.music.networks.causal.critic_returns import returning_notes, returning_rhythms
+from bgmusic.music.networks.causal.critic_returns import returning, returning_rhythms
 from bgmusic.music.networks.causal.steps import Steps
 from bgmusic.music.networks.keys import MARGIN
 from bgmusic.music.rolls.shape import RollShape
@@ -166,7 +166,7 @@ class Critic(nn.Module):
         weights = self.returns.float()[self._drums][:, :, beats].permute(2, 0, 1) * _RARE  # (steps, tracks, 2)
         evidence = (returning_rhythms(steps.strikes, self.shape, number) * weights).sum((2, 3))
         if self.repeats is not None:
-            repeated = returning_notes(steps.notes, self.shape, number)
+            repeated = returning(steps.notes, self.shape, number)
             evidence = evidence + (repeated * self.repeats.float() * _RARE).sum((2, 3, 4))
         if self.registers is not None:
             line = steps.line[:, -number:]

@@ -54,20 +54,20 @@ def returning_rhythms(strikes: Tensor, shape: RollShape, number: int) -> Tensor:
     return _alike(strikes, shape, number, shape.steps, shape.unit)
 
 
-def returning_notes(notes: Tensor, shape: RollShape, number: int) -> Tensor:
-    """Return where a beat, and where a bar, has the notes of one or two bars before.
+def returning(values: Tensor, shape: RollShape, number: int) -> Tensor:
+    """Return where a beat, and where a bar, is as one or two bars before.
 
     Args:
-        notes: see :func:`number_notes`.
+        values: what is compared, ``(batch, steps, tracks)``: :func:`number_notes`, or whether a note starts.
         shape: of the phrases.
         number: of the last steps that are described.
 
     Returns:
         Boolean ``(batch, number, tracks, 2, 2)``: of one bar before, of two; of the beat, of the bar. Only the last
-        step of a beat, or of a bar, is marked, and only where something sounds.
+        step of a beat, or of a bar, is marked, and only where not all is 0.
 
     """
-    return torch.stack([_alike(notes, shape, number, size, size) for size in (shape.unit, shape.steps)], -1)
+    return torch.stack([_alike(values, shape, number, size, size) for size in (shape.unit, shape.steps)], -1)
 
 
 def _alike(values: Tensor, shape: RollShape, number: int, size: int, marked: int) -> Tensor:

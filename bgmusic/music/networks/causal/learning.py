@@ -20,7 +20,7 @@ from bgmusic.music.networks.causal.critic_ahead import Known, what_is_known
 from bgmusic.music.networks.causal.critics import Critics, is_blank
 from bgmusic.music.networks.causal.known_keys import known_or_own_keys
 from bgmusic.music.networks.causal.noise import NoiseLayout
-from bgmusic.music.networks.causal.pitch_classes import Classes, sounding_classes
+from bgmusic.music.networks.causal.rates import Rates, count_phrases
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.rows import planned_rows
 from bgmusic.music.networks.causal.steps import by_step
@@ -39,7 +39,7 @@ class Learner(Protocol):
     shape: RollShape
     settings: CausalConfig
     critic: Critics | None
-    classes: Classes | None
+    rates: Rates | None
     noise: NoiseLayout
     first_draft: NoiseLayout
     training: bool
@@ -134,20 +134,24 @@ def critics_loss(network: Learner, real: Tensor, generator: torch.Generator | No
     return loss
 
 
-def classes_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return the loss of :class:`.pitch_classes.Classes`, as that of critics with ``contrast: composed``.
+def rates_loss(network: Learner, real: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the loss of :class:`.rates.Rates`, as that of critics with ``contrast: composed``.
 
     Raises:
         TypeError: the network has none.
 
     """
-    if network.classes is None:
-        raise TypeError("this composer does not weigh pitch classes")
+    if network.rates is None:
+        raise TypeError("this composer counts nothing")
     both, total = compose_like(network, real, generator, True), torch.zeros((), device=real.device)
-    for weights, rows in ((network.classes.blank, both.blank), (network.classes.known, ~both.blank)):
+    for weights, rows in ((network.rates.blank, both.blank), (network.rates.known, ~both.blank)):
         if bool(rows.any()):
-            made, music = (weights(sounding_classes(cells[rows], network.shape)) for cells, _ in (both.made, both.real))
-            total = total + (made.sum() - music.sum()) / len(rows)
+            made, music = (
+                count_phrases(cells[rows], None if onsets is None else onsets[rows], network.shape)
+                for cells, onsets in (both.made, both.real)
+            )
+            weights.see(music)
+            total = total + (weights(made) - weights(music)).sum() / len(rows)
     return total
 
 

@@ -24,7 +24,7 @@ from bgmusic.music.networks.causal.again_learning import again_loss
 from bgmusic.music.networks.causal.body import CausalNetwork
 from bgmusic.music.networks.causal.finish import finished
 from bgmusic.music.networks.causal.known_keys import known_keys
-from bgmusic.music.networks.causal.learning import classes_loss, critics_loss, draft_loss, recall_loss
+from bgmusic.music.networks.causal.learning import critics_loss, draft_loss, rates_loss, recall_loss
 from bgmusic.music.networks.causal.noise import NoiseLayout
 from bgmusic.music.networks.causal.request import Request
 from bgmusic.music.networks.causal.sketching import Composing, in_rounds, lack_chords
@@ -121,7 +121,7 @@ class CausalComposer(CausalNetwork):
             torch.manual_seed(seed)
             if self.critic is None:
                 return draft_loss(self, real, generator)
-            return (classes_loss if self.settings.learns == "pitch-classes" else critics_loss)(self, real, generator)
+            return (rates_loss if self.settings.learns == "rates" else critics_loss)(self, real, generator)
 
     def sketches(
         self,
