@@ -127,7 +127,7 @@ def test_evidence_names_the_damaged_track_and_bar(bach):
     cells, onsets = half.cells.copy(), half.onsets.copy()
     for plane in (cells, onsets):
         plane[:, 1, 2] = np.roll(plane[:, 1, 2], 6, -1)
-    found = judge(replace(half, cells=cells, onsets=onsets), [other], seeds=1, epochs=8)
+    found = judge(replace(half, cells=cells, onsets=onsets), [other], seeds=1, epochs=4)
     assert found.accuracy > 0.75
     lowest = found.evidence.mean(0)
     assert divmod(int(lowest.argmin()), 4) == (1, 2)
@@ -136,7 +136,7 @@ def test_evidence_names_the_damaged_track_and_bar(bach):
 @pytest.mark.slow
 def test_halves_of_the_training_set_are_not_distinguished(bach):
     half, other = bach
-    found = judge(half, [other], seeds=1, epochs=6)
+    found = judge(half, [other], seeds=1, epochs=3)
     assert found.low <= 0.5
     assert "cannot distinguish" in str(found.summary(["S", "A", "T", "B"]))
 
