@@ -97,6 +97,17 @@ def test_rhythms_and_notes_that_return_are_counted(name: str, same_pitch: bool, 
     assert not found[2 - ago].any()
 
 
+def test_counts_are_divided_by_the_deviations_of_the_first_real_phrases() -> None:
+    weights, counts = spread(), count(random_phrases(SATB, 6, 0.03), SATB)
+    expected = torch.zeros(6)
+    for name, values in vars(counts).items():
+        scaled = values / values.std(0, correction=0).clamp(min=0.25)
+        expected += (scaled * getattr(weights, name).detach()).flatten(1).sum(1)
+    for seen in (counts, count(random_phrases(SATB, 4, 0.1), SATB)):
+        weights.see(seen)
+        torch.testing.assert_close(weights(counts).detach(), expected)
+
+
 class Nothing:
     def __call__(self, cells: Tensor, starts: Tensor) -> Tensor:
         return torch.zeros(len(cells))
