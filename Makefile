@@ -27,7 +27,8 @@ lint: install
 docs: install
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs 2 --builder html docs site
 
-test: lint docs
+test: install
+	$(MAKE) -j 2 lint docs  # side by side: each of them uses one core most of the time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two processes, one thread each
 
 # Lint, types and the tests that take no more than a few seconds each: under 90 seconds on two cores.
