@@ -79,9 +79,9 @@ def test_the_table_equals_measurements_of_the_phrases(smoke: Path) -> None:
         assert row["right"][0] == pytest.approx(qualified, abs=1e-5)
         assert row["right"][1] == pytest.approx(polyphony, abs=1e-5)
         assert row["published"][1] == pytest.approx(published_polyphony(phrases), abs=1e-5)
-    corpus = open_corpus("bach")
-    whole = evaluate(phrases, held_out(corpus).spread(40), training(corpus).spread(40))  # of the last one
-    assert row["distance"]["mean"] == pytest.approx(whole.distance.mean)
+        corpus = open_corpus("bach")
+        whole = evaluate(phrases, held_out(corpus).spread(40), training(corpus).spread(40))
+        assert row["distance"]["mean"] == pytest.approx(whole.distance.mean)
 
 
 def by_loops(phrases: Phrases) -> tuple[float, float]:

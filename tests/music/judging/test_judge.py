@@ -136,7 +136,7 @@ def test_evidence_names_the_damaged_track_and_bar(bach):
 @pytest.mark.slow
 def test_halves_of_the_training_set_are_not_distinguished(bach):
     half, other = bach
-    found = judge(half, [other], seeds=1, epochs=3)
+    found = judge(half, [other], seeds=1, epochs=6)
     assert found.low <= 0.5
     assert "cannot distinguish" in str(found.summary(["S", "A", "T", "B"]))
 
